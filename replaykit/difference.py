@@ -1,0 +1,80 @@
+"""Where recorded and observed, or expected and actual, are not alike; the door to deepdiff.
+
+Comparing two equal documents with deepdiff costs a thousand times what `==` costs, so it is asked only
+about documents that are known to differ, and imported only then.
+"""
+
+import re
+from typing import Any
+
+from replaykit.record import JsonData, Record, jsonable
+
+LISTED = 20  # differences told; the rest is counted
+
+
+class Difference(Record):
+    """One place where two documents are not alike. A side that is not there is left out of `shown`."""
+
+    path: str
+    shown: str
+
+
+def same(actual: Any, expected: Any) -> None:
+    """Hold that two values are alike; raise NotSameError with the places where they are not.
+
+    Tuples and lists of the same items are alike, as they are in JSON. Meant for `@check` methods.
+    """
+    if actual == expected:
+        return
+    seen, wanted = jsonable(actual), jsonable(expected)
+    if seen == wanted:
+        return
+    raise NotSameError(seen, wanted)
+
+
+class NotSameError(AssertionError):
+    """Two values that a check holds to be alike are not."""
+
+    def __init__(self, actual: JsonData, expected: JsonData) -> None:
+        self.actual = actual
+        self.expected = expected
+        found = differences(expected, actual)
+        listed = "; ".join(f"{each.path}: {each.shown}" for each in found[:3])
+        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004
+        super().__init__(f"expected -> seen: {listed}{more}")
+
+
+def differences(before: JsonData, after: JsonData) -> list[Difference]:
+    """List the places where two JSON documents differ, at most LISTED, in the order of their paths.
+
+    A path is written as in Python, from `$`: `$.rows[0].name`.
+    """
+    if before == after:
+        return []
+    from deepdiff import DeepDiff  # noqa: PLC0415  costs 120 ms, and most runs never need it
+
+    found = DeepDiff(before, after, verbose_level=2, threshold_to_diff_deeper=0, view="text")
+    listed: list[Difference] = []
+    for kind, items in found.items():
+        for path, item in items.items():
+            listed.append(Difference(path=_path(path), shown=_shown(kind, item)))
+    listed.sort(key=lambda each: each.path)
+    return listed[:LISTED]
+
+
+def _shown(kind: str, item: Any) -> str:
+    if kind.endswith("_added"):
+        return f"nothing -> {brief(item)}"
+    if kind.endswith("_removed"):
+        return f"{brief(item)} -> nothing"
+    return f"{brief(item['old_value'])} -> {brief(item['new_value'])}"
+
+
+def _path(path: str) -> str:
+    return re.sub(r"\['([A-Za-z_][A-Za-z0-9_]*)'\]", r".\1", "$" + path.removeprefix("root"))
+
+
+def brief(value: Any, width: int = 120) -> str:
+    """Show a value in one line of limited width, with nothing in it that a terminal would obey."""
+    text = repr(value)
+    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -1,0 +1,115 @@
+"""What can go wrong that is not the service's fault.
+
+ReplaykitError
+├── UsageError               an option, an argument or the configuration is wrong
+│   ├── MissingFileError
+│   ├── ProfileError
+│   └── ForeignHostError
+├── DefinitionError          the model or the adapter is not well made
+├── LoadError                the model or the adapter can't be imported
+├── BundleError              the bundle can't be trusted
+│   ├── CorruptBundleError
+│   ├── TruncatedBundleError
+│   └── NewerBundleError
+├── StaleError               the sequence no longer fits the model, the adapter or the cassette
+└── UnreachableError         the service did not start, or is not healthy
+
+Terminated is what TERM raises; it is a KeyboardInterrupt, so that nobody takes it for a fault.
+
+Each class has a slug, under which docs/reference/errors.md explains it. Each message has two
+sentences: what happened, and what to do. What the service did wrong is a value (`Failure`), not
+an exception. Exit codes stand in one table, in `verdict.py`.
+"""
+
+from typing import ClassVar
+
+
+class ReplaykitError(Exception):
+    """Something that replaykit can't go on from, told in two sentences."""
+
+    slug: ClassVar[str] = "internal"
+
+    def __init__(self, happened: str, todo: str = "") -> None:
+        super().__init__(happened if not todo else f"{happened}\n{todo}")
+        self.happened = happened
+        self.todo = todo
+
+
+class UsageError(ReplaykitError):
+    """An option, an argument or the configuration is wrong."""
+
+    slug = "usage"
+
+
+class MissingFileError(UsageError):
+    """A file that was named is not there, or can't be read."""
+
+    slug = "missing-file"
+
+
+class ProfileError(UsageError):
+    """A profile in pyproject.toml is not well made, or is not there."""
+
+    slug = "profile"
+
+
+class ForeignHostError(UsageError):
+    """A bundle asks for traffic to a host that the user did not name."""
+
+    slug = "foreign-host"
+
+
+class DefinitionError(ReplaykitError):
+    """A model or an adapter is not well made; raised while its class is made."""
+
+    slug = "definition"
+
+
+class LoadError(ReplaykitError):
+    """A model or an adapter can't be imported."""
+
+    slug = "load"
+
+
+class BundleError(ReplaykitError):
+    """A bundle can't be trusted."""
+
+    slug = "bundle"
+
+
+class CorruptBundleError(BundleError):
+    """A bundle holds something that no bundle may hold, or was changed after it was written."""
+
+    slug = "bundle-corrupt"
+
+
+class TruncatedBundleError(BundleError):
+    """A bundle has no end: whoever wrote it was stopped."""
+
+    slug = "bundle-truncated"
+
+
+class NewerBundleError(BundleError):
+    """A bundle was written in a format that this version does not know."""
+
+    slug = "bundle-newer"
+
+
+class StaleError(ReplaykitError):
+    """A sequence no longer fits the model, the adapter or the cassette."""
+
+    slug = "stale"
+
+
+class UnreachableError(ReplaykitError):
+    """The service did not start, or is not healthy."""
+
+    slug = "unreachable"
+
+
+class Terminated(KeyboardInterrupt):  # noqa: N818  like the exception that it is
+    """The process was asked to stop by a signal other than Ctrl-C's."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number

@@ -1,0 +1,58 @@
+"""Interaction: one HTTP request with its response, or with the error that came instead.
+
+Values are what was on the wire: header pairs in their order and case, bodies undecoded (a gzip body
+stays gzip). Header bytes are read as Latin-1, which loses nothing (RFC 9110, section 5.5).
+"""
+
+from typing import TypeAlias
+
+from replaykit.record import Record
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Request(Record):
+    """What was sent."""
+
+    method: str
+    url: str  # absolute
+    headers: Headers = ()
+    body: bytes = b""
+
+
+class Response(Record):
+    """What came back; `complete` is false where the body was cut short or not read to its end."""
+
+    status: int
+    reason: str = ""
+    version: str = "HTTP/1.1"
+    headers: Headers = ()
+    body: bytes = b""
+    complete: bool = True
+
+
+class Trouble(Record):
+    """What the network did instead of answering, by the name of the httpx exception."""
+
+    error: str
+    message: str = ""
+
+    @property
+    def before_sending(self) -> bool:
+        """Whether the request certainly never reached the service."""
+        return self.error in {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
+
+
+class Interaction(Record):
+    """One request with its response, its trouble, or both (a body that broke off)."""
+
+    request: Request
+    response: Response | None = None
+    trouble: Trouble | None = None
+    elapsed: float = 0.0  # seconds from sending to the last byte
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the first value of a header, whatever its case, or None."""
+    wanted = name.lower()
+    return next((value for key, value in headers if key.lower() == wanted), None)

@@ -1,0 +1,138 @@
+"""The user's project: its folder, the profiles in its pyproject.toml, its models and adapters.
+
+What a bundle names is imported only where it lies inside the project; what the user names on the command
+line or in a profile is imported from wherever Python finds it.
+"""
+
+import importlib
+import importlib.util
+import sys
+import tomllib
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any, TypeVar
+
+from replaykit.errors import LoadError, ProfileError, ReplaykitError, UsageError
+
+K = TypeVar("K")
+
+
+def root() -> Path:
+    """Return the nearest folder, from here upwards, with a pyproject.toml; else the current folder."""
+    here = Path.cwd()
+    return next((each for each in (here, *here.parents) if (each / "pyproject.toml").is_file()), here)
+
+
+def profile(name: str) -> dict[str, Any]:
+    """Return `[tool.replaykit.profiles.NAME]` of the project's pyproject.toml; raise ProfileError."""
+    file = root() / "pyproject.toml"
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProfileError(f"There is no pyproject.toml here or above to find the profile {name!r} in.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError(f"{file} can't be read: {error}.", "Mend the file.") from None
+    found: Any = settings
+    for key in ("tool", "replaykit", "profiles"):
+        found = found.get(key, {}) if isinstance(found, dict) else {}
+    if not isinstance(found, dict) or name not in found:
+        known = ", ".join(sorted(found)) if isinstance(found, dict) and found else "none"
+        raise ProfileError(
+            f"There is no profile {name!r} in {file}.", f"The profiles there: {known}. Add [tool.replaykit.profiles.{name}]."
+        )
+    chosen = found[name]
+    if not isinstance(chosen, dict):
+        raise ProfileError(f"The profile {name!r} in {file} is not a table.", "Write options as key = value.")
+    return chosen
+
+
+def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
+    """Import the subclass of `kind` that `package.module:Name` or `path/to/file.py:Name` names.
+
+    What is not trusted is imported only if it lies inside the project. Raises LoadError, UsageError, and
+    DefinitionError where the class itself is not well made.
+    """
+    place, colon, name = spec.partition(":")
+    if not (place and colon and name):
+        raise UsageError(
+            f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class."
+        )
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if not trusted:
+        _require_inside(place, spec)
+    try:
+        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except ReplaykitError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise LoadError(
+            f"{spec} can't be imported: {type(error).__name__}: {error}.",
+            "Start replaykit in the folder that the module lies in, or put that folder on PYTHONPATH.",
+        ) from error
+    found = getattr(module, name, None)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        what = "nothing of that name" if found is None else repr(found)
+        raise LoadError(f"{spec} names {what}, and no {kind.__name__}.", f"Name a subclass of {kind.__name__}.")
+    return found
+
+
+def portable(spec: str) -> str:
+    """Return the name of a class as it stands in a bundle: no absolute path of this machine's."""
+    place, colon, name = spec.partition(":")
+    path = Path(place)
+    if not (place.endswith(".py") and path.is_absolute()):
+        return spec
+    inside = path.is_relative_to(root())
+    return f"{path.relative_to(root()) if inside else path.name}{colon}{name}"
+
+
+def _import_file(path: Path) -> Any:
+    file = path.resolve()
+    name = f"replaykit_file_{abs(hash(str(file))):x}" if file.stem in sys.modules else file.stem
+    known = sys.modules.get(file.stem)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    spec = importlib.util.spec_from_file_location(name, file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise LoadError(f"There is no Python file {path}.", "Check the path before the colon.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+def _require_inside(place: str, spec: str) -> None:
+    """Raise LoadError unless a module lies inside the project; nothing is imported to find that out."""
+    found = Path(place) if place.endswith(".py") else _find(place)
+    project = root().resolve()
+    if found is None:
+        raise LoadError(
+            f"The bundle names {spec}, which is not to be found from here.",
+            "Start replaykit in the project that the bundle comes from, or name it with --model and --adapter.",
+        )
+    if not found.resolve().is_relative_to(project) or "site-packages" in found.parts:
+        raise LoadError(
+            f"The bundle names {spec}, which lies outside this project ({project}).",
+            "If you trust it, name it yourself with --model and --adapter.",
+        )
+
+
+def _find(module: str) -> Path | None:
+    path: list[str] | None = None
+    spec: ModuleSpec | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or [])
+    if spec is None:
+        return None
+    if spec.origin is not None:
+        return Path(spec.origin)
+    return Path(path[0]) if path else None

@@ -1,0 +1,123 @@
+"""Record: the frozen, strict value that all that we write down is made of; the door to pydantic.
+
+JSON has two forms here. *Data* is what `json` gives: dicts, lists, strings, numbers, booleans, None.
+*Text* is JSON as bytes: what is snapshotted during a run, where nobody will look at most of it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeAlias, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, core_schema, to_json, to_jsonable_python
+
+JsonData: TypeAlias = Any  # None | bool | int | float | str | list[JsonData] | dict[str, JsonData]
+JsonText: TypeAlias = bytes
+
+R = TypeVar("R", bound="BaseModel")
+
+
+class InvalidValueError(ValueError):
+    """A value is not of the type that its place asks for; the message has a line for each problem."""
+
+
+class Record(BaseModel):
+    """A value that never changes, with no room for unknown fields and no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", ser_json_inf_nan="constants")
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InvalidValueError(explain(error, type(self).__name__)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed; the changes are not validated."""
+        return self.model_copy(update=changes)
+
+
+class State(BaseModel):
+    """A value that is folded from events, and so changes: a model's projection and its entities."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+def text_of(value: BaseModel) -> JsonText:
+    """Snapshot a record or a state as JSON text. Raises InvalidValueError for what JSON can't say."""
+    try:
+        return value.__pydantic_serializer__.to_json(value)
+    except (PydanticSerializationError, ValueError) as error:
+        raise InvalidValueError(f"{type(value).__name__} can't be written as JSON: {error}") from None
+
+
+def parse(kind: type[R], data: JsonData, context: Mapping[str, Any] | None = None) -> R:
+    """Read a record from JSON data, strictly. Raises InvalidValueError with one line for each problem."""
+    try:
+        return kind.__pydantic_validator__.validate_json(to_json(data), context=dict(context or {}))
+    except ValidationError as error:
+        raise InvalidValueError(explain(error, kind.__name__)) from None
+    except PydanticSerializationError as error:
+        raise InvalidValueError(f"{kind.__name__}: {error}") from None
+
+
+def convert(annotation: Any, text: str) -> Any:
+    """Read a value of an annotated type from what stands on a command line or in a profile.
+
+    `3` is an int where an int is asked for and a str where a str is; JSON is read for lists and dicts.
+    Raises InvalidValueError.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as first:
+        try:
+            return adapter.validate_json(text)
+        except ValidationError:
+            raise InvalidValueError(explain(first, "value")) from None
+
+
+def jsonable(value: Any) -> JsonData:
+    """Say any value in JSON data, for comparing and showing; what JSON has no word for becomes its repr."""
+    return to_jsonable_python(value, fallback=repr, serialize_unknown=True, inf_nan_mode="strings")
+
+
+def explain(error: ValidationError, name: str) -> str:
+    """Say what pydantic says, in one line for each problem: where, what is wrong, and what was there."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False):
+        place = ".".join(str(part) for part in problem["loc"]) or name
+        found = repr(problem["input"])
+        lines.append(f"{place}: {problem['msg']} (found {found[:80]})")
+    return "; ".join(lines)
+
+
+def named_value(read: Callable[[Any, Mapping[str, Any]], Any]) -> core_schema.CoreSchema:
+    """Describe a value that is written down as its `str()`, and read with the context of `parse`."""
+
+    def validate(value: Any, info: core_schema.ValidationInfo) -> Any:
+        return read(value, info.context or {})
+
+    return core_schema.with_info_plain_validator_function(
+        validate, serialization=core_schema.to_string_ser_schema()
+    )
+
+
+def fields_of(kind: type[BaseModel]) -> Iterator[tuple[str, Any, list[Any], bool]]:
+    """List the fields of a record type: name, annotation, metadata of Annotated, and is it required?"""
+    for name, field in kind.model_fields.items():
+        yield name, field.annotation, list(field.metadata), field.is_required()
+
+
+def is_record_type(annotation: Any) -> bool:
+    """Say whether an annotation is a class made of named fields."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def loads(text: bytes | str) -> JsonData:
+    """Read our own JSON text, which is known to be well formed."""
+    return json.loads(text)
+
+
+PYDANTIC_VERSION = pydantic.VERSION

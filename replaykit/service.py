@@ -1,0 +1,500 @@
+"""The service: its URL, the client that talks to it, starting, health and stopping; the door to httpx.
+
+One client serves the whole process, since making one costs some 25 ms of certificate loading. Its
+transport asks a *tape* about each request: the tape may answer from a cassette, or let the request go to
+the network, and it gets every interaction to keep. So one engine records, plays, or does both.
+"""
+
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import httpx
+
+from replaykit.errors import ForeignHostError, UnreachableError, UsageError
+from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+
+HTTPX_VERSION = httpx.__version__
+
+START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
+PATIENCE = 5.0  # seconds that a running service may take to answer
+PROBE = 2.0  # seconds that one health request may take
+LOG_LINES = 15
+MAX_REDIRECTS = 20
+
+
+class Tape(Protocol):
+    """What the client's transport asks about each request."""
+
+    def answer(self, request: Request) -> Response | Trouble | Interaction | None:
+        """Say what the cassette says to this request; None lets it go to the network."""
+
+    def keep(self, interaction: Interaction) -> None:
+        """Take an interaction that is over."""
+
+
+class Live:
+    """The tape that keeps nothing and lets everything through."""
+
+    def answer(self, request: Request) -> None:  # noqa: ARG002
+        """Let the request go to the network."""
+
+    def keep(self, interaction: Interaction) -> None:
+        """Forget the interaction."""
+
+
+class Client(httpx.Client):
+    """An httpx client for one service, whose interactions go past a tape.
+
+    A path is read relative to the service's URL. Redirects are followed only when asked for
+    (`follow_redirects=True`), hop by hop, and never to another host or port than the service's: then the
+    redirect itself is the answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.origin = check_url(url)
+        self._tap = _Tap()
+        super().__init__(transport=self._tap, base_url=self.origin)
+        self._url = lru_cache(maxsize=4096)(self._parse_url)
+
+    def _parse_url(self, path: str) -> httpx.URL:
+        if path.startswith(("http://", "https://")):
+            return httpx.URL(path)
+        return httpx.URL(f"{self.origin}/{path.removeprefix('/')}")
+
+    @contextlib.contextmanager
+    def through(self, tape: Tape) -> Iterator[None]:
+        """Send what happens inside past a tape."""
+        before, self._tap.tape = self._tap.tape, tape
+        try:
+            yield
+        finally:
+            self._tap.tape = before
+
+    def renew(
+        self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float
+    ) -> None:
+        """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
+        self.cookies.clear()
+        self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
+        self.auth = auth
+        if self.timeout != (wanted := httpx.Timeout(timeout)):
+            self.timeout = wanted
+
+    def build_request(self, method: str, url: Any, **options: Any) -> httpx.Request:
+        """Build a request; parsing the same URL again is what costs most here, so it is remembered."""
+        return super().build_request(method, self._url(url) if isinstance(url, str) else url, **options)
+
+    def send(
+        self,
+        request: httpx.Request,
+        *,
+        stream: bool = False,
+        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
+        **options: Any,
+    ) -> httpx.Response:
+        """Send a request; follow redirects, where asked for, no further than the service reaches."""
+        follow = self.follow_redirects if follow_redirects is httpx.USE_CLIENT_DEFAULT else follow_redirects
+        response = super().send(request, stream=stream, follow_redirects=False, **options)
+        history: list[httpx.Response] = []
+        while follow and response.next_request is not None:
+            following = response.next_request
+            if not self._is_ours(following.url):
+                break
+            if len(history) == MAX_REDIRECTS:
+                raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects", request=request)
+            if stream:
+                response.read()
+            history.append(response)
+            response = super().send(following, stream=stream, follow_redirects=False, **options)
+        response.history = history
+        return response
+
+    def _is_ours(self, url: httpx.URL) -> bool:
+        own = self._url("/")
+        return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
+
+
+_DEFAULT_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": "replaykit",
+}
+
+
+class _Tap(httpx.BaseTransport):
+    """The transport between the client and the network: asks the tape, tells the tape."""
+
+    def __init__(self) -> None:
+        self.tape: Tape = Live()
+        self._plain = httpx.HTTPTransport(verify=False)  # for http:// alone: no certificates to load
+        self._secure: httpx.HTTPTransport | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        sent = Request(
+            method=request.method,
+            url=str(request.url),
+            headers=_pairs(request.headers.raw),
+            body=request.read(),
+        )
+        tape = self.tape
+        began = time.perf_counter()
+        played = tape.answer(sent)
+        if played is not None:
+            return self._play(request, sent, played, tape)
+        try:
+            response = self._network(request).handle_request(request)
+        except httpx.TransportError as error:
+            elapsed = time.perf_counter() - began
+            tape.keep(Interaction(request=sent, trouble=trouble_of(error), elapsed=elapsed))
+            raise
+        response.stream = _Tee(sent, response, tape.keep, began)
+        return response
+
+    def _network(self, request: httpx.Request) -> httpx.HTTPTransport:
+        if request.url.scheme == "http":
+            return self._plain
+        if self._secure is None:
+            self._secure = httpx.HTTPTransport()
+        return self._secure
+
+    def _play(
+        self, request: httpx.Request, sent: Request, played: Response | Trouble | Interaction, tape: Tape
+    ) -> httpx.Response:
+        if isinstance(played, Interaction):
+            tape.keep(played.replace(request=sent))
+            answer, trouble = played.response, played.trouble
+        elif isinstance(played, Trouble):
+            tape.keep(Interaction(request=sent, trouble=played))
+            answer, trouble = None, played
+        else:
+            tape.keep(Interaction(request=sent, response=played))
+            answer, trouble = played, None
+        if answer is None:
+            raise _error_of(trouble or Trouble(error="TransportError"), request)
+        stream = _Played(answer.body, trouble and _error_of(trouble, request))
+        return httpx.Response(
+            status_code=answer.status,
+            headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in answer.headers],
+            stream=stream,
+            extensions={
+                "http_version": answer.version.encode("latin-1"),
+                "reason_phrase": answer.reason.encode("latin-1"),
+            },
+        )
+
+    def close(self) -> None:
+        self._plain.close()
+        if self._secure is not None:
+            self._secure.close()
+
+
+class _Tee(httpx.SyncByteStream):
+    """A response's body on its way to the reader, kept as it passes."""
+
+    def __init__(
+        self, sent: Request, response: httpx.Response, keep: Callable[[Interaction], None], began: float
+    ) -> None:
+        self._sent = sent
+        self._response = response
+        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  a sync transport gives no other
+        self._stream = response.stream
+        self._keep = keep
+        self._began = began
+        self._chunks: list[bytes] = []
+        self._complete = False
+        self._trouble: Trouble | None = None
+        self._kept = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._stream:
+                self._chunks.append(chunk)
+                yield chunk
+            self._complete = True
+        except httpx.TransportError as error:
+            self._trouble = trouble_of(error)
+            raise
+
+    def close(self) -> None:
+        self._stream.close()
+        if self._kept:
+            return
+        self._kept = True
+        response = self._response
+        extensions = response.extensions
+        self._keep(
+            Interaction(
+                request=self._sent,
+                response=Response(
+                    status=response.status_code,
+                    reason=extensions.get("reason_phrase", b"").decode("latin-1"),
+                    version=extensions.get("http_version", b"HTTP/1.1").decode("latin-1"),
+                    headers=_pairs(response.headers.raw),
+                    body=b"".join(self._chunks),
+                    complete=self._complete,
+                ),
+                trouble=self._trouble,
+                elapsed=time.perf_counter() - self._began,
+            )
+        )
+
+
+class _Played(httpx.SyncByteStream):
+    """A recorded body, with the error that broke it off, if any."""
+
+    def __init__(self, body: bytes, error: Exception | None) -> None:
+        self._body = body
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._body:
+            yield self._body
+        if self._error is not None:
+            raise self._error
+
+
+def _pairs(raw: list[tuple[bytes, bytes]]) -> Headers:
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """Say an httpx network error in our words; None where it is something else."""
+    if isinstance(error, httpx.TransportError):
+        return Trouble(error=type(error).__name__, message=str(error))
+    return None
+
+
+def _error_of(trouble: Trouble, request: httpx.Request) -> Exception:
+    kind = getattr(httpx, trouble.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, httpx.TransportError)):
+        kind = httpx.TransportError
+    return kind(trouble.message, request=request)
+
+
+def check_url(url: str) -> str:
+    """Return the URL of a service without a slash at its end; raise UsageError where it is none."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{url!r} is not a URL: {error}.", "Write it as http://host:port.") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise UsageError(f"{url!r} is not the URL of an HTTP service.", "Write it as http://host:port.")
+    return str(parsed).rstrip("/")
+
+
+def require_loopback(url: str) -> None:
+    """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
+    host = httpx.URL(url).host
+    if host == "localhost" or host == "::1" or host.startswith("127."):
+        return
+    raise ForeignHostError(
+        f"The bundle was recorded against {host}, which is not this machine.",
+        "Name the service that you mean with --url, or start one with --start.",
+    )
+
+
+# --- health -------------------------------------------------------------------------------------
+
+
+def await_health(
+    url: str, *, patience: float, alive: Callable[[], bool] = lambda: True, trace: str = ""
+) -> None:
+    """Wait until `url` answers with a 2xx, at most `patience` seconds.
+
+    `alive` says whether the process behind it still runs. Raises UnreachableError.
+    """
+    deadline = time.monotonic() + patience
+    pause, seen = 0.01, "nothing was tried"
+    with httpx.Client(transport=httpx.HTTPTransport(verify=url.startswith("https")), timeout=PROBE) as client:
+        while True:
+            try:
+                status = client.get(url).status_code
+                if httpx.codes.is_success(status):
+                    return
+                seen = f"it answers {status}"
+            except httpx.HTTPError as error:
+                seen = str(error) or type(error).__name__
+            if not alive():
+                raise UnreachableError(f"The service ended before it was healthy ({seen}).", trace)
+            if time.monotonic() + pause > deadline:
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+    raise UnreachableError(
+        f"The service is not healthy at {url} after {patience:g} seconds: {seen}.",
+        "Is it running there, and is this its health check? Name another with --health, or --health none.",
+    )
+
+
+def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Wait until something accepts connections at `url`, at most `patience` seconds."""
+    parsed = httpx.URL(url)
+    port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection((parsed.host, port), timeout=PROBE).close()
+        except OSError as error:
+            if not alive():
+                raise UnreachableError("The service ended before it accepted connections.") from None
+            if time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"Nothing accepts connections at {url} after {patience:g} seconds ({error}).",
+                    "Is the service running there?",
+                ) from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def health_url(url: str, health: str | None) -> str | None:
+    """Say where the health check is: a path, a URL with {url} in it, or None for `none`."""
+    if health == "none":
+        return None
+    health = health or "{url}/api/health"
+    health = health.replace("{url}", url)
+    return health if "://" in health else f"{url}/{health.removeprefix('/')}"
+
+
+# --- starting and stopping ----------------------------------------------------------------------
+
+
+class Started:
+    """A service that we started: its URL, whether it lives, and its end. Use it as a context manager."""
+
+    def __init__(self, command: str, url: str | None = None) -> None:
+        """Start `command`, where `{port}` stands for a free port, which is in PORT as well.
+
+        Raises UsageError for a command that can't be one, UnreachableError if it can't be run.
+        """
+        if "{port}" not in command and url is None:
+            raise UsageError(
+                f"The start command {command!r} has no {{port}} in it, and no --url says where it listens.",
+                "Write {port} where the command takes its port, or add --url.",
+            )
+        port = free_port()
+        try:
+            words = shlex.split(command.replace("{port}", str(port)))
+        except ValueError as error:
+            raise UsageError(f"The start command {command!r} can't be split: {error}.", "Check its quotes.") from None
+        if not words:
+            raise UsageError("The start command is empty.", "Write the command that starts the service.")
+        self.url = check_url(url or f"http://127.0.0.1:{port}")
+        self.command = command
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop()
+        lifeline, self._hold = os.pipe()
+        try:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(lifeline), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lifeline],
+                env={**os.environ, "PATH": _path(), "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+        finally:
+            os.close(lifeline)
+
+    def alive(self) -> bool:
+        """Whether the service's first process still runs."""
+        return self._supervisor.poll() is None
+
+    def log(self) -> str:
+        """Return the last lines that the service printed."""
+        self._log.seek(0, os.SEEK_END)
+        size = self._log.tell()
+        self._log.seek(max(0, size - 8192))
+        lines = self._log.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
+        self._log.seek(0, os.SEEK_END)
+        return "\n".join(f"  | {line}" for line in lines)
+
+    def stop(self) -> None:
+        """End the service and all that it started."""
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
+            self._supervisor.wait()
+            self._log.close()
+
+    def __enter__(self) -> "Started":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _path() -> str:
+    """Return the PATH for a started service: `python` means the one beside the `replaykit` that was called.
+
+    So `.venv/bin/replaykit` starts services from .venv without activating it, and a replaykit that was
+    installed apart (pipx, uv tool) finds the user's own programs. An activated environment always wins.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    called = Path(sys.argv[0])
+    folder = Path(sys.executable).parent if called.name == "__main__.py" else called.parent.absolute()
+    if os.environ.get("VIRTUAL_ENV") or not (folder / "python").exists():
+        return path
+    return f"{folder}{os.pathsep}{path}"
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def reached(
+    *, url: str | None, start: str | None, health: str | None, patience: float | None
+) -> Iterator[str]:
+    """Give the URL of a healthy service: one that is started here and stopped afterwards, or a running one.
+
+    Raises UnreachableError where there is none, UsageError where none is named.
+    """
+    if start is not None:
+        with Started(start, url) as started:
+            try:
+                _await(started.url, health, patience or START_PATIENCE, started.alive)
+            except UnreachableError as error:
+                log = started.log()
+                todo = f"{error.todo}\n" if error.todo else ""
+                raise UnreachableError(
+                    error.happened, f"{todo}The command was: {start}\n{log or '  | (it printed nothing)'}"
+                ) from None
+            yield started.url
+        return
+    if url is None:
+        raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
+    url = check_url(url)
+    _await(url, health, patience or PATIENCE, lambda: True)
+    yield url
+
+
+def _await(url: str, health: str | None, patience: float, alive: Callable[[], bool]) -> None:
+    probe = health_url(url, health)
+    if probe is None:
+        await_port(url, patience=patience, alive=alive)
+    else:
+        await_health(probe, patience=patience, alive=alive)
+
+
+def is_healthy(url: str, health: str | None) -> bool:
+    """Say whether the service answers its health check now."""
+    try:
+        _await(url, health, 0.0, lambda: True)
+    except UnreachableError:
+        return False
+    return True
