@@ -1,0 +1,244 @@
+"""Adapter: says a command to the service in HTTP, and reads the answer back as an event.
+
+One `@handles` method for a command (or a union of them), one `@observes` method for an observation, and
+`reset`. Annotated attributes are settings, which a profile (`settings = {token = "..."}`) or the command
+line (`--set token=...`) may change:
+
+    class BankApi(Adapter[Bank]):
+        timeout = 2.0                       # seconds
+        token: str = "development"
+
+        def headers(self) -> dict[str, str]:
+            return {"Authorization": f"Bearer {self.token}"}
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs
+from replaykit.dispatch import F, Mark, marked, marked_methods, members_of, only_parameter, signature_of
+from replaykit.errors import DefinitionError, UsageError
+from replaykit.gen import of
+from replaykit.generator import DEFAULT_SIZE, Source, derive
+from replaykit.model import Like, Model
+from replaykit.record import InvalidValueError, convert, fields_of
+from replaykit.service import Client
+
+M = TypeVar("M", bound=Model)
+
+_RESERVED = {"http", "refs", "model", "handlers", "observers"}
+
+
+def handles(method: F) -> F:
+    """Mark how a command, or a union of them, is said to the service: it returns the event observed."""
+    return marked(method, Mark("handles"))
+
+
+def observes(method: F) -> F:
+    """Mark how an observation is read from the service: `def board(self) -> Board`."""
+    return marked(method, Mark("observes"))
+
+
+class Adapter(Generic[M]):
+    """Between a model and a service: subclass `Adapter[YourModel]`. A new one is made for each run."""
+
+    model: ClassVar[type[Model]] = Model
+    handlers: ClassVar[dict[type[Command], str]] = {}
+    observers: ClassVar[dict[type[Observation], str]] = {}
+
+    timeout: float = 10.0  # seconds that connecting, and each reading and writing, may take
+    http: Client
+    refs: Refs
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for base in getattr(cls, "__orig_bases__", ()):
+            [named] = get_args(base) if get_origin(base) is Adapter else [None]
+            if isinstance(named, type) and issubclass(named, Model):
+                cls.model = named
+        cls.handlers, cls.observers = {}, {}
+        events: set[type[Event]] = set()
+        for name, mark in marked_methods(cls):
+            events.update(cls._enter(name, mark))
+        check_fit(cls.model, cls)
+        for event, name in cls.model.rules.on.items():
+            if not any(issubclass(each, event) for each in events) and cls.model.commands:
+                raise DefinitionError(
+                    f"{cls.model.__name__}.{name} waits for {event.__name__}, which no handler of {cls.__name__} returns.",
+                    f"Return it from a handler (-> ... | {event.__name__}), or remove the @on method.",
+                )
+
+    @classmethod
+    def _enter(cls, name: str, mark: Mark) -> tuple[type[Event], ...]:
+        place = f"{cls.__name__}.{name}"
+        hints, parameters = signature_of(cls, name)
+        returned = members_of(hints.get("return"))
+        if mark.role == "handles":
+            for command in only_parameter(place, parameters, Command, "a command"):
+                known = cls.handlers.setdefault(command, name)
+                if known != name:
+                    raise DefinitionError(
+                        f"{cls.__name__} handles {command.__name__} in two methods: {known} and {name}.",
+                        "Keep one of them.",
+                    )
+            for event in returned:
+                if not (isinstance(event, type) and issubclass(event, Event)):
+                    raise DefinitionError(
+                        f"{place} is annotated to return {event!r}, which is no Event.",
+                        "Annotate it with the events that it may observe: -> Created | Rejected.",
+                    )
+            return returned
+        if mark.role == "observes":
+            [kind] = returned if len(returned) == 1 else [None]
+            if not (isinstance(kind, type) and issubclass(kind, Observation)) or parameters:
+                raise DefinitionError(
+                    f"{place} does not say which observation it reads.", f"Write it as: def {name}(self) -> Board."
+                )
+            known = cls.observers.setdefault(kind, name)
+            if known != name:
+                raise DefinitionError(
+                    f"{cls.__name__} reads {kind.__name__} in two methods: {known} and {name}.", "Keep one of them."
+                )
+            return ()
+        raise DefinitionError(f"{place} has the decorator @{mark.role} of a model.", "Move it to the Model.")
+
+    def __init__(self, http: Client, settings: Mapping[str, str] | None = None) -> None:
+        self.http = http
+        self.refs = Refs()
+        for name, value in read_settings(type(self), settings or {}).items():
+            setattr(self, name, value)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that every request of the client carries; override it."""
+        return {}
+
+    def auth(self) -> tuple[str, str] | None:
+        """Return the user and the password of HTTP Basic authentication; override it."""
+        return None
+
+    def reset(self) -> None:
+        """Bring the service to a clean state before a run; override it."""
+
+    def ref(self, entity: type[En], service_id: str | int) -> Ref[En]:
+        """Return the ref of something that the service made, by the service's own id.
+
+        In a handler, an id that is new is named by the step that is being run: `account@3`.
+        """
+        return self.refs.bind(entity, service_id)
+
+    def perform(self, command: Command) -> Event:
+        """Say a command to the service, and return what was observed."""
+        name = self.handlers[type(command)]
+        event = getattr(self, name)(command)
+        if not isinstance(event, Event):
+            raise TypeError(f"{type(self).__name__}.{name} returned {event!r}, which is no Event")
+        return event
+
+    def observe(self, kind: type[Observation]) -> Observation | None:
+        """Read an observation from the service; None where there is nothing to read it from."""
+        name = self.observers[kind]
+        seen = getattr(self, name)()
+        if not isinstance(seen, kind):
+            raise TypeError(f"{type(self).__name__}.{name} returned {seen!r}, which is no {kind.__name__}")
+        return seen
+
+
+def check_fit(model: type[Model], adapter: type[Adapter[Any]]) -> None:
+    """Raise DefinitionError where an adapter can't say a model's commands or read its observations."""
+    for command in model.commands:
+        if command not in adapter.handlers:
+            raise DefinitionError(
+                f"{adapter.__name__} has no handler for {command.__name__}.",
+                f"Add a method: @handles def ...(self, cmd: {command.__name__}) -> SomeEvent.",
+            )
+    for check in model.rules.checks:
+        if check.observation is not None and check.observation not in adapter.observers:
+            kind = check.observation.__name__
+            raise DefinitionError(
+                f"{model.__name__}.{check.name} reads {kind}, which {adapter.__name__} can't.",
+                f"Add a method: @observes def ...(self) -> {kind}.",
+            )
+
+
+def check_predicts(model: type[Model]) -> None:
+    """Raise DefinitionError where a model can't be run against itself."""
+    for command in model.commands:
+        if command not in model.rules.expects:
+            raise DefinitionError(
+                f"{model.__name__} does not say what it expects of {command.__name__}.",
+                "A run without a service needs an @expects method for every command.",
+            )
+
+
+def settings_of(adapter: type[Adapter[Any]]) -> dict[str, Any]:
+    """List the settings of an adapter: annotated attributes that are neither class variables nor ours."""
+    hints = get_type_hints(adapter)
+    return {
+        name: kind
+        for name, kind in hints.items()
+        if not name.startswith("_") and name not in _RESERVED and get_origin(kind) is not ClassVar
+    }
+
+
+def read_settings(adapter: type[Adapter[Any]], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Read settings from text into the types that the adapter annotates. Raises UsageError."""
+    known = settings_of(adapter)
+    read = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise UsageError(
+                f"{adapter.__name__} has no setting {name!r}.", f"Its settings: {', '.join(sorted(known))}."
+            )
+        try:
+            read[name] = convert(known[name], value)
+        except InvalidValueError as error:
+            raise UsageError(f"The setting {name} of {adapter.__name__} can't be {value!r}: {error}.") from None
+    missing = [name for name in known if name not in read and not hasattr(adapter, name)]
+    if missing:
+        raise UsageError(
+            f"{adapter.__name__} needs the setting {', '.join(missing)}.",
+            f"Give it: --set {missing[0]}=VALUE, or in the profile: settings = {{ {missing[0]} = ... }}.",
+        )
+    return read
+
+
+class Mock(Adapter[Model]):
+    """The adapter of a run without a service: each command is answered with what the model expects.
+
+    Needs an `@expects` for every command. There is nothing to observe, so checks that take an observation
+    are not exercised, and the summary says so.
+    """
+
+    def __init__(self, model: type[Model]) -> None:
+        self.refs = Refs()
+        self._state = model()
+
+    def reset(self) -> None:
+        """Start again from the model's first state."""
+        self._state = type(self._state)()
+
+    def perform(self, command: Command) -> Event:
+        """Answer with the first admissible event; what it leaves open is made up."""
+        prediction = self._state.predict(command)
+        assert prediction is not None  # noqa: S101  check_predicts has seen to it
+        expected = prediction.admissible[0]
+        event = self._complete(expected) if isinstance(expected, Like) else expected
+        self._state.apply(event)
+        return event
+
+    def _complete(self, expected: Like[Any]) -> Event:
+        values = dict(expected.fields)
+        step = self.refs.step or 0
+        for name, annotation, metadata, required in fields_of(expected.kind):
+            if name in values or not required:
+                continue
+            entity = next(iter(get_args(annotation)), None) if get_origin(annotation) is Ref else None
+            if isinstance(entity, type) and issubclass(entity, Entity):
+                values[name] = self.refs.bind(entity, f"mock-{step}-{name}")
+            else:
+                generator = of(annotation, metadata, f"{expected.kind.__name__}.{name}")
+                values[name] = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
+        return expected.kind(**values)
+
+    def observe(self, kind: type[Observation]) -> None:
+        """Observe nothing."""

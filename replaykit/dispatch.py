@@ -1,0 +1,122 @@
+"""Dispatch: which method is about which message, read from decorators and annotations.
+
+Models and adapters are classes whose methods are found by what they take, not by what they are called.
+Everything here happens once, when such a class is made, and mistakes are told then.
+"""
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from replaykit.errors import DefinitionError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "__replaykit__"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a decorator says of a method."""
+
+    role: str
+    every: int = 1
+    on: tuple[type, ...] = ()
+    at: str = "step"
+
+
+def marked(method: F, mark: Mark) -> F:
+    """Attach a mark to a method."""
+    if hasattr(method, _MARK):
+        raise DefinitionError(
+            f"{method.__qualname__} has two decorators of replaykit.", "Give each of them a method of its own."
+        )
+    setattr(method, _MARK, mark)
+    return method
+
+
+def marked_methods(owner: type) -> list[tuple[str, Mark]]:
+    """List the decorated methods of a class, its own after the inherited ones, in the order of their text."""
+    names: dict[str, None] = {}
+    for base in reversed(owner.__mro__):
+        names.update(dict.fromkeys(vars(base)))
+    found = []
+    for name in names:
+        mark = getattr(inspect.getattr_static(owner, name, None), _MARK, None)
+        if mark is not None:
+            found.append((name, mark))
+    return found
+
+
+def signature_of(owner: type, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a method's resolved annotations, and those of its parameters; raise DefinitionError."""
+    method, place = getattr(owner, name), f"{owner.__name__}.{name}"
+    try:
+        hints = get_type_hints(method)
+    except (NameError, AttributeError, TypeError) as error:
+        raise DefinitionError(
+            f"{place} has an annotation that can't be resolved: {error}.",
+            "Define message classes at the top level of a module, and import them outside of TYPE_CHECKING.",
+        ) from None
+    parameters: dict[str, Any] = {}
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.name not in hints:
+            raise DefinitionError(f"{place} has a parameter {parameter.name} without an annotation.", "Annotate it.")
+        parameters[parameter.name] = hints[parameter.name]
+    return hints, parameters
+
+
+def only_parameter(
+    place: str, parameters: dict[str, Any], base: type, what: str, *, union: bool = True
+) -> tuple[type[Any], ...]:
+    """Return the message types that a method's only parameter is about; raise DefinitionError."""
+    if len(parameters) != 1:
+        raise DefinitionError(f"{place} takes {len(parameters)} parameters besides self.", f"It takes one: {what}.")
+    [annotation] = parameters.values()
+    kinds = members_of(annotation) if union else (annotation,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, base)):
+            raise DefinitionError(
+                f"{place} is about {kind!r}, which is no {base.__name__}.",
+                f"Annotate its parameter with {what}: a subclass of {base.__name__}.",
+            )
+    return kinds
+
+
+def members_of(annotation: Any) -> tuple[Any, ...]:
+    """List the members of a union; any other annotation is its only member."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+
+def check_returns_nothing(owner: type, name: str, place: str, hints: dict[str, Any]) -> None:
+    """Raise DefinitionError if a check can return a value: it would look like a verdict, and pass."""
+    todo = "It holds if it does not raise: use assert, fail(...) or same(...), and return nothing."
+    if hints.get("return", None) not in (None, type(None)):
+        raise DefinitionError(f"{place} is annotated to return a value.", todo)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(getattr(owner, name))))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return  # without the source, the engine finds it when it happens
+    for node in _own_nodes(tree.body[0]):
+        returns = isinstance(node, ast.Return) and node.value is not None
+        if returns and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            raise DefinitionError(f"{place} returns a value in line {node.lineno} of its text.", todo)
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            raise DefinitionError(f"{place} is a generator function, which checks nothing.", todo)
+
+
+def _own_nodes(function: ast.AST) -> Iterable[ast.AST]:
+    """Walk a function's own statements, not those of functions inside it."""
+    inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+    waiting = [child for child in ast.iter_child_nodes(function)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, inner):
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))

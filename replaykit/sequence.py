@@ -1,0 +1,66 @@
+"""Sequences: labelled calls that are not yet run.
+
+A label is the number of the call in the sequence that was generated first. It survives shrinking, so that
+`account@3` means what call 3 made, however many calls around it are gone.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from replaykit.command import Refs, steps_named_in
+from replaykit.model import Model
+from replaykit.record import JsonData, Record
+
+
+class Call(Record):
+    """One command to be asked: its tag and version, its arguments with refs as names.
+
+    `raw` holds, for arguments whose generator is not plain, the value that they were built from.
+    """
+
+    label: int
+    tag: str
+    version: int = 1
+    args: dict[str, JsonData] = {}
+    raw: dict[str, JsonData] = {}
+
+    @property
+    def needs(self) -> set[int]:
+        """The labels of the calls whose products it names."""
+        return steps_named_in(self.args)
+
+
+Sequence: TypeAlias = tuple[Call, ...]
+
+
+def without(sequence: Sequence, labels: Iterable[int]) -> Sequence:
+    """Remove calls, and all that depends on them."""
+    gone = set(labels)
+    kept = []
+    for call in sequence:
+        if call.label in gone or call.needs & gone:
+            gone.add(call.label)
+        else:
+            kept.append(call)
+    return tuple(kept)
+
+
+def until(sequence: Sequence, label: int) -> Sequence:
+    """Cut a sequence after the call with this label."""
+    kept = []
+    for call in sequence:
+        kept.append(call)
+        if call.label == label:
+            break
+    return tuple(kept)
+
+
+class Fixed:
+    """A sequence as a source of calls for a run: they come as they are, and nothing is drawn."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._calls = iter(sequence)
+
+    def next(self, state: Model, refs: Refs) -> Call | None:  # noqa: ARG002
+        """Return the next call; None at the end."""
+        return next(self._calls, None)

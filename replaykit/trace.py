@@ -1,0 +1,65 @@
+"""Trace: everything that happened in one run, whatever the outcome."""
+
+from typing import Literal, TypeAlias
+
+from replaykit.interaction import Interaction
+from replaykit.record import JsonText, Record
+from replaykit.sequence import Call
+from replaykit.verdict import Failure
+
+Ending: TypeAlias = Literal[
+    "passed",  # ran to its end, and all that was judged holds
+    "failed",  # the failure says why
+    "unreachable",  # a request never reached the service
+    "unknown",  # an answer was lost, so that nobody knows what the service did
+    "stale",  # a call of a fixed sequence no longer fits
+]
+
+
+class Said(Record):
+    """An event or an observation as it is written down: its tag and version, its fields as JSON text."""
+
+    tag: str
+    version: int
+    data: JsonText
+
+
+class Step(Record):
+    """One call as it was executed."""
+
+    call: Call
+    interactions: tuple[Interaction, ...] = ()
+    event: Said | None = None  # None: no answer that could be read
+    observing: tuple[Interaction, ...] = ()  # what was sent to read the observations
+    observations: tuple[Said, ...] = ()
+    state: JsonText | None = None  # the projection after the step
+
+
+class Trace(Record):
+    """One sequence executed once."""
+
+    resetting: tuple[Interaction, ...] = ()
+    steps: tuple[Step, ...] = ()
+    closing: tuple[Interaction, ...] = ()  # what was sent to read the observations at the end
+    closing_observations: tuple[Said, ...] = ()
+    ending: Ending
+    reason: str = ""  # why it ended so, where there is no failure to say it
+    failure: Failure | None = None
+
+    @property
+    def sequence(self) -> tuple[Call, ...]:
+        """The calls that were executed."""
+        return tuple(step.call for step in self.steps)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        inside = sum(len(step.interactions) + len(step.observing) for step in self.steps)
+        return len(self.resetting) + inside + len(self.closing)
+
+    def interactions(self) -> list[Interaction]:
+        """List all interactions in the order in which they happened."""
+        listed = [*self.resetting]
+        for step in self.steps:
+            listed += [*step.interactions, *step.observing]
+        return [*listed, *self.closing]

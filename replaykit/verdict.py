@@ -1,0 +1,102 @@
+"""Failure, fingerprint, Verdict, and the one table of exit codes.
+
+git bisect reads 1 to 124 as bad, 125 as skip, and stops at 128 and above, so nothing but "the bug is
+here" may end in the first range (git-bisect documentation, "Bisect run").
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from enum import Enum
+from typing import Literal, TypeAlias
+
+from replaykit.errors import (
+
+    StaleError,
+    Terminated,
+    UnreachableError,
+    UsageError,
+)
+from replaykit.record import JsonData, Record
+
+Kind: TypeAlias = Literal[
+    "expectation",
+    "invariant",
+    "check",
+    "linearization",
+    "idempotency",
+    "server_error",
+    "adapter",
+    "model",
+]
+
+
+class Failure(Record):
+    """Why a run failed. Of kind `adapter` or `model`, it is a fault of the test code, and no finding."""
+
+    kind: Kind
+    name: str  # of the check, the expectation, or the method that raised
+    step: int | None  # label; None at the end of the run
+    command: str | None  # tag
+    message: str
+    expected: JsonData = None
+    actual: JsonData = None
+    traceback: str | None = None
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it speaks of the service, rather than of the test code."""
+        return self.kind not in {"adapter", "model"}
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits for kind, name and command type: never values, ids, messages or seeds."""
+        identity = json.dumps([self.kind, self.name, self.command], ensure_ascii=True)
+        return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+class Verdict(Enum):
+    """The word in which a replay ends."""
+
+    FIXED = "fixed"
+    REPRODUCED = "reproduced"
+    DIFFERENT = "different"
+    STALE = "stale"
+    UNREACHABLE = "unreachable"
+
+
+OK = 0
+FOUND = 1
+NOT_JUDGED = 125
+INTERNAL = 128
+USAGE = 129
+
+_OF_VERDICT = {
+    Verdict.FIXED: OK,
+    Verdict.REPRODUCED: FOUND,
+    Verdict.DIFFERENT: NOT_JUDGED,
+    Verdict.STALE: NOT_JUDGED,
+    Verdict.UNREACHABLE: NOT_JUDGED,
+}
+
+
+def exit_code(outcome: Verdict | BaseException) -> int:
+    """Return the exit code of a verdict or of an error."""
+    if isinstance(outcome, Verdict):
+        return _OF_VERDICT[outcome]
+    if isinstance(outcome, Terminated):
+        return 128 + outcome.signal_number
+    if isinstance(outcome, KeyboardInterrupt):
+        return 130
+    if isinstance(outcome, UsageError):
+        return USAGE
+    if isinstance(outcome, StaleError | UnreachableError):
+        return NOT_JUDGED
+    return INTERNAL
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the code of several outcomes at once: 128 and above, then 1, then 125, then 0."""
+    return max(codes, key=lambda code: (code >= INTERNAL, code == FOUND, code), default=OK)
+
+
