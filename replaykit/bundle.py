@@ -1,0 +1,741 @@
+"""The bundle: one `.pd` file with a trace and its provenance; write, read, upgrade.
+
+Theory of operation. A bundle is one ASCII text file with LF lines that is a YAML document at the same time:
+a version 1 cassette of vcrpy. Interactions are its list items, one line of JSON each; all that a cassette
+has no room for stands in comments, one line of JSON each. So vcrpy plays it as it is, git diffs it, a person
+reads it, and it can be written line by line while a run happens.
+
+    version: 1
+    # {"k":"bundle","format":1,...}
+    interactions:
+    # {"k":"command","step":0,...}
+    - {"request":{...},"response":{...},"replaykit":{"step":0,...}}
+    # {"k":"event","step":0,...}
+    # {"k":"state","step":0,...}
+    # {"k":"failure",...}
+    # {"k":"end","ending":"failed","records":41,"sha256":"..."}
+
+JSON in YAML has three traps, and the writer goes around each: characters beyond U+FFFF, where JSON's pair of
+escapes is no YAML (written as `\\U0001F600`), DEL (written as `\\u007f`), and binary bodies (written as
+`!!binary`). The reader is line by line JSON; no YAML loader ever sees a bundle here.
+
+The format is described for other readers in docs/reference/bundle-format.md.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from replaykit.errors import (
+    BundleError,
+    CorruptBundleError,
+    MissingFileError,
+    NewerBundleError,
+    TruncatedBundleError,
+    UsageError,
+)
+from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse
+from replaykit.sequence import Call
+from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.verdict import Failure
+from replaykit.version import BUNDLE_FORMAT, __version__
+
+MAX_FILE = 64 * 1024 * 1024  # bytes
+MAX_LINE = 16 * 1024 * 1024  # bytes
+MAX_DEPTH = 200
+MAX_DIGITS = 4300
+
+
+class Shrinking(Record):
+    """What shrinking did to the sequence of a bundle."""
+
+    calls_before: int
+    executions: int
+    requests: int
+    seconds: float
+    confirmed: bool  # did the result fail once more when it was run again?
+    stopped: str | None = None  # the budget that ended it, if any
+
+
+class Provenance(Record):
+    """Where a trace comes from: who ran what, with which seed, against what, from which revision."""
+
+    tool: str = f"replaykit {__version__}"
+    model: str  # module:Class
+    adapter: str  # module:Class
+    model_digest: str
+    campaign_seed: int
+    run: int  # from 0
+    seed: int  # of this run
+    commands: int  # the most that a run may have
+    url: str | None
+    revision: str | None = None
+    dirty: bool | None = None
+    recorded: str | None = None  # ISO 8601, UTC
+    python: str | None = None
+    httpx: str | None = None
+    shrinking: Shrinking | None = None
+
+
+class Bundle(Record):
+    """A bundle as it was read."""
+
+    provenance: Provenance
+    trace: Trace
+    whole: bool = True  # false: the end of the file is missing
+
+    @property
+    def failure(self) -> Failure:
+        """The failure that it holds. Raises BundleError where there is none."""
+        if self.trace.failure is None:
+            raise BundleError(
+                f"The bundle holds a run that ended as {self.trace.ending}, and no failure.",
+                "Only bundles of failures can be replayed.",
+            )
+        return self.trace.failure
+
+
+def name_of(failure: Failure) -> str:
+    """Return the file name of a failure's bundle: the same bug always has the same."""
+    check = re.sub(r"[^A-Za-z0-9_.-]", "_", failure.name)[:60]
+    return f"{check}-{failure.fingerprint}.pd"
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes a run down while it happens, one write for each line, into a file with no final name yet.
+
+    It listens to `run.execute`. `save` ends the file and moves it to its final name; `rewind` starts over,
+    for the next run; leaving the context removes what was not saved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._count = 0
+        self._open = False  # is the list of interactions open?
+        self._digest = hashlib.sha256()
+        self._ending: tuple[Ending, str] = ("unknown", "")
+        try:
+            self._file: IO[bytes] = path.open("wb", buffering=0)
+        except OSError as error:
+            raise UsageError(f"{path} can't be written: {error.strerror}.", "Choose another folder.") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def rewind(self) -> None:
+        """Forget what was written, and start another bundle in the same file."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._count, self._open, self._digest = 0, False, hashlib.sha256()
+
+    def begin(self, provenance: Provenance) -> None:
+        """Write the first lines."""
+        self._line(b"version: 1\n")
+        data = {key: value for key, value in provenance.model_dump(mode="json").items() if value is not None}
+        self._record("bundle", {"format": BUNDLE_FORMAT, **data})
+
+    def write(self, trace: Trace) -> None:
+        """Write a trace that is over."""
+        for each in trace.resetting:
+            self.interaction("reset", None, each)
+        for step in trace.steps:
+            label = step.call.label
+            self.call(step.call)
+            for each in step.interactions:
+                self.interaction("command", label, each)
+            if step.event is not None:
+                self.event(label, step.event)
+            if step.state is not None:
+                self.state(label, step.state)
+            for each in step.observing:
+                self.interaction("observe", label, each)
+            for said in step.observations:
+                self.observation(label, said)
+        for each in trace.closing:
+            self.interaction("end", None, each)
+        for said in trace.closing_observations:
+            self.observation(None, said)
+        self.end(trace.ending, trace.reason, trace.failure)
+
+    def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
+        """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
+        place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
+        if interaction.response is None or interaction.trouble is not None:
+            self._record("net", {**place, **_net_data(interaction)})
+            return
+        if not self._open:
+            self._open = True
+            self._line(b"interactions:\n")
+        self._line(b"- %s\n" % _item(interaction, place))
+
+    def call(self, call: Call) -> None:
+        """Write a call that is about to be sent."""
+        raw = {"raw": call.raw} if call.raw else {}
+        self._record("command", {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args, **raw})
+
+    def event(self, step: int, said: Said) -> None:
+        """Write the answer to a call."""
+        self._said("event", step, said)
+
+    def observation(self, step: int | None, said: Said) -> None:
+        """Write what was read in order to check it."""
+        self._said("observation", step, said)
+
+    def state(self, step: int, state: JsonText) -> None:
+        """Write the projection after a step."""
+        self._line(b'# {"k":"state","step":%d,"data":%s}\n' % (step, ascii_json(state)))
+
+    def end(self, ending: Ending, reason: str, failure: Failure | None) -> None:
+        """Write why the run failed, and remember how it ended for the last line."""
+        if failure is not None:
+            data = {key: value for key, value in failure.model_dump(mode="json").items() if value is not None}
+            self._record("failure", {**data, "fingerprint": failure.fingerprint})
+        self._ending = (ending, reason)
+
+    def save(self, path: Path) -> None:
+        """Write the last line, see the file onto the disk, and move it to its final name."""
+        if not self._open:
+            self._line(b"interactions: []\n")
+        self._file.write(last_line(*self._ending, self._count, self._digest.hexdigest()))
+        os.fsync(self._file.fileno())
+        try:
+            self.path.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise UsageError(f"{path} can't be written: {error.strerror}.", "Choose another folder.") from None
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._file.close()
+        self._file = self.path.open("wb", buffering=0)
+        self._count, self._open, self._digest = 0, False, hashlib.sha256()
+
+    def _said(self, kind: str, step: int | None, said: Said) -> None:
+        place = b"" if step is None else b'"step":%d,' % step
+        head = b'# {"k":"%s",%s"tag":"%s","version":%d,"data":' % (kind.encode(), place, said.tag.encode(), said.version)
+        self._line(head + ascii_json(said.data) + b"}\n")
+
+    def _record(self, kind: str, data: dict[str, Any]) -> None:
+        self._line(b"# %s\n" % encode({"k": kind, **data}))
+
+    def _line(self, line: bytes) -> None:
+        self._count += 1
+        self._digest.update(line)
+        self._file.write(line)
+
+
+def save(path: Path, provenance: Provenance, trace: Trace) -> None:
+    """Write a bundle at its final name, whole or not at all."""
+    with Writer(path.with_name(f".{path.name}.{os.getpid()}.partial")) as writer:
+        writer.begin(provenance)
+        writer.write(trace)
+        writer.save(path)
+
+
+def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:
+    """Return the last line: how the run ended, how many lines stand above, the SHA-256 of all their bytes."""
+    data: dict[str, JsonData] = {"k": "end", "ending": ending, "reason": reason, "records": records, "sha256": digest}
+    return b"# %s\n" % encode(data)
+
+
+_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def encode(data: JsonData) -> bytes:
+    """Write JSON data in one ASCII line that YAML reads the same way."""
+    return _yaml_safe(_encoder.encode(data)).encode("ascii")
+
+
+def ascii_json(text: JsonText) -> bytes:
+    """Turn JSON text in UTF-8 into ASCII."""
+    if text.isascii() and b"\x7f" not in text:
+        return text
+    return _yaml_safe(_escaped(text.decode("utf-8"))).encode("ascii")
+
+
+def _escaped(text: str) -> str:
+    """Escape what is beyond ASCII, which stands in JSON text only inside of strings."""
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+
+
+_PAIR = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
+
+
+def _yaml_safe(text: str) -> str:
+    if "\x7f" in text:
+        text = text.replace("\x7f", "\\u007f")
+    return _PAIR.sub(_astral, text) if "\\ud" in text else text
+
+
+def _astral(found: re.Match[str]) -> str:
+    if found[1]:  # an escaped backslash: what follows is text that looks like an escape
+        return found[1]
+    number = 0x10000 + ((int(found[2], 16) - 0xD800) << 10) + (int(found[3], 16) - 0xDC00)
+    return f"\\U{number:08X}"
+
+
+def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
+    """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
+    request, response = interaction.request, interaction.response
+    assert response is not None  # noqa: S101  the caller sends the others elsewhere
+    ours: dict[str, Any] = {**place, "http": response.version, "elapsed": round(interaction.elapsed, 6)}
+    if not response.complete:
+        ours["complete"] = False
+    for key, headers in (("request_headers", request.headers), ("response_headers", response.headers)):
+        if _pairs(_multi(headers)) != headers:
+            ours[key] = headers
+    data = {
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "body": _body(request.body),
+            "headers": _multi(request.headers),
+        },
+        "response": {
+            "status": {"code": response.status, "message": response.reason},
+            "headers": _multi(response.headers),
+            "body": {"string": _body(response.body)},
+        },
+        "replaykit": ours,
+    }
+    line = encode(data)
+    return _unmark(line) if _BINARY in line else line
+
+
+_BINARY = b'{"!!binary":"'
+_BINARY_ENDS = re.compile(rb'("body":|"string":)\{"!!binary":"([A-Za-z0-9+/=]*)"\}')
+
+
+def _body(body: bytes) -> JsonData:
+    """Say a body as text where it is text, else as {"!!binary": base64}, which `_unmark` turns into YAML."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"!!binary": base64.b64encode(body).decode("ascii")}
+
+
+def _unmark(line: bytes) -> bytes:
+    return _BINARY_ENDS.sub(rb'\1 !!binary "\2"', line)
+
+
+def _multi(headers: Headers) -> dict[str, list[str]]:
+    """Group header values by name, as vcrpy holds them."""
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def _pairs(grouped: dict[str, list[str]]) -> Headers:
+    return tuple((name, value) for name, values in grouped.items() for value in values)
+
+
+def _net_data(interaction: Interaction) -> dict[str, Any]:
+    request, response, trouble = interaction.request, interaction.response, interaction.trouble
+    data: dict[str, Any] = {
+        "elapsed": round(interaction.elapsed, 6),
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "headers": request.headers,
+            "body": base64.b64encode(request.body).decode("ascii"),
+        },
+    }
+    if trouble is not None:
+        data["error"], data["message"] = trouble.error, trouble.message
+    if response is not None:
+        data["response"] = {
+            "status": response.status,
+            "reason": response.reason,
+            "http": response.version,
+            "headers": response.headers,
+            "body": base64.b64encode(response.body).decode("ascii"),
+        }
+    return data
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Bundle:
+    """Read a bundle from a file. Raises MissingFileError, or a BundleError with the number of the line.
+
+    A file without its end is read as far as it goes, and is not `whole`.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise CorruptBundleError(f"{path} has {size} bytes; a bundle has at most {MAX_FILE}.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    return read_bytes(content, str(path))
+
+
+def read_bytes(content: bytes, name: str = "The bundle") -> Bundle:
+    """Read a bundle from its bytes; see `read`."""
+    return _Reader(content, name).bundle()
+
+
+class _Reader:
+    """Reads one bundle, line by line."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.content = content
+        self.name = name
+        self.number = 0  # of the line that is being read, from 1
+
+    def bundle(self) -> Bundle:
+        provenance: Provenance | None = None
+        builder = _Builder()
+        whole = False
+        for start, line in self._lines():
+            if whole:
+                raise self.corrupt("there is something after the end")
+            if line.startswith(b"- "):
+                builder.item(self._json(_remark(line[2:])), self)
+            elif line.startswith(b"# {"):
+                data = self._json(line[2:])
+                if self.number == 2:  # noqa: PLR2004
+                    provenance = self._provenance(data)
+                elif data.get("k") == "end":
+                    builder.end(data, self)
+                    self._check_end(line, start, builder)
+                    whole = True
+                else:
+                    builder.record(data.get("k"), data, self)
+            elif line not in (b"version: 1\n", b"interactions:\n", b"interactions: []\n"):
+                raise self.corrupt("this is no line of a bundle")
+        if provenance is None:
+            raise self._no_bundle()
+        return Bundle(provenance=provenance, trace=builder.trace(), whole=whole)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        if not self.content.startswith(b"version: 1\n"):
+            raise self._no_bundle()
+        start, end = 0, len(self.content)
+        while start < end:
+            stop = self.content.find(b"\n", start) + 1
+            self.number += 1
+            if (stop or end) - start > MAX_LINE:
+                raise self.corrupt(f"the line has more than {MAX_LINE} bytes")
+            if not stop:
+                if self.content.rfind(b'\n# {"k":"end"', 0, start) >= 0:
+                    raise self.corrupt("there is something after the end")
+                return  # a line without its end: the writer was stopped here
+            yield start, self.content[start:stop]
+            start = stop
+
+    def _no_bundle(self) -> CorruptBundleError:
+        return CorruptBundleError(
+            f"{self.name} is no bundle: it does not begin as one.", "A bundle begins with `version: 1` and a comment."
+        )
+
+    def corrupt(self, why: str) -> CorruptBundleError:
+        """Return the error for the line that is being read."""
+        return CorruptBundleError(
+            f"{self.name}, line {self.number}: {why}.", "The file was changed after it was written; get it anew."
+        )
+
+    def _json(self, line: bytes) -> dict[str, Any]:
+        try:
+            text = line.decode("ascii")
+            if "\\U" in text:
+                text = _ASTRAL.sub(_pair_of, text)
+            data = _decoder.decode(text)
+        except RecursionError:
+            raise self.corrupt(_TOO_DEEP) from None
+        except ValueError as error:
+            raise self.corrupt(f"this is no JSON ({error})") from None
+        if not isinstance(data, dict):
+            raise self.corrupt("this is no JSON object")
+        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+            raise self.corrupt(_TOO_DEEP)
+        return data
+
+    def _provenance(self, data: dict[str, Any]) -> Provenance:
+        if data.get("k") != "bundle":
+            raise self._no_bundle()
+        version = data.get("format")
+        if not isinstance(version, int) or version < 1:
+            raise self.corrupt(f"the format is {version!r}")
+        if version > BUNDLE_FORMAT:
+            raise NewerBundleError(
+                f"{self.name} has the format {version}; this replaykit {__version__} reads formats up to {BUNDLE_FORMAT}.",
+                f"It was written by {data.get('tool', 'a newer replaykit')!r}: install that or a newer one.",
+            )
+        known = {key: value for key, value in data.items() if key in Provenance.model_fields}
+        shrinking = known.get("shrinking")
+        if isinstance(shrinking, dict):
+            known["shrinking"] = {key: value for key, value in shrinking.items() if key in Shrinking.model_fields}
+        return self.parse(Provenance, known)
+
+    def _check_end(self, line: bytes, start: int, builder: "_Builder") -> None:
+        digest = hashlib.sha256(self.content[:start]).hexdigest()
+        if builder.ending is None or line != last_line(builder.ending, builder.reason, self.number - 1, digest):
+            raise self.corrupt("the digest does not fit what stands above it")
+
+    def parse(self, kind: type[Any], data: JsonData) -> Any:
+        """Read a record; raise CorruptBundleError with the line."""
+        try:
+            return parse(kind, data)
+        except InvalidValueError as error:
+            raise self.corrupt(str(error)) from None
+
+    def take(self, data: dict[str, Any], key: str, kind: type[Any], default: Any = ...) -> Any:
+        """Return a value of a JSON object; raise CorruptBundleError with the line if it is not of its type."""
+        value = data.get(key, default)
+        if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            raise self.corrupt(f"{key} is {value!r}" if value is not ... else f"{key} is missing")
+        return value
+
+    def base64(self, text: str) -> bytes:
+        """Return the bytes that base64 text stands for."""
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise self.corrupt("this is no base64") from None
+
+    def headers(self, value: JsonData) -> Headers:
+        """Return header pairs."""
+        if not isinstance(value, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)  # noqa: PLR2004
+            for pair in value
+        ):
+            raise self.corrupt("headers are no pairs")
+        return tuple((name, value) for name, value in value)
+
+
+_TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
+
+
+def _depth(data: JsonData) -> int:
+    """Count how deep JSON data is nested."""
+    depth, level = 0, [data]
+    while level:
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        depth += 1
+    return depth
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return data
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
+_ASTRAL = re.compile(r"(\\\\)|\\U([0-9A-Fa-f]{8})")
+_MARKED = re.compile(rb'("body":|"string":) !!binary "([A-Za-z0-9+/=]*)"')
+
+
+def _pair_of(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    number = int(found[2], 16)
+    if not 0x10000 <= number <= 0x10FFFF:  # noqa: PLR2004
+        raise ValueError(f"{found[0]} is no character")
+    return json.dumps(chr(number))[1:-1]
+
+
+def _remark(line: bytes) -> bytes:
+    """Turn YAML's binary bodies into JSON; inside of a JSON string the quotes would be escaped."""
+    return _MARKED.sub(rb'\1{"!!binary":"\2"}', line) if b" !!binary " in line else line
+
+
+class _Builder:
+    """Puts the records of a bundle together to a trace."""
+
+    def __init__(self) -> None:
+        self.resetting: list[Interaction] = []
+        self.closing: list[Interaction] = []
+        self.closing_observations: list[Said] = []
+        self.steps: list[dict[str, Any]] = []
+        self.failure: Failure | None = None
+        self.ending: Ending | None = None
+        self.reason = ""
+
+    def trace(self) -> Trace:
+        return Trace(
+            resetting=tuple(self.resetting),
+            steps=tuple(Step(**_tuples(step)) for step in self.steps),
+            closing=tuple(self.closing),
+            closing_observations=tuple(self.closing_observations),
+            ending=self.ending or "unknown",
+            reason=self.reason if self.ending else "the end of the file is missing",
+            failure=self.failure,
+        )
+
+    def item(self, data: dict[str, Any], reader: _Reader) -> None:
+        """Take an interaction of the cassette."""
+        request, response = reader.take(data, "request", dict), reader.take(data, "response", dict)
+        ours = reader.take(data, "replaykit", dict, {})
+        status = reader.take(response, "status", dict)
+        body = reader.take(response, "body", dict)
+        sent_headers, got_headers = ours.get("request_headers"), ours.get("response_headers")
+        interaction = Interaction(
+            request=Request(
+                method=reader.take(request, "method", str),
+                url=reader.take(request, "uri", str),
+                headers=reader.headers(sent_headers) if sent_headers else _grouped(request, reader),
+                body=_bytes(request.get("body"), reader),
+            ),
+            response=Response(
+                status=reader.take(status, "code", int),
+                reason=reader.take(status, "message", str, ""),
+                version=reader.take(ours, "http", str, "HTTP/1.1"),
+                headers=reader.headers(got_headers) if got_headers else _grouped(response, reader),
+                body=_bytes(body.get("string"), reader),
+                complete=reader.take(ours, "complete", bool, True),
+            ),
+            elapsed=float(reader.take(ours, "elapsed", float | int, 0.0)),
+        )
+        self._place(ours, interaction, reader)
+
+    def _net(self, data: dict[str, Any], reader: _Reader) -> None:
+        request = reader.take(data, "request", dict)
+        response = reader.take(data, "response", dict, {})
+        error = reader.take(data, "error", str, "")
+        interaction = Interaction(
+            request=Request(
+                method=reader.take(request, "method", str),
+                url=reader.take(request, "uri", str),
+                headers=reader.headers(request.get("headers")),
+                body=reader.base64(reader.take(request, "body", str)),
+            ),
+            response=Response(
+                status=reader.take(response, "status", int),
+                reason=reader.take(response, "reason", str, ""),
+                version=reader.take(response, "http", str, "HTTP/1.1"),
+                headers=reader.headers(response.get("headers")),
+                body=reader.base64(reader.take(response, "body", str)),
+                complete=False,
+            )
+            if response
+            else None,
+            trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
+            elapsed=float(reader.take(data, "elapsed", float | int, 0.0)),
+        )
+        self._place(data, interaction, reader)
+
+    def _place(self, place: dict[str, Any], interaction: Interaction, reader: _Reader) -> None:
+        part = reader.take(place, "part", str, "command")
+        if part == "reset":
+            self.resetting.append(interaction)
+        elif part == "end":
+            self.closing.append(interaction)
+        else:
+            where = "observing" if part == "observe" else "interactions"
+            self._step(place, reader)[where].append(interaction)
+
+    def _step(self, data: dict[str, Any], reader: _Reader) -> dict[str, Any]:
+        label = reader.take(data, "step", int)
+        if not self.steps or self.steps[-1]["call"].label != label:
+            raise reader.corrupt(f"step {label} is not the one that was begun")
+        return self.steps[-1]
+
+    def record(self, kind: JsonData, data: dict[str, Any], reader: _Reader) -> None:
+        """Take a record; kinds that are not known are left for the versions that know them."""
+        if kind == "command":
+            step = {"label": reader.take(data, "step", int)}
+            known = {key: data[key] for key in ("tag", "version", "args", "raw") if key in data}
+            call = reader.parse(Call, {**step, **known})
+            empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
+            self.steps.append({"call": call, **empty})
+        elif kind == "event":
+            self._step(data, reader)["event"] = _said(data, reader)
+        elif kind == "observation":
+            target = self._step(data, reader)["observations"] if "step" in data else self.closing_observations
+            target.append(_said(data, reader))
+        elif kind == "state":
+            self._step(data, reader)["state"] = _text(data.get("data"))
+        elif kind == "net":
+            self._net(data, reader)
+        elif kind == "failure":
+            known = {key: value for key, value in data.items() if key in Failure.model_fields}
+            self.failure = reader.parse(Failure, {"step": None, "command": None, **known})
+
+    def end(self, data: dict[str, Any], reader: _Reader) -> None:
+        """Take the last line."""
+        end = reader.parse(_End, {"ending": data.get("ending"), "reason": data.get("reason")})
+        self.ending, self.reason = end.ending, end.reason
+
+
+class _End(Record):
+    ending: Ending
+    reason: str
+
+
+def _tuples(step: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in step.items()}
+
+
+def _text(data: JsonData) -> JsonText:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _said(data: dict[str, Any], reader: _Reader) -> Said:
+    return Said(tag=reader.take(data, "tag", str), version=reader.take(data, "version", int), data=_text(data.get("data")))
+
+
+def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:
+    headers = reader.take(message, "headers", dict, {})
+    pairs: list[JsonData] = []
+    for name, values in headers.items():
+        pairs += [[name, value] for value in (values if isinstance(values, list) else [values])]
+    return reader.headers(pairs)
+
+
+def _bytes(body: JsonData, reader: _Reader) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        try:
+            return body.encode("utf-8")
+        except UnicodeEncodeError:
+            raise reader.corrupt("a body has half a character in it") from None
+    if isinstance(body, dict) and isinstance(body.get("!!binary"), str):
+        return reader.base64(body["!!binary"])
+    raise reader.corrupt("a body is neither text nor binary")
+
+
+def require_whole(bundle: Bundle, name: str) -> None:
+    """Raise TruncatedBundleError unless the bundle has its end."""
+    if not bundle.whole:
+        raise TruncatedBundleError(
+            f"{name} has no end: whoever wrote it was stopped.", "It can be looked at (replaykit show), not judged."
+        )

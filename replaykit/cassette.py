@@ -1,0 +1,80 @@
+"""Cassettes: the recorded interactions of a trace, played instead of the network.
+
+Playing is strict: the requests come in the order in which they were recorded, and all are used. What
+counts of a request is its method, its path and query, and its body; JSON bodies are compared as JSON.
+The host is a binding, and headers are noise: neither counts.
+"""
+
+import json
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from replaykit.difference import brief, differences
+from replaykit.interaction import Interaction, Request, header
+from replaykit.record import JsonData
+
+
+class Player:
+    """A cassette being played: strict, from the first interaction to the last."""
+
+    def __init__(self, interactions: Sequence[Interaction]) -> None:
+        self._interactions = interactions
+        self._position = 0
+        self.missed: str | None = None  # why the last request could not be answered
+
+    def answer(self, request: Request) -> Interaction:
+        """Return the next recorded interaction. Raises CassetteMissError if it is not one for this request."""
+        if self._position == len(self._interactions):
+            self._miss(f"the cassette is at its end, and {target(request)} was asked")
+        recorded = self._interactions[self._position]
+        why = mismatch(recorded.request, request)
+        if why is not None:
+            place = self._position + 1
+            self._miss(f"the cassette has no such request: number {place} is {target(recorded.request)}; {why}")
+        self._position += 1
+        return recorded
+
+    def unused(self) -> str | None:
+        """Say what was recorded and never asked for; None if all was."""
+        left = self._interactions[self._position :]
+        if not left:
+            return None
+        return f"{len(left)} recorded requests were never asked for, the first of them {target(left[0].request)}"
+
+    def _miss(self, why: str) -> None:
+        self.missed = self.missed or why
+        raise CassetteMissError(why)
+
+
+class CassetteMissError(Exception):
+    """The cassette has no answer; the run ends as stale, whatever the adapter does with this."""
+
+
+def target(request: Request) -> str:
+    """Show a request as `POST /players`."""
+    parts = urlsplit(request.url)
+    return f"{request.method} {parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+
+
+def mismatch(recorded: Request, asked: Request) -> str | None:
+    """Say why a request is not the recorded one; None if it is."""
+    if target(recorded) != target(asked):
+        return f"asked was {target(asked)}"
+    if recorded.body == asked.body:
+        return None
+    before, after = _json_of(recorded), _json_of(asked)
+    if before is None or after is None:
+        return f"the body was {brief(recorded.body)} and is {brief(asked.body)}"
+    found = differences(before, after)
+    if not found:
+        return None
+    return "the body differs at " + "; ".join(f"{each.path}: {each.shown}" for each in found[:3])
+
+
+def _json_of(request: Request) -> JsonData:
+    if "json" not in (header(request.headers, "content-type") or "json"):
+        return None
+    try:
+        return json.loads(request.body)
+    except ValueError:
+        return None

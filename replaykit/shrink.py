@@ -1,0 +1,443 @@
+"""Shrinking: the search for the simplest sequence that still fails in the same way.
+
+Theory of operation. The search is pure: it proposes candidates, and an oracle, which is given to it, runs
+each and says whether it failed with the same fingerprint. What costs is requests, not thought, so short
+candidates come first, no candidate is tried twice, and what can be known to fail to fit is never run.
+
+1. Slice: only what is related to the failing call, by values and refs that they share.
+2. Drop values: all calls that mention one value, at once.
+3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
+   2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
+   depends on a removed call goes with it.
+4. Simplify values: unify names, give them canonical names, lower numbers, then one field at a time, inside
+   the generator's domain.
+5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one.
+6. Confirm: run the result once more.
+
+Labels survive: what stands in the result has the number that it had in the sequence that was generated.
+"""
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from replaykit.errors import UnreachableError
+from replaykit.generator import Generator, RefTo
+from replaykit.record import JsonData
+from replaykit.sequence import Call, Sequence, without
+
+FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
+CHUNK_FACTOR = 1 - 1 / math.e
+FIELD_TRIES = 40  # for one field in one pass
+SHORT = 40  # calls: up to this length, giving values away is tried
+
+
+class Attempt(NamedTuple):
+    """What the oracle says of a candidate."""
+
+    same: bool  # did it fail with the fingerprint that we look for?
+    sequence: Sequence  # what was executed, up to the failing call
+    requests: int
+
+
+Oracle: TypeAlias = Callable[[Sequence], Attempt]
+Generators: TypeAlias = Callable[[Call], dict[str, Generator]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long shrinking may go on."""
+
+    executions: int = 500
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """What came of it."""
+
+    sequence: Sequence
+    executions: int
+    requests: int
+    seconds: float
+    confirmed: bool
+    stopped: str | None = None  # what ended it before its time, in words
+    error: BaseException | None = None  # what ended it, where the caller has to know
+
+
+class _SpentError(Exception):
+    """The budget is used up."""
+
+
+def shrink(
+    sequence: Sequence,
+    oracle: Oracle,
+    generators: Generators,
+    *,
+    budget: Budget | None = None,
+    fits: Callable[[Sequence], bool] = lambda _: True,
+) -> Shrunk:
+    """Search for the simplest sequence for which the oracle says the same; keep the best found at any stop.
+
+    `sequence` ends with the failing call, and is known to fail. `fits` says, without running anything,
+    whether a candidate can be run at all.
+    """
+    search = _Search(sequence, oracle, generators, budget or Budget(), fits)
+    stopped, error = None, None
+    try:
+        search.go()
+    except _SpentError as spent:
+        stopped = str(spent)
+    except KeyboardInterrupt as interrupt:
+        stopped, error = "interrupted", interrupt
+    except UnreachableError as unreachable:
+        stopped, error = "the service was not reachable any more", unreachable
+    confirmed = False if error is not None else search.confirm()
+    return Shrunk(
+        sequence=search.best,
+        executions=search.executions,
+        requests=search.requests,
+        seconds=time.monotonic() - search.began,
+        confirmed=confirmed,
+        stopped=stopped,
+        error=error,
+    )
+
+
+class _Search:
+    """One search: the best sequence so far, and what was tried."""
+
+    def __init__(
+        self,
+        sequence: Sequence,
+        oracle: Oracle,
+        generators: Generators,
+        budget: Budget,
+        fits: Callable[[Sequence], bool],
+    ) -> None:
+        self.best = sequence
+        self.oracle = oracle
+        self.generators = generators
+        self.budget = budget
+        self.fits = fits
+        self.tried = {identity(sequence)}
+        self.executions = 0
+        self.requests = 0
+        self.began = time.monotonic()
+
+    def go(self) -> None:
+        """Run the passes until none of them changes anything."""
+        self.slice()
+        self.drop_values()
+        self.remove()
+        while True:
+            before = identity(self.best)
+            self.simplify()
+            self.remove()
+            if identity(self.best) == before and not self.donate():
+                return
+
+    def confirm(self) -> bool:
+        """Run the best once more; it does not count against the budget."""
+        try:
+            return self._ask(self.best).same
+        except (KeyboardInterrupt, UnreachableError):
+            return False
+
+    def _ask(self, candidate: Sequence) -> Attempt:
+        self.executions += 1
+        attempt = self.oracle(candidate)
+        self.requests += attempt.requests
+        return attempt
+
+    def attempt(self, candidate: Sequence) -> bool:
+        """Try a candidate; if it fails in the same way, it is the best from now on."""
+        if not candidate or (key := identity(candidate)) in self.tried:
+            return False
+        self.tried.add(key)
+        if not self.fits(candidate):
+            return False
+        if self.executions >= self.budget.executions:
+            raise _SpentError(f"the budget of {self.budget.executions} executions is used up")
+        if time.monotonic() - self.began > self.budget.seconds:
+            raise _SpentError(f"the budget of {self.budget.seconds:g} seconds is used up")
+        attempt = self._ask(candidate)
+        if attempt.same:
+            self.best = attempt.sequence
+            self.tried.add(identity(self.best))
+        return attempt.same
+
+    # --- calls
+
+    def slice(self) -> None:
+        """Keep what is related to the failing call: what it needs, what shares a value, what shares with that."""
+        last = self.best[-1]
+        labels = {last.label}
+        for _ in range(len(self.best)):
+            needed = _closed(self.best, labels)
+            if self.attempt(tuple(call for call in self.best if call.label in needed)):
+                return
+            values = set().union(*(_values(call.args) for call in self.best if call.label in needed))
+            wider = needed | {call.label for call in self.best if _values(call.args) & values}
+            if wider == labels:
+                return
+            labels = wider
+
+    def drop_values(self) -> None:
+        """Remove all calls that mention a value which the failing call does not."""
+        ours = _values(self.best[-1].args)
+        values = dict.fromkeys(value for call in self.best for value in sorted(_values(call.args)) if value not in ours)
+        for value in values:
+            self.attempt(without(self.best, [call.label for call in self.best[:-1] if value in _values(call.args)]))
+
+    def remove(self) -> None:
+        """Remove calls in chunks of falling size, then one by one until none can go."""
+        size = float(min(FIRST_CHUNK, max(1, len(self.best) // 2)))
+        while size >= 1:
+            changed = self._remove_chunks(int(size))
+            if int(size) > 1 or not changed:
+                size *= CHUNK_FACTOR
+
+    def _remove_chunks(self, size: int) -> bool:
+        changed = False
+        end = len(self.best) - 1  # the failing call stays
+        while end > 0:
+            chunk = self.best[max(0, end - size) : end]
+            if self.attempt(self._without(chunk)):
+                changed = True
+            end = min(end - size, len(self.best) - 1)
+        return changed
+
+    def _without(self, calls: Sequence) -> Sequence:
+        """Remove calls and what depends on them; nothing is left if the failing call is among it."""
+        kept = without(self.best, [call.label for call in calls])
+        return kept if kept and kept[-1].label == self.best[-1].label else ()
+
+    def donate(self) -> bool:
+        """Remove a call while its value moves to a later one, or is added to that one's number."""
+        if len(self.best) > SHORT:
+            return False
+        for giver in self.best[:-1]:
+            for name, generator in self.generators(giver).items():
+                value = _raw(giver, name)
+                for taker in self.best:
+                    if taker.label == giver.label:
+                        continue
+                    for other, same in self.generators(taker).items():
+                        if same.kind != generator.kind or isinstance(generator, RefTo):
+                            continue
+                        for gift in _gifts(value, _raw(taker, other)):
+                            if not same.accepts(gift):
+                                continue
+                            changed = _with(taker, other, gift, same)
+                            candidate = _replaced(self._without((giver,)), {taker.label: changed})
+                            if self.attempt(candidate):
+                                return True
+        return False
+
+    # --- values
+
+    def simplify(self) -> None:
+        """Simplify arguments: all at once where that works, else one at a time."""
+        self._unify()
+        self._rename()
+        self._cut()
+        self._lower()
+        self._earliest()
+        for label in [call.label for call in self.best]:
+            for name in self._fields(label):
+                self._simplify_field(label, name)
+
+    def _fields(self, label: int) -> list[str]:
+        call = _call(self.best, label)
+        return [] if call is None else list(self.generators(call))
+
+    def _texts(self) -> dict[str, tuple[Generator, list[str]]]:
+        """Collect the text arguments by the kind of their generator, in the order in which they appear."""
+        found: dict[str, tuple[Generator, list[str]]] = {}
+        for call in self.best:
+            for name, generator in self.generators(call).items():
+                value = _raw(call, name)
+                if generator.plain and isinstance(value, str) and not isinstance(generator, RefTo):
+                    _, values = found.setdefault(generator.kind, (generator, []))
+                    if value not in values:
+                        values.append(value)
+        return found
+
+    def _substitute(self, kind: str, names: dict[str, str]) -> Sequence:
+        """Replace text values of one kind in all calls at once."""
+
+        def changed(call: Call) -> Call:
+            for name, generator in self.generators(call).items():
+                value = _raw(call, name)
+                if generator.kind == kind and isinstance(value, str) and value in names:
+                    call = _with(call, name, names[value], generator)
+            return call
+
+        return tuple(changed(call) for call in self.best)
+
+    def _unify(self) -> None:
+        """Say one name where two are said."""
+        for kind, (_, values) in self._texts().items():
+            for later in reversed(values):
+                for earlier in values[: values.index(later)]:
+                    if self.attempt(self._substitute(kind, {later: earlier})):
+                        break
+
+    def _rename(self) -> None:
+        """Give all names of a kind the simplest ones: in the order of their appearance, or in their own."""
+        for kind, (generator, values) in self._texts().items():
+            simple = _simple_texts(generator, len(values))
+            if len(simple) < len(values):
+                continue
+            for order in (values, sorted(values)):
+                if self.attempt(self._substitute(kind, dict(zip(order, simple, strict=True)))):
+                    break
+            else:
+                for value in values:
+                    for name in simple:
+                        if name == value or (name not in values and self.attempt(self._substitute(kind, {value: name}))):
+                            break
+
+    def _cut(self) -> None:
+        """Cut all names of a kind to the same short length, which keeps what they have in common."""
+        for kind, (generator, values) in self._texts().items():
+            for length in (0, 1, 2, 4):
+                names = {value: value[:length] for value in values if len(value) > length}
+                if names and all(map(generator.accepts, names.values())) and self.attempt(self._substitute(kind, names)):
+                    break
+
+    def _lower(self) -> None:
+        """Put all other values to their simplest at once."""
+        self.attempt(tuple(self._lowest(call) for call in self.best))
+
+    def _lowest(self, call: Call) -> Call:
+        for name, generator in self.generators(call).items():
+            value = _raw(call, name)
+            simplest = next(iter(generator.shrink(value)), None)
+            if simplest is not None and not isinstance(value, str):
+                call = _with(call, name, simplest, generator)
+        return call
+
+    def _earliest(self) -> None:
+        """Name the earliest thing of its kind instead of a later one."""
+        refs = sorted({text for call in self.best for text in _values(call.args) if _REF.match(text)}, key=_order)
+        for label in [call.label for call in self.best]:
+            for name in self._fields(label):
+                call = _call(self.best, label)
+                value = call.args.get(name) if call else None
+                if call is None or not isinstance(value, str) or not _REF.match(value):
+                    continue
+                for earlier in refs:
+                    if earlier == value:
+                        break
+                    if _entity(earlier) == _entity(value):
+                        changed = call.replace(args={**call.args, name: earlier})
+                        if self.attempt(_replaced(self.best, {label: changed})):
+                            break
+
+    def _simplify_field(self, label: int, name: str) -> None:
+        tries, improved = 0, True
+        while improved and tries < FIELD_TRIES:
+            improved = False
+            call = _call(self.best, label)
+            if call is None:
+                return
+            generator = self.generators(call)[name]
+            for simpler in generator.shrink(_raw(call, name)):
+                tries += 1
+                if tries > FIELD_TRIES:
+                    return
+                if self.attempt(_replaced(self.best, {label: _with(call, name, simpler, generator)})):
+                    improved = True
+                    break
+
+
+# --- calls and their arguments ------------------------------------------------------------------
+
+_REF = re.compile(r"[a-z][a-z0-9_]*@\d+(?:\.\d+)?\Z")
+
+
+def identity(sequence: Sequence) -> str:
+    """Say what a sequence does, whatever its labels: two with the same identity are the same candidate."""
+    places = {str(call.label): index for index, call in enumerate(sequence)}
+
+    def renamed(found: re.Match[str]) -> str:
+        return f'"{found[1]}@{places.get(found[2], found[2])}{found[3]}"'
+
+    said = json.dumps([[call.tag, call.version, call.args] for call in sequence], sort_keys=True)
+    return re.sub(r'"([a-z][a-z0-9_]*)@(\d+)((?:\.\d+)?)"', renamed, said)
+
+
+def _call(sequence: Sequence, label: int) -> Call | None:
+    return next((call for call in sequence if call.label == label), None)
+
+
+def _replaced(sequence: Sequence, calls: dict[int, Call]) -> Sequence:
+    return tuple(calls.get(call.label, call) for call in sequence)
+
+
+def _raw(call: Call, name: str) -> JsonData:
+    return call.raw[name] if name in call.raw else call.args.get(name)
+
+
+def _with(call: Call, name: str, raw: JsonData, generator: Generator) -> Call:
+    """Change one argument, by its raw value."""
+    changed: dict[str, Any] = {"args": {**call.args, name: generator.build(raw)}}
+    if name in call.raw:
+        changed["raw"] = {**call.raw, name: raw}
+    return call.replace(**changed)
+
+
+def _closed(sequence: Sequence, labels: set[int]) -> set[int]:
+    """Add all calls that some calls need."""
+    closed, waiting = set(labels), list(labels)
+    while waiting:
+        call = _call(sequence, waiting.pop())
+        more = (call.needs if call else set()) - closed
+        closed |= more
+        waiting += more
+    return closed
+
+
+def _values(data: JsonData) -> set[str]:
+    """List the texts in some arguments; numbers are too common to relate two calls."""
+    if isinstance(data, str):
+        return {data}
+    if isinstance(data, dict):
+        return set().union(*map(_values, data.values())) if data else set()
+    if isinstance(data, list):
+        return set().union(*map(_values, data)) if data else set()
+    return set()
+
+
+def _simple_texts(generator: Generator, count: int) -> list[str]:
+    """List the simplest texts of a domain that are not blank: a, b, c, ... as far as it takes them."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words: Iterator[str] = (one + two for one in ["", *letters] for two in letters)
+    return [word for word in words if generator.accepts(word)][:count]
+
+
+def _gifts(given: JsonData, taken: JsonData) -> Iterator[JsonData]:
+    if _is_number(given) and _is_number(taken):
+        yield given + taken
+    if given != taken:
+        yield given
+
+
+def _is_number(value: JsonData) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _entity(ref: str) -> str:
+    return ref.partition("@")[0]
+
+
+def _order(ref: str) -> tuple[int, str]:
+    return int(ref.partition("@")[2].partition(".")[0]), ref
+
+
