@@ -1,0 +1,111 @@
+"""replaykit: finds bugs in live HTTP services against a model, and turns each into one file to replay.
+
+This page is the table of contents of the public names; everything else may change. Names are imported
+when they are first used, so that `replaykit --help` does not pay for an HTTP client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from replaykit.version import __version__
+
+if TYPE_CHECKING:
+    from replaykit import gen, integration
+    from replaykit.adapter import Adapter, Mock, handles, observes
+    from replaykit.bundle import Bundle, read
+    from replaykit.command import Command, Entity, Event, Observation, Ref
+    from replaykit.difference import same
+    from replaykit.errors import ReplaykitError
+    from replaykit.model import Like, Model, check, expects, fail, invariant, like, on, requires
+    from replaykit.replaying import Replayed, replay
+    from replaykit.shrink import Budget
+    from replaykit.trace import Trace
+    from replaykit.verdict import Failure, Verdict
+
+_HOMES = {
+    # writing a model: what is said and heard
+    "Command": "command",
+    "Event": "command",
+    "Observation": "command",
+    "Entity": "command",
+    "Ref": "command",
+    # writing a model: what must hold
+    "Model": "model",
+    "on": "model",
+    "requires": "model",
+    "expects": "model",
+    "invariant": "model",
+    "check": "model",
+    "fail": "model",
+    "same": "difference",
+    "like": "model",
+    "Like": "model",
+    # writing a model: values
+    "gen": "",
+    # writing an adapter
+    "Adapter": "adapter",
+    "handles": "adapter",
+    "observes": "adapter",
+    "Mock": "adapter",
+    # running
+    "integration": "",
+    "Budget": "shrink",
+    # replaying
+    "read": "bundle",
+    "Bundle": "bundle",
+    "Trace": "trace",
+    "Failure": "verdict",
+    "Verdict": "verdict",
+    "replay": "replaying",
+    "Replayed": "replaying",
+    # going wrong
+    "ReplaykitError": "errors",
+}
+
+__all__ = [
+    "Adapter",
+    "Budget",
+    "Bundle",
+    "Command",
+    "Entity",
+    "Event",
+    "Failure",
+    "Like",
+    "Mock",
+    "Model",
+    "Observation",
+    "Ref",
+    "Replayed",
+    "ReplaykitError",
+    "Trace",
+    "Verdict",
+    "__version__",
+    "check",
+    "expects",
+    "fail",
+    "gen",
+    "handles",
+    "integration",
+    "invariant",
+    "like",
+    "observes",
+    "on",
+    "read",
+    "replay",
+    "requires",
+    "same",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'replaykit' has no attribute {name!r}")
+    found = import_module(f"replaykit.{home or name}")
+    value = getattr(found, name) if home else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

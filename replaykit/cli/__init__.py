@@ -1,0 +1,59 @@
+"""The command line: parsing, calling a journey, printing, exit code.
+
+Everything is caught here, click's own exits and failing imports included: click alone exits with 1 and 2,
+and both would make git bisect blame an innocent commit.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def entry() -> None:
+    """Run the program `replaykit`."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command line; return its exit code."""
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        from replaykit.cli.app import run
+
+        code = run(arguments)
+    except KeyboardInterrupt as interrupt:
+        code = 128 + getattr(interrupt, "signal_number", signal.SIGINT)
+    except BaseException as error:  # noqa: BLE001  whatever it is, it must not look like a verdict
+        code = _crashed(error)
+    return _flushed(code)
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    from replaykit.errors import Terminated
+
+    raise Terminated(number)
+
+
+def _crashed(error: BaseException) -> int:
+    import traceback
+
+    try:
+        traceback.print_exception(error)
+        print("error[internal]: This is a mistake in replaykit (exit 128).", file=sys.stderr)
+    except (OSError, ValueError):
+        pass
+    return 128
+
+
+def _flushed(code: int) -> int:
+    """Flush what was printed; a reader that is gone does not change the verdict."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+    return code

@@ -1,0 +1,57 @@
+"""The group of commands, and the way from what they raise to what is printed and to the exit code."""
+
+import click
+
+from replaykit.cli.console import complain
+from replaykit.cli.demo import demo
+from replaykit.cli.integration import integration
+from replaykit.cli.replay import replay
+from replaykit.cli.show import show
+from replaykit.errors import ReplaykitError
+from replaykit.version import BUNDLE_FORMAT, __version__
+
+EXIT_CODES = """\b
+Exit codes, the same for all commands:
+  0    nothing found; the saved bug is fixed
+  1    a bug was found; the saved bug is still there
+  125  could not be judged here: service not healthy, another failure, stale
+  128  bad bundle, model that can't be imported, a mistake in replaykit
+  129  wrong option, missing file, wrong configuration
+  130  Ctrl-C (143: TERM)
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message=f"replaykit {__version__} (bundle format {BUNDLE_FORMAT})")
+def commands() -> None:
+    """Find bugs in a live HTTP service, save each as one file, and replay it for ever."""
+
+
+for command in (integration, replay, show, demo):
+    commands.add_command(command)
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; return its exit code."""
+    try:
+        code = commands.main(arguments, prog_name="replaykit", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        complain("usage", error.format_message())
+        return 129
+    except click.UsageError as error:
+        context = error.ctx
+        hint = f"Try '{context.command_path} --help'." if context is not None else ""
+        complain("usage", error.format_message(), hint, 129)
+        return 129
+    except click.ClickException as error:
+        complain("usage", error.format_message(), "", 129)
+        return 129
+    except ReplaykitError as error:
+        from replaykit.verdict import exit_code
+
+        code = exit_code(error)
+        complain(error.slug, error.happened, error.todo, code)
+        return code
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,65 @@
+"""Printing: results to standard output, the rest to standard error, and nothing that a terminal obeys."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+
+import click
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+_COLOURS = {0: "green", 1: "red", 125: "yellow"}
+
+
+def printable(text: str) -> str:
+    """Show control, bidirectional and invisible characters, instead of sending them to the terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def say(text: str = "") -> None:
+    """Print a result. A reader that is gone is no reason to stop: the exit code still says the verdict."""
+    _echo(printable(text), err=False)
+
+
+def note(text: str) -> None:
+    """Print what is not a result: progress, warnings."""
+    _echo(printable(text), err=True)
+
+
+def conclude(word: str, reason: str, code: int) -> None:
+    """Print the verdict, which is always the last line."""
+    line = printable(f"VERDICT {word}: {reason}".replace("\n", " "))
+    shown = f"{line} (exit {code})"
+    _echo(shown if "NO_COLOR" in os.environ else click.style(shown, fg=_COLOURS.get(code, "yellow")), err=False)
+
+
+def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
+    """Print an error: what happened, what to do; the last line names the exit code."""
+    _echo(printable(f"error[{slug}]: {happened}"), err=True)
+    for line in todo.splitlines():
+        _echo(printable(f"  {line}"), err=True)
+    if code == 125:  # noqa: PLR2004
+        conclude(slug, happened, code)
+    else:
+        _echo(f"  (exit {code}; `{slug}` is explained in docs/reference/errors.md)", err=True)
+
+
+def _echo(text: str, *, err: bool) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            click.echo(text, err=err)
+        except UnicodeEncodeError:  # a terminal that can't say it
+            click.echo(text.encode("ascii", "backslashreplace").decode("ascii"), err=err)
+
+
+def program() -> str:
+    """Say how this program was called, so that a command that is printed can be copied."""
+    called = sys.argv[0]
+    if called.endswith("__main__.py"):
+        return f"{shlex.quote(sys.executable)} -m replaykit"
+    found = shutil.which("replaykit")
+    same = found is not None and os.path.realpath(found) == os.path.realpath(called)
+    return "replaykit" if same or not os.path.exists(called) else shlex.quote(os.path.relpath(called))

@@ -1,0 +1,101 @@
+"""replaykit integration."""
+
+import shlex
+from typing import Any
+
+import click
+
+from replaykit.cli.console import conclude, note, program, say
+from replaykit.cli.options import service_options, settle
+from replaykit.errors import UsageError
+
+
+@click.command(short_help="Test a service with random sequences of commands.")
+@service_options
+@click.option("--mock", is_flag=True, help="Run the model against itself, without adapter and service.")
+@click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Number of sequences to run.")
+@click.option("--commands", type=click.IntRange(min=1), default=50, show_default=True, help="Commands per sequence, at most.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole campaign.  [default: drawn, and printed]")
+@click.option("--save-failures", metavar="DIR", type=click.Path(file_okay=False), help="Save each new failure in this folder, as a bundle.")
+@click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.pass_context
+def integration(context: click.Context, /, **options: Any) -> int:
+    """Test a live service against a model with random sequences of commands.
+
+    Each new failure is saved first, then shrunk to the simplest sequence that fails in the same way.
+
+    \b
+    replaykit integration --model shop.model:Shop --adapter shop.model:ShopApi \\
+        --start "python -m shop --port {port}" --save-failures failures/
+
+    Exits with 0 if nothing was found, 1 if something was, 125 if something could not be judged.
+    """
+    settle(context, options)
+    for name in ("model",) if options["mock"] else ("model", "adapter"):
+        if not options[name]:
+            raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
+    from replaykit import project, service
+    from replaykit import integration as campaign
+    from replaykit.adapter import Adapter, Mock
+    from replaykit.cli.progress import Progress
+    from replaykit.model import Model
+    from replaykit.report import terminal
+
+    model = project.load(options["model"], Model)
+    adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
+    progress = Progress(options["runs"], quiet=options["quiet"])
+
+    def run(url: str | None) -> campaign.Result:
+        return campaign.run(
+            model=model,
+            adapter=adapter,
+            base_url=url,
+            max_runs=options["runs"],
+            max_commands=options["commands"],
+            seed=options["seed"],
+            health_check=options["health"],
+            save_failures=options["save_failures"],
+            stop_on_fail=options["stop_on_fail"],
+            settings=options["settings"],
+            watcher=progress,
+            names=(project.portable(options["model"]), "mock" if options["mock"] else project.portable(options["adapter"])),
+        )
+
+    if options["mock"]:
+        result = run(None)
+    else:
+        with service.reached(
+            url=options["url"], start=options["start"], health=options["health"], patience=options["health_timeout"]
+        ) as url:
+            if not options["quiet"]:
+                note(f"{options['model']} against {url}")
+            result = run(url)
+    progress.done()
+    found = terminal.render(result)
+    if found:
+        say(found)
+        say()
+    for finding in result.failures:
+        if finding.path is not None:
+            say(f"Replay it: {replay_command(str(finding.path), options)}")
+    say(terminal.summary(result))
+    code = result.exit_code
+    if result.interrupted is not None:
+        code = 128 + getattr(result.interrupted, "signal_number", 2)
+    word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
+    conclude(word, terminal.verdict(result), code)
+    return code
+
+
+def replay_command(path: str, options: dict[str, Any]) -> str:
+    """Write the command that replays a bundle against the same service."""
+    words = [program(), "replay", shlex.quote(path)]
+    for name in ("start", "url", "health"):
+        if options.get(name):
+            words += [f"--{name}", _quoted(options[name])]
+    return " ".join(words)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if not set(text) & set('"$`\\!') else shlex.quote(text)

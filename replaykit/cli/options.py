@@ -1,0 +1,103 @@
+"""Options that several commands share, and where their values come from.
+
+The command line goes before the profile, the profile before the defaults. Where the command line says where
+the service is (--url, --start, --mock, --offline), what the profile says of it does not count.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from replaykit.errors import ProfileError, UsageError
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+KEYS = {  # what a profile may say
+    "model": str,
+    "adapter": str,
+    "url": str,
+    "start": str,
+    "health": str,
+    "health_timeout": (int, float),
+    "runs": int,
+    "commands": int,
+    "seed": int,
+    "save_failures": str,
+    "stop_on_fail": bool,
+    "quiet": bool,
+    "settings": dict,
+}
+
+
+def _read_profile(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    if name is None:
+        return None
+    from replaykit import project
+
+    chosen: dict[str, Any] = {}
+    for key, value in project.profile(name).items():
+        option = key.replace("-", "_")
+        kind = KEYS.get(option)
+        if kind is None:
+            raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
+        chosen[option] = value
+    settings = chosen.pop("settings", {})
+    context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
+    context.default_map = {**(context.default_map or {}), **chosen}
+    return name
+
+
+def _as_text(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _read_settings(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    settings = dict(context.meta.get("settings", {}))
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
+        settings[name.replace("-", "_")] = value
+    return settings
+
+
+def service_options(command: C) -> C:
+    """Add what says where the service is, and how to speak to it."""
+    options = [
+        click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=_read_profile,
+                     help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml."),
+        click.option("--model", metavar="MODULE:CLASS", help="The model, as package.module:Class or path/to/file.py:Class."),
+        click.option("--adapter", metavar="MODULE:CLASS", help="The adapter."),
+        click.option("--url", metavar="URL", help="Base URL of the running service."),
+        click.option("--start", metavar="COMMAND",
+                     help="Start the service with this command, {port} being a free port, and stop it afterwards."),
+        click.option("--health", metavar="URL", help="Health check to wait for: a path, a URL, or none.  [default: {url}/api/health]"),
+        click.option("--health-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+                     help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,
+                     help="Change a setting of the adapter; may be given several times."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settle(context: click.Context, options: dict[str, Any]) -> None:
+    """Let what the command line says of the service go before what the profile says; raise UsageError."""
+    places = [name for name in ("url", "start", "mock", "offline") if name in options]
+    said = [
+        name for name in places if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and options[name]
+    ]
+    if said:
+        for name in places:
+            if name not in said:
+                options[name] = None
+    for alone in ("mock", "offline"):
+        if options.get(alone) and (options.get("url") or options.get("start")):
+            raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")

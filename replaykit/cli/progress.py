@@ -1,0 +1,65 @@
+"""Progress: a live line on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+
+from replaykit.cli.console import note, printable
+from replaykit.integration import Finding
+from replaykit.trace import Trace
+
+HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
+FRAME = 0.1  # seconds between two updates of the live line
+
+
+class Progress:
+    """Watches a campaign, and tells of it on standard error."""
+
+    def __init__(self, runs: int, *, quiet: bool) -> None:
+        self._runs = runs
+        self._quiet = quiet
+        self._live = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._began = self._last = time.monotonic()
+        self._done = self._failed = 0
+
+    def ran(self, number: int, trace: Trace) -> None:
+        """Count a run."""
+        self._done = number
+        self._failed += trace.ending == "failed"
+        self._tell(f"run {number}/{self._runs}, {self._failed} failed")
+
+    def found(self, finding: Finding) -> None:
+        """Tell of a new failure at once."""
+        self._line(f"run {finding.first_seen_run}: {finding.failure.kind} {finding.failure.name}: {finding.failure.message}")
+        if finding.path is not None:
+            self._line(f"  saved as {finding.path}, shrinking {finding.calls_before} commands")
+
+    def tried(self, finding: Finding, executions: int, length: int) -> None:
+        """Show how shrinking goes on."""
+        self._tell(f"shrinking {finding.fingerprint}: {executions} executions, {length} commands left")
+
+    def shrunk(self, finding: Finding) -> None:
+        """Tell what shrinking came to."""
+        self._line(f"  shrunk to {len(finding.trace.steps)} commands")
+
+    def done(self) -> None:
+        """Clear the live line."""
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _line(self, text: str) -> None:
+        if not self._quiet:
+            self.done()
+            note(text if len(text) <= 500 else f"{text[:500]}...")  # noqa: PLR2004
+
+    def _tell(self, text: str) -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._last < (FRAME if self._live else HEARTBEAT):
+            return
+        self._last = now
+        seconds = f"{now - self._began:.0f} s"
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{printable(text)}, {seconds}")
+            sys.stderr.flush()
+        else:
+            note(f"{text}, {seconds}")

@@ -1,0 +1,111 @@
+"""replaykit replay."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaykit.cli.console import conclude, say
+from replaykit.cli.options import service_options, settle
+from replaykit.errors import StaleError, UnreachableError
+
+if TYPE_CHECKING:
+    from replaykit.bundle import Bundle
+
+
+@click.command(short_help="Run saved bugs again: are they still there?")
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@service_options
+@click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
+@click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
+@click.pass_context
+def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
+    """Run the sequence of a saved bug again, live or offline, and say whether the bug is still there.
+
+    Model and adapter are those that the bundle names, if they lie inside this project; --model and --adapter
+    name others. Without --url and --start, the recorded URL is used, if it is on this machine.
+
+    \b
+    replaykit replay failures/bug.pd --start "python -m shop --port {port}"
+    git bisect run replaykit replay /path/to/bug.pd --start "python -m shop --port {port}"
+
+    Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
+    """
+    settle(context, options)
+    from replaykit.bundle import read, require_whole
+    from replaykit.verdict import worst
+
+    loaded = [(path, read(path)) for path in bundles]  # a bad bundle is the same at every commit: told first
+    for path, bundle in loaded:
+        require_whole(bundle, str(path))
+    outcomes = [_replay(path, bundle, options) for path, bundle in loaded]
+    code = worst([code for _, code in outcomes])
+    if len(outcomes) > 1:
+        words = Counter(word for word, _ in outcomes)
+        conclude("of all", ", ".join(f"{count} {word}" for word, count in words.items()), code)
+    return code
+
+
+def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str, int]:
+    """Replay one bundle; return the verdict's word and its exit code."""
+    from replaykit import project
+    from replaykit import replaying as journey
+    from replaykit.adapter import Adapter
+    from replaykit.model import Model, digest_of
+    from replaykit.report import steps
+    from replaykit.verdict import Verdict, exit_code
+
+    provenance = bundle.provenance
+    model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
+    adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
+    failure = bundle.failure
+    say(f"{path}: {failure.kind} {failure.name}, {len(bundle.trace.steps)} commands, seed {provenance.seed}")
+    if digest_of(model) != provenance.model_digest:
+        say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
+    try:
+        with _service(provenance.url, options) as url:
+            replayed = journey.replay(
+                bundle,
+                model=model,
+                adapter=adapter,
+                url=url,
+                offline=options["offline"],
+                health_check=options["health"],
+                settings=options["settings"],
+            )
+    except UnreachableError as error:
+        say(f"  {error}")
+        conclude(Verdict.UNREACHABLE.value, error.happened, exit_code(error))
+        return Verdict.UNREACHABLE.value, exit_code(error)
+    except StaleError as error:
+        conclude(Verdict.STALE.value, str(error), exit_code(error))
+        return Verdict.STALE.value, exit_code(error)
+    say(steps.render(replayed.trace, verbose=options["verbose"]))
+    seen = replayed.trace.failure
+    if seen is not None and seen.traceback:
+        say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
+        say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
+    code = exit_code(replayed.verdict)
+    conclude(replayed.verdict.value, replayed.reason, code)
+    return replayed.verdict.value, code
+
+
+@contextlib.contextmanager
+def _service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | None]:
+    """Give the URL of the service to replay against; None offline."""
+    if options["offline"]:
+        yield None
+        return
+    from replaykit import service
+
+    url, start = options["url"], options["start"]
+    if url is None and start is None:
+        service.require_loopback(recorded or "")
+        url = recorded
+    with service.reached(
+        url=url, start=start, health=options["health"], patience=options["health_timeout"]
+    ) as reached:
+        yield reached

@@ -1,0 +1,424 @@
+"""Integration: a campaign of runs against a live service; every failure is saved first, and shrunk then.
+
+    result = integration.run(model=Leaderboard, adapter=LeaderboardApi, base_url="http://127.0.0.1:4600")
+
+The whole campaign follows from one seed: run i has the seed that `generator.derive(seed, i)` gives.
+"""
+
+import os
+import platform
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from replaykit import repository, service
+from replaykit.adapter import Adapter, Mock, check_fit, check_predicts
+from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
+from replaykit.command import generators_of
+from replaykit.errors import DefinitionError, UnreachableError, UsageError
+from replaykit.generate import Generated
+from replaykit.generator import Generator, derive
+from replaykit.model import Model, digest_of
+from replaykit.run import execute
+from replaykit.sequence import Call, Fixed, Sequence
+from replaykit.service import Client
+from replaykit.shrink import Attempt, Budget, Shrunk, shrink
+from replaykit.trace import Trace
+from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
+
+MAX_SEED = 1 << 32
+GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
+
+
+class Watcher(Protocol):
+    """Who is told how a campaign goes on."""
+
+    def ran(self, number: int, trace: Trace) -> None:
+        """Hear that run `number` (from 1) is over."""
+
+    def found(self, finding: "Finding") -> None:
+        """Hear of a new failure, before it is shrunk."""
+
+    def tried(self, finding: "Finding", executions: int, length: int) -> None:
+        """Hear how shrinking goes on: executions so far, and the length of the best sequence."""
+
+    def shrunk(self, finding: "Finding") -> None:
+        """Hear that shrinking is over, and the bundle is saved."""
+
+
+class Silent:
+    """The watcher that does not care."""
+
+    def ran(self, number: int, trace: Trace) -> None:
+        """Do nothing."""
+
+    def found(self, finding: "Finding") -> None:
+        """Do nothing."""
+
+    def tried(self, finding: "Finding", executions: int, length: int) -> None:
+        """Do nothing."""
+
+    def shrunk(self, finding: "Finding") -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class Finding:
+    """One bug: all failures of a campaign with the same fingerprint."""
+
+    failure: Failure
+    trace: Trace  # the simplest run that shows it, as far as it is known
+    seed: int  # of the run that it was first seen in
+    first_seen_run: int  # from 1
+    occurrences: int = 1
+    calls_before: int = 0  # shrinking
+    path: Path | None = None  # of its bundle
+    shrunk: Shrunk | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its failure."""
+        return self.failure.fingerprint
+
+
+@dataclass(slots=True)
+class Result:
+    """What a campaign came to."""
+
+    model: type[Model]
+    adapter: type[Adapter[Any]]
+    seed: int
+    max_runs: int
+    total_runs: int = 0
+    passed: int = 0
+    failed: int = 0  # runs with a finding
+    not_judged: int = 0  # runs that say nothing of the service: lost answers, faults of the test code
+    steps: int = 0
+    requests: int = 0
+    duration: float = 0.0  # seconds
+    failures: list[Finding] = field(default_factory=list)
+    faults: dict[str, Failure] = field(default_factory=dict)  # of the test code, by fingerprint
+    trouble: str = ""  # why the last run that was not judged was not
+    died: str = ""  # why the campaign was ended, where the service was not there any more
+    tally: Counter[tuple[str, str]] = field(default_factory=Counter)
+    interrupted: KeyboardInterrupt | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether every run was judged, and nothing was found."""
+        return self.exit_code == OK
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the campaign: 1 something was found, 125 something could not be judged, else 0."""
+        if self.failures:
+            return FOUND
+        return NOT_JUDGED if self.not_judged or self.died or not self.total_runs else OK
+
+    def never_exercised(self) -> list[str]:
+        """List the commands and checks that no run exercised: what they hold was not looked at."""
+        rules = self.model.rules
+        wanted = [("command", command.tag) for command in self.model.commands]
+        wanted += [("expectation", name) for name in dict.fromkeys(rules.expects.values())]
+        wanted += [("invariant", name) for name in rules.invariants]
+        wanted += [("check", check.name) for check in rules.checks]
+        return [f"{role} {name}" for role, name in wanted if not self.tally[role, name]]
+
+
+def run(
+    *,
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    base_url: str | None = None,
+    max_runs: int = 100,
+    max_commands: int = 50,
+    seed: int | None = None,
+    health_check: str | None = None,
+    save_failures: str | Path | None = None,
+    stop_on_fail: bool = False,
+    settings: Mapping[str, str] | None = None,
+    budget: Budget | None = None,
+    watcher: Watcher | None = None,
+    names: tuple[str, str] | None = None,
+) -> Result:
+    """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
+
+    `adapter=Mock` runs the model against itself, without a service. `health_check` is a path, a URL with
+    `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
+    model and adapter, where the class names alone would not find them.
+    Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
+    `interrupted`.
+    """
+    if max_runs < 1 or max_commands < 1:
+        raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
+    if not model.commands:
+        raise DefinitionError(f"{model.__name__} has no commands.", "Name them: commands: ClassVar = (...).")
+    campaign = _Campaign(
+        result=Result(
+            model=model,
+            adapter=adapter,
+            seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
+            max_runs=max_runs,
+        ),
+        url=base_url,
+        health=health_check,
+        max_commands=max_commands,
+        settings=dict(settings or {}),
+        budget=budget or Budget(),
+        watcher=watcher or Silent(),
+        names=names or (_name_of(model), _name_of(adapter)),
+        stop_on_fail=stop_on_fail,
+    )
+    began = time.monotonic()
+    try:
+        campaign.go(Path(save_failures) if save_failures is not None else None)
+    except KeyboardInterrupt as interrupt:
+        campaign.result.interrupted = interrupt
+    finally:
+        campaign.result.duration = time.monotonic() - began
+    return campaign.result
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+class Adapters:
+    """Makes a new adapter for each run, all on one client."""
+
+    def __init__(
+        self, model: type[Model], adapter: type[Adapter[Any]], url: str | None, settings: Mapping[str, str]
+    ) -> None:
+        self.model, self.kind, self.settings = model, adapter, settings
+        self.client: Client | None = None
+        if adapter is Mock:
+            check_predicts(model)
+            return
+        check_fit(model, adapter)
+        if url is None:
+            raise UsageError("No service is named.", "Give its base URL.")
+        self.client = Client(url)
+        self.new()  # wrong settings are told before the first run
+
+    def new(self) -> Adapter[Any]:
+        """Make the adapter of one run."""
+        if self.client is None:
+            return Mock(self.model)
+        return self.kind(self.client, self.settings)
+
+    def close(self) -> None:
+        """Close the client."""
+        if self.client is not None:
+            self.client.close()
+
+
+@dataclass(slots=True)
+class _Campaign:
+    """A campaign while it runs."""
+
+    result: Result
+    url: str | None
+    health: str | None
+    max_commands: int
+    settings: dict[str, str]
+    budget: Budget
+    watcher: Watcher
+    names: tuple[str, str]
+    stop_on_fail: bool
+    findings: dict[str, Finding] = field(default_factory=dict)
+    waiting: list[Finding] = field(default_factory=list)  # to be shrunk
+    folder: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def go(self, folder: Path | None) -> None:
+        """Do all runs."""
+        adapters = Adapters(self.result.model, self.result.adapter, self.url, self.settings)
+        try:
+            if folder is None:
+                self._all_runs(adapters, None)
+                return
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
+            self.folder = folder
+            self.facts = _facts()
+            with Writer(folder / f".run-{os.getpid()}.partial") as writer:
+                self._all_runs(adapters, writer)
+        finally:
+            adapters.close()
+
+    def _all_runs(self, adapters: Adapters, writer: Writer | None) -> None:
+        result, lost = self.result, 0
+        for index in range(result.max_runs):
+            seed = derive(result.seed, index)
+            if writer is not None:
+                writer.rewind()
+                writer.begin(self._provenance(index, seed))
+            calls = Generated(result.model, seed, self.max_commands)
+            trace = execute(result.model, adapters.new(), calls, listener=writer, tally=result.tally)
+            self._count(trace)
+            if trace.failure is not None and trace.failure.is_finding:
+                lost = 0
+                result.failed += 1
+                self._meet(trace, index, seed, writer)
+            elif trace.ending == "passed":
+                lost = 0
+                result.passed += 1
+            else:
+                lost += 1
+                self._not_judged(trace)
+            self.watcher.ran(index + 1, trace)
+            self._shrink_waiting(adapters, index, seed)
+            if result.died or lost == GIVE_UP or (self.stop_on_fail and result.failures):
+                return
+
+    def _count(self, trace: Trace) -> None:
+        self.result.total_runs += 1
+        self.result.steps += len(trace.steps)
+        self.result.requests += trace.requests
+
+    def _not_judged(self, trace: Trace) -> None:
+        self.result.not_judged += 1
+        failure = trace.failure
+        if failure is not None:
+            self.result.faults.setdefault(failure.fingerprint, failure)
+            self.result.trouble = f"{failure.kind} {failure.name}: {failure.message}"
+            return
+        self.result.trouble = trace.reason
+        if self.url is not None and not service.is_healthy(self.url, self.health):
+            self.result.died = trace.reason
+
+    def _meet(self, trace: Trace, index: int, seed: int, writer: Writer | None = None) -> None:
+        """Count a finding; a new one is saved before anything else is done with it."""
+        failure = trace.failure
+        assert failure is not None  # noqa: S101  a finding has one
+        known = self.findings.get(failure.fingerprint)
+        if known is not None:
+            known.occurrences += 1
+            return
+        finding = Finding(failure, trace, seed, first_seen_run=index + 1, calls_before=len(trace.steps))
+        if self.folder is not None:
+            finding.path = self.folder / name_of(failure)
+            if writer is not None:
+                writer.save(finding.path)
+            else:
+                save(finding.path, self._provenance(index, seed), trace)
+        self.findings[finding.fingerprint] = finding
+        self.result.failures.append(finding)
+        self.waiting.append(finding)
+        self.watcher.found(finding)
+
+    def _shrink_waiting(self, adapters: Adapters, index: int, seed: int) -> None:
+        while self.waiting:
+            finding = self.waiting.pop(0)
+            oracle = _Oracle(adapters, finding, self.watcher, lambda other: self._meet(other, index, seed))
+            shrunk = shrink(
+                finding.trace.sequence,
+                oracle,
+                lambda call: generators_for(self.result.model, call),
+                budget=self.budget,
+                fits=_simulation(self.result.model, finding.trace.sequence),
+            )
+            finding.shrunk = shrunk
+            finding.trace = oracle.best
+            finding.failure = oracle.best.failure or finding.failure
+            if finding.path is not None:
+                save(finding.path, self._provenance(index, seed, finding), finding.trace)
+            self.watcher.shrunk(finding)
+            if isinstance(shrunk.error, UnreachableError):
+                self.result.died = str(shrunk.error)
+            elif shrunk.error is not None:
+                raise shrunk.error
+
+    def _provenance(self, index: int, seed: int, finding: Finding | None = None) -> Provenance:
+        result = self.result
+        shrinking = None
+        if finding is not None and finding.shrunk is not None:
+            shrunk = finding.shrunk
+            shrinking = Shrinking(
+                calls_before=finding.calls_before,
+                executions=shrunk.executions,
+                requests=shrunk.requests,
+                seconds=round(shrunk.seconds, 3),
+                confirmed=shrunk.confirmed,
+                stopped=shrunk.stopped,
+            )
+        return Provenance(
+            model=self.names[0],
+            adapter=self.names[1],
+            model_digest=digest_of(result.model),
+            campaign_seed=result.seed,
+            run=index,
+            seed=seed,
+            commands=self.max_commands,
+            url=self.url,
+            recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+            shrinking=shrinking,
+            **self.facts,
+        )
+
+
+class _Oracle:
+    """Runs a candidate against the service, and says whether it is the same bug."""
+
+    def __init__(
+        self, adapters: Adapters, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]
+    ) -> None:
+        self.adapters = adapters
+        self.finding = finding
+        self.watcher = watcher
+        self.meet = meet
+        self.best = finding.trace
+        self.executions = 0
+
+    def __call__(self, candidate: Sequence) -> Attempt:
+        trace = execute(self.adapters.model, self.adapters.new(), Fixed(candidate))
+        self.executions += 1
+        if trace.ending == "unreachable":
+            raise UnreachableError(trace.reason)
+        failure = trace.failure
+        same = failure is not None and failure.fingerprint == self.finding.fingerprint
+        if same:
+            self.best = trace
+        elif failure is not None and failure.is_finding:
+            self.meet(trace)
+        self.watcher.tried(self.finding, self.executions, len(self.best.steps))
+        return Attempt(same=same, sequence=trace.sequence, requests=trace.requests)
+
+
+def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:
+    """Return the generators of a call's arguments; none where the command is not known any more."""
+    kind = model.rules.by_tag.get(call.tag)
+    if kind is None or kind.version != call.version:
+        return {}
+    return {name: generator for name, generator in generators_of(kind).items() if name in call.args}
+
+
+def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], bool]:
+    """Say without the service whether a candidate fits the preconditions, where the model can tell.
+
+    It can where it has preconditions, expects something of every command, and follows the failing sequence
+    itself: then a run of the model against itself finds what does not fit, for nothing.
+    """
+
+    def fits(candidate: Sequence) -> bool:
+        return execute(model, Mock(model), Fixed(candidate)).ending != "stale"
+
+    if not model.rules.requires or not all(command in model.rules.expects for command in model.commands):
+        return lambda _: True
+    return fits if fits(sequence) else lambda _: True
+
+
+def _facts() -> dict[str, Any]:
+    """Say what this is run with, and from which revision."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "httpx": service.HTTPX_VERSION}
+    revision = repository.revision(Path.cwd())
+    if revision is not None:
+        facts["revision"], facts["dirty"] = revision.commit, revision.dirty
+    return facts

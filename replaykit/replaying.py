@@ -1,0 +1,96 @@
+"""Replay: a bundle's sequence again, live or against its own cassette, and a verdict on it.
+
+    replayed = replay(read(Path("bug.pd")), model=Leaderboard, adapter=LeaderboardApi, url="http://127.0.0.1:4600")
+
+A replay never generates: it uses the concrete sequence that the bundle holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from replaykit import service
+from replaykit.adapter import Adapter
+from replaykit.bundle import Bundle, require_whole
+from replaykit.cassette import Player
+from replaykit.integration import Adapters
+from replaykit.model import Model
+from replaykit.run import FIRST_SERVER_ERROR, Listener, execute
+from replaykit.sequence import Fixed
+from replaykit.trace import Trace
+from replaykit.verdict import Failure, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to: the verdict, why, and all that happened."""
+
+    verdict: Verdict
+    reason: str
+    recorded: Failure
+    trace: Trace
+
+
+def replay(
+    bundle: Bundle,
+    *,
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    url: str | None = None,
+    offline: bool = False,
+    health_check: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    listener: Listener | None = None,
+) -> Replayed:
+    """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
+
+    Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
+    can't be judged, UsageError, DefinitionError, ForeignHostError.
+    """
+    require_whole(bundle, "The bundle")
+    failure = bundle.failure
+    recorded_url = bundle.provenance.url or "http://127.0.0.1"
+    if url is None:
+        url = recorded_url
+        if not offline:
+            service.require_loopback(url)
+    adapters = Adapters(model, adapter, url, settings or {})
+    try:
+        trace = execute(
+            model,
+            adapters.new(),
+            Fixed(bundle.trace.sequence),
+            cassette=Player(bundle.trace.interactions()) if offline else None,
+            listener=listener,
+        )
+    finally:
+        adapters.close()
+    verdict, reason = judge(failure, trace)
+    if verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace):
+        if not service.is_healthy(url, health_check):
+            verdict, reason = Verdict.UNREACHABLE, f"it failed as recorded, but the service is not healthy: {reason}"
+    return Replayed(verdict, reason, failure, trace)
+
+
+def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
+    """Compare how a run ended with the recorded failure."""
+    if trace.ending == "passed":
+        return Verdict.FIXED, "all steps ran, and all checks hold"
+    if trace.ending == "stale":
+        return Verdict.STALE, trace.reason
+    failure = trace.failure
+    if failure is None:
+        return Verdict.UNREACHABLE, trace.reason
+    where = "at the end" if failure.step is None else f"at step {failure.step}"
+    said = f"{failure.kind} {failure.name} {where}: {failure.message}"
+    if failure.fingerprint == recorded.fingerprint:
+        return Verdict.REPRODUCED, said
+    return Verdict.DIFFERENT, f"it fails in another way than recorded ({recorded.kind} {recorded.name}): {said}"
+
+
+def _is_doubtful(trace: Trace) -> bool:
+    """Say whether the failing step speaks of a service in trouble, rather than of one with a bug."""
+    last = [*trace.steps[-1].interactions, *trace.steps[-1].observing, *trace.closing] if trace.steps else []
+    return any(
+        each.trouble is not None or each.response is None or each.response.status >= FIRST_SERVER_ERROR for each in last
+    )

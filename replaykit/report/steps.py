@@ -1,0 +1,80 @@
+"""A trace as text, step by step."""
+
+from urllib.parse import urlsplit
+
+from replaykit.difference import brief, differences
+from replaykit.interaction import Interaction
+from replaykit.record import JsonData, loads
+from replaykit.sequence import Call
+from replaykit.trace import Said, Step, Trace
+
+
+def render(trace: Trace, *, verbose: bool = False) -> str:
+    """Show each step: the call, the event, the requests; `verbose` adds bodies and how the state changed."""
+    lines: list[str] = []
+    failing = trace.failure.step if trace.failure is not None else None
+    before: JsonData = None
+    for index, step in enumerate(trace.steps):
+        fails = trace.failure is not None and (step.call.label == failing)
+        mark = "✗" if fails else "?" if step.event is None else "✓"
+        lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}")
+        for interaction in step.interactions:
+            lines += _interaction(interaction, verbose=verbose)
+        if verbose:
+            lines += [f"         {line}" for line in _changes(before, step, first=index == 0)]
+            for interaction in step.observing:
+                lines += _interaction(interaction, verbose=verbose)
+        before = loads(step.state) if step.state is not None else before
+    if verbose and trace.closing:
+        lines.append("    at the end")
+        for interaction in trace.closing:
+            lines += _interaction(interaction, verbose=verbose)
+    return "\n".join(lines)
+
+
+def call_text(call: Call) -> str:
+    """Show a call: create_player(name='a')."""
+    return f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"
+
+
+def said_text(said: Said) -> str:
+    """Show an event or an observation."""
+    data = loads(said.data)
+    return f"{said.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in data.items())})"
+
+
+def _event(step: Step) -> str:
+    return "no answer" if step.event is None else said_text(step.event)
+
+
+def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
+    request, response, trouble = interaction.request, interaction.response, interaction.trouble
+    parts = urlsplit(request.url)
+    answer = f"{trouble.error}: {trouble.message}" if trouble else "no answer"
+    if response is not None:
+        answer = f"{response.status}{'' if response.complete else ' (cut short)'}"
+    query = f"?{parts.query}" if parts.query else ""
+    lines = [f"         {request.method} {parts.path or '/'}{query}  {answer}  {interaction.elapsed * 1000:.1f} ms"]
+    if verbose:
+        if request.body:
+            lines.append(f"           > {_body(request.body)}")
+        if response is not None and response.body:
+            lines.append(f"           < {_body(response.body)}")
+    return lines
+
+
+def _body(body: bytes, width: int = 200) -> str:
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"({len(body)} bytes, not text)"
+    return text if len(text) <= width else f"{text[:width]}... ({len(body)} bytes)"
+
+
+def _changes(before: JsonData, step: Step, *, first: bool) -> list[str]:
+    if step.state is None:
+        return []
+    after = loads(step.state)
+    if first:
+        return [f"state {brief(after)}"]
+    return [f"state {each.path}: {each.shown}" for each in differences(before, after)]

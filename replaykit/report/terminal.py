@@ -1,0 +1,72 @@
+"""A campaign as text for the terminal."""
+
+from replaykit.integration import Finding, Result
+from replaykit.report import steps
+
+
+def render(result: Result) -> str:
+    """Show what was found, and what was never looked at."""
+    lines: list[str] = []
+    for finding in result.failures:
+        lines += ["", *_finding(finding)]
+    for fault in result.faults.values():
+        lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
+        if fault.traceback:
+            lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
+    never = result.never_exercised()
+    if never and result.total_runs:
+        lines += ["", f"Warning: never exercised: {', '.join(never)}."]
+    return "\n".join(lines).lstrip("\n")
+
+
+def summary(result: Result) -> str:
+    """Say in one line what was run."""
+    rate = result.requests / result.duration if result.duration else 0.0
+    parts = [
+        f"{result.total_runs} of {result.max_runs} runs",
+        f"{result.passed} passed",
+        f"{result.failed} failed",
+        *([f"{result.not_judged} not judged"] if result.not_judged else []),
+        f"{result.steps} steps",
+        f"{result.requests} requests in {result.duration:.1f} s ({rate:.0f}/s)",
+        f"seed {result.seed}",
+    ]
+    return ", ".join(parts)
+
+
+def verdict(result: Result) -> str:
+    """Say in words what the campaign came to."""
+    if result.interrupted is not None:
+        return f"interrupted after {result.total_runs} runs, {len(result.failures)} distinct failures found"
+    if result.failures:
+        many = "1 failure" if len(result.failures) == 1 else f"{len(result.failures)} distinct failures"
+        return f"found {many} in {result.total_runs} runs"
+    if result.died:
+        return f"not judged: the service is not there any more; {result.died}"
+    if result.not_judged:
+        return f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
+    return f"passed: {result.total_runs} runs, nothing found"
+
+
+def _finding(finding: Finding) -> list[str]:
+    failure, shrunk = finding.failure, finding.shrunk
+    lines = [
+        f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
+        f"  {failure.message}",
+        steps.render(finding.trace),
+    ]
+    if shrunk is not None:
+        confirmed = "confirmed" if shrunk.confirmed else "not confirmed: it did not fail when it was run once more"
+        lines.append(
+            f"  shrunk from {finding.calls_before} to {len(finding.trace.steps)} commands "
+            f"in {shrunk.executions} executions ({shrunk.requests} requests, {shrunk.seconds:.1f} s), {confirmed}"
+        )
+        if shrunk.stopped:
+            lines.append(f"  shrinking was ended early: {shrunk.stopped}")
+    if finding.path is not None:
+        lines.append(f"  saved as {finding.path}")
+    return lines
+
+
+def _times(finding: Finding) -> str:
+    return "1 run" if finding.occurrences == 1 else f"{finding.occurrences} runs"
