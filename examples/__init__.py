@@ -1,0 +1,1 @@
+"""Services with known bugs, and the models that find them."""
