@@ -63,8 +63,9 @@ class Adapter(Generic[M]):
         check_fit(cls.model, cls)
         for event, name in cls.model.rules.on.items():
             if not any(issubclass(each, event) for each in events) and cls.model.commands:
+                method = f"{cls.model.__name__}.{name}"
                 raise DefinitionError(
-                    f"{cls.model.__name__}.{name} waits for {event.__name__}, which no handler of {cls.__name__} returns.",
+                    f"{method} waits for {event.__name__}, which no handler of {cls.__name__} returns.",
                     f"Return it from a handler (-> ... | {event.__name__}), or remove the @on method.",
                 )
 
@@ -238,7 +239,8 @@ class Mock(Adapter[Model]):
             else:
                 generator = of(annotation, metadata, f"{expected.kind.__name__}.{name}")
                 values[name] = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
-        return expected.kind(**values)
+        event: Event = expected.kind(**values)
+        return event
 
     def observe(self, kind: type[Observation]) -> None:
         """Observe nothing."""

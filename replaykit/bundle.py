@@ -1,4 +1,4 @@
-"""The bundle: one `.pd` file with a trace and its provenance; write, read, upgrade.
+r"""The bundle: one `.pd` file with a trace and its provenance; write, read, upgrade.
 
 Theory of operation. A bundle is one ASCII text file with LF lines that is a YAML document at the same time:
 a version 1 cassette of vcrpy. Interactions are its list items, one line of JSON each; all that a cassette
@@ -16,7 +16,7 @@ reads it, and it can be written line by line while a run happens.
     # {"k":"end","ending":"failed","records":41,"sha256":"..."}
 
 JSON in YAML has three traps, and the writer goes around each: characters beyond U+FFFF, where JSON's pair of
-escapes is no YAML (written as `\\U0001F600`), DEL (written as `\\u007f`), and binary bodies (written as
+escapes is no YAML (written as \U0001F600), DEL (written as \u007f), and binary bodies (written as
 `!!binary`). The reader is line by line JSON; no YAML loader ever sees a bundle here.
 
 The format is described for other readers in docs/reference/bundle-format.md.
@@ -188,7 +188,9 @@ class Writer:
     def call(self, call: Call) -> None:
         """Write a call that is about to be sent."""
         raw = {"raw": call.raw} if call.raw else {}
-        self._record("command", {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args, **raw})
+        self._record(
+            "command", {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args, **raw}
+        )
 
     def event(self, step: int, said: Said) -> None:
         """Write the answer to a call."""
@@ -230,7 +232,12 @@ class Writer:
 
     def _said(self, kind: str, step: int | None, said: Said) -> None:
         place = b"" if step is None else b'"step":%d,' % step
-        head = b'# {"k":"%s",%s"tag":"%s","version":%d,"data":' % (kind.encode(), place, said.tag.encode(), said.version)
+        head = b'# {"k":"%s",%s"tag":"%s","version":%d,"data":' % (
+            kind.encode(),
+            place,
+            said.tag.encode(),
+            said.version,
+        )
         self._line(head + ascii_json(said.data) + b"}\n")
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
@@ -299,9 +306,8 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     ours: dict[str, Any] = {**place, "http": response.version, "elapsed": round(interaction.elapsed, 6)}
     if not response.complete:
         ours["complete"] = False
-    for key, headers in (("request_headers", request.headers), ("response_headers", response.headers)):
-        if _pairs(_multi(headers)) != headers:
-            ours[key] = headers
+    raw = {"request_headers": request.headers, "response_headers": response.headers}
+    ours |= {key: headers for key, headers in raw.items() if _pairs(_multi(headers)) != headers}
     data = {
         "request": {
             "method": request.method,
@@ -479,14 +485,15 @@ class _Reader:
             raise self.corrupt(f"the format is {version!r}")
         if version > BUNDLE_FORMAT:
             raise NewerBundleError(
-                f"{self.name} has the format {version}; this replaykit {__version__} reads formats up to {BUNDLE_FORMAT}.",
+                f"{self.name} has the format {version}, and replaykit {__version__} reads up to {BUNDLE_FORMAT}.",
                 f"It was written by {data.get('tool', 'a newer replaykit')!r}: install that or a newer one.",
             )
         known = {key: value for key, value in data.items() if key in Provenance.model_fields}
         shrinking = known.get("shrinking")
         if isinstance(shrinking, dict):
             known["shrinking"] = {key: value for key, value in shrinking.items() if key in Shrinking.model_fields}
-        return self.parse(Provenance, known)
+        provenance: Provenance = self.parse(Provenance, known)
+        return provenance
 
     def _check_end(self, line: bytes, start: int, builder: "_Builder") -> None:
         digest = hashlib.sha256(self.content[:start]).hexdigest()
@@ -500,7 +507,7 @@ class _Reader:
         except InvalidValueError as error:
             raise self.corrupt(str(error)) from None
 
-    def take(self, data: dict[str, Any], key: str, kind: type[Any], default: Any = ...) -> Any:
+    def take(self, data: dict[str, Any], key: str, kind: type[Any] | tuple[type[Any], ...], default: Any = ...) -> Any:
         """Return a value of a JSON object; raise CorruptBundleError with the line if it is not of its type."""
         value = data.get(key, default)
         if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
@@ -622,7 +629,7 @@ class _Builder:
                 body=_bytes(body.get("string"), reader),
                 complete=reader.take(ours, "complete", bool, True),
             ),
-            elapsed=float(reader.take(ours, "elapsed", float | int, 0.0)),
+            elapsed=float(reader.take(ours, "elapsed", (float, int), 0.0)),
         )
         self._place(ours, interaction, reader)
 
@@ -648,7 +655,7 @@ class _Builder:
             if response
             else None,
             trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
-            elapsed=float(reader.take(data, "elapsed", float | int, 0.0)),
+            elapsed=float(reader.take(data, "elapsed", (float, int), 0.0)),
         )
         self._place(data, interaction, reader)
 
@@ -671,9 +678,8 @@ class _Builder:
     def record(self, kind: JsonData, data: dict[str, Any], reader: _Reader) -> None:
         """Take a record; kinds that are not known are left for the versions that know them."""
         if kind == "command":
-            step = {"label": reader.take(data, "step", int)}
-            known = {key: data[key] for key in ("tag", "version", "args", "raw") if key in data}
-            call = reader.parse(Call, {**step, **known})
+            given = {key: value for key, value in data.items() if key in Call.model_fields}
+            call = reader.parse(Call, {**given, "label": reader.take(data, "step", int)})
             empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
             self.steps.append({"call": call, **empty})
         elif kind == "event":
@@ -709,7 +715,9 @@ def _text(data: JsonData) -> JsonText:
 
 
 def _said(data: dict[str, Any], reader: _Reader) -> Said:
-    return Said(tag=reader.take(data, "tag", str), version=reader.take(data, "version", int), data=_text(data.get("data")))
+    return Said(
+        tag=reader.take(data, "tag", str), version=reader.take(data, "version", int), data=_text(data.get("data"))
+    )
 
 
 def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:

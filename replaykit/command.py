@@ -26,7 +26,8 @@ def snake_case(name: str) -> str:
 def _check_tag(tag: str, name: str) -> str:
     if not _TAG.match(tag):
         raise DefinitionError(
-            f"{name} has the tag {tag!r}.", "A tag is made of lower-case letters, digits and underscores: create_player."
+            f"{name} has the tag {tag!r}.",
+            "A tag is made of lower-case letters, digits and underscores: create_player.",
         )
     return tag
 

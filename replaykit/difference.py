@@ -51,7 +51,7 @@ def differences(before: JsonData, after: JsonData) -> list[Difference]:
     """
     if before == after:
         return []
-    from deepdiff import DeepDiff  # noqa: PLC0415  costs 120 ms, and most runs never need it
+    from deepdiff import DeepDiff
 
     found = DeepDiff(before, after, verbose_level=2, threshold_to_diff_deeper=0, view="text")
     listed: list[Difference] = []

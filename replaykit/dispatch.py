@@ -92,20 +92,19 @@ def members_of(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-
 def check_returns_nothing(owner: type, name: str, place: str, hints: dict[str, Any]) -> None:
     """Raise DefinitionError if a check can return a value: it would look like a verdict, and pass."""
     todo = "It holds if it does not raise: use assert, fail(...) or same(...), and return nothing."
-    if hints.get("return", None) not in (None, type(None)):
+    if hints.get("return") not in (None, type(None)):
         raise DefinitionError(f"{place} is annotated to return a value.", todo)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(getattr(owner, name))))
     except (OSError, TypeError, SyntaxError, IndentationError):
         return  # without the source, the engine finds it when it happens
     for node in _own_nodes(tree.body[0]):
-        returns = isinstance(node, ast.Return) and node.value is not None
-        if returns and not (isinstance(node.value, ast.Constant) and node.value.value is None):
-            raise DefinitionError(f"{place} returns a value in line {node.lineno} of its text.", todo)
+        value = node.value if isinstance(node, ast.Return) else None
+        if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
+            raise DefinitionError(f"{place} returns a value in line {value.lineno} of its text.", todo)
         if isinstance(node, ast.Yield | ast.YieldFrom):
             raise DefinitionError(f"{place} is a generator function, which checks nothing.", todo)
 
@@ -113,7 +112,7 @@ def check_returns_nothing(owner: type, name: str, place: str, hints: dict[str, A
 def _own_nodes(function: ast.AST) -> Iterable[ast.AST]:
     """Walk a function's own statements, not those of functions inside it."""
     inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-    waiting = [child for child in ast.iter_child_nodes(function)]
+    waiting = list(ast.iter_child_nodes(function))
     while waiting:
         node = waiting.pop()
         if isinstance(node, inner):

@@ -107,7 +107,7 @@ class UnreachableError(ReplaykitError):
     slug = "unreachable"
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818  like the exception that it is
+class Terminated(KeyboardInterrupt):
     """The process was asked to stop by a signal other than Ctrl-C's."""
 
     def __init__(self, signal_number: int) -> None:

@@ -7,10 +7,9 @@ itself (`of`). `gen.sample` and `gen.shrinks` show what they do. Names are rackc
 import builtins
 import enum
 import types
-
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
 from replaykit import generator as _g
@@ -19,7 +18,7 @@ from replaykit.generator import Generator, Source
 from replaykit.record import JsonData, fields_of, is_record_type, jsonable
 
 _List = builtins.list
-_Tuple = builtins.tuple
+_Weighted: TypeAlias = "builtins.tuple[float, Generator]"
 
 # --- values -------------------------------------------------------------------------------------
 
@@ -104,11 +103,9 @@ def choice(*generators: Generator) -> Generator:
     return _g.Choice([(1, each) for each in generators])
 
 
-def frequency(*weighted: "_Tuple[float, Generator]") -> Generator:
+def frequency(*weighted: _Weighted) -> Generator:
     """Give values of one of several generators, each as often as its weight says."""
     return _g.Choice(weighted)
-
-
 
 
 # --- generators made from generators ------------------------------------------------------------
@@ -205,7 +202,9 @@ def of(annotation: Any, metadata: Sequence[Any] = (), place: str = "value") -> G
     if origin is Literal:
         return one_of(jsonable(each) for each in arguments)
     if origin in (Union, types.UnionType):
-        return choice(*(of(each, metadata, place) for each in sorted(arguments, key=lambda kind: kind is not type(None))))
+        return choice(
+            *(of(each, metadata, place) for each in sorted(arguments, key=lambda kind: kind is not type(None)))
+        )
     if hasattr(origin, "ref_to"):
         return _g.RefTo(origin.ref_to(arguments, place))
     if origin in (builtins.list, builtins.set, builtins.frozenset, Sequence):

@@ -15,7 +15,6 @@ TRIES = 50  # commands drawn for one step before it is given up
 SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be
 
 
-
 class Generated:
     """A source of calls for a run: each is drawn when it is needed, at most `length` of them."""
 

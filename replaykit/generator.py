@@ -25,7 +25,7 @@ REUSE = 0.5  # how often an argument repeats an earlier value of its kind
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
 ASCII = LETTERS + DIGITS + " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-BEYOND = "éßñøžабвгΩλ中文字日本ñ\u00a0\u200b\u202e\u0301İı😀🎉"
+BEYOND = "éßñøžабвгΩλ中文字日本\u00a0\u200b\u202e\u0301\u0130\u0131😀🎉"
 
 
 class NothingToReferToError(Exception):
@@ -231,7 +231,9 @@ class Real(Generator):
 
     def __init__(self, low: float, high: float) -> None:
         if not low <= high or math.isinf(low) or math.isinf(high):
-            raise DefinitionError(f"gen.real({low}, {high}) has no values.", "Give two finite bounds, the smaller first.")
+            raise DefinitionError(
+                f"gen.real({low}, {high}) has no values.", "Give two finite bounds, the smaller first."
+            )
         self.low, self.high = float(low), float(high)
 
     def sample(self, source: Source, size: int) -> float:
@@ -342,7 +344,9 @@ class List(Generator):
                 break
             drawn.append(item)
         if len(drawn) < self.min_size:
-            raise DefinitionError(f"{self} can't draw {self.min_size} items that differ.", "Widen the items, or ask for fewer.")
+            raise DefinitionError(
+                f"{self} can't draw {self.min_size} items that differ.", "Widen the items, or ask for fewer."
+            )
         return drawn
 
     def shrink(self, raw: JsonData) -> Iterator[list[JsonData]]:

@@ -367,9 +367,7 @@ class _Campaign:
 class _Oracle:
     """Runs a candidate against the service, and says whether it is the same bug."""
 
-    def __init__(
-        self, adapters: Adapters, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]
-    ) -> None:
+    def __init__(self, adapters: Adapters, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]) -> None:
         self.adapters = adapters
         self.finding = finding
         self.watcher = watcher

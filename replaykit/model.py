@@ -59,7 +59,9 @@ def check(
     once, when the sequence is over.
     """
     if every < 1 or at not in {"step", "end"}:
-        raise DefinitionError(f'@check(every={every}, at="{at}") can\'t be.', 'every is 1 or more, at is "step" or "end".')
+        raise DefinitionError(
+            f'@check(every={every}, at="{at}") can\'t be.', 'every is 1 or more, at is "step" or "end".'
+        )
     wanted = (on,) if isinstance(on, type) else tuple(on)
     mark = Mark("check", every=every, on=wanted, at=at)
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
@@ -104,7 +106,8 @@ def like(kind: type[Ev], **fields: Any) -> Like[Ev]:
     unknown = fields.keys() - kind.model_fields.keys()
     if unknown:
         raise DefinitionError(
-            f"{kind.__name__} has no field {', '.join(sorted(unknown))}.", f"Its fields: {', '.join(kind.model_fields)}."
+            f"{kind.__name__} has no field {', '.join(sorted(unknown))}.",
+            f"Its fields: {', '.join(kind.model_fields)}.",
         )
     return Like(kind, fields)
 
@@ -179,7 +182,9 @@ class Model(State):
         """Fold an event into the state; an event that no `@on` method is about changes nothing."""
         name = self.rules.on.get(type(event))
         if name is not None and getattr(self, name)(event) is not None:
-            raise ReturnedError(f"{type(self).__name__}.{name} returned a value; an @on method changes the state instead")
+            raise ReturnedError(
+                f"{type(self).__name__}.{name} returned a value; an @on method changes the state instead"
+            )
 
     def allows(self, command: Command) -> bool:
         """Say whether all preconditions of the command hold in this state."""
@@ -230,7 +235,9 @@ def _rules_of(model: type[Model]) -> Rules:
 
 def _commands_of(model: type[Model]) -> tuple[type[Command], ...]:
     commands = model.commands
-    if not isinstance(commands, tuple) or not all(isinstance(each, type) and issubclass(each, Command) for each in commands):
+    if not isinstance(commands, tuple) or not all(
+        isinstance(each, type) and issubclass(each, Command) for each in commands
+    ):
         raise DefinitionError(
             f"{model.__name__}.commands is {commands!r}.",
             "Write a tuple of command classes: commands: ClassVar = (CreatePlayer, IncreaseScore).",
@@ -259,29 +266,35 @@ def _add(rules: Rules, model: type[Model], name: str, mark: Mark) -> None:
             _only_one(rules.expects.setdefault(command, name), name, f"{model.__name__} expects", command)
         if hints.get("return", None) in (None, type(None)):
             raise DefinitionError(f"{place} says nothing of what it expects.", "Annotate it: -> Created | Rejected.")
-    elif mark.role == "invariant":
+    elif mark.role in {"invariant", "check"}:
         check_returns_nothing(model, name, place, hints)
+        if mark.role == "check":
+            rules.checks.append(_check_of(place, name, mark, parameters))
+            return
         if parameters:
             raise DefinitionError(
                 f"{place} is an invariant that takes {', '.join(parameters)}.",
                 "An invariant looks at the state alone; to read from the service, make it a @check.",
             )
         rules.invariants.append(name)
-    elif mark.role == "check":
-        check_returns_nothing(model, name, place, hints)
-        for wanted in mark.on:
-            if not (isinstance(wanted, type) and issubclass(wanted, Command | Event)):
-                raise DefinitionError(f"{place} has on={wanted!r}.", "Name a command class or an event class.")
-        observation = None
-        if parameters:
-            [observation] = only_parameter(place, parameters, Observation, "an observation", union=False)
-        rules.checks.append(Check(name, observation, mark.every, mark.on, mark.at))
     else:
-        raise DefinitionError(f"{place} has a decorator of an adapter.", "@handles and @observes belong to the Adapter.")
+        raise DefinitionError(
+            f"{place} has a decorator of an adapter.", "@handles and @observes belong to the Adapter."
+        )
+
+
+def _check_of(place: str, name: str, mark: Mark, parameters: dict[str, Any]) -> Check:
+    for wanted in mark.on:
+        if not (isinstance(wanted, type) and issubclass(wanted, Command | Event)):
+            raise DefinitionError(f"{place} has on={wanted!r}.", "Name a command class or an event class.")
+    observation = None
+    if parameters:
+        [observation] = only_parameter(place, parameters, Observation, "an observation", union=False)
+    return Check(name, observation, mark.every, mark.on, mark.at)
 
 
 def _add_on(rules: Rules, place: str, name: str, parameters: dict[str, Any], hints: dict[str, Any]) -> None:
-    if hints.get("return", None) not in (None, type(None)):
+    if hints.get("return") not in (None, type(None)):
         raise DefinitionError(f"{place} returns a value.", "An @on method changes the state and returns None.")
     for event in only_parameter(place, parameters, Event, "an event"):
         _only_one(rules.on.setdefault(event, name), name, "The projection folds", event)
@@ -289,9 +302,7 @@ def _add_on(rules: Rules, place: str, name: str, parameters: dict[str, Any], hin
 
 def _only_one(known: str, name: str, what: str, kind: type) -> None:
     if known != name:
-        raise DefinitionError(
-            f"{what} {kind.__name__} in two methods: {known} and {name}.", "Keep one of them."
-        )
+        raise DefinitionError(f"{what} {kind.__name__} in two methods: {known} and {name}.", "Keep one of them.")
 
 
 def _require_return(place: str, hints: dict[str, Any], wanted: type, todo: str) -> None:

@@ -38,7 +38,8 @@ def profile(name: str) -> dict[str, Any]:
     if not isinstance(found, dict) or name not in found:
         known = ", ".join(sorted(found)) if isinstance(found, dict) and found else "none"
         raise ProfileError(
-            f"There is no profile {name!r} in {file}.", f"The profiles there: {known}. Add [tool.replaykit.profiles.{name}]."
+            f"There is no profile {name!r} in {file}.",
+            f"The profiles there: {known}. Add [tool.replaykit.profiles.{name}].",
         )
     chosen = found[name]
     if not isinstance(chosen, dict):
@@ -54,9 +55,7 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     """
     place, colon, name = spec.partition(":")
     if not (place and colon and name):
-        raise UsageError(
-            f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class."
-        )
+        raise UsageError(f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class.")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -6,7 +6,7 @@ JSON has two forms here. *Data* is what `json` gives: dicts, lists, strings, num
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeGuard, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -55,11 +55,12 @@ def text_of(value: BaseModel) -> JsonText:
 def parse(kind: type[R], data: JsonData, context: Mapping[str, Any] | None = None) -> R:
     """Read a record from JSON data, strictly. Raises InvalidValueError with one line for each problem."""
     try:
-        return kind.__pydantic_validator__.validate_json(to_json(data), context=dict(context or {}))
+        read: R = kind.__pydantic_validator__.validate_json(to_json(data), context=dict(context or {}))
     except ValidationError as error:
         raise InvalidValueError(explain(error, kind.__name__)) from None
     except PydanticSerializationError as error:
         raise InvalidValueError(f"{kind.__name__}: {error}") from None
+    return read
 
 
 def convert(annotation: Any, text: str) -> Any:
@@ -99,9 +100,7 @@ def named_value(read: Callable[[Any, Mapping[str, Any]], Any]) -> core_schema.Co
     def validate(value: Any, info: core_schema.ValidationInfo) -> Any:
         return read(value, info.context or {})
 
-    return core_schema.with_info_plain_validator_function(
-        validate, serialization=core_schema.to_string_ser_schema()
-    )
+    return core_schema.with_info_plain_validator_function(validate, serialization=core_schema.to_string_ser_schema())
 
 
 def fields_of(kind: type[BaseModel]) -> Iterator[tuple[str, Any, list[Any], bool]]:
@@ -110,7 +109,7 @@ def fields_of(kind: type[BaseModel]) -> Iterator[tuple[str, Any, list[Any], bool
         yield name, field.annotation, list(field.metadata), field.is_required()
 
 
-def is_record_type(annotation: Any) -> bool:
+def is_record_type(annotation: Any) -> TypeGuard[type[BaseModel]]:
     """Say whether an annotation is a class made of named fields."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 

@@ -39,6 +39,4 @@ def _has_secret(headers: Headers) -> bool:
 
 
 def _covered(headers: Headers) -> Headers:
-    return tuple(
-        (name, PLACEHOLDER if name.lower() in SECRET_HEADERS else value) for name, value in headers
-    )
+    return tuple((name, PLACEHOLDER if name.lower() in SECRET_HEADERS else value) for name, value in headers)

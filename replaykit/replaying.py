@@ -66,9 +66,9 @@ def replay(
     finally:
         adapters.close()
     verdict, reason = judge(failure, trace)
-    if verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace):
-        if not service.is_healthy(url, health_check):
-            verdict, reason = Verdict.UNREACHABLE, f"it failed as recorded, but the service is not healthy: {reason}"
+    doubtful = verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace)
+    if doubtful and not service.is_healthy(url, health_check):
+        verdict, reason = Verdict.UNREACHABLE, f"it failed as recorded, but the service is not healthy: {reason}"
     return Replayed(verdict, reason, failure, trace)
 
 

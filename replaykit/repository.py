@@ -19,8 +19,8 @@ class Revision(Record):
 def revision(folder: Path) -> Revision | None:
     """Return the revision that `folder` stands at, or None outside a repository or without git."""
     try:
-        from git import Repo  # noqa: PLC0415  costs 200 ms, and looks for a git program
-        from git.exc import GitError  # noqa: PLC0415
+        from git import Repo
+        from git.exc import GitError
     except ImportError:  # GitPython raises it where there is no git program
         return None
     try:

@@ -25,6 +25,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -176,10 +177,12 @@ class _Run:
             self.call = None
             self.part, self.kept, self.observations = "end", [], []
             self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
-            if self.cassette is not None and (unused := self.cassette.unused()):
-                raise _Over("stale", unused)
         except _Over as over:
             ending, reason, failure = over.ending, over.reason, over.failure
+        else:
+            unused = self.cassette.unused() if self.cassette is not None else None
+            if unused is not None:
+                ending, reason = "stale", unused
         if self.step:
             self._close_step()
         if self.listener is not None:
@@ -259,7 +262,9 @@ class _Run:
         kind = self.state.rules.by_tag.get(call.tag)
         if kind is None:
             known = ", ".join(sorted(self.state.rules.by_tag))
-            raise _Over("stale", f"step {call.label}: {type(self.state).__name__} has no command {call.tag} (it has {known})")
+            raise _Over(
+                "stale", f"step {call.label}: {type(self.state).__name__} has no command {call.tag} (it has {known})"
+            )
         try:
             command = command_of(kind, call.version, call.args, self.refs)
         except StaleError as error:
@@ -297,7 +302,7 @@ class _Run:
             observed = seen[kind]
             if observed is not None:
                 self.tally["check", check.name] += 1
-                self._judge("check", check.name, lambda method=method, observed=observed: method(observed))
+                self._judge("check", check.name, partial(method, observed))
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
         observed: Observation | None = self._ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))
@@ -323,8 +328,10 @@ class _Run:
         else:
             if returned is None:
                 return
-            error = ReturnedError(f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing")
-            raise self._fault("model", name, error)
+            wrong = ReturnedError(
+                f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing"
+            )
+            raise self._fault("model", name, wrong)
         raise _Over("failed", failure=failure)
 
     def _failure(self, kind: Kind, name: str, message: str, **more: Any) -> Failure:

@@ -21,8 +21,8 @@ class Call(Record):
     label: int
     tag: str
     version: int = 1
-    args: dict[str, JsonData] = {}
-    raw: dict[str, JsonData] = {}
+    args: dict[str, JsonData] = {}  # noqa: RUF012  pydantic copies it
+    raw: dict[str, JsonData] = {}  # noqa: RUF012
 
     @property
     def needs(self) -> set[int]:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, Self
 
 import httpx
 
@@ -45,7 +45,7 @@ class Tape(Protocol):
 class Live:
     """The tape that keeps nothing and lets everything through."""
 
-    def answer(self, request: Request) -> None:  # noqa: ARG002
+    def answer(self, request: Request) -> None:
         """Let the request go to the network."""
 
     def keep(self, interaction: Interaction) -> None:
@@ -80,13 +80,11 @@ class Client(httpx.Client):
         finally:
             self._tap.tape = before
 
-    def renew(
-        self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float
-    ) -> None:
+    def renew(self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float) -> None:
         """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
         self.cookies.clear()
         self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
-        self.auth = auth
+        self.auth = auth or httpx.Auth()
         if self.timeout != (wanted := httpx.Timeout(timeout)):
             self.timeout = wanted
 
@@ -182,7 +180,7 @@ class _Tap(httpx.BaseTransport):
             answer, trouble = played, None
         if answer is None:
             raise _error_of(trouble or Trouble(error="TransportError"), request)
-        stream = _Played(answer.body, trouble and _error_of(trouble, request))
+        stream = _Played(answer.body, None if trouble is None else _error_of(trouble, request))
         return httpx.Response(
             status_code=answer.status,
             headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in answer.headers],
@@ -296,7 +294,7 @@ def check_url(url: str) -> str:
 def require_loopback(url: str) -> None:
     """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
     host = httpx.URL(url).host
-    if host == "localhost" or host == "::1" or host.startswith("127."):
+    if host in {"localhost", "::1"} or host.startswith("127."):
         return
     raise ForeignHostError(
         f"The bundle was recorded against {host}, which is not this machine.",
@@ -307,9 +305,7 @@ def require_loopback(url: str) -> None:
 # --- health -------------------------------------------------------------------------------------
 
 
-def await_health(
-    url: str, *, patience: float, alive: Callable[[], bool] = lambda: True, trace: str = ""
-) -> None:
+def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambda: True, trace: str = "") -> None:
     """Wait until `url` answers with a 2xx, at most `patience` seconds.
 
     `alive` says whether the process behind it still runs. Raises UnreachableError.
@@ -428,7 +424,7 @@ class Started:
             self._supervisor.wait()
             self._log.close()
 
-    def __enter__(self) -> "Started":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -457,9 +453,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def reached(
-    *, url: str | None, start: str | None, health: str | None, patience: float | None
-) -> Iterator[str]:
+def reached(*, url: str | None, start: str | None, health: str | None, patience: float | None) -> Iterator[str]:
     """Give the URL of a healthy service: one that is started here and stopped afterwards, or a running one.
 
     Raises UnreachableError where there is none, UsageError where none is named.

@@ -87,7 +87,8 @@ def shrink(
     whether a candidate can be run at all.
     """
     search = _Search(sequence, oracle, generators, budget or Budget(), fits)
-    stopped, error = None, None
+    stopped: str | None = None
+    error: BaseException | None = None
     try:
         search.go()
     except _SpentError as spent:
@@ -300,7 +301,9 @@ class _Search:
             else:
                 for value in values:
                     for name in simple:
-                        if name == value or (name not in values and self.attempt(self._substitute(kind, {value: name}))):
+                        if name == value or (
+                            name not in values and self.attempt(self._substitute(kind, {value: name}))
+                        ):
                             break
 
     def _cut(self) -> None:
@@ -308,7 +311,11 @@ class _Search:
         for kind, (generator, values) in self._texts().items():
             for length in (0, 1, 2, 4):
                 names = {value: value[:length] for value in values if len(value) > length}
-                if names and all(map(generator.accepts, names.values())) and self.attempt(self._substitute(kind, names)):
+                if (
+                    names
+                    and all(map(generator.accepts, names.values()))
+                    and self.attempt(self._substitute(kind, names))
+                ):
                     break
 
     def _lower(self) -> None:
@@ -439,5 +446,3 @@ def _entity(ref: str) -> str:
 
 def _order(ref: str) -> tuple[int, str]:
     return int(ref.partition("@")[2].partition(".")[0]), ref
-
-

@@ -39,7 +39,7 @@ def main() -> int:
     try:
         process = subprocess.Popen(command, start_new_session=True, restore_signals=True, preexec_fn=_before_command)  # noqa: PLW1509
     except OSError as error:
-        print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127
     while process.poll() is None:
         readable, _, _ = select.select([lifeline], [], [], POLL)

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Literal, TypeAlias
 
 from replaykit.errors import (
-
     StaleError,
     Terminated,
     UnreachableError,
@@ -98,5 +97,3 @@ def exit_code(outcome: Verdict | BaseException) -> int:
 def worst(codes: Iterable[int]) -> int:
     """Return the code of several outcomes at once: 128 and above, then 1, then 125, then 0."""
     return max(codes, key=lambda code: (code >= INTERNAL, code == FOUND, code), default=OK)
-
-

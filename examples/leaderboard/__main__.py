@@ -20,7 +20,7 @@ def main() -> None:
         lines = [bug.name for bug in BUGS]
         print(json.dumps([asdict(bug) for bug in BUGS], indent=2) if options.json else "\n".join(lines))
         return
-    import uvicorn  # noqa: PLC0415  listing the switches needs no server
+    import uvicorn
 
     uvicorn.run(application(frozenset(options.bug)), host=options.host, port=options.port, log_level="warning")
 

@@ -40,9 +40,9 @@ def _crashed(error: BaseException) -> int:
 
     try:
         traceback.print_exception(error)
-        print("error[internal]: This is a mistake in replaykit (exit 128).", file=sys.stderr)
+        sys.stderr.write("error[internal]: This is a mistake in replaykit (exit 128).\n")
     except (OSError, ValueError):
-        pass
+        return 128
     return 128
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -57,9 +58,10 @@ def _echo(text: str, *, err: bool) -> None:
 
 def program() -> str:
     """Say how this program was called, so that a command that is printed can be copied."""
-    called = sys.argv[0]
-    if called.endswith("__main__.py"):
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m replaykit"
     found = shutil.which("replaykit")
-    same = found is not None and os.path.realpath(found) == os.path.realpath(called)
-    return "replaykit" if same or not os.path.exists(called) else shlex.quote(os.path.relpath(called))
+    if not called.exists() or (found is not None and Path(found).samefile(called)):
+        return "replaykit"
+    return shlex.quote(os.path.relpath(called))

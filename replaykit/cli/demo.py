@@ -1,7 +1,6 @@
 """replaykit demo."""
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def demo() -> int:
 
     Takes a few seconds, and works in a clone of the project with the extra `examples` installed.
     """
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     for module in ("examples.leaderboard", "starlette", "uvicorn"):
         if _is_missing(module):
             raise UsageError(
@@ -37,7 +36,9 @@ def demo() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.pd"):
         old.unlink()
-    codes = [run(["integration", *where, "--start", start, "--seed", "1", "--stop-on-fail", "--save-failures", str(FOLDER)])]
+    codes = [
+        run(["integration", *where, "--start", start, "--seed", "1", "--stop-on-fail", "--save-failures", str(FOLDER)])
+    ]
     bundles = sorted(FOLDER.glob("*.pd"))
     if not bundles:
         raise UsageError("The demo found no bug.", "Something else may run under the name of the example; see above.")

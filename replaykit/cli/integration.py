@@ -14,9 +14,16 @@ from replaykit.errors import UsageError
 @service_options
 @click.option("--mock", is_flag=True, help="Run the model against itself, without adapter and service.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Number of sequences to run.")
-@click.option("--commands", type=click.IntRange(min=1), default=50, show_default=True, help="Commands per sequence, at most.")
+@click.option(
+    "--commands", type=click.IntRange(min=1), default=50, show_default=True, help="Commands per sequence, at most."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole campaign.  [default: drawn, and printed]")
-@click.option("--save-failures", metavar="DIR", type=click.Path(file_okay=False), help="Save each new failure in this folder, as a bundle.")
+@click.option(
+    "--save-failures",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Save each new failure in this folder, as a bundle.",
+)
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
@@ -30,13 +37,13 @@ def integration(context: click.Context, /, **options: Any) -> int:
         --start "python -m shop --port {port}" --save-failures failures/
 
     Exits with 0 if nothing was found, 1 if something was, 125 if something could not be judged.
-    """
+    """  # noqa: D301  click wants a real \b
     settle(context, options)
     for name in ("model",) if options["mock"] else ("model", "adapter"):
         if not options[name]:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
-    from replaykit import project, service
     from replaykit import integration as campaign
+    from replaykit import project, service
     from replaykit.adapter import Adapter, Mock
     from replaykit.cli.progress import Progress
     from replaykit.model import Model
@@ -59,7 +66,10 @@ def integration(context: click.Context, /, **options: Any) -> int:
             stop_on_fail=options["stop_on_fail"],
             settings=options["settings"],
             watcher=progress,
-            names=(project.portable(options["model"]), "mock" if options["mock"] else project.portable(options["adapter"])),
+            names=(
+                project.portable(options["model"]),
+                "mock" if options["mock"] else project.portable(options["adapter"]),
+            ),
         )
 
     if options["mock"]:

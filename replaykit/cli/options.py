@@ -14,7 +14,7 @@ from replaykit.errors import ProfileError, UsageError
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-KEYS = {  # what a profile may say
+KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "model": str,
     "adapter": str,
     "url": str,
@@ -72,12 +72,13 @@ def service_options(command: C) -> C:
     options = [
         click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=_read_profile,
                      help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml."),
-        click.option("--model", metavar="MODULE:CLASS", help="The model, as package.module:Class or path/to/file.py:Class."),
+        click.option("--model", metavar="MODULE:CLASS", help="The model: package.module:Class, or file.py:Class."),
         click.option("--adapter", metavar="MODULE:CLASS", help="The adapter."),
         click.option("--url", metavar="URL", help="Base URL of the running service."),
         click.option("--start", metavar="COMMAND",
                      help="Start the service with this command, {port} being a free port, and stop it afterwards."),
-        click.option("--health", metavar="URL", help="Health check to wait for: a path, a URL, or none.  [default: {url}/api/health]"),
+        click.option("--health", metavar="URL",
+                     help="Health check to wait for: a path, a URL, or none.  [default: {url}/api/health]"),
         click.option("--health-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                      help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,

@@ -29,7 +29,9 @@ class Progress:
 
     def found(self, finding: Finding) -> None:
         """Tell of a new failure at once."""
-        self._line(f"run {finding.first_seen_run}: {finding.failure.kind} {finding.failure.name}: {finding.failure.message}")
+        self._line(
+            f"run {finding.first_seen_run}: {finding.failure.kind} {finding.failure.name}: {finding.failure.message}"
+        )
         if finding.path is not None:
             self._line(f"  saved as {finding.path}, shrinking {finding.calls_before} commands")
 

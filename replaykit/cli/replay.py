@@ -33,7 +33,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     git bisect run replaykit replay /path/to/bug.pd --start "python -m shop --port {port}"
 
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
-    """
+    """  # noqa: D301  click wants a real \b
     settle(context, options)
     from replaykit.bundle import read, require_whole
     from replaykit.verdict import worst
@@ -105,7 +105,5 @@ def _service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | No
     if url is None and start is None:
         service.require_loopback(recorded or "")
         url = recorded
-    with service.reached(
-        url=url, start=start, health=options["health"], patience=options["health_timeout"]
-    ) as reached:
+    with service.reached(url=url, start=start, health=options["health"], patience=options["health_timeout"]) as reached:
         yield reached

@@ -31,16 +31,16 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if shrinking is not None:
         confirmed = "confirmed" if shrinking.confirmed else "not confirmed"
         say(
-            f"shrunk    from {shrinking.calls_before} to {len(trace.steps)} commands, {shrinking.executions} executions, "
-            f"{shrinking.requests} requests, {confirmed}"
+            f"shrunk    from {shrinking.calls_before} to {len(trace.steps)} commands, "
+            f"{shrinking.executions} executions, {shrinking.requests} requests, {confirmed}"
         )
     say(f"model     {provenance.model}  (digest {provenance.model_digest})")
     say(f"adapter   {provenance.adapter}")
     say(f"seed      {provenance.seed}  (run {provenance.run + 1} of campaign {provenance.campaign_seed})")
     if provenance.revision is not None:
         say(f"revision  {provenance.revision}{' with changes' if provenance.dirty else ''}")
-    versions = [f"Python {provenance.python}" if provenance.python else "", f"httpx {provenance.httpx}" if provenance.httpx else ""]
-    say(f"recorded  {provenance.recorded or 'at an unknown time'} by {', '.join([provenance.tool, *filter(None, versions)])}")
+    versions = [f"Python {provenance.python}", f"httpx {provenance.httpx}"] if provenance.python else []
+    say(f"recorded  {provenance.recorded or 'at an unknown time'} by {', '.join([provenance.tool, *versions])}")
     if not read_bundle.whole:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:

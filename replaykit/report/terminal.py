@@ -44,14 +44,17 @@ def verdict(result: Result) -> str:
     if result.died:
         return f"not judged: the service is not there any more; {result.died}"
     if result.not_judged:
-        return f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
+        return (
+            f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
+        )
     return f"passed: {result.total_runs} runs, nothing found"
 
 
 def _finding(finding: Finding) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     lines = [
-        f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
+        f"FAILURE {failure.kind} {failure.name}  "
+        + f"(fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
         f"  {failure.message}",
         steps.render(finding.trace),
     ]
