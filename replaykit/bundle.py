@@ -42,7 +42,7 @@ from replaykit.errors import (
     UsageError,
 )
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
-from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse
+from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure
@@ -263,12 +263,9 @@ def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:
     return b"# %s\n" % encode(data)
 
 
-_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-
-
 def encode(data: JsonData) -> bytes:
     """Write JSON data in one ASCII line that YAML reads the same way."""
-    return _yaml_safe(_encoder.encode(data)).encode("ascii")
+    return ascii_json(text_of_data(data))
 
 
 def ascii_json(text: JsonText) -> bytes:

@@ -52,6 +52,14 @@ def text_of(value: BaseModel) -> JsonText:
         raise InvalidValueError(f"{type(value).__name__} can't be written as JSON: {error}") from None
 
 
+def text_of_data(data: JsonData) -> JsonText:
+    """Write JSON data as JSON text. Raises InvalidValueError for what JSON can't say."""
+    try:
+        return to_json(data, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError) as error:
+        raise InvalidValueError(f"{data!r} can't be written as JSON: {error}") from None
+
+
 def parse(kind: type[R], data: JsonData, context: Mapping[str, Any] | None = None) -> R:
     """Read a record from JSON data, strictly. Raises InvalidValueError with one line for each problem."""
     try:

@@ -22,6 +22,7 @@ import httpx
 
 from replaykit.errors import ForeignHostError, UnreachableError, UsageError
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.wire import Answer, Connections, WireError
 
 HTTPX_VERSION = httpx.__version__
 
@@ -82,7 +83,7 @@ class Client(httpx.Client):
 
     def renew(self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float) -> None:
         """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
-        self.cookies.clear()
+        self._cookies = _Cookies()  # the property would make a plain jar of it
         self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
         self.auth = auth or httpx.Auth()
         if self.timeout != (wanted := httpx.Timeout(timeout)):
@@ -122,6 +123,14 @@ class Client(httpx.Client):
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
 
+class _Cookies(httpx.Cookies):
+    """A cookie jar that looks into an answer only if there is a cookie in it; looking is what costs."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        if "set-cookie" in response.headers:
+            super().extract_cookies(response)
+
+
 _DEFAULT_HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "gzip, deflate",
@@ -135,8 +144,8 @@ class _Tap(httpx.BaseTransport):
 
     def __init__(self) -> None:
         self.tape: Tape = Live()
-        self._plain = httpx.HTTPTransport(verify=False)  # for http:// alone: no certificates to load
-        self._secure: httpx.HTTPTransport | None = None
+        self._lean: Connections | None = Connections()
+        self._slow: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         sent = Request(
@@ -151,7 +160,7 @@ class _Tap(httpx.BaseTransport):
         if played is not None:
             return self._play(request, sent, played, tape)
         try:
-            response = self._network(request).handle_request(request)
+            response = self._ask(request, sent.body)
         except httpx.TransportError as error:
             elapsed = time.perf_counter() - began
             tape.keep(Interaction(request=sent, trouble=trouble_of(error), elapsed=elapsed))
@@ -159,12 +168,30 @@ class _Tap(httpx.BaseTransport):
         response.stream = _Tee(sent, response, tape.keep, began)
         return response
 
-    def _network(self, request: httpx.Request) -> httpx.HTTPTransport:
-        if request.url.scheme == "http":
-            return self._plain
-        if self._secure is None:
-            self._secure = httpx.HTTPTransport()
-        return self._secure
+    def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """Send a request to the network: plain HTTP over our own wire, all else through httpx's transport."""
+        url = request.url
+        if self._lean is None or url.scheme != "http":
+            if self._slow is None:
+                self._slow = httpx.HTTPTransport()
+            return self._slow.handle_request(request)
+        try:
+            answer = self._lean.send(
+                (url.host, url.port or 80),
+                request.method.encode("ascii"),
+                url.raw_path,
+                request.headers.raw,
+                body,
+                request.extensions.get("timeout", {}),
+            )
+        except WireError as error:
+            raise _error_of(error.trouble, request) from None
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Wired(answer, request),
+            extensions={"http_version": answer.version, "reason_phrase": answer.reason},
+        )
 
     def _play(
         self, request: httpx.Request, sent: Request, played: Response | Trouble | Interaction, tape: Tape
@@ -192,9 +219,27 @@ class _Tap(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        self._plain.close()
-        if self._secure is not None:
-            self._secure.close()
+        if self._lean is not None:
+            self._lean.close()
+        if self._slow is not None:
+            self._slow.close()
+
+
+class _Wired(httpx.SyncByteStream):
+    """The body of an answer from our own wire, its errors in httpx's words."""
+
+    def __init__(self, answer: Answer, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._answer
+        except WireError as error:
+            raise _error_of(error.trouble, self._request) from None
+
+    def close(self) -> None:
+        self._answer.close()
 
 
 class _Tee(httpx.SyncByteStream):

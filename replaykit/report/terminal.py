@@ -54,7 +54,7 @@ def _finding(finding: Finding) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     lines = [
         f"FAILURE {failure.kind} {failure.name}  "
-        + f"(fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
+         f"(fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
         f"  {failure.message}",
         steps.render(finding.trace),
     ]
