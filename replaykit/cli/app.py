@@ -34,7 +34,7 @@ for command in (integration, replay, show, demo):
 def run(arguments: list[str]) -> int:
     """Run a command line; return its exit code."""
     try:
-        code = commands.main(arguments, prog_name="replaykit", standalone_mode=False)
+        code = commands.main(arguments, prog_name="replaykit", standalone_mode=False, obj=run)
     except click.exceptions.Abort:
         return 130
     except click.exceptions.NoArgsIsHelpError as error:

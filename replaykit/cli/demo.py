@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,7 +16,8 @@ BUG = "--bug duplicate-names"
 
 
 @click.command(short_help="A guided tour: find a bug, save it, replay it.")
-def demo() -> int:
+@click.pass_obj
+def demo(run: Callable[[list[str]], int]) -> int:
     """Start a small service that has a bug, find the bug, shrink it, save it, and replay it.
 
     Takes a few seconds, and works in a clone of the project with the extra `examples` installed.
@@ -27,8 +29,6 @@ def demo() -> int:
                 f"The demo needs {module}, which is not here.",
                 'Run it in a clone of the project, after: pip install -e ".[examples]"',
             )
-    from replaykit.cli.app import run
-
     say("1. A leaderboard service is started. It has a bug: a name that is taken is accepted once more.")
     say("   replaykit asks it random things, and compares its answers with a model of what it should do.\n")
     start = f"{COMMAND} {BUG}"

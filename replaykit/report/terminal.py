@@ -52,9 +52,9 @@ def verdict(result: Result) -> str:
 
 def _finding(finding: Finding) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
+    seen = f"first in run {finding.first_seen_run}, seen in {_times(finding)}"
     lines = [
-        f"FAILURE {failure.kind} {failure.name}  "
-         f"(fingerprint {finding.fingerprint}, first in run {finding.first_seen_run}, seen in {_times(finding)})",
+        f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
         steps.render(finding.trace),
     ]

@@ -1,0 +1,82 @@
+"""What the tests share: services on loopback, and the command line."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEADERBOARD = "python -m examples.leaderboard --port {port}"
+NAMES = ("--model", "examples.leaderboard:Leaderboard", "--adapter", "examples.leaderboard:LeaderboardApi")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command line came to: the exit code first."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def verdict(self) -> str:
+        """The last line of the output."""
+        return self.out.rstrip().rpartition("\n")[2]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment in which `python` is the one that runs the tests."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "REPLAYKIT_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return {**kept, "PATH": path, "NO_COLOR": "1", **more}
+
+
+def replaykit(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 120, **more: str) -> Ran:
+    """Run the command line as a user does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "replaykit", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def leaderboard(*bugs: str) -> str:
+    """Write the command that starts the leaderboard with some bugs."""
+    return LEADERBOARD + "".join(f" --bug {bug}" for bug in bugs)
+
+
+def processes(mark: str) -> list[int]:
+    """List the processes with a text in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                state = re.search(r"\) (\w)", (entry / "stat").read_text()) if mark in line else None
+                if state and state[1] != "Z":
+                    found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def duplicate_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a bundle of the leaderboard's bug duplicate-names, found and shrunk by the command line."""
+    folder = tmp_path_factory.mktemp("failures")
+    ran = replaykit(
+        "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--runs", "100", "--seed", "1",
+        "--stop-on-fail", "--save-failures", folder,
+    )  # fmt: skip
+    assert ran.code == 1, ran
+    [bundle] = folder.glob("*.pd")
+    yield bundle

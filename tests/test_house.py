@@ -1,0 +1,169 @@
+"""The house: one reading order, one door for each library, the public names."""
+
+import ast
+import sys
+from pathlib import Path
+
+import replaykit
+
+PACKAGE = Path(replaykit.__file__).parent
+
+# From the ground up: each module imports only from modules that stand before it.
+READING_ORDER = [
+    # ground
+    "version",
+    "errors",
+    "record",
+    "interaction",
+    "difference",
+    "redact",
+    "wire",
+    "supervisor",
+    "service",
+    "repository",
+    "project",
+    # words
+    "generator",
+    "gen",
+    "command",
+    "dispatch",
+    "model",
+    "adapter",
+    "sequence",
+    "verdict",
+    "trace",
+    # workshop
+    "generate",
+    "cassette",
+    "run",
+    "shrink",
+    "bundle",
+    # journeys
+    "integration",
+    "replaying",
+    # faces
+    "report.steps",
+    "report.terminal",
+    "report",
+    "cli.console",
+    "cli.progress",
+    "cli.options",
+    "cli.integration",
+    "cli.replay",
+    "cli.show",
+    "cli.demo",
+    "cli.app",
+    "cli",
+    "__main__",
+    "__init__",
+]
+
+DOORS = {
+    "pydantic": {"record"},
+    "pydantic_core": {"record"},
+    "deepdiff": {"difference"},
+    "httpx": {"service"},
+    "httptools": {"wire"},
+    "git": {"repository"},
+    "click": {
+        "cli.app",
+        "cli.console",
+        "cli.options",
+        "cli.integration",
+        "cli.replay",
+        "cli.show",
+        "cli.demo",
+    },
+}
+
+PUBLIC = """
+Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
+Verdict __version__ check expects fail gen handles integration invariant like observes on read replay requires same
+""".split()
+
+
+def modules() -> dict[str, Path]:
+    """Find all modules of the package, by their name inside of it."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """List all modules that a file imports anywhere: lazily, or for types only, counts too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            module = str(node.module)
+            own = set(modules())
+            for alias in node.names:
+                inside = f"{module}.{alias.name}".removeprefix("replaykit.")
+                found.add(f"replaykit.{inside}" if module.startswith("replaykit") and inside in own else module)
+    return found
+
+
+def test_every_module_stands_in_the_reading_order():
+    """The reading order lists all modules, and no others."""
+    assert sorted(READING_ORDER) == sorted(modules())
+
+
+def test_arrows_only_fall():
+    """No module imports from one that stands after it in the reading order."""
+    places = {name: place for place, name in enumerate(READING_ORDER)}
+    wrong = []
+    for name, path in modules().items():
+        for imported in imports(path):
+            if not imported.startswith("replaykit."):
+                continue
+            target = imported.removeprefix("replaykit.")
+            if target not in places or places[target] >= places[name]:
+                wrong.append(f"{name} imports {target}")
+
+    assert wrong == []
+
+
+def test_every_library_has_one_door():
+    """A third-party library is imported only by its door."""
+    wrong = []
+    for name, path in modules().items():
+        for imported in imports(path):
+            library = imported.partition(".")[0]
+            if library == "replaykit" or library in sys.stdlib_module_names:
+                continue
+            if name not in DOORS.get(library, set()):
+                wrong.append(f"{name} imports {library}")
+
+    assert wrong == []
+
+
+def test_public_names_are_pinned():
+    """The public names are these, and each can be imported."""
+    assert sorted(PUBLIC) == sorted(replaykit.__all__)
+    assert all(getattr(replaykit, name) is not None for name in PUBLIC)
+
+
+def test_public_names_are_listed_once_for_types_and_once_for_use():
+    """The imports for type checkers and the table of homes name the same things."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    typed = {
+        alias.name: (str(node.module).removeprefix("replaykit").removeprefix("."))
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert replaykit._HOMES == typed
+
+
+def test_replay_is_the_function_even_after_its_module_was_imported():
+    """`replaykit.replay` is callable, whatever was imported before."""
+    import replaykit.replaying
+
+    assert callable(replaykit.replay)
+    assert replaykit.replay is replaykit.replaying.replay

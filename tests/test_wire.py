@@ -1,0 +1,250 @@
+"""The wire, side by side with httpx's own transport, on a raw socket server with odd answers."""
+
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from replaykit.interaction import Interaction
+from replaykit.service import Client
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+ANSWERS = {
+    "plain": OK + b"Content-Length: 2\r\n\r\nhi",
+    "header case and order": OK + b"X-b: 1\r\nx-A: 2\r\nX-B: 3\r\nContent-Length: 0\r\n\r\n",
+    "duplicate headers": OK + b"Set-Cookie: a=1; Path=/\r\nX: y\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n",
+    "latin-1 header value": OK + b"X: caf\xe9\r\nContent-Length: 0\r\n\r\n",
+    "empty header value": OK + b"X:\r\nContent-Length: 0\r\n\r\n",
+    "empty reason": b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nhi",
+    "odd reason": b"HTTP/1.1 299 Well, sort of!\r\nContent-Length: 2\r\n\r\nhi",
+    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "not modified": b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n",
+    "http 1.0 until close": b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+    "until close": OK + b"Connection: close\r\n\r\nuntil the end",
+    "chunked": OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5;ext=1\r\ndefgh\r\n0\r\n\r\n",
+    "chunked with trailer": OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
+    "gzip": OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(gzip.compress(b"zipped", mtime=0))
+    + gzip.compress(b"zipped", mtime=0),
+    "binary": OK + b"Content-Length: 256\r\n\r\n" + bytes(range(256)),
+    "interim answers": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK
+    + b"Content-Length: 2\r\n\r\nhi",
+    "500": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
+    "redirect": b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+    "cut short": OK + b"Content-Length: 10\r\n\r\nhalf",
+    "chunks cut short": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "nothing": b"",
+    "half a head": b"HTTP/1.1 200 O",
+    "no http": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "large": OK + b"Content-Length: 300000\r\n\r\n" + b"x" * 300000,
+}  # fmt: skip
+
+
+@contextmanager
+def server(answer: bytes, *, hang: bool = False, reset: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve one answer to every request, on a raw socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    seen: list[bytes] = []
+    over = threading.Event()
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            connection.settimeout(2)
+            data = b""
+            try:
+                while b"\r\n\r\n" not in data:
+                    more = connection.recv(65536)
+                    if not more:
+                        break
+                    data += more
+                seen.append(data)
+                if hang:
+                    held.append(connection)
+                    continue
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                else:
+                    connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+    finally:
+        over.set()
+        thread.join()
+        listener.close()
+        for connection in held:
+            connection.close()
+
+
+def heard(client: httpx.Client, method: str, url: str) -> Any:
+    """Ask, and return all that can be told of the answer, or the error."""
+    try:
+        with client.stream(method, url) as response:
+            body = b"".join(response.iter_raw())
+        return (
+            response.status_code,
+            response.reason_phrase,
+            response.http_version,
+            response.headers.raw,
+            body,
+        )
+    except httpx.TransportError as error:
+        return type(error)
+
+
+class Kept:
+    """The tape that keeps what goes past."""
+
+    def __init__(self) -> None:
+        self.interactions: list[Interaction] = []
+
+    def answer(self, request: Any) -> None:
+        del request
+
+    def keep(self, interaction: Interaction) -> None:
+        self.interactions.append(interaction)
+
+
+class Playing(Kept):
+    """The tape that plays one interaction."""
+
+    def __init__(self, interaction: Interaction) -> None:
+        super().__init__()
+        self.interaction = interaction
+
+    def answer(self, request: Any) -> Interaction:
+        del request
+        return self.interaction
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_wire_hears_what_httpx_hears(name: str):
+    """On the lean wire, an odd answer is heard as httpx's own transport hears it, errors included."""
+    with server(ANSWERS[name]) as (url, _):
+        with httpx.Client() as plain:
+            expected = heard(plain, "GET", url)
+        with Client(url) as client:
+            actual = heard(client, "GET", url)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_played_back_is_what_was_recorded(name: str):
+    """An answer that is played from its interaction is byte for byte the one that was heard."""
+    with server(ANSWERS[name]) as (url, _), Client(url) as client:
+        tape = Kept()
+        with client.through(tape):
+            expected = heard(client, "GET", url)
+        [interaction] = tape.interactions
+        with client.through(Playing(interaction)):
+            actual = heard(client, "GET", url)
+
+    assert expected == actual
+
+
+@pytest.mark.parametrize(("how", "error"), [({"hang": True}, httpx.ReadTimeout), ({"reset": True}, httpx.ReadError)])
+def test_hanging_and_resetting_servers_raise_the_same(how: dict[str, bool], error: type[Exception]):
+    """A time-out and a reset connection are the httpx exceptions that httpx's own transport raises."""
+    with server(b"", **how) as (url, _):
+        with httpx.Client(timeout=0.2) as plain:
+            expected = heard(plain, "GET", url)
+        with Client(url) as client:
+            client.timeout = httpx.Timeout(0.2)
+            actual = heard(client, "GET", url)
+
+    assert error is expected
+    assert expected == actual
+
+
+def test_refused_connection_is_a_connect_error():
+    """Where nothing listens, the error is ConnectError, and the trouble is one before sending."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    tape = Kept()
+    with Client(url) as client, client.through(tape):
+        actual = heard(client, "GET", url)
+
+    assert httpx.ConnectError is actual
+    assert tape.interactions[0].trouble is not None
+    assert tape.interactions[0].trouble.before_sending
+
+
+def test_what_is_sent_is_what_httpx_sends():
+    """Method, target, header case and order, and body arrive as httpx's own transport sends them."""
+    with server(ANSWERS["plain"]) as (url, seen):
+        headers = [(b"X-One", b"1"), (b"x-two", b"caf\xe9"), (b"X-One", b"3")]
+        for client in (httpx.Client(headers={"User-Agent": "replaykit"}), Client(url)):
+            with client:
+                client.post(f"{url}/a%20b?c=d&c=e", json={"a": "ü"}, headers=headers)
+
+    plain, lean = (sorted(data.split(b"\r\n")) for data in seen)
+    assert [line for line in plain if not line.startswith(b"Accept-Encoding")] == [
+        line for line in lean if not line.startswith(b"Accept-Encoding")
+    ]
+
+
+def test_streamed_request_is_sent_in_chunks():
+    """A body of unknown length is framed as the header that httpx wrote for it says."""
+    with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
+        client.post(url, content=iter([b"one", b"two"]))
+
+    assert seen[0].endswith(b"\r\n\r\n6\r\nonetwo\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])
+def test_header_that_would_break_out_is_refused(value: str):
+    """A header value with a line break or NUL is never sent."""
+    with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            client.get(url, headers={"X": value})
+
+        assert seen == []
+
+
+def test_head_has_no_body_and_the_next_request_still_works():
+    """The answer to HEAD ends with its headers, whatever length they announce."""
+    with server(OK + b"Content-Length: 5\r\n\r\n") as (url, _), Client(url) as client:
+        first = client.head(url)
+        second = client.head(url)
+
+    assert (200, b"") == (first.status_code, first.content)
+    assert 200 == second.status_code
+
+
+def test_early_closed_stream_is_kept_as_incomplete():
+    """A body that the reader left unread is marked as not complete."""
+    tape = Kept()
+    with server(ANSWERS["large"]) as (url, _), Client(url) as client, client.through(tape):
+        with client.stream("GET", url) as response:
+            next(response.iter_raw())
+    [interaction] = tape.interactions
+
+    assert interaction.response is not None
+    assert not interaction.response.complete
+
+
+def test_idle_connection_that_was_closed_is_not_used_again():
+    """A kept connection that the service closed meanwhile costs no request."""
+    with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
+        statuses = [client.get(url).status_code for _ in range(5)]
+
+    assert [200] * 5 == statuses
+    assert 5 == len(seen)
