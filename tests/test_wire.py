@@ -191,14 +191,13 @@ def test_what_is_sent_is_what_httpx_sends():
     """Method, target, header case and order, and body arrive as httpx's own transport sends them."""
     with server(ANSWERS["plain"]) as (url, seen):
         headers = [(b"X-One", b"1"), (b"x-two", b"caf\xe9"), (b"X-One", b"3")]
-        for client in (httpx.Client(headers={"User-Agent": "replaykit"}), Client(url)):
-            with client:
+        with Client(url) as lean, httpx.Client() as plain:
+            lean.renew({"Authorization": "Bearer x"}, None, 5.0)
+            plain.headers = lean.headers
+            for client in (plain, lean):
                 client.post(f"{url}/a%20b?c=d&c=e", json={"a": "ü"}, headers=headers)
 
-    plain, lean = (sorted(data.split(b"\r\n")) for data in seen)
-    assert [line for line in plain if not line.startswith(b"Accept-Encoding")] == [
-        line for line in lean if not line.startswith(b"Accept-Encoding")
-    ]
+    assert seen[0] == seen[1]
 
 
 def test_streamed_request_is_sent_in_chunks():
