@@ -6,7 +6,9 @@ the network, and it gets every interaction to keep. So one engine records, plays
 """
 
 import contextlib
+import ipaddress
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -325,13 +327,16 @@ def _error_of(trouble: Trouble, request: httpx.Request) -> Exception:
     return kind(trouble.message, request=request)
 
 
+_HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+
+
 def check_url(url: str) -> str:
     """Return the URL of a service without a slash at its end; raise UsageError where it is none."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise UsageError(f"{url!r} is not a URL: {error}.", "Write it as http://host:port.") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not _HOST.fullmatch(parsed.raw_host):
         raise UsageError(f"{url!r} is not the URL of an HTTP service.", "Write it as http://host:port.")
     return str(parsed).rstrip("/")
 
@@ -339,8 +344,9 @@ def check_url(url: str) -> str:
 def require_loopback(url: str) -> None:
     """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
     host = httpx.URL(url).host
-    if host in {"localhost", "::1"} or host.startswith("127."):
-        return
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return
     raise ForeignHostError(
         f"The bundle was recorded against {host}, which is not this machine.",
         "Name the service that you mean with --url, or start one with --start.",

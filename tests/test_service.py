@@ -1,0 +1,271 @@
+"""The service: started, waited for, spoken to, stopped with all that belongs to it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import environment, processes
+
+from replaykit.errors import ForeignHostError, UnreachableError, UsageError
+from replaykit.service import Client, Started, await_health, health_url, is_healthy, reached, require_loopback
+
+SERVER = textwrap.dedent(
+    """
+    import http.server, subprocess, sys, time
+    port, how, mark = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    if how == "never":
+        time.sleep(600)
+    if how == "dies":
+        print("no database here", flush=True)
+        sys.exit(3)
+    if how == "children":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", mark], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)", mark])
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(503 if how == "sick" else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        def log_message(self, *_):
+            pass
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    """
+)  # fmt: skip
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the script of a small service, and let `python` be the one that runs the tests."""
+    monkeypatch.setenv("PATH", environment()["PATH"])
+    path = tmp_path / "service.py"
+    path.write_text(SERVER)
+    return path
+
+
+def gone(mark: str, seconds: float = 10) -> bool:
+    """Wait until no process with a mark is left."""
+    deadline = time.monotonic() + seconds
+    while processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not processes(mark)
+
+
+def test_started_service_is_reached_and_stopped(script: Path):
+    """A started service is healthy inside of the context, and gone after it."""
+    mark = f"mark-{script}"
+    with reached(url=None, start=f"python {script} {{port}} well {mark}", health="/", patience=10) as url:
+        assert httpx.get(url).status_code == 200
+        assert processes(mark)
+
+    assert gone(mark)
+
+
+def test_children_of_a_service_end_with_it(script: Path):
+    """What the service started is ended too: in its group, out of it, and deaf to TERM."""
+    mark = f"mark-{script}"
+    with reached(url=None, start=f"python {script} {{port}} children {mark}", health="/", patience=10):
+        assert len(processes(mark)) >= 3
+
+    assert gone(mark)
+
+
+def test_service_that_is_never_healthy_is_unreachable_and_stopped(script: Path):
+    """A service that does not get healthy in time is an UnreachableError, and is not left behind."""
+    mark = f"mark-{script}"
+    with pytest.raises(UnreachableError, match="not healthy"):
+        with reached(url=None, start=f"python {script} {{port}} never {mark}", health="/", patience=0.5):
+            pytest.fail("it is not there")
+
+    assert gone(mark)
+
+
+def test_service_that_answers_503_is_not_healthy(script: Path):
+    """Health is a 2xx answer: any other is told with its number."""
+    with pytest.raises(UnreachableError, match="503"):
+        with reached(url=None, start=f"python {script} {{port}} sick x", health="/", patience=1):
+            pytest.fail("it is sick")
+
+
+def test_service_that_ends_early_is_told_at_once_with_its_log(script: Path):
+    """A start command that ends is not waited for, and what it printed is in the error."""
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="no database here"):
+        with reached(url=None, start=f"python {script} {{port}} dies x", health="/", patience=20):
+            pytest.fail("it has ended")
+
+    assert time.monotonic() - began < 10
+
+
+def test_command_that_does_not_exist_is_unreachable():
+    """A start command that can't be found says so."""
+    with pytest.raises(UnreachableError, match="no-such-program-here"):
+        with reached(url=None, start="no-such-program-here {port}", health="/", patience=5):
+            pytest.fail("there is no such program")
+
+
+@pytest.mark.parametrize("command", ["", "python 'unclosed {port}", "python app.py"])
+def test_start_command_that_can_not_be_one_is_a_usage_error(command: str):
+    """Empty, unclosed, and without a port: each is told before anything is started."""
+    with pytest.raises(UsageError):
+        Started(command if command != "" else " {port}".replace("{port}", ""), None if "app" in command else "http://x")
+
+
+def test_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path):
+    """SIGKILL of the process that started a service leaves nothing of the service running."""
+    mark = f"mark-{script}"
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import sys, time\n"
+        "from replaykit.service import reached\n"
+        f"with reached(url=None, start={f'python {script} {{port}} children {mark}'!r}, health='/', patience=10):\n"
+        "    print('up', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, starter], stdout=subprocess.PIPE, env=environment(PYTHONPATH=os.getcwd()), text=True
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == "up\n"
+        assert len(processes(mark)) >= 3
+        process.send_signal(signal.SIGKILL)
+
+    assert gone(mark, 15)
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Redirects /near to itself, /far to another port, /loop for ever."""
+
+    protocol_version = "HTTP/1.1"
+    far = ""
+
+    def do_GET(self) -> None:
+        places = {"/near": "/here", "/far": f"{self.far}/there", "/loop": "/loop"}
+        place = places.get(self.path)
+        self.send_response(200 if place is None else 302)
+        if place is not None:
+            self.send_header("Location", place)
+        if self.path == "/cookie":
+            self.send_header("Set-Cookie", "session=secret")
+        body = self.headers.get("Cookie", "").encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def redirecting() -> Iterator[tuple[str, str]]:
+    """Give the URLs of two servers; the first redirects /far to the second."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) for _ in range(2)]
+    urls = [f"http://127.0.0.1:{server.server_port}" for server in servers]
+    Redirecting.far = urls[1]
+    threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in servers]
+    for thread in threads:
+        thread.start()
+    yield urls[0], urls[1]
+    for server, thread in zip(servers, threads, strict=True):
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_redirects_are_not_followed_unasked(redirecting: tuple[str, str]):
+    """A redirect is the answer, unless following is asked for."""
+    with Client(redirecting[0]) as client:
+        assert client.get("/near").status_code == 302
+
+
+def test_redirects_inside_of_the_service_are_followed_hop_by_hop(redirecting: tuple[str, str]):
+    """Followed on request, each hop is an interaction of its own."""
+    hops = []
+
+    class Tape:
+        def answer(self, request):
+            hops.append(request.url)
+
+        def keep(self, interaction):
+            pass
+
+    with Client(redirecting[0]) as client, client.through(Tape()):
+        answer = client.get("/near", follow_redirects=True)
+
+    assert (answer.status_code, len(answer.history)) == (200, 1)
+    assert [f"{redirecting[0]}/near", f"{redirecting[0]}/here"] == hops
+
+
+def test_redirect_to_another_host_is_never_followed(redirecting: tuple[str, str]):
+    """A redirect to another port is the answer, even where following is asked for."""
+    with Client(redirecting[0]) as client:
+        answer = client.get("/far", follow_redirects=True)
+
+    assert answer.status_code == 302
+
+
+def test_endless_redirects_end(redirecting: tuple[str, str]):
+    """A loop of redirects is an error after a fixed number."""
+    with Client(redirecting[0]) as client, pytest.raises(httpx.TooManyRedirects):
+        client.get("/loop", follow_redirects=True)
+
+
+def test_cookies_stay_within_a_run(redirecting: tuple[str, str]):
+    """A cookie is sent again, until the client is renewed for the next run."""
+    with Client(redirecting[0]) as client:
+        client.renew({}, None, 5.0)
+        client.get("/cookie")
+        within = client.get("/other").text
+        client.renew({}, None, 5.0)
+        after = client.get("/other").text
+
+    assert (within, after) == ("session=secret", "")
+
+
+def test_health_urls():
+    """A health check is a path, a URL with {url} in it, the default, or none."""
+    url = "http://127.0.0.1:1"
+    assert f"{url}/api/health" == health_url(url, None)
+    assert f"{url}/up" == health_url(url, "/up")
+    assert f"{url}/up" == health_url(url, "{url}/up")
+    assert health_url(url, "http://127.0.0.1:2/up") == "http://127.0.0.1:2/up"
+    assert health_url(url, "none") is None
+
+
+def test_nothing_listening_is_unreachable_in_time():
+    """Where nothing listens, waiting ends after its patience."""
+    began = time.monotonic()
+    with pytest.raises(UnreachableError):
+        await_health("http://127.0.0.1:9/", patience=0.3)
+
+    assert time.monotonic() - began < 3
+    assert not is_healthy("http://127.0.0.1:9", None)
+
+
+@pytest.mark.parametrize("url", ["http://example.org", "http://10.0.0.1:80", "https://127.evil.example"])
+def test_recorded_host_elsewhere_is_refused(url: str):
+    """A recorded URL that is not this machine's is refused without being asked for."""
+    with pytest.raises(ForeignHostError):
+        require_loopback(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4600", "http://localhost", "http://[::1]:80", "http://127.8.0.1"])
+def test_recorded_host_on_this_machine_is_taken(url: str):
+    """Loopback addresses are this machine."""
+    require_loopback(url)
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:80", "ftp://x", "http://", "http://[", "http://a b"])
+def test_wrong_urls_are_usage_errors(url: str):
+    """What is no URL of an HTTP service is told as such."""
+    with pytest.raises(UsageError):
+        Client(url)
