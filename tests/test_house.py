@@ -158,7 +158,7 @@ def test_public_names_are_listed_once_for_types_and_once_for_use():
         for alias in node.names
     }
 
-    assert replaykit._HOMES == typed
+    assert typed == replaykit._HOMES
 
 
 def test_replay_is_the_function_even_after_its_module_was_imported():

@@ -29,7 +29,8 @@ SERVER = textwrap.dedent(
         sys.exit(3)
     if how == "children":
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", mark], start_new_session=True)
-        subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)", mark])
+        deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+        subprocess.Popen([sys.executable, "-c", deaf, mark])
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(503 if how == "sick" else 200)

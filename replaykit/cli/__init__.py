@@ -18,6 +18,7 @@ def entry() -> None:
 def main(arguments: list[str]) -> int:
     """Run a command line; return its exit code."""
     try:
+        _occupy_standard_streams()
         signal.signal(signal.SIGTERM, _terminate)
         from replaykit.cli.app import run
 
@@ -27,6 +28,15 @@ def main(arguments: list[str]) -> int:
     except BaseException as error:  # noqa: BLE001  whatever it is, it must not look like a verdict
         code = _crashed(error)
     return _flushed(code)
+
+
+def _occupy_standard_streams() -> None:
+    """Open what the caller closed (`>&-`): else the next file or pipe would be taken for standard output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
 def _terminate(number: int, _: FrameType | None) -> None:

@@ -37,17 +37,17 @@ def summary(result: Result) -> str:
 def verdict(result: Result) -> str:
     """Say in words what the campaign came to."""
     if result.interrupted is not None:
-        return f"interrupted after {result.total_runs} runs, {len(result.failures)} distinct failures found"
+        return f"after {result.total_runs} runs, {len(result.failures)} distinct failures found"
     if result.failures:
         many = "1 failure" if len(result.failures) == 1 else f"{len(result.failures)} distinct failures"
         return f"found {many} in {result.total_runs} runs"
     if result.died:
-        return f"not judged: the service is not there any more; {result.died}"
+        return f"the service is not there any more; {result.died}"
     if result.not_judged:
         return (
             f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
         )
-    return f"passed: {result.total_runs} runs, nothing found"
+    return f"{result.total_runs} runs, nothing found"
 
 
 def _finding(finding: Finding) -> list[str]:

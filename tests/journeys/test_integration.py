@@ -1,0 +1,272 @@
+"""Integration through the command line: exit code first."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from conftest import NAMES, ROOT, environment, leaderboard, processes, replaykit
+
+from replaykit.bundle import read
+
+
+def test_bug_is_found_shrunk_and_saved(duplicate_names: Path):
+    """The bug duplicate-names ends as a bundle of two commands: create, and create of the same name."""
+    sequence = read(duplicate_names).trace.sequence
+
+    assert ["create_player", "create_player"] == [call.tag for call in sequence]
+    assert sequence[0].args == sequence[1].args
+
+
+def test_exit_code_with_a_bug_is_1_and_without_is_0(tmp_path: Path):
+    """A hundred runs exit with 1 where the bug is on, with 0 where none is; the verdict is the last line."""
+    with_bug = replaykit(
+        "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--runs", "100", "--seed", "1",
+        "--save-failures", tmp_path,
+    )  # fmt: skip
+    without = replaykit("integration", *NAMES, "--start", leaderboard(), "--runs", "100", "--seed", "1")
+
+    assert (1, 0) == (with_bug.code, without.code), with_bug.err + without.err
+    assert with_bug.verdict.startswith("VERDICT failed: found 1 failure")
+    assert "VERDICT passed: 100 runs, nothing found (exit 0)" == without.verdict
+    assert f"replay {tmp_path}/create-037acf80.pd --start" in with_bug.out
+
+
+def test_same_seed_gives_the_same_sequence_fingerprint_and_file(tmp_path: Path):
+    """Two campaigns with one seed save files of the same name, with the same sequence."""
+    for folder in ("one", "two"):
+        replaykit(
+            "integration", *NAMES, "--start", leaderboard("tie-order"), "--seed", "5", "--stop-on-fail",
+            "--save-failures", tmp_path / folder,
+        )  # fmt: skip
+    [one], [two] = ((tmp_path / folder).glob("*.pd") for folder in ("one", "two"))
+
+    assert one.name == two.name
+    assert read(one).trace.sequence == read(two).trace.sequence
+    assert read(one).provenance.seed == read(two).provenance.seed
+
+
+def test_service_that_never_gets_healthy_is_125():
+    """A start command that never gets healthy exits with 125, and is told with what it printed."""
+    ran = replaykit(
+        "integration", *NAMES, "--start", "python -c 'import time; print(\"warming up\", flush=True); time.sleep(60)' {port}",
+        "--health-timeout", "1",
+    )  # fmt: skip
+
+    assert 125 == ran.code
+    assert "warming up" in ran.err
+    assert ran.verdict.startswith("VERDICT unreachable")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["integration", "--no-such-option"],
+        ["integration", *NAMES],
+        ["integration", "--model", "examples.leaderboard:Leaderboard", "--url", "http://127.0.0.1:9"],
+        ["integration", *NAMES, "--url", "127.0.0.1"],
+        ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--runs", "none"],
+        ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--runs", "0"],
+        ["integration", *NAMES, "--start", "python -m examples.leaderboard"],
+        ["integration", "--profile", "none-of-that-name"],
+        ["integration", "--model", "Leaderboard", "--mock"],
+        ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--set", "timeout"],
+        ["no-such-command"],
+        [],
+    ],
+)
+def test_wrong_usage_is_129(arguments: list[str]):
+    """Whatever is wrong with the command line exits with 129, and says what to do."""
+    ran = replaykit(*arguments)
+
+    assert 129 == ran.code, ran
+    assert "Traceback" not in ran.err
+    assert ran.err
+
+
+@pytest.mark.parametrize(
+    "model", ["no.such.module:Model", "examples.leaderboard:Nothing", "json:JSONDecoder", "missing.py:Model"]
+)
+def test_model_that_can_not_be_imported_is_128(model: str):
+    """A model that is not there, or is none, exits with 128."""
+    ran = replaykit("integration", "--model", model, "--mock")
+
+    assert 128 == ran.code
+    assert "error[load]" in ran.err
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(1)", "1/0", "import os; os.kill(os.getpid(), 2)", "def"])
+def test_model_whose_module_does_not_survive_its_import_never_exits_with_0_or_1(text: str, tmp_path: Path):
+    """A module that raises, exits or stops while it is imported exits with 128 or 130."""
+    (tmp_path / "broken.py").write_text(text)
+    ran = replaykit("integration", "--model", "broken:Model", "--mock", cwd=tmp_path, PYTHONPATH=str(ROOT))
+
+    assert ran.code in {128, 130}, ran
+
+
+def test_settings_and_profiles(tmp_path: Path):
+    """The command line goes before the profile, and both reach the adapter; unknown keys are told."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.replaykit.profiles.board]\nmodel = "examples.leaderboard:Leaderboard"\n'
+        f'adapter = "examples.leaderboard:LeaderboardApi"\nstart = "{leaderboard()}"\nruns = 3\n'
+        "settings = { timeout = 2.5 }\n[tool.replaykit.profiles.wrong]\nspeed = 1\n"
+    )
+    here = {"cwd": tmp_path, "PYTHONPATH": str(ROOT)}
+    profile = replaykit("integration", "--profile", "board", **here)
+    line = replaykit("integration", "--profile", "board", "--runs", "2", **here)
+    setting = replaykit("integration", "--profile", "board", "--set", "timeout=soon", **here)
+    unknown = replaykit("integration", "--profile", "board", "--set", "colour=red", **here)
+    wrong = replaykit("integration", "--profile", "wrong", **here)
+
+    assert (0, 0, 129, 129, 129) == (profile.code, line.code, setting.code, unknown.code, wrong.code), profile.err
+    assert "3 runs" in profile.verdict
+    assert "2 runs" in line.verdict
+    assert "timeout" in unknown.err
+    assert "speed" in wrong.err
+
+
+def test_url_on_the_command_line_goes_before_start_in_the_profile():
+    """Who names a URL means that service, whatever the profile would start."""
+    ran = replaykit("integration", "--profile", "leaderboard", "--url", "http://127.0.0.1:9", "--health-timeout", "0.2")
+
+    assert 125 == ran.code
+
+
+def test_mock_run_needs_no_service():
+    """A model that expects something of every command runs against itself, and unread checks are named."""
+    ran = replaykit("integration", "--model", "examples.leaderboard:Leaderboard", "--mock", "--seed", "3")
+
+    assert 0 == ran.code
+    assert "never exercised: check board_matches" in ran.out
+
+
+FAULTY = textwrap.dedent(
+    """
+    from typing import ClassVar
+    from replaykit import Adapter, Command, Event, Model, expects, handles, invariant, on
+
+    class Ask(Command):
+        pass
+    class Told(Event):
+        pass
+    class Asking(Model):
+        commands: ClassVar = (Ask,)
+        count: int = 0
+        @on
+        def told(self, event: Told) -> None:
+            self.count += 1
+            if self.count == MODEL_RAISES:
+                raise KeyError("no such thing")
+    class Api(Adapter[Asking]):
+        @handles
+        def ask(self, cmd: Ask) -> Told:
+            answer = self.http.get("/players")
+            if ADAPTER_RAISES:
+                answer.json()["no such key"]
+            return Told()
+    """
+)
+
+
+@pytest.mark.parametrize(("model", "adapter", "said"), [(3, False, "KeyError"), (0, True, "TypeError")])
+def test_faults_of_the_test_code_are_told_as_such_and_never_found(model: int, adapter: bool, said: str, tmp_path: Path):
+    """A model or an adapter that raises is 125, with its traceback, and no bundle of the service's."""
+    text = FAULTY.replace("MODEL_RAISES", str(model)).replace("ADAPTER_RAISES", str(adapter))
+    (tmp_path / "faulty.py").write_text(text)
+    ran = replaykit(
+        "integration", "--model", "faulty:Asking", "--adapter", "faulty:Api", "--start", leaderboard(),
+        "--runs", "3", "--save-failures", "out", cwd=tmp_path, PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+
+    assert 125 == ran.code, ran
+    assert "FAULT OF THE TEST CODE" in ran.out
+    assert said in ran.out
+    assert "faulty.py" in ran.out
+    assert [] == list((tmp_path / "out").iterdir())
+
+
+DYING = textwrap.dedent(
+    """
+    import sys, os
+    import uvicorn
+    from examples.leaderboard.service import application
+    inner, count = application(), 0
+    async def app(scope, receive, send):
+        global count
+        count += scope["type"] == "http" and scope["path"] == "/players"
+        if count == 70:
+            os._exit(7)
+        await inner(scope, receive, send)
+    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
+    """
+)
+
+
+def test_service_that_dies_is_125(tmp_path: Path):
+    """A service that is gone in the middle of a campaign ends it with 125: nothing was found."""
+    (tmp_path / "dying.py").write_text(DYING)
+    ran = replaykit(
+        "integration", *NAMES, "--start", f"python {tmp_path}/dying.py {{port}}", "--runs", "20",
+        "--save-failures", tmp_path / "out", PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+
+    assert 125 == ran.code, ran
+    assert "not there any more" in ran.verdict
+    assert [] == list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_campaign_stops_its_service(number: signal.Signals, code: int, tmp_path: Path):
+    """Ctrl-C and TERM end a campaign with their code, and its service with it."""
+    mark = f"{tmp_path}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "replaykit", "integration", *NAMES, "--start",
+         f"{leaderboard()} --host 127.0.0.1", "--runs", "100000", "--save-failures", mark],
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        deadline = time.monotonic() + 20
+        while not list(Path(mark).iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+
+    assert code == process.returncode, err
+    assert "VERDICT interrupted" in out
+    assert [] == list(Path(mark).iterdir())
+
+
+def test_closed_output_does_not_change_the_exit_code(tmp_path: Path):
+    """With a reader that is gone, or no output at all, the exit code still says the verdict."""
+    words = [sys.executable, "-m", "replaykit", "integration", *NAMES, "--start", leaderboard("tie-order"),
+             "--seed", "1", "--stop-on-fail"]  # fmt: skip
+    for redirect in ("| true; exit ${PIPESTATUS[0]}", ">&-", ">&- 2>&-", "> /dev/full"):
+        done = subprocess.run(
+            ["bash", "-c", f'"$@" {redirect}', "bash", *words], cwd=ROOT, env=environment(), check=False,
+            stderr=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+
+        assert 1 == done.returncode, redirect
+
+
+def test_demo_tells_its_story():
+    """The demo ends with the bundle's path and the command that replays it, which works."""
+    ran = replaykit("demo")
+    [bundle] = (ROOT / ".replaykit" / "demo").glob("*.pd")
+
+    assert 0 == ran.code, ran.err
+    assert "Replay it:" in ran.verdict
+    assert str(bundle.relative_to(ROOT)) in ran.verdict
+    assert 2 == len(read(bundle).trace.steps)
+    assert [] == processes("examples.leaderboard --port")
+
+
+def test_help_and_version_are_0():
+    """Asking for help is no mistake."""
+    codes = [replaykit(*words).code for words in (["--help"], ["--version"], ["replay", "--help"], ["show", "-h"])]
+
+    assert [0, 0, 0, 0] == codes
