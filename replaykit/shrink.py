@@ -23,6 +23,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from replaykit.errors import UnreachableError
@@ -33,7 +34,9 @@ from replaykit.sequence import Call, Sequence, without
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e
 FIELD_TRIES = 40  # for one field in one pass
-SHORT = 40  # calls: up to this length, giving values away is tried
+SHORT = 40  # calls: up to this length, giving numbers away is tried
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+FEW = 6  # calls or names: up to this many, all pairs of them are tried
 
 
 class Attempt(NamedTuple):
@@ -231,6 +234,8 @@ class _Search:
                     for other, same in self.generators(taker).items():
                         if same.kind != generator.kind or isinstance(generator, RefTo):
                             continue
+                        if isinstance(value, str) and len(self.best) > FEW:
+                            continue
                         for gift in _gifts(value, _raw(taker, other)):
                             if not same.accepts(gift):
                                 continue
@@ -282,10 +287,13 @@ class _Search:
         return tuple(changed(call) for call in self.best)
 
     def _unify(self) -> None:
-        """Say one name where two are said."""
+        """Say one name where two are said: the same for all, else each pair, as long as they are few."""
         for kind, (_, values) in self._texts().items():
+            if len(values) > 1 and self.attempt(self._substitute(kind, dict.fromkeys(values[1:], values[0]))):
+                continue
             for later in reversed(values):
-                for earlier in values[: values.index(later)]:
+                others = values[: values.index(later)]
+                for earlier in others if len(values) <= FEW else others[:1]:
                     if self.attempt(self._substitute(kind, {later: earlier})):
                         break
 
@@ -355,6 +363,8 @@ class _Search:
             if call is None:
                 return
             generator = self.generators(call)[name]
+            if _is_simple_text(generator, _raw(call, name)):
+                return  # a name like a or b was given by _rename; other such names are no simpler
             for simpler in generator.shrink(_raw(call, name)):
                 tries += 1
                 if tries > FIELD_TRIES:
@@ -424,9 +434,12 @@ def _values(data: JsonData) -> set[str]:
 
 def _simple_texts(generator: Generator, count: int) -> list[str]:
     """List the simplest texts of a domain that are not blank: a, b, c, ... as far as it takes them."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words: Iterator[str] = (one + two for one in ["", *letters] for two in letters)
-    return [word for word in words if generator.accepts(word)][:count]
+    words = (one + two for one in ["", *LETTERS] for two in LETTERS)
+    return list(islice((word for word in words if generator.accepts(word)), count))
+
+
+def _is_simple_text(generator: Generator, value: JsonData) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value in _simple_texts(generator, len(LETTERS))
 
 
 def _gifts(given: JsonData, taken: JsonData) -> Iterator[JsonData]:

@@ -4,7 +4,19 @@ from typing import Annotated, ClassVar
 
 from replaykit import Command, Event, Model, Observation, check, expects, gen, invariant, on, same
 
-Name = Annotated[str, gen.pool(gen.text(gen.letters(" "), max_size=6), size=16)]
+# At most twenty names in a run, so that they meet again. Some are very short, so that they nearly meet, and
+# some are blank.
+Name = Annotated[
+    str,
+    gen.pool(
+        gen.frequency(
+            (7, gen.text(gen.letters(" "), max_size=6)),
+            (2, gen.text("aAbB", max_size=2)),
+            (1, gen.text(" ", max_size=2)),
+        ),
+        size=20,
+    ),
+]
 
 
 class CreatePlayer(Command, weight=2):
