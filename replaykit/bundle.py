@@ -29,9 +29,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from replaykit.errors import (
     BundleError,
@@ -39,7 +40,7 @@ from replaykit.errors import (
     MissingFileError,
     NewerBundleError,
     TruncatedBundleError,
-    UsageError,
+    UnwritableError,
 )
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
 from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
@@ -126,9 +127,9 @@ class Writer:
         self._digest = hashlib.sha256()
         self._ending: tuple[Ending, str] = ("unknown", "")
         try:
-            self._file: IO[bytes] = path.open("wb", buffering=0)
+            self._file: FileIO = path.open("wb", buffering=0)
         except OSError as error:
-            raise UsageError(f"{path} can't be written: {error.strerror}.", "Choose another folder.") from None
+            raise _unwritable(path, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -215,19 +216,19 @@ class Writer:
         """Write the last line, see the file onto the disk, and move it to its final name."""
         if not self._open:
             self._line(b"interactions: []\n")
-        self._file.write(last_line(*self._ending, self._count, self._digest.hexdigest()))
-        os.fsync(self._file.fileno())
+        self._write(last_line(*self._ending, self._count, self._digest.hexdigest()))
         try:
+            os.fsync(self._file.fileno())
             self.path.replace(path)
             folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            self._file.close()
+            self._file = self.path.open("wb", buffering=0)
         except OSError as error:
-            raise UsageError(f"{path} can't be written: {error.strerror}.", "Choose another folder.") from None
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._file.close()
-        self._file = self.path.open("wb", buffering=0)
+            raise _unwritable(path, error) from None
         self._count, self._open, self._digest = 0, False, hashlib.sha256()
 
     def _said(self, kind: str, step: int | None, said: Said) -> None:
@@ -246,7 +247,19 @@ class Writer:
     def _line(self, line: bytes) -> None:
         self._count += 1
         self._digest.update(line)
-        self._file.write(line)
+        self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = self._file.write(line)
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UnwritableError:
+    return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
 
 
 def save(path: Path, provenance: Provenance, trace: Trace) -> None:
@@ -685,7 +698,7 @@ class _Builder:
             target = self._step(data, reader)["observations"] if "step" in data else self.closing_observations
             target.append(_said(data, reader))
         elif kind == "state":
-            self._step(data, reader)["state"] = _text(data.get("data"))
+            self._step(data, reader)["state"] = _text(data.get("data"), reader)
         elif kind == "net":
             self._net(data, reader)
         elif kind == "failure":
@@ -707,14 +720,16 @@ def _tuples(step: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in step.items()}
 
 
-def _text(data: JsonData) -> JsonText:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+def _text(data: JsonData, reader: _Reader) -> JsonText:
+    try:
+        return text_of_data(data)
+    except InvalidValueError:
+        raise reader.corrupt("a text has half a character in it") from None
 
 
 def _said(data: dict[str, Any], reader: _Reader) -> Said:
-    return Said(
-        tag=reader.take(data, "tag", str), version=reader.take(data, "version", int), data=_text(data.get("data"))
-    )
+    tag, version = reader.take(data, "tag", str), reader.take(data, "version", int)
+    return Said(tag=tag, version=version, data=_text(data.get("data"), reader))
 
 
 def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:

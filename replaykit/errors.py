@@ -3,6 +3,7 @@
 ReplaykitError
 ├── UsageError               an option, an argument or the configuration is wrong
 │   ├── MissingFileError
+│   ├── UnwritableError
 │   ├── ProfileError
 │   └── ForeignHostError
 ├── DefinitionError          the model or the adapter is not well made
@@ -45,6 +46,12 @@ class MissingFileError(UsageError):
     """A file that was named is not there, or can't be read."""
 
     slug = "missing-file"
+
+
+class UnwritableError(UsageError):
+    """A file or a folder can't be written: no room, no permission, no such folder."""
+
+    slug = "unwritable"
 
 
 class ProfileError(UsageError):

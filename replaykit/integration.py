@@ -20,7 +20,7 @@ from replaykit import repository, service
 from replaykit.adapter import Adapter, Mock, check_fit, check_predicts
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
 from replaykit.command import generators_of
-from replaykit.errors import DefinitionError, UnreachableError, UsageError
+from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated
 from replaykit.generator import Generator, derive
 from replaykit.model import Model, digest_of
@@ -245,7 +245,7 @@ class _Campaign:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise UsageError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
+                raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
             self.folder = folder
             self.facts = _facts()
             with Writer(folder / f".run-{os.getpid()}.partial") as writer:
@@ -357,7 +357,7 @@ class _Campaign:
             run=index,
             seed=seed,
             commands=self.max_commands,
-            url=self.url,
+            url=None if self.url is None else service.without_credentials(self.url),
             recorded=datetime.now(UTC).isoformat(timespec="seconds"),
             shrinking=shrinking,
             **self.facts,

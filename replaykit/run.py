@@ -32,7 +32,7 @@ from typing import Any, Protocol
 from replaykit.adapter import Adapter, Mock
 from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
-from replaykit.errors import DefinitionError, StaleError
+from replaykit.errors import DefinitionError, StaleError, UnwritableError
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.model import Check, CheckFailedError, Model, ReturnedError
 from replaykit.record import InvalidValueError, JsonText, text_of
@@ -352,6 +352,8 @@ class _Run:
         before = len(self.kept)
         try:
             said = ask()
+        except UnwritableError:  # the listener's, which hears of requests while the adapter asks
+            raise
         except Exception as error:
             self._judge_network(before, raised=True)
             raise self._fault("adapter", what, error) from error

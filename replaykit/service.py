@@ -152,7 +152,7 @@ class _Tap(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         sent = Request(
             method=request.method,
-            url=str(request.url),
+            url=without_credentials(str(request.url)) if request.url.userinfo else str(request.url),
             headers=_pairs(request.headers.raw),
             body=request.read(),
         )
@@ -341,6 +341,11 @@ def check_url(url: str) -> str:
     return str(parsed).rstrip("/")
 
 
+def without_credentials(url: str) -> str:
+    """Return a URL without a user and a password in it."""
+    return str(httpx.URL(url).copy_with(userinfo=b""))
+
+
 def require_loopback(url: str) -> None:
     """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
     host = httpx.URL(url).host
@@ -386,23 +391,25 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
 
 def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda: True) -> None:
     """Wait until something accepts connections at `url`, at most `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not _accepts(url):
+        if not alive():
+            raise UnreachableError("The service ended before it accepted connections.")
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"Nothing accepts connections at {url} after {patience:g} seconds.", "Is the service running there?"
+            )
+        time.sleep(0.02)
+
+
+def _accepts(url: str) -> bool:
     parsed = httpx.URL(url)
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            socket.create_connection((parsed.host, port), timeout=PROBE).close()
-        except OSError as error:
-            if not alive():
-                raise UnreachableError("The service ended before it accepted connections.") from None
-            if time.monotonic() > deadline:
-                raise UnreachableError(
-                    f"Nothing accepts connections at {url} after {patience:g} seconds ({error}).",
-                    "Is the service running there?",
-                ) from None
-            time.sleep(0.02)
-        else:
-            return
+    try:
+        socket.create_connection((parsed.host, port), timeout=PROBE).close()
+    except OSError:
+        return False
+    return True
 
 
 def health_url(url: str, health: str | None) -> str | None:
@@ -429,6 +436,11 @@ class Started:
             raise UsageError(
                 f"The start command {command!r} has no {{port}} in it, and no --url says where it listens.",
                 "Write {port} where the command takes its port, or add --url.",
+            )
+        if url is not None and _accepts(check_url(url)):
+            raise UnreachableError(
+                f"Something else listens at {url} already, so what --start starts would not be what answers there.",
+                "Stop it, or leave out --url and write {port} in the start command.",
             )
         port = free_port()
         try:
@@ -486,14 +498,14 @@ def _path() -> str:
     """Return the PATH for a started service: `python` means the one beside the `replaykit` that was called.
 
     So `.venv/bin/replaykit` starts services from .venv without activating it, and a replaykit that was
-    installed apart (pipx, uv tool) finds the user's own programs. An activated environment always wins.
+    installed apart (pipx, uv tool) finds the user's own programs. An environment that is activated goes before
+    one that lies elsewhere, not before the one inside of the current folder.
     """
     path = os.environ.get("PATH", os.defpath)
     called = Path(sys.argv[0])
     folder = Path(sys.executable).parent if called.name == "__main__.py" else called.parent.absolute()
-    if os.environ.get("VIRTUAL_ENV") or not (folder / "python").exists():
-        return path
-    return f"{folder}{os.pathsep}{path}"
+    is_own = folder.is_relative_to(Path.cwd()) or not os.environ.get("VIRTUAL_ENV")
+    return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
 
 
 def free_port() -> int:

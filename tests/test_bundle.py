@@ -24,6 +24,7 @@ from replaykit.errors import (
     MissingFileError,
     NewerBundleError,
     TruncatedBundleError,
+    UnwritableError,
 )
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.sequence import Call
@@ -386,3 +387,10 @@ def test_golden_bundles_are_read_for_ever(path: Path):
 def test_there_is_a_golden_bundle_of_each_format():
     """The folder of golden bundles holds one for each format up to the present one."""
     assert [f"format-{number}.pd" for number in range(1, bundles.BUNDLE_FORMAT + 1)] == [path.name for path in GOLDEN]
+
+
+def test_full_disk_is_told_and_no_fault_of_the_test_code(tmp_path: Path):
+    """Where nothing can be written, the error says so, and names the file."""
+    (tmp_path / "full.partial").symlink_to("/dev/full")
+    with pytest.raises(UnwritableError, match=r"full\.partial"), Writer(tmp_path / "full.partial") as writer:
+        writer.begin(provenance())

@@ -1,0 +1,155 @@
+"""The budgets that are not about finding bugs, each measured in one run on this machine.
+
+python tests/benchmarks/budgets.py
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from examples.leaderboard import Leaderboard
+from replaykit import Mock, integration, service
+from replaykit.bundle import Writer, read
+from replaykit.cassette import Player
+from replaykit.difference import same
+from replaykit.interaction import Interaction, Request, Response
+from replaykit.service import Client
+from replaykit.trace import Trace
+
+ROUNDS = 7
+REQUESTS = 500
+
+
+class Recording:
+    """The tape that writes every interaction to a file."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.kept: list[Interaction] = []
+
+    def answer(self, request: Request) -> None:
+        del request
+
+    def keep(self, interaction: Interaction) -> None:
+        self.kept.append(interaction)
+        self.writer.interaction("command", 0, interaction)
+
+
+class Playing:
+    """The tape that plays a cassette."""
+
+    def __init__(self, player: Player) -> None:
+        self.answer = player.answer
+
+    def keep(self, interaction: Interaction) -> None:
+        del interaction
+
+
+def cpu(work: Callable[[], None]) -> float:
+    """Return the seconds of this process's own time that some work takes."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def requests() -> tuple[float, float]:
+    """Return the client's CPU of captured and of played requests, each against plain httpx."""
+    captured, played = [], []
+    with (
+        service.reached(
+            url=None, start="python -m examples.leaderboard --port {port}", health=None, patience=None
+        ) as url,
+        tempfile.TemporaryDirectory() as folder,
+        httpx.Client() as plain,
+        Client(url) as client,
+        Writer(Path(folder) / "x.partial") as writer,
+    ):
+        for name in range(20):
+            plain.post(f"{url}/players", json={"name": f"player {name}"})
+
+        def ask(one: httpx.Client, place: str) -> None:
+            for _ in range(REQUESTS):
+                one.get(place)
+
+        for _ in range(ROUNDS):
+            alone = cpu(lambda: ask(plain, f"{url}/players"))
+            tape = Recording(writer)
+            with client.through(tape):
+                captured.append(cpu(lambda: ask(client, "/players")) / alone)
+            with client.through(Playing(Player(tape.kept))):
+                played.append(cpu(lambda: ask(client, "/players")) / alone)
+            writer.rewind()
+    return statistics.median(captured), statistics.median(played)
+
+
+def loading() -> float:
+    """Return the seconds that loading a bundle of 1,000 interactions with bodies of 2 KB takes."""
+    from tests.test_bundle import provenance
+
+    body = b'{"name":"somebody","score":12345678},' * 55
+    headers = tuple((f"X-Header-{number}", "some value") for number in range(6))
+    one = Interaction(
+        request=Request(method="GET", url="http://127.0.0.1:1/x", headers=headers),
+        response=Response(status=200, reason="OK", headers=headers, body=body),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.pd"
+        with Writer(Path(folder) / "x.partial") as writer:
+            writer.begin(provenance())
+            writer.write(Trace(resetting=(one,) * 1000, ending="passed"))
+            writer.save(path)
+        return min(_seconds(lambda: read(path)) for _ in range(ROUNDS))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def steps() -> float:
+    """Return the steps a second of a model on a service that does nothing."""
+    rates = []
+    for _ in range(ROUNDS):
+        result = integration.run(model=Leaderboard, adapter=Mock, seed=1, max_runs=100)
+        rates.append(result.steps / result.duration)
+    return statistics.median(rates)
+
+
+def start_up(*words: str) -> float:
+    """Return the seconds that a command line takes above bare Python."""
+
+    def once(command: list[str]) -> float:
+        return _seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+    command = [sys.executable, "-m", "replaykit", *words]
+    return min(once(command) for _ in range(ROUNDS)) - min(once([sys.executable, "-c", ""]) for _ in range(ROUNDS))
+
+
+def main() -> None:
+    """Measure, and print a line for each budget."""
+    captured, played = requests()
+    document = [{"id": number, "name": f"name {number}", "tags": ["a", "b"]} for number in range(900)]
+    twin = [dict(each) for each in document]
+    golden = str(Path(__file__).parent.parent / "bundles" / "format-1.pd")
+    print(f"client CPU of a captured request, against plain httpx: {captured:.2f} (budget 1.3 or less)")
+    print(f"client CPU of a played request, against plain httpx:   {played:.2f} (budget 0.6 or less)")
+    print(f"loading 1,000 interactions of 2 KB: {loading() * 1000:.0f} ms (budget 100 or less)")
+    print(
+        f"comparing equal documents of 50 KB: {_seconds(lambda: same(document, twin)) * 1000:.2f} ms (budget 1 or less)"
+    )
+    print(f"steps a second without a service: {steps():.0f} (budget 20,000 or more)")
+    print(f"start-up of --help above bare Python: {start_up('--help') * 1000:.0f} ms (budget 150 or less)")
+    print(f"start-up of show above bare Python: {start_up('show', golden) * 1000:.0f} ms (budget 150 or less)")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    main()
