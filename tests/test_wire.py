@@ -4,6 +4,7 @@ import gzip
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -255,7 +256,10 @@ def test_early_closed_stream_is_kept_as_incomplete():
 def test_idle_connection_that_was_closed_is_not_used_again():
     """A kept connection that the service closed meanwhile costs no request."""
     with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
-        statuses = [client.get(url).status_code for _ in range(5)]
+        statuses = []
+        for _ in range(5):
+            statuses.append(client.get(url).status_code)
+            time.sleep(0.05)  # until the service has hung up
 
     assert statuses == [200] * 5
     assert len(seen) == 5
