@@ -73,7 +73,11 @@ class Adapter(Generic[M]):
     def _enter(cls, name: str, mark: Mark) -> tuple[type[Event], ...]:
         place = f"{cls.__name__}.{name}"
         hints, parameters = signature_of(cls, name)
-        returned = members_of(hints.get("return"))
+        if "return" not in hints:
+            raise DefinitionError(
+                f"{place} does not say what it returns.", "Annotate it: -> Created | Rejected, or -> Board."
+            )
+        returned = members_of(hints["return"])
         if mark.role == "handles":
             for command in only_parameter(place, parameters, Command, "a command"):
                 known = cls.handlers.setdefault(command, name)

@@ -461,9 +461,10 @@ class _Reader:
             start = stop
 
     def _no_bundle(self) -> CorruptBundleError:
-        return CorruptBundleError(
-            f"{self.name} is no bundle: it does not begin as one.", "A bundle begins with `version: 1` and a comment."
-        )
+        todo = "A bundle begins with `version: 1` and a comment."
+        if self.content.startswith(b"version: 1\r\n"):
+            todo = "Its lines end with CR LF: git changed them. Write `*.pd -text` into .gitattributes, and check it out anew."
+        return CorruptBundleError(f"{self.name} is no bundle: it does not begin as one.", todo)
 
     def corrupt(self, why: str) -> CorruptBundleError:
         """Return the error for the line that is being read."""

@@ -168,6 +168,8 @@ class Ref(Generic[En]):
             found = refs.named(value)
             if found is None:
                 raise UnboundRefError(f"{value} was not made in this run")
+            if found.entity != entity:
+                raise ValueError(f"{value} is no {entity}")
             return found
 
         return named_value(read)
@@ -232,10 +234,16 @@ def steps_named_in(data: JsonData) -> set[int]:
 @lru_cache(maxsize=1024)
 def generators_of(command: type[Command]) -> dict[str, Generator]:
     """Find the generator of each field of a command; raise DefinitionError where there is none."""
-    return {
-        name: gen.of(annotation, metadata, f"{command.__name__}.{name}")
-        for name, annotation, metadata, _ in fields_of(command)
-    }
+    generators = {}
+    for name, annotation, metadata, _ in fields_of(command):
+        place = f"{command.__name__}.{name}"
+        try:
+            generators[name] = gen.of(annotation, metadata, place)
+        except RecursionError:
+            raise DefinitionError(
+                f"{place} has a type that holds itself.", "Annotate it with a generator of module gen."
+            ) from None
+    return generators
 
 
 def command_of(kind: type[Command], version: int, data: dict[str, JsonData], refs: Refs) -> Command:

@@ -55,6 +55,10 @@ def marked_methods(owner: type) -> list[tuple[str, Mark]]:
 def signature_of(owner: type, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a method's resolved annotations, and those of its parameters; raise DefinitionError."""
     method, place = getattr(owner, name), f"{owner.__name__}.{name}"
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        raise DefinitionError(
+            f"{place} is async, and nobody would await it.", "Write it as a plain method: def, not async def."
+        )
     try:
         hints = get_type_hints(method)
     except (NameError, AttributeError, TypeError) as error:

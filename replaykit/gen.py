@@ -6,6 +6,7 @@ itself (`of`). `gen.sample` and `gen.shrinks` show what they do. Names are rackc
 
 import builtins
 import enum
+import math
 import types
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,7 @@ from replaykit.generator import Generator, Source
 from replaykit.record import JsonData, fields_of, is_record_type, jsonable
 
 _List = builtins.list
+_LIMITS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "strip_whitespace")
 _Weighted: TypeAlias = "builtins.tuple[float, Generator]"
 
 # --- values -------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def unicode() -> Generator:
 def text(characters: Generator | str | None = None, *, min_size: int = 0, max_size: int | None = None) -> Generator:
     """Give text of characters from a generator or an alphabet; by default, of printable ASCII."""
     if characters is None or isinstance(characters, str):
-        characters = char(characters or _g.ASCII)
+        characters = char(_g.ASCII if characters is None else characters)
     return _g.Text(characters, min_size, max_size)
 
 
@@ -215,7 +217,9 @@ def of(annotation: Any, metadata: Sequence[Any] = (), place: str = "value") -> G
         return _tuple_of(arguments, limits, place)
     if origin is dict and arguments[0] is str:
         pairs = tuple(text(letters(), min_size=1, max_size=8), of(arguments[1], (), f"{place}{{}}"))
-        return map(list(pairs, max_size=limits.get("max_length", 5)), dict)
+        least = limits.get("min_length", 0)
+        items = list(pairs, min_size=least, max_size=limits.get("max_length", least + 5))
+        return map(filter(items, _keys_differ), dict)
     if isinstance(annotation, type):
         found = _of_class(annotation, limits, place)
         if found is not None:
@@ -235,12 +239,12 @@ def _of_class(kind: type, limits: dict[str, Any], place: str) -> Generator | Non
         return one_of(jsonable(member) for member in kind)
     if kind is int:
         return _integers_of(limits)
-    if kind is float:
-        return real(limits.get("ge", limits.get("gt", -1000.0)), limits.get("le", limits.get("lt", 1000.0)))
+    if kind is float and "multiple_of" not in limits:
+        return _real_of(limits)
     if kind is str:
-        if limits.get("pattern"):
+        if limits.get("pattern") or limits.get("strip_whitespace"):
             raise DefinitionError(
-                f"{place} has a pattern, which nothing is known to generate.",
+                f"{place} has a pattern, or is stripped, which nothing is known to generate.",
                 "Annotate it with a generator of texts that match: Annotated[str, gen.map(...)].",
             )
         return text(min_size=limits.get("min_length", 0), max_size=limits.get("max_length"))
@@ -269,11 +273,25 @@ def _integers_of(limits: dict[str, Any]) -> Generator:
     return integers(low, high, step=limits.get("multiple_of", 1))
 
 
+def _real_of(limits: dict[str, Any]) -> Generator:
+    low = limits.get("ge", math.nextafter(limits["gt"], math.inf) if "gt" in limits else None)
+    high = limits.get("le", math.nextafter(limits["lt"], -math.inf) if "lt" in limits else None)
+    if low is None:
+        low = -1000.0 if high is None else min(-1000.0, high - 1000.0)
+    return real(low, max(1000.0, low + 1000.0) if high is None else high)
+
+
+def _keys_differ(pairs: _List[_List[JsonData]]) -> bool:
+    return len({pair[0] for pair in pairs}) == len(pairs)
+
+
 def _limits(metadata: Sequence[Any]) -> dict[str, Any]:
     """Read the constraints of pydantic's Field and of annotated_types, by their attributes."""
     found: dict[str, Any] = {}
     for each in metadata:
-        for name in ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern"):
+        if isinstance(inside := getattr(each, "metadata", None), builtins.list):  # Field(...) as it was written
+            found |= _limits(inside)
+        for name in _LIMITS:
             value = getattr(each, name, None)
             if value is not None:
                 found[name] = value

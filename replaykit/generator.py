@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from replaykit.errors import DefinitionError
 from replaykit.record import JsonData
@@ -41,8 +41,8 @@ class Source:
 
     def __init__(self, seed: int, candidates: Callable[[str], Sequence[str]] = lambda _: ()) -> None:
         self.candidates = candidates  # entity -> labels of what a ref may name now
-        self.pools: dict[int, dict[int, JsonData]] = {}
-        self.earlier: dict[str, list[JsonData]] = {}
+        self.pools: dict[Key, dict[int, JsonData]] = {}
+        self.earlier: dict[Key, list[JsonData]] = {}
         self.unit: Callable[[], float]
         self.restart(seed)
 
@@ -54,8 +54,10 @@ class Source:
         """Draw an integer from 0 to limit - 1."""
         if limit < 1 << 50:
             return int(self.unit() * limit)
-        high = int(self.unit() * (1 << 50))
-        return ((high << 50) + int(self.unit() * (1 << 50))) % limit
+        drawn = 0
+        for _ in range(limit.bit_length() // 50 + 2):  # enough bits that the rest of the division is no bias
+            drawn = (drawn << 50) + int(self.unit() * (1 << 50))
+        return drawn % limit
 
     def chance(self, probability: float) -> bool:
         """Draw true with this probability."""
@@ -111,9 +113,17 @@ class Generator:
         """The description, made once."""
         return str(self)
 
+    @cached_property
+    def key(self) -> "Key":
+        """What tells domains apart: the description, and the functions in it, which it only names."""
+        return self.kind, tuple(functions_in(self))
+
     def __str__(self) -> str:
         """Describe the generator; two with the same description draw from the same domain."""
         raise NotImplementedError
+
+
+Key: TypeAlias = tuple[str, tuple[Callable[..., Any], ...]]
 
 
 def is_plain(generator: Generator) -> bool:
@@ -243,7 +253,8 @@ class Real(Generator):
         if way < 0.3:  # noqa: PLR2004
             near = float(source.below(2 * size + 1) - size)
             return min(max(near, self.low), self.high)
-        return min(max(self.low + source.unit() * (self.high - self.low), self.low), self.high)
+        part = source.unit()  # not low + part * (high - low), which may be more than a float holds
+        return min(max(self.low * (1 - part) + self.high * part, self.low), self.high)
 
     def shrink(self, raw: JsonData) -> Iterator[float]:
         if not isinstance(raw, int | float) or isinstance(raw, bool):
@@ -299,26 +310,34 @@ class Text(Generator):
     def __init__(self, characters: Generator, min_size: int, max_size: int | None) -> None:
         _check_sizes("text", min_size, max_size)
         self.characters, self.min_size, self.max_size = characters, min_size, max_size
+        self.plain = characters.plain  # type: ignore[misc]
 
-    def sample(self, source: Source, size: int) -> str:
+    def sample(self, source: Source, size: int) -> JsonData:
         length = _length(source, self.min_size, self.max_size, size)
-        return "".join([self.characters.sample(source, size) for _ in range(length)])
+        return self._joined([self.characters.sample(source, size) for _ in range(length)])
 
-    def shrink(self, raw: JsonData) -> Iterator[str]:
-        if not isinstance(raw, str):
+    def _joined(self, items: Sequence[JsonData]) -> JsonData:
+        """Make a raw value of the raw values of its characters: a text, where these are characters."""
+        return "".join(items) if self.plain else list(items)
+
+    def shrink(self, raw: JsonData) -> Iterator[JsonData]:
+        if not self.accepts(raw):
             return
         for items in _shorter(raw, self.min_size):
-            yield "".join(items)
+            yield self._joined(items)
         for index, character in enumerate(raw):
             for simpler in self.characters.shrink(character):
-                yield raw[:index] + simpler + raw[index + 1 :]
+                yield self._joined([*raw[:index], simpler, *raw[index + 1 :]])
 
     def accepts(self, raw: JsonData) -> bool:
         return (
-            isinstance(raw, str)
+            isinstance(raw, str if self.plain else list)
             and _fits(len(raw), self.min_size, self.max_size)
             and all(map(self.characters.accepts, raw))
         )
+
+    def build(self, raw: JsonData) -> JsonData:
+        return raw if self.plain else "".join(str(self.characters.build(character)) for character in raw)
 
     def __str__(self) -> str:
         return f"text({self.characters}, {self.min_size}, {self.max_size})"
@@ -337,9 +356,10 @@ class List(Generator):
         drawn: list[JsonData] = []
         for _ in range(length):
             item = self.items.sample(source, size)
-            tries = FILTER_TRIES
-            while self.unique and item in drawn and tries:
-                item, tries = self.items.sample(source, size), tries - 1
+            tries = 0
+            while self.unique and item in drawn and tries < FILTER_TRIES:
+                tries += 1
+                item = self.items.sample(source, size + tries)
             if self.unique and item in drawn:
                 break
             drawn.append(item)
@@ -461,6 +481,7 @@ class Choice(Generator):
         if not self.plain:
             if self.accepts(raw):
                 index, inner = raw
+                yield from ([n, each.value] for n, each in enumerate(self.branches[:index]) if isinstance(each, Const))
                 yield from ([index, simpler] for simpler in self.branches[index].shrink(inner))
             return
         home = next((n for n, branch in enumerate(self.branches) if branch.accepts(raw)), None)
@@ -631,7 +652,7 @@ class Pool(Generator):
         self.plain = inner.plain  # type: ignore[misc]
 
     def sample(self, source: Source, size: int) -> JsonData:
-        drawn = source.pools.setdefault(id(self), {})
+        drawn = source.pools.setdefault(self.key, {})
         index = source.below(self.limit)
         if index not in drawn:
             drawn[index] = self.inner.sample(source, size)
@@ -675,12 +696,23 @@ def draw(generator: Generator, source: Source, size: int) -> JsonData:
     """Draw a raw value; half of the time it is one that the same kind of generator drew before."""
     if not generator.reusable:
         return generator.sample(source, size)
-    earlier = source.earlier.setdefault(generator.kind, [])
+    earlier = source.earlier.setdefault(generator.key, [])
     if earlier and source.chance(REUSE):
         return source.pick(earlier)
     drawn = generator.sample(source, size)
     earlier.append(drawn)
     return drawn
+
+
+def functions_in(generator: Generator) -> Iterator[Callable[..., Any]]:
+    """List the functions that a generator and those inside of it were made with."""
+    for value in vars(generator).values():
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        for each in inner:
+            if isinstance(each, Generator):
+                yield from functions_in(each)
+            elif callable(each):
+                yield each
 
 
 # --- what the classes above share ---------------------------------------------------------------

@@ -7,15 +7,23 @@ and mistakes are found there.
 
 import hashlib
 import inspect
-import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, overload
 
 from replaykit.command import Command, Event, Observation, Ref, generators_of
-from replaykit.dispatch import F, Mark, check_returns_nothing, marked, marked_methods, only_parameter, signature_of
+from replaykit.dispatch import (
+    F,
+    Mark,
+    check_returns_nothing,
+    marked,
+    marked_methods,
+    members_of,
+    only_parameter,
+    signature_of,
+)
 from replaykit.errors import DefinitionError
-from replaykit.generator import Generator
+from replaykit.generator import Generator, functions_in
 from replaykit.record import JsonData, State, fields_of, jsonable
 
 Ev = TypeVar("Ev", bound=Event)
@@ -46,6 +54,15 @@ def invariant(method: F) -> F:
     return marked(method, Mark("invariant"))
 
 
+@overload
+def check(method: F) -> F: ...
+@overload
+def check(
+    *,
+    every: int = 1,
+    on: type[Command | Event] | Iterable[type[Command | Event]] = (),
+    at: Literal["step", "end"] = "step",
+) -> Callable[[F], F]: ...
 def check(
     method: F | None = None,
     *,
@@ -264,8 +281,12 @@ def _add(rules: Rules, model: type[Model], name: str, mark: Mark) -> None:
     elif mark.role == "expects":
         for command in only_parameter(place, parameters, Command, "a command"):
             _only_one(rules.expects.setdefault(command, name), name, f"{model.__name__} expects", command)
-        if hints.get("return", None) in (None, type(None)):
-            raise DefinitionError(f"{place} says nothing of what it expects.", "Annotate it: -> Created | Rejected.")
+        for expected in members_of(hints.get("return")):
+            if not _says_event(expected):
+                raise DefinitionError(
+                    f"{place} is annotated to expect {expected!r}, which is no event.",
+                    "Annotate it with the events that it may expect: -> Created | Like[Rejected].",
+                )
     elif mark.role in {"invariant", "check"}:
         check_returns_nothing(model, name, place, hints)
         if mark.role == "check":
@@ -281,6 +302,14 @@ def _add(rules: Rules, model: type[Model], name: str, mark: Mark) -> None:
         raise DefinitionError(
             f"{place} has a decorator of an adapter.", "@handles and @observes belong to the Adapter."
         )
+
+
+def _says_event(annotation: Any) -> bool:
+    """Say whether an annotation is an event, a Like, a tuple of them, or Any."""
+    origin = get_origin(annotation) or annotation
+    if origin is tuple:
+        return all(_says_event(each) for part in get_args(annotation) for each in members_of(part) if each is not ...)
+    return origin is Any or (isinstance(origin, type) and issubclass(origin, Event | Like))
 
 
 def _check_of(place: str, name: str, mark: Mark, parameters: dict[str, Any]) -> Check:
@@ -329,9 +358,7 @@ def digest_of(model: type[Model]) -> str:
 
 def _text_of(generator: Generator) -> str:
     """Describe a generator with the source of the functions in it."""
-    functions = [value for value in vars(generator).values() if isinstance(value, types.FunctionType)]
-    inner = [value for value in vars(generator).values() if isinstance(value, Generator)]
-    return generator.kind + "".join(map(_source_of, functions)) + "".join(map(_text_of, inner))
+    return generator.kind + "".join(map(_source_of, functions_in(generator)))
 
 
 def _source_of(function: Any) -> str:

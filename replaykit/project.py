@@ -60,7 +60,7 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     if not trusted:
-        _require_inside(place, spec)
+        _require_inside(spec)
     try:
         module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except ReplaykitError:
@@ -104,19 +104,21 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def _require_inside(place: str, spec: str) -> None:
-    """Raise LoadError unless a module lies inside the project; nothing is imported to find that out."""
+def is_inside(spec: str) -> bool:
+    """Say whether what `package.module:Name` names lies inside the project; nothing is imported to find that out."""
+    place = spec.partition(":")[0]
     found = Path(place) if place.endswith(".py") else _find(place)
-    project = root().resolve()
-    if found is None:
+    if found is None or "site-packages" in found.parts:
+        return False
+    return found.resolve().is_relative_to(root().resolve())
+
+
+def _require_inside(spec: str) -> None:
+    if not is_inside(spec):
         raise LoadError(
-            f"The bundle names {spec}, which is not to be found from here.",
-            "Start replaykit in the project that the bundle comes from, or name it with --model and --adapter.",
-        )
-    if not found.resolve().is_relative_to(project) or "site-packages" in found.parts:
-        raise LoadError(
-            f"The bundle names {spec}, which lies outside this project ({project}).",
-            "If you trust it, name it yourself with --model and --adapter.",
+            f"The bundle names {spec}, which is not to be found inside this project ({root()}).",
+            "Start replaykit in the project that the bundle comes from; or, if you trust it, name it yourself with "
+            "--model and --adapter.",
         )
 
 

@@ -27,12 +27,6 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", ser_json_inf_nan="constants")
 
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise InvalidValueError(explain(error, type(self).__name__)) from None
-
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; the changes are not validated."""
         return self.model_copy(update=changes)
@@ -41,13 +35,13 @@ class Record(BaseModel):
 class State(BaseModel):
     """A value that is folded from events, and so changes: a model's projection and its entities."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), ser_json_inf_nan="constants")
 
 
 def text_of(value: BaseModel) -> JsonText:
     """Snapshot a record or a state as JSON text. Raises InvalidValueError for what JSON can't say."""
     try:
-        return value.__pydantic_serializer__.to_json(value)
+        return _finite(value.__pydantic_serializer__.to_json(value))
     except (PydanticSerializationError, ValueError) as error:
         raise InvalidValueError(f"{type(value).__name__} can't be written as JSON: {error}") from None
 
@@ -55,9 +49,20 @@ def text_of(value: BaseModel) -> JsonText:
 def text_of_data(data: JsonData) -> JsonText:
     """Write JSON data as JSON text. Raises InvalidValueError for what JSON can't say."""
     try:
-        return to_json(data, inf_nan_mode="constants")
+        return _finite(to_json(data, inf_nan_mode="constants"))
     except (PydanticSerializationError, ValueError) as error:
         raise InvalidValueError(f"{data!r} can't be written as JSON: {error}") from None
+
+
+def _finite(text: JsonText) -> JsonText:
+    """Return JSON text; raise ValueError where a number in it is none that JSON knows."""
+    if b"NaN" in text or b"Infinity" in text:
+        json.loads(text, parse_constant=_refuse)
+    return text
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number that JSON knows")
 
 
 def parse(kind: type[R], data: JsonData, context: Mapping[str, Any] | None = None) -> R:

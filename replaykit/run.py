@@ -38,6 +38,7 @@ from replaykit.model import Check, CheckFailedError, Model, ReturnedError
 from replaykit.record import InvalidValueError, JsonText, text_of
 from replaykit.redact import redacted
 from replaykit.sequence import Call
+from replaykit.service import advice
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
 
@@ -102,7 +103,6 @@ def execute(
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
     if isinstance(adapter, Mock):
         return run.go()
-    adapter.http.renew(adapter.headers(), adapter.auth(), adapter.timeout)
     with adapter.http.through(run):
         return run.go()
 
@@ -174,7 +174,6 @@ class _Run:
             self._reset()
             while (call := self._next_call()) is not None:
                 self._take_step(call)
-            self.call = None
             self.part, self.kept, self.observations = "end", [], []
             self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
         except _Over as over:
@@ -199,10 +198,17 @@ class _Run:
         )
 
     def _reset(self) -> None:
+        if not isinstance(self.adapter, Mock):
+            self._guarded("adapter", "headers", self._renew_client)
         self._ask("reset", self.adapter.reset)
         self.resetting = tuple(self.kept)
 
+    def _renew_client(self) -> None:
+        adapter = self.adapter
+        adapter.http.renew(adapter.headers(), adapter.auth(), adapter.timeout)
+
     def _next_call(self) -> Call | None:
+        self.call = None
         try:
             return self.calls.next(self.state, self.refs)
         except (DefinitionError, StaleError):
@@ -399,7 +405,7 @@ class _Run:
     def _fault(self, kind: Kind, what: str, error: Exception) -> _Over:
         """Say that the test code raised."""
         method = _method_of(error) or what
-        message = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}{advice(error)}"
         return _Over("failed", failure=self._failure(kind, method, message, traceback=users_traceback(error)))
 
 

@@ -320,6 +320,13 @@ def trouble_of(error: BaseException) -> Trouble | None:
     return None
 
 
+def advice(error: BaseException) -> str:
+    """Say what to do about an exception that adapters tend to raise; nothing for all others."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return "\nReturn an event for this answer; or set server_errors = True in the model, if no 5xx may ever come."
+    return ""
+
+
 def _error_of(trouble: Trouble, request: httpx.Request) -> Exception:
     kind = getattr(httpx, trouble.error, None)
     if not (isinstance(kind, type) and issubclass(kind, httpx.TransportError)):
@@ -402,11 +409,14 @@ def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda:
         time.sleep(0.02)
 
 
-def _accepts(url: str) -> bool:
+def _port(url: str) -> int:
     parsed = httpx.URL(url)
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    return parsed.port or (443 if parsed.scheme == "https" else 80)
+
+
+def _accepts(url: str) -> bool:
     try:
-        socket.create_connection((parsed.host, port), timeout=PROBE).close()
+        socket.create_connection((httpx.URL(url).host, _port(url)), timeout=PROBE).close()
     except OSError:
         return False
     return True
@@ -432,17 +442,17 @@ class Started:
 
         Raises UsageError for a command that can't be one, UnreachableError if it can't be run.
         """
-        if "{port}" not in command and url is None:
+        if "{port}" not in command and "PORT" not in command and url is None:
             raise UsageError(
                 f"The start command {command!r} has no {{port}} in it, and no --url says where it listens.",
-                "Write {port} where the command takes its port, or add --url.",
+                "Write {port} where the command takes its port (it is in $PORT as well), or add --url.",
             )
         if url is not None and _accepts(check_url(url)):
             raise UnreachableError(
                 f"Something else listens at {url} already, so what --start starts would not be what answers there.",
                 "Stop it, or leave out --url and write {port} in the start command.",
             )
-        port = free_port()
+        port = free_port() if url is None else _port(url)
         try:
             words = shlex.split(command.replace("{port}", str(port)))
         except ValueError as error:
@@ -503,7 +513,7 @@ def _path() -> str:
     """
     path = os.environ.get("PATH", os.defpath)
     called = Path(sys.argv[0])
-    folder = Path(sys.executable).parent if called.name == "__main__.py" else called.parent.absolute()
+    folder = called.parent.absolute() if called.name == "replaykit" else Path(sys.executable).parent
     is_own = folder.is_relative_to(Path.cwd()) or not os.environ.get("VIRTUAL_ENV")
     return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
 

@@ -100,7 +100,12 @@ def shrink(
         stopped, error = "interrupted", interrupt
     except UnreachableError as unreachable:
         stopped, error = "the service was not reachable any more", unreachable
-    confirmed = False if error is not None else search.confirm()
+    confirmed = False
+    if error is None:
+        try:
+            confirmed = search.confirm()
+        except (KeyboardInterrupt, UnreachableError) as late:
+            stopped, error = "interrupted while the result was confirmed", late
     return Shrunk(
         sequence=search.best,
         executions=search.executions,
@@ -147,10 +152,7 @@ class _Search:
 
     def confirm(self) -> bool:
         """Run the best once more; it does not count against the budget."""
-        try:
-            return self._ask(self.best).same
-        except (KeyboardInterrupt, UnreachableError):
-            return False
+        return self._ask(self.best).same
 
     def _ask(self, candidate: Sequence) -> Attempt:
         self.executions += 1

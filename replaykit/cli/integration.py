@@ -4,7 +4,9 @@ import shlex
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from replaykit import project
 from replaykit.cli.console import conclude, note, program, say
 from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
@@ -43,7 +45,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         if not options[name]:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
     from replaykit import integration as campaign
-    from replaykit import project, service
+    from replaykit import service
     from replaykit.adapter import Adapter, Mock
     from replaykit.cli.progress import Progress
     from replaykit.model import Model
@@ -88,7 +90,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         say()
     for finding in result.failures:
         if finding.path is not None:
-            say(f"Replay it: {replay_command(str(finding.path), options)}")
+            say(f"Replay it: {replay_command(str(finding.path), context)}")
     say(terminal.summary(result))
     code = result.exit_code
     if result.interrupted is not None:
@@ -98,14 +100,21 @@ def integration(context: click.Context, /, **options: Any) -> int:
     return code
 
 
-def replay_command(path: str, options: dict[str, Any]) -> str:
-    """Write the command that replays a bundle against the same service."""
+def replay_command(path: str, context: click.Context) -> str:
+    """Write the command that replays a bundle against the same service: what was said of it on this line."""
     words = [program(), "replay", shlex.quote(path)]
-    for name in ("start", "url", "health"):
-        if options.get(name):
-            words += [f"--{name}", _quoted(options[name])]
+    for name in ("profile", "model", "adapter", "start", "url", "health"):
+        said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        value = context.meta.get("profile") if name == "profile" else context.params.get(name)
+        if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
+            words += [f"--{name}", _quoted(value)]
+    for name, value in context.params["settings"].items():
+        if name not in context.meta.get("settings", {}):
+            words += ["--set", shlex.quote(f"{name}={value}")]
     return " ".join(words)
 
 
 def _quoted(text: str) -> str:
+    if not set(text) & set(" {}*?[]()<>|&;'\"$`\\!#~"):
+        return text
     return f'"{text}"' if not set(text) & set('"$`\\!') else shlex.quote(text)

@@ -46,6 +46,7 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
         chosen[option] = value
     settings = chosen.pop("settings", {})
+    context.meta["profile"] = name
     context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
     context.default_map = {**(context.default_map or {}), **chosen}
     return name

@@ -5,6 +5,7 @@ import time
 
 from replaykit.cli.console import note, printable
 from replaykit.integration import Finding
+from replaykit.report.steps import count
 from replaykit.trace import Trace
 
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
@@ -33,7 +34,7 @@ class Progress:
             f"run {finding.first_seen_run}: {finding.failure.kind} {finding.failure.name}: {finding.failure.message}"
         )
         if finding.path is not None:
-            self._line(f"  saved as {finding.path}, shrinking {finding.calls_before} commands")
+            self._line(f"  saved as {finding.path}, shrinking {count(finding.calls_before, 'command')}")
 
     def tried(self, finding: Finding, executions: int, length: int) -> None:
         """Show how shrinking goes on."""
@@ -41,7 +42,7 @@ class Progress:
 
     def shrunk(self, finding: Finding) -> None:
         """Tell what shrinking came to."""
-        self._line(f"  shrunk to {len(finding.trace.steps)} commands")
+        self._line(f"  shrunk to {count(len(finding.trace.steps), 'command')}")
 
     def done(self) -> None:
         """Clear the live line."""

@@ -62,7 +62,9 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
     model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
     adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
     failure = bundle.failure
-    say(f"{path}: {failure.kind} {failure.name}, {len(bundle.trace.steps)} commands, seed {provenance.seed}")
+    say(
+        f"{path}: {failure.kind} {failure.name}, {steps.count(len(bundle.trace.steps), 'command')}, seed {provenance.seed}"
+    )
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
@@ -77,7 +79,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
                 settings=options["settings"],
             )
     except UnreachableError as error:
-        say(f"  {error}")
+        say("\n".join(f"  {line}" for line in str(error).splitlines()))
         conclude(Verdict.UNREACHABLE.value, error.happened, exit_code(error))
         return Verdict.UNREACHABLE.value, exit_code(error)
     except StaleError as error:

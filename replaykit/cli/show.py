@@ -1,5 +1,6 @@
 """replaykit show."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -44,5 +45,6 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if not read_bundle.whole:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:
-        say(f"Replay it: {program()} replay {bundle} --url {provenance.url or 'URL'}")
+        again = f"{program()} replay {shlex.quote(str(bundle))}"
+        say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}", or --url URL')
     return 0

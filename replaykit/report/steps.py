@@ -32,6 +32,11 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
     return "\n".join(lines)
 
 
+def count(number: int, noun: str) -> str:
+    """Say how many: 1 command, 2 commands."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
     return f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"
@@ -44,7 +49,7 @@ def said_text(said: Said) -> str:
 
 
 def _event(step: Step) -> str:
-    return "no answer" if step.event is None else said_text(step.event)
+    return "no event" if step.event is None else said_text(step.event)
 
 
 def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from replaykit.integration import Finding, Result
 from replaykit.report import steps
+from replaykit.report.steps import count
 
 
 def render(result: Result) -> str:
@@ -37,22 +38,21 @@ def summary(result: Result) -> str:
 def verdict(result: Result) -> str:
     """Say in words what the campaign came to."""
     if result.interrupted is not None:
-        return f"after {result.total_runs} runs, {len(result.failures)} distinct failures found"
+        return f"after {count(result.total_runs, 'run')}, {count(len(result.failures), 'distinct failure')} found"
     if result.failures:
-        many = "1 failure" if len(result.failures) == 1 else f"{len(result.failures)} distinct failures"
-        return f"found {many} in {result.total_runs} runs"
+        return f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}"
     if result.died:
         return f"the service is not there any more; {result.died}"
     if result.not_judged:
         return (
             f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
         )
-    return f"{result.total_runs} runs, nothing found"
+    return f"{count(result.total_runs, 'run')}, nothing found"
 
 
 def _finding(finding: Finding) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
-    seen = f"first in run {finding.first_seen_run}, seen in {_times(finding)}"
+    seen = f"first in run {finding.first_seen_run}, seen in {count(finding.occurrences, 'run')}"
     lines = [
         f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
@@ -61,7 +61,7 @@ def _finding(finding: Finding) -> list[str]:
     if shrunk is not None:
         confirmed = "confirmed" if shrunk.confirmed else "not confirmed: it did not fail when it was run once more"
         lines.append(
-            f"  shrunk from {finding.calls_before} to {len(finding.trace.steps)} commands "
+            f"  shrunk from {finding.calls_before} to {count(len(finding.trace.steps), 'command')} "
             f"in {shrunk.executions} executions ({shrunk.requests} requests, {shrunk.seconds:.1f} s), {confirmed}"
         )
         if shrunk.stopped:
@@ -69,7 +69,3 @@ def _finding(finding: Finding) -> list[str]:
     if finding.path is not None:
         lines.append(f"  saved as {finding.path}")
     return lines
-
-
-def _times(finding: Finding) -> str:
-    return "1 run" if finding.occurrences == 1 else f"{finding.occurrences} runs"

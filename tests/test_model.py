@@ -1,0 +1,718 @@
+"""Models: mistakes are found when the class is made, and methods are found by what they take."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import pytest
+
+from replaykit import (
+    Command,
+    Entity,
+    Event,
+    Model,
+    Observation,
+    Ref,
+    check,
+    expects,
+    fail,
+    gen,
+    handles,
+    invariant,
+    like,
+    on,
+    requires,
+)
+from replaykit.errors import DefinitionError
+from replaykit.model import CheckFailedError, Prediction, ReturnedError, digest_of
+from replaykit.record import text_of
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+class Player(Entity):
+    points: int = 0
+
+
+class Create(Command):
+    name: str
+
+
+class Rename(Command):
+    player: Ref[Player]
+    name: str
+
+
+class Remove(Command):
+    player: Ref[Player]
+
+
+class Created(Event):
+    player: Ref[Player]
+    name: str
+
+
+class Renamed(Event):
+    name: str
+
+
+class Rejected(Event):
+    status: int
+
+
+class Board(Observation):
+    rows: list[str]
+
+
+class Game(Model):
+    commands: ClassVar = (Create, Rename, Remove)
+    players: dict[Ref[Player], Player] = {}  # noqa: RUF012
+    log: list[str] = []  # noqa: RUF012
+
+    @requires
+    def named(self, cmd: Create | Rename) -> bool:
+        return cmd.name != ""
+
+    @requires
+    def short(self, cmd: Create) -> bool:
+        return len(cmd.name) < 5
+
+    @expects
+    def rename(self, cmd: Rename) -> Renamed | Rejected:
+        return Renamed(name=cmd.name), Rejected(status=409)
+
+    @expects
+    def create(self, cmd: Create) -> Created:
+        return like(Created, name=cmd.name)
+
+    @on
+    def created(self, event: Created) -> None:
+        self.players[event.player] = Player()
+
+    @on
+    def noted(self, event: Renamed | Rejected) -> None:
+        self.log.append(event.tag)
+
+    @invariant
+    def few(self) -> None:
+        assert len(self.players) < 9
+
+    @check(every=2)
+    def listed(self, board: Board) -> None:
+        assert len(board.rows) == len(self.players)
+
+    @check(on=Create, at="step")
+    def quiet(self) -> None:
+        return None
+
+
+def ref(label: str) -> Ref[Player]:
+    return Ref(label, label)
+
+
+# --- mistakes that are found when the class is made ---------------------------------------------
+
+
+def on_what_is_no_event() -> None:
+    class Wrong(Model):
+        @on
+        def folded(self, event: Create) -> None:
+            """Take a command."""
+
+
+def on_two_parameters() -> None:
+    class Wrong(Model):
+        @on
+        def folded(self, event: Created, other: Renamed) -> None:
+            """Take two events."""
+
+
+def on_that_returns() -> None:
+    class Wrong(Model):
+        @on
+        def folded(self, event: Created) -> int:
+            return 1
+
+
+def on_twice_for_one_event() -> None:
+    class Wrong(Model):
+        @on
+        def first(self, event: Created) -> None:
+            """Be the first."""
+
+        @on
+        def folded(self, event: Created | Renamed) -> None:
+            """Be the second."""
+
+
+def expects_twice_for_one_command() -> None:
+    class Wrong(Model):
+        @expects
+        def first(self, cmd: Create) -> Created:
+            return like(Created)
+
+        @expects
+        def folded(self, cmd: Create) -> Created:
+            return like(Created)
+
+
+def expects_twice_through_inheritance() -> None:
+    class Wrong(Game):
+        @expects
+        def folded(self, cmd: Create) -> Created:
+            return like(Created)
+
+
+def expects_nothing() -> None:
+    class Wrong(Model):
+        @expects
+        def folded(self, cmd: Create) -> None:
+            """Expect nothing."""
+
+
+def expects_without_an_annotation() -> None:
+    class Wrong(Model):
+        @expects
+        def folded(self, cmd: Create):
+            return like(Created)
+
+
+def requires_an_event() -> None:
+    class Wrong(Model):
+        @requires
+        def folded(self, cmd: Created) -> bool:
+            return True
+
+
+def requires_that_returns_no_bool() -> None:
+    class Wrong(Model):
+        @requires
+        def folded(self, cmd: Create) -> str:
+            return "yes"
+
+
+def invariant_that_returns_by_annotation() -> None:
+    class Wrong(Model):
+        @invariant
+        def folded(self) -> bool: ...
+
+
+def invariant_that_returns_by_body() -> None:
+    class Wrong(Model):
+        @invariant
+        def folded(self):
+            return len(self.__dict__) == 0
+
+
+def invariant_that_returns_inside_of_an_if() -> None:
+    class Wrong(Model):
+        @invariant
+        def folded(self) -> None:
+            if self.__dict__:
+                for _ in ():
+                    return False
+            return None
+
+
+def invariant_with_a_parameter() -> None:
+    class Wrong(Model):
+        @invariant
+        def folded(self, board: Board) -> None:
+            """Look at the service."""
+
+
+def check_that_returns_by_annotation() -> None:
+    class Wrong(Model):
+        @check
+        def folded(self, board: Board) -> bool: ...
+
+
+def check_that_returns_by_body() -> None:
+    class Wrong(Model):
+        @check(at="end")
+        def folded(self, board: Board):
+            return board.rows == []
+
+
+def check_that_is_a_generator() -> None:
+    class Wrong(Model):
+        @check
+        def folded(self) -> None:
+            yield
+
+
+def check_that_is_a_generator_by_annotation() -> None:
+    class Wrong(Model):
+        @check
+        def folded(self) -> Iterator[None]:
+            yield from ()
+
+
+def check_that_is_a_coroutine() -> None:
+    class Wrong(Model):
+        @check
+        async def folded(self) -> None:
+            """Look later."""
+
+
+def check_of_what_is_no_observation() -> None:
+    class Wrong(Model):
+        @check
+        def folded(self, board: Created) -> None:
+            """Look at an event."""
+
+
+def check_of_two_observations() -> None:
+    class Wrong(Model):
+        @check
+        def folded(self, board: Board, other: Board) -> None:
+            """Look at two things."""
+
+
+def check_on_what_is_no_message() -> None:
+    class Wrong(Model):
+        @check(on=Board)
+        def folded(self) -> None:
+            """Look after an observation."""
+
+
+def parameter_without_annotation() -> None:
+    class Wrong(Model):
+        @on
+        def folded(self, event) -> None:
+            """Take anything."""
+
+
+def annotation_that_can_not_be_resolved() -> None:
+    class Wrong(Model):
+        @on
+        def folded(self, event: "Nowhere") -> None:  # noqa: F821
+            """Take what is not there."""
+
+
+def annotation_of_type_checking_only() -> None:
+    class Wrong(Model):
+        @requires
+        def folded(self, cmd: "Decimal") -> bool:
+            return True
+
+
+def decorator_of_an_adapter() -> None:
+    class Wrong(Model):
+        @handles
+        def folded(self, cmd: Create) -> Created:
+            return like(Created)
+
+
+def two_decorators() -> None:
+    class Wrong(Model):
+        @requires
+        @expects
+        def folded(self, cmd: Create) -> Created:
+            return like(Created)
+
+
+def check_and_invariant() -> None:
+    class Wrong(Model):
+        @check(every=2)
+        @invariant
+        def folded(self) -> None:
+            """Be both."""
+
+
+@pytest.mark.parametrize(
+    "define",
+    [
+        on_what_is_no_event,
+        on_two_parameters,
+        on_that_returns,
+        on_twice_for_one_event,
+        expects_twice_for_one_command,
+        expects_twice_through_inheritance,
+        expects_nothing,
+        expects_without_an_annotation,
+        requires_an_event,
+        requires_that_returns_no_bool,
+        invariant_that_returns_by_annotation,
+        invariant_that_returns_by_body,
+        invariant_that_returns_inside_of_an_if,
+        invariant_with_a_parameter,
+        check_that_returns_by_annotation,
+        check_that_returns_by_body,
+        check_that_is_a_generator,
+        check_that_is_a_generator_by_annotation,
+        check_that_is_a_coroutine,
+        check_of_what_is_no_observation,
+        check_of_two_observations,
+        check_on_what_is_no_message,
+        parameter_without_annotation,
+        annotation_that_can_not_be_resolved,
+        annotation_of_type_checking_only,
+        decorator_of_an_adapter,
+        two_decorators,
+        check_and_invariant,
+    ],
+)
+def test_a_mistake_in_a_method_is_told_when_the_class_is_made(define):
+    """The message names the method, and says what to do."""
+    with pytest.raises(DefinitionError) as caught:
+        define()
+
+    assert "folded" in caught.value.happened
+    assert "" != caught.value.todo
+
+
+@pytest.mark.parametrize(
+    ("define", "told"),
+    [
+        (on_twice_for_one_event, ["Created", "first", "folded", "Keep one"]),
+        (expects_twice_for_one_command, ["Wrong", "Create", "first", "folded", "Keep one"]),
+        (expects_twice_through_inheritance, ["Create", "create", "folded"]),
+        (on_what_is_no_event, ["Wrong.folded", "Create", "no Event", "subclass of Event"]),
+        (invariant_that_returns_by_body, ["Wrong.folded", "returns a value", "does not raise"]),
+        (check_that_is_a_generator, ["Wrong.folded", "generator function", "checks nothing"]),
+        (invariant_with_a_parameter, ["board", "make it a @check"]),
+        (parameter_without_annotation, ["event", "Annotate it"]),
+        (annotation_that_can_not_be_resolved, ["Nowhere", "TYPE_CHECKING"]),
+        (decorator_of_an_adapter, ["belong to the Adapter"]),
+        (two_decorators, ["two decorators"]),
+        (expects_nothing, ["-> Created | Rejected"]),
+    ],
+)
+def test_a_mistake_is_told_with_what_it_is_about(define, told):
+    """The message names the messages and the methods that the mistake is about."""
+    with pytest.raises(DefinitionError) as caught:
+        define()
+
+    assert [] == [words for words in told if words not in str(caught.value)]
+
+
+@pytest.mark.parametrize("commands", [[Create], Create, (Create, Created), ("Create",), None, (Create(name="a"),)])
+def test_commands_are_a_tuple_of_command_classes(commands):
+    """Anything else in `commands` is told with how to write it."""
+    with pytest.raises(DefinitionError, match=r"Wrong\.commands is") as caught:
+        type(
+            "Wrong", (Model,), {"__module__": __name__, "__annotations__": {"commands": ClassVar}, "commands": commands}
+        )
+
+    assert "commands: ClassVar = (" in caught.value.todo
+
+
+@pytest.mark.parametrize("keywords", [{"tag": "create"}, {"aliases": ("create",)}])
+def test_two_commands_with_one_tag_are_refused(keywords):
+    """A tag or an alias means one command in a model."""
+    other = type("Other", (Command,), {"__module__": __name__}, **keywords)
+
+    with pytest.raises(DefinitionError, match="'create': Create and Other"):
+        type("Wrong", (Model,), {"__annotations__": {"commands": ClassVar}, "commands": (Create, other)})
+
+
+def test_a_command_that_can_not_be_generated_is_found_when_the_model_is_made():
+    """The message names the command and its field."""
+    odd = type("Odd", (Command,), {"__module__": __name__, "__annotations__": {"what": bytes}})
+
+    with pytest.raises(DefinitionError, match=r"Odd\.what"):
+        type("Wrong", (Model,), {"__annotations__": {"commands": ClassVar}, "commands": (odd,)})
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"every": -1}, {"at": "start"}])
+def test_a_check_that_never_looks_is_refused(options):
+    """`every` is 1 or more, and `at` is "step" or "end"."""
+    with pytest.raises(DefinitionError, match=r"every is 1 or more"):
+        check(**options)
+
+
+def test_functions_inside_of_a_check_may_return():
+    """Only a check's own statements must return nothing, not those of functions inside it."""
+
+    class Fine(Model):
+        @check
+        def sorted_rows(self, board: Board) -> None:
+            def key(row: str) -> int:
+                return len(row)
+
+            assert sorted(board.rows, key=key) == sorted(board.rows, key=lambda row: -len(row))
+
+        @invariant
+        def nothing(self) -> None:
+            if self.__dict__:
+                return
+            return None  # noqa: RET501
+
+    assert ["sorted_rows"] == [each.name for each in Fine.rules.checks]
+    assert ["nothing"] == Fine.rules.invariants
+
+
+# --- dispatch -----------------------------------------------------------------------------------
+
+
+def test_events_are_folded_by_the_method_that_takes_them():
+    """The state changes by the `@on` method of the event's type, unions included."""
+    game = Game()
+    game.apply(Created(player=ref("player@0"), name="a"))
+    game.apply(Renamed(name="b"))
+    game.apply(Rejected(status=400))
+
+    assert {ref("player@0"): Player()} == game.players
+    assert ["renamed", "rejected"] == game.log
+
+
+def test_an_event_that_nobody_folds_changes_nothing():
+    """An event without an `@on` method leaves the state as it is."""
+    game = Game()
+    game.apply(type("Strange", (Event,), {})())
+
+    assert Game() == game
+
+
+def test_two_states_share_nothing():
+    """Each run begins with fields of its own, though their defaults are mutable."""
+    first, second = Game(), Game()
+    first.apply(Renamed(name="b"))
+
+    assert [] == second.log
+
+
+def test_all_preconditions_of_a_command_must_hold():
+    """A command is allowed if each `@requires` that takes it says so; others have no say."""
+    game, player = Game(), ref("player@0")
+
+    assert game.allows(Create(name="abc"))
+    assert not game.allows(Create(name=""))
+    assert not game.allows(Create(name="abcdef"))
+    assert game.allows(Rename(player=player, name="abcdef"))
+    assert not game.allows(Rename(player=player, name=""))
+    assert game.allows(Remove(player=player))
+
+
+def test_a_model_predicts_what_its_method_says():
+    """A prediction knows the method that made it, and all events that it admits."""
+    game = Game()
+    prediction = game.predict(Rename(player=ref("player@0"), name="b"))
+
+    assert prediction == Prediction("rename", (Renamed(name="b"), Rejected(status=409)))
+    assert None is game.predict(Remove(player=ref("player@0")))
+
+
+@pytest.mark.parametrize("said", [None, "created", (), (Create(name="a"),), [Renamed(name="a")]])
+def test_a_prediction_is_made_of_events(said):
+    """An `@expects` method that returns no event is told by its name."""
+
+    class Wrong(Model):
+        @expects
+        def foretell(self, cmd: Create) -> Renamed:
+            return said
+
+    with pytest.raises(ReturnedError, match=r"Wrong\.foretell returned"):
+        Wrong().predict(Create(name="a"))
+
+
+def test_an_on_method_that_returns_is_told():
+    """A value that an `@on` method returns would be lost, so that it is an error."""
+
+    class Wrong(Model):
+        @on
+        def folded(self, event: Renamed):
+            return 3
+
+    with pytest.raises(ReturnedError, match=r"Wrong\.folded"):
+        Wrong().apply(Renamed(name="a"))
+
+
+def test_a_subclass_with_fewer_commands_keeps_the_rules():
+    """A model that changes `commands` inherits what its parent knows, and knows fewer tags."""
+
+    class Small(Game):
+        commands: ClassVar = (Create,)
+
+    small = Small()
+    small.apply(Renamed(name="b"))
+
+    assert {"create": Create} == Small.rules.by_tag
+    assert {"create", "rename", "remove"} == Game.rules.by_tag.keys()
+    assert ["renamed"] == small.log
+    assert Game.rules.invariants == Small.rules.invariants
+    assert not small.allows(Create(name=""))
+
+
+def test_a_subclass_can_replace_a_method():
+    """A method of the same name in a subclass takes the place of its parent's."""
+
+    class Loud(Game):
+        @on
+        def noted(self, event: Renamed | Rejected) -> None:
+            self.log.append(event.tag.upper())
+
+    loud = Loud()
+    loud.apply(Renamed(name="b"))
+
+    assert ["RENAMED"] == loud.log
+
+
+def test_a_subclass_can_drop_a_method():
+    """A method that is replaced by one without a decorator is no rule any more."""
+
+    class Calm(Game):
+        def few(self) -> None:
+            """Hold nothing."""
+
+    assert [] == Calm.rules.invariants
+    assert ["few"] == Game.rules.invariants
+
+
+def test_aliases_find_a_command():
+    """A command is found by its tag and by its older ones."""
+    newer = type("Newer", (Command,), {"__module__": __name__}, tag="new", aliases=("old", "older"))
+    model = type("Renamer", (Model,), {"__annotations__": {"commands": ClassVar}, "commands": (newer,)})
+
+    assert {"new": newer, "old": newer, "older": newer} == model.rules.by_tag
+
+
+def test_a_model_lists_the_entities_that_it_knows():
+    """What a ref may name is what the state keeps; without such a field, the model has no say."""
+    game = Game()
+    game.apply(Created(player=ref("player@4"), name="a"))
+
+    assert ["player@4"] == game.known("player")
+    assert [] == Game().known("player")
+    assert None is game.known("account")
+
+
+def test_the_state_is_written_with_labels():
+    """A snapshot of the state names what the service made by its labels."""
+    game = Game()
+    game.apply(Created(player=Ref("player@4", "8f14"), name="a"))
+
+    assert {"players": {"player@4": {"points": 0}}, "log": []} == json.loads(text_of(game))
+
+
+# --- predictions --------------------------------------------------------------------------------
+
+
+def test_like_admits_any_event_with_these_fields():
+    """Fields that are named must be equal, the others may be anything, and the type must be the same."""
+    same_name = like(Created, name="a")
+
+    assert same_name.admits(Created(player=ref("player@1"), name="a"))
+    assert same_name.admits(Created(player=ref("player@2"), name="a"))
+    assert not same_name.admits(Created(player=ref("player@1"), name="b"))
+    assert not same_name.admits(Renamed(name="a"))
+    assert like(Created).admits(Created(player=ref("player@1"), name="b"))
+    assert "Created(name='a', ...)" == repr(same_name)
+
+
+def test_like_knows_the_fields_of_its_event():
+    """A field that the event does not have is told, with those that it has."""
+    with pytest.raises(DefinitionError, match="Created has no field colour, nam") as caught:
+        like(Created, nam="a", colour="red")
+
+    assert "player, name" in caught.value.todo
+
+
+def test_a_prediction_admits_each_of_its_events():
+    """One admissible event is enough, exact or with parts left open; another type never is."""
+    prediction = Prediction("rename", (Renamed(name="a"), like(Rejected)))
+
+    assert prediction.admits(Renamed(name="a"))
+    assert prediction.admits(Rejected(status=400))
+    assert not prediction.admits(Renamed(name="b"))
+    assert not prediction.admits(Created(player=ref("player@1"), name="a"))
+    assert "Renamed(name='a') or Rejected(...)" == str(prediction)
+
+
+def test_a_prediction_tells_event_types_apart():
+    """An event of a subclass with the same fields is another event."""
+    again = type("Again", (Renamed,), {"__module__": __name__})
+
+    assert not Prediction("rename", (Renamed(name="a"),)).admits(again(name="a"))
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def test_a_check_knows_when_it_looks():
+    """`every` counts steps from 1, `on` waits for a command or an event, and `at="end"` is no step."""
+    listed, quiet = Game.rules.checks
+    create, rename = Create(name="a"), Rename(player=ref("player@1"), name="a")
+
+    assert [2, 4] == [count for count in range(1, 6) if listed.due(count, create, None)]
+    assert quiet.due(1, create, Rejected(status=400))
+    assert not quiet.due(1, rename, Rejected(status=400))
+    assert Board is listed.observation
+    assert None is quiet.observation
+
+
+def test_a_check_can_wait_for_several_messages():
+    """A tuple in `on` names commands and events alike."""
+
+    class Waiting(Model):
+        @check(on=(Create, Rejected))
+        def after(self) -> None:
+            """Look."""
+
+        @check(at="end")
+        def last(self) -> None:
+            """Look at the end."""
+
+    after, last = Waiting.rules.checks
+
+    assert after.due(1, Create(name="a"), None)
+    assert after.due(1, Remove(player=ref("player@1")), Rejected(status=1))
+    assert not after.due(1, Remove(player=ref("player@1")), Renamed(name="a"))
+    assert not last.due(1, Create(name="a"), None)
+
+
+def test_fail_tells_what_it_saw():
+    """The values stand in the message, and as JSON data in the error."""
+    with pytest.raises(CheckFailedError, match=r"too many \(seen=3, who=\['a'\]\)") as caught:
+        fail("too many", seen=3, who=("a",))
+
+    assert {"seen": 3, "who": ["a"]} == caught.value.data
+    assert "too many" == str(CheckFailedError("too many"))
+
+
+# --- what a seed means --------------------------------------------------------------------------
+
+
+def model_of(*commands: type[Command]) -> type[Model]:
+    return type("Some", (Model,), {"__annotations__": {"commands": ClassVar}, "commands": commands})
+
+
+def command_with(annotation: Any, **keywords: Any) -> type[Command]:
+    return type("Try", (Command,), {"__module__": __name__, "__annotations__": {"value": annotation}}, **keywords)
+
+
+def test_the_digest_of_a_model_follows_what_seeds_depend_on():
+    """Another weight, version, field, generator or order of commands gives another digest."""
+    models = [
+        model_of(command_with(int)),
+        model_of(command_with(int, weight=2)),
+        model_of(command_with(int, version=2)),
+        model_of(command_with(int, tag="other")),
+        model_of(command_with(Annotated[int, gen.integers(0, 9)])),
+        model_of(command_with(Annotated[int, gen.integers(0, 10)])),
+        model_of(Create, command_with(int)),
+        model_of(command_with(int), Create),
+        Game,
+    ]
+
+    assert len(models) == len({digest_of(model) for model in models})
+    assert digest_of(models[0]) == digest_of(model_of(command_with(int)))
+
+
+def test_the_digest_follows_the_source_of_preconditions():
+    """A precondition that is written differently gives another digest; a check does not."""
+
+    class Other(Game):
+        @requires
+        def short(self, cmd: Create) -> bool:
+            return len(cmd.name) < 6
+
+    class Checked(Game):
+        @check
+        def more(self) -> None:
+            """Look."""
+
+    assert digest_of(Game) != digest_of(Other)
+    assert digest_of(Game) == digest_of(Checked)

@@ -1,0 +1,593 @@
+"""Shrinking: the search itself, with oracles that are plain functions, and no service."""
+
+import random
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import islice
+from typing import Annotated
+
+import pytest
+
+from replaykit import Command, Entity, Ref, gen
+from replaykit.command import generators_of
+from replaykit.errors import Terminated, UnreachableError
+from replaykit.generator import Source, derive
+from replaykit.sequence import Call, Sequence, until, without
+from replaykit.shrink import Attempt, Budget, Shrunk, identity, shrink
+
+SEEDS = range(25)
+NAME = gen.text("abcdefgh", min_size=1, max_size=6)
+
+
+class Account(Entity):
+    pass
+
+
+class Create(Command):
+    name: Annotated[str, NAME]
+
+
+class Increase(Command):
+    name: Annotated[str, NAME]
+    points: Annotated[int, gen.integers(0, 99)]
+
+
+class Open(Command):
+    owner: Annotated[str, NAME]
+
+
+class Credit(Command):
+    account: Ref[Account]
+    amount: Annotated[int, gen.integers(1, 500)]
+
+
+class Move(Command):
+    source: Ref[Account]
+    target: Ref[Account]
+
+
+class Ping(Command):
+    pass
+
+
+class Stamp(Command):
+    number: Annotated[str, gen.map(gen.integers(0, 1000), lambda number: f"<{number}>")]
+
+
+COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Ping, Stamp)}
+
+
+def generators(call: Call) -> dict[str, gen.Generator]:
+    return generators_of(COMMANDS[call.tag])
+
+
+def drawn(seed: int, length: int, kinds: tuple[type[Command], ...]) -> Sequence:
+    """Draw a sequence; refs name any account that was opened before, and there is always one."""
+    chooser, calls, opened = random.Random(seed), [], []
+    for label in range(length):
+        kind = chooser.choice(kinds)
+        if kind in (Credit, Move) and not opened:
+            kind = Open
+        source = Source(derive(seed, label), lambda _: [f"account@{each}" for each in opened])
+        if kind is Open:
+            opened.append(label)
+        args, raw = {}, {}
+        for name, generator in generators_of(kind).items():
+            value = generator.sample(source, 12)
+            args[name] = generator.build(value)
+            if not generator.plain:
+                raw[name] = value
+        calls.append(Call(label=label, tag=kind.tag, args=args, raw=raw))
+    return tuple(calls)
+
+
+def call(label: int, kind: type[Command], **args: object) -> Call:
+    return Call(label=label, tag=kind.tag, args=args)
+
+
+class Oracle:
+    """Runs a sequence on a bug written in Python: `bug` says after which prefix it shows itself."""
+
+    def __init__(self, bug: Callable[[Sequence], bool]) -> None:
+        self.bug = bug
+        self.asked: list[Sequence] = []
+
+    def failing(self, sequence: Sequence) -> Sequence | None:
+        """Cut a sequence after the call at which it fails; None if it does not, or does not even fit."""
+        made: set[int] = set()
+        for end, each in enumerate(sequence, 1):
+            if each.needs - made:
+                return None
+            made.add(each.label)
+            if self.bug(sequence[:end]):
+                return sequence[:end]
+        return None
+
+    def __call__(self, sequence: Sequence) -> Attempt:
+        self.asked.append(sequence)
+        failed = self.failing(sequence)
+        return Attempt(same=failed is not None, sequence=failed or sequence, requests=len(failed or sequence))
+
+
+def shrunk(oracle: Oracle, sequence: Sequence, **options: object) -> Shrunk:
+    """Shrink what an oracle says of a sequence that fails."""
+    failing = oracle.failing(sequence)
+    assert failing is not None
+
+    return shrink(failing, oracle, generators, **options)
+
+
+@lru_cache
+def starts(bug: Callable[[Sequence], bool], kinds: tuple[type[Command], ...], length: int = 60) -> list[Sequence]:
+    """Draw sequences that have the bug, each from a seed of its own."""
+    candidates = (drawn(seed, length, kinds) for seed in range(1000))
+    found = list(islice((each for each in candidates if Oracle(bug).failing(each)), len(SEEDS)))
+    assert len(found) == len(SEEDS)
+
+    return found
+
+
+def said(sequence: Sequence) -> list[tuple[str, ...]]:
+    """Say a sequence without its labels."""
+    return [(each.tag, *map(str, each.args.values())) for each in sequence]
+
+
+def arguments(sequence: Sequence, tag: str, name: str) -> list[object]:
+    return [each.args[name] for each in sequence if each.tag == tag]
+
+
+# --- bugs ---------------------------------------------------------------------------------------
+
+
+def created_twice(sequence: Sequence) -> bool:
+    *before, last = sequence
+    return last.tag == "create" and last.args["name"] in arguments(tuple(before), "create", "name")
+
+
+def too_much(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    mine = [each.args["amount"] for each in sequence if each.args.get("account") == last.args.get("account", "")]
+    return last.tag == "credit" and sum(mine) >= 1001
+
+
+def moved_to_itself(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "move" and last.args["source"] == last.args["target"]
+
+
+def moved_to_another(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "move" and last.args["source"] != last.args["target"]
+
+
+def needs_five(sequence: Sequence) -> bool:
+    wanted = [("create", "a"), ("ping",), ("open", "b"), ("ping",)]
+    for each in sequence[:-1]:
+        key = (each.tag, *(str(value)[:1] for value in each.args.values()))
+        if wanted and key == wanted[0]:
+            wanted.pop(0)
+    return not wanted and sequence[-1].tag == "increase"
+
+
+def high_points(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "increase" and last.args["points"] >= 37 and len(last.args["name"]) >= 3
+
+
+def large_stamp(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "stamp" and int(last.args["number"].strip("<>")) >= 123
+
+
+# --- the result is minimal ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_the_same_name_twice_is_two_calls(number):
+    """Of a long sequence, the two calls are left that say one name, which is the simplest."""
+    start = starts(created_twice, (Create, Increase, Ping))[number]
+    result = shrunk(Oracle(created_twice), start)
+
+    assert [("create", "a"), ("create", "a")] == said(result.sequence)
+    assert result.confirmed
+    assert None is result.stopped
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_a_sum_takes_as_few_calls_as_can_hold_it(number):
+    """Amounts of at most 500 reach 1001 in three calls, and in no fewer; the rest is given to others."""
+    start = starts(too_much, (Open, Credit, Credit, Credit, Ping))[number]
+    result = shrunk(Oracle(too_much), start)
+    amounts = arguments(result.sequence, "credit", "amount")
+
+    assert ["open", "credit", "credit", "credit"] == [each.tag for each in result.sequence]
+    assert 1001 == sum(amounts)
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_what_a_call_depends_on_stays(number):
+    """A call that names an account is left with the call that opened it, and nothing else."""
+    result = shrunk(Oracle(moved_to_itself), starts(moved_to_itself, (Open, Credit, Move, Ping))[number])
+    opened, moved = result.sequence
+
+    assert ("open", "a") == said([opened])[0]
+    assert {"source": f"account@{opened.label}", "target": f"account@{opened.label}"} == moved.args
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_two_things_stay_where_two_are_needed(number):
+    """A call that names two accounts is left with the two calls that opened them."""
+    result = shrunk(Oracle(moved_to_another), starts(moved_to_another, (Open, Credit, Move, Ping))[number])
+
+    assert ["open", "open", "move"] == [each.tag for each in result.sequence]
+    assert ["a", "a"] == arguments(result.sequence, "open", "owner")
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_calls_that_are_all_needed_all_stay(number):
+    """Where four calls must come in this order before the last, they are what is left."""
+    start = starts(needs_five, (Create, Increase, Open, Ping), length=150)[number]
+    result = shrunk(Oracle(needs_five), start, budget=Budget(executions=2000))
+    wanted = [("create", "a"), ("ping",), ("open", "b"), ("ping",), ("increase", "a", "0")]
+
+    assert [each[0] for each in wanted] == [each.tag for each in result.sequence]
+    assert wanted == said(result.sequence)
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_values_shrink_to_the_border(number):
+    """A number ends at the least that still fails, and a text at the shortest and simplest."""
+    result = shrunk(Oracle(high_points), starts(high_points, (Create, Increase, Ping))[number])
+
+    assert [("increase", "aaa", "37")] == said(result.sequence)
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_mapped_values_shrink_before_the_function(number):
+    """A value that a function made is simplified by its raw value, and both stand in the call."""
+    result = shrunk(Oracle(large_stamp), starts(large_stamp, (Stamp, Ping))[number])
+    [stamp] = result.sequence
+
+    assert {"number": "<123>"} == stamp.args
+    assert {"number": 123} == stamp.raw
+
+
+def test_a_bug_that_needs_nothing_is_one_call():
+    """Where any call fails, one is left."""
+    result = shrunk(Oracle(lambda sequence: True), drawn(3, 50, (Create, Increase, Ping)))
+
+    assert 1 == len(result.sequence)
+
+
+def test_names_that_must_differ_become_a_and_b():
+    """Names that a bug tells apart get the simplest names that differ."""
+
+    def bug(sequence: Sequence) -> bool:
+        return len(set(arguments(sequence, "create", "name"))) == 2
+
+    result = shrunk(Oracle(bug), drawn(8, 40, (Create, Ping)))
+
+    assert [("create", "a"), ("create", "b")] == said(result.sequence)
+
+
+def test_an_earlier_thing_is_named_instead_of_a_later_one():
+    """Where any account will do, the first one is named."""
+    start = (
+        call(0, Open, owner="abc"),
+        call(1, Open, owner="de"),
+        call(2, Credit, account="account@0", amount=5),
+        call(3, Credit, account="account@1", amount=7),
+    )
+
+    def bug(sequence: Sequence) -> bool:
+        return sequence[-1].tag == "credit" and len(arguments(sequence, "credit", "amount")) == 2
+
+    result = shrunk(Oracle(bug), start)
+
+    assert ["account@0", "account@0"] == arguments(result.sequence, "credit", "account")
+    assert 3 == len(result.sequence)
+
+
+# --- how it searches ----------------------------------------------------------------------------
+
+SEARCHES = [
+    (created_twice, (Create, Increase, Ping)),
+    (too_much, (Open, Credit, Credit, Credit, Ping)),
+    (moved_to_another, (Open, Credit, Move, Ping)),
+    (high_points, (Create, Increase, Ping)),
+    (large_stamp, (Stamp, Ping)),
+]
+
+every_search = pytest.mark.parametrize(("bug", "kinds"), SEARCHES, ids=[bug.__name__ for bug, _ in SEARCHES])
+
+
+@every_search
+def test_no_candidate_is_tried_twice(bug, kinds):
+    """What was tried once is not tried again, but for the last run, which confirms the result."""
+    repeated = []
+    for start in starts(bug, kinds):
+        oracle = Oracle(bug)
+        result = shrunk(oracle, start)
+        tried = [identity(each) for each in oracle.asked[:-1]]
+        if len(tried) != len(set(tried)) or oracle.asked[-1] != result.sequence:
+            repeated.append(start)
+
+    assert [] == repeated
+
+
+@every_search
+def test_every_candidate_lies_in_the_domain(bug, kinds):
+    """No candidate has an argument that its generator does not accept, and each raw value builds its argument."""
+    wrong = []
+    for start in starts(bug, kinds)[:8]:
+        oracle = Oracle(bug)
+        shrunk(oracle, start)
+        for each in (each for sequence in oracle.asked for each in sequence):
+            for name, generator in generators(each).items():
+                raw = each.raw.get(name, each.args[name])
+                if not generator.accepts(raw) or generator.build(raw) != each.args[name]:
+                    wrong.append(each)
+
+    assert [] == wrong
+
+
+@every_search
+def test_labels_survive(bug, kinds):
+    """Each call that is left has the number and the tag that it had at first, and they stand in the same order."""
+    wrong = []
+    for start in starts(bug, kinds):
+        tags = {each.label: each.tag for each in start}
+        labels = [(each.label, each.tag) for each in shrunk(Oracle(bug), start).sequence]
+        if labels != sorted(labels) or any(tags[label] != tag for label, tag in labels):
+            wrong.append(labels)
+
+    assert [] == wrong
+
+
+@every_search
+def test_no_candidate_names_what_was_not_made(bug, kinds):
+    """With a call, all calls go that depend on it: each ref names a call that is still there."""
+    dangling = []
+    for start in starts(bug, kinds)[:8]:
+        oracle = Oracle(bug)
+        shrunk(oracle, start)
+        dangling += [each for each in oracle.asked if any(one.needs - {two.label for two in each} for one in each)]
+
+    assert [] == dangling
+
+
+@every_search
+def test_the_result_is_stable(bug, kinds):
+    """Shrinking what was shrunk changes nothing."""
+    for start in starts(bug, kinds)[:8]:
+        once = shrunk(Oracle(bug), start).sequence
+
+        assert once == shrunk(Oracle(bug), once).sequence
+
+
+@every_search
+def test_shrinking_counts_what_it_costs(bug, kinds):
+    """Executions and requests are those of the oracle, the confirming run included."""
+    oracle = Oracle(bug)
+    result = shrunk(oracle, starts(bug, kinds)[0])
+
+    assert len(oracle.asked) == result.executions
+    assert sum(len(oracle.failing(each) or each) for each in oracle.asked) == result.requests
+    assert 0 <= result.seconds < 60
+
+
+def test_shrinking_is_deterministic():
+    """The same start and the same bug give the same candidates in the same order."""
+    start = starts(too_much, (Open, Credit, Credit, Credit, Ping))[0]
+    first, second = Oracle(too_much), Oracle(too_much)
+    shrunk(first, start)
+    shrunk(second, start)
+
+    assert first.asked == second.asked
+
+
+def test_another_failure_is_never_adopted():
+    """A candidate that fails in another way is no simpler form of this bug."""
+    others = []
+
+    def bug(sequence: Sequence) -> bool:
+        if sequence[0].tag != "open" or any(each.tag == "ping" for each in sequence):
+            return created_twice(sequence)
+        others.append(sequence)
+        return False
+
+    start = next(each for each in starts(bug, (Create, Open, Ping)) if each[0].tag == "open")
+    result = shrunk(Oracle(bug), start)
+
+    assert others != []
+    assert bug(result.sequence)
+    assert result.confirmed
+
+
+def test_what_was_executed_is_adopted():
+    """A candidate that fails earlier than at its end is cut there."""
+
+    def bug(sequence: Sequence) -> bool:
+        return sum(each.tag == "create" for each in sequence) == 2
+
+    start = tuple(call(label, Create, name="abc") for label in range(2))
+    oracle = Oracle(bug)
+    longer = (*start, *(call(label, Create, name="abc") for label in range(2, 20)))
+    result = shrink(longer, oracle, generators)
+
+    assert 2 == len(result.sequence)
+
+
+# --- what stops it ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executions", [0, 1, 5, 20])
+def test_the_budget_in_executions_is_kept(executions):
+    """No more candidates are run than the budget allows, and one more run to confirm; the best is kept."""
+    start = starts(too_much, (Open, Credit, Credit, Credit, Ping))[0]
+    oracle = Oracle(too_much)
+    result = shrunk(oracle, start, budget=Budget(executions=executions))
+
+    assert executions + 1 == len(oracle.asked)
+    assert f"the budget of {executions} executions is used up" == result.stopped
+    assert too_much(result.sequence)
+    assert result.confirmed
+    assert None is result.error
+
+
+def test_the_budget_in_seconds_is_kept():
+    """When the time is up, the best so far is the result."""
+    start = starts(created_twice, (Create, Increase, Ping))[0]
+    result = shrunk(Oracle(created_twice), start, budget=Budget(seconds=0.0))
+
+    assert "the budget of 0 seconds is used up" == result.stopped
+    assert created_twice(result.sequence)
+
+
+class Interrupted(Oracle):
+    """An oracle that is interrupted at a certain execution."""
+
+    def __init__(self, bug: Callable[[Sequence], bool], at: int, error: BaseException) -> None:
+        super().__init__(bug)
+        self.at, self.error = at, error
+        self.best: Sequence = ()
+
+    def __call__(self, sequence: Sequence) -> Attempt:
+        if len(self.asked) == self.at:
+            raise self.error
+        attempt = super().__call__(sequence)
+        self.best = attempt.sequence if attempt.same else self.best
+        return attempt
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Terminated(15), UnreachableError("The service is gone.")])
+@pytest.mark.parametrize("at", [1, 5, 12])
+def test_an_interruption_keeps_the_best_so_far(error, at):
+    """Ctrl-C, TERM or a service that is gone ends the search, which reports it and gives what it has."""
+    start = starts(too_much, (Open, Credit, Credit, Credit, Ping))[0]
+    oracle = Interrupted(too_much, at, error)
+    result = shrunk(oracle, start)
+
+    assert error is result.error
+    assert not result.confirmed
+    assert result.stopped
+    assert (oracle.best or oracle.failing(start)) == result.sequence
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Terminated(15), UnreachableError("The service is gone.")])
+def test_an_interruption_of_the_last_run_is_reported(error):
+    """Ctrl-C while the result is confirmed is not lost: the caller has to know that it was asked to stop."""
+    start = starts(created_twice, (Create, Increase, Ping))[0]
+    whole = Oracle(created_twice)
+    shrunk(whole, start)
+    result = shrunk(Interrupted(created_twice, len(whole.asked) - 1, error), start)
+
+    assert [("create", "a"), ("create", "a")] == said(result.sequence)
+    assert not result.confirmed
+    assert error is result.error
+
+
+def test_a_bug_that_does_not_come_back_stays_as_it_is():
+    """Where no candidate fails again, the result is what was given, and is not confirmed."""
+    start = until(drawn(1, 40, (Create, Increase, Ping)), 39)
+    oracle = Oracle(lambda _: False)
+    result = shrink(start, oracle, generators, budget=Budget(executions=100))
+
+    assert start == result.sequence
+    assert not result.confirmed
+    assert None is result.error
+    assert start == oracle.asked[-1]
+
+
+def test_errors_of_the_oracle_are_not_hidden():
+    """What is wrong with the oracle itself comes out."""
+
+    def broken(_: Sequence) -> Attempt:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        shrink(drawn(1, 10, (Ping, Create)), broken, generators)
+
+
+# --- what is not run ----------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_never_run():
+    """A candidate that is known not to fit costs no execution, and what is left fits."""
+
+    def fits(sequence: Sequence) -> bool:
+        return sum(each.tag == "ping" for each in sequence) >= 2
+
+    start = next(each for each in starts(created_twice, (Create, Ping)) if fits(Oracle(created_twice).failing(each)))
+    oracle = Oracle(created_twice)
+    result = shrunk(oracle, start, fits=fits)
+
+    assert [] == [each for each in oracle.asked if not fits(each)]
+    assert ["create", "create", "ping", "ping"] == sorted(each.tag for each in result.sequence)
+
+
+def test_the_empty_sequence_is_never_run():
+    """A candidate has at least one call."""
+    oracle = Oracle(lambda sequence: True)
+    shrunk(oracle, drawn(3, 30, (Create, Ping)))
+
+    assert () not in oracle.asked
+
+
+def test_unknown_commands_are_removed_but_not_simplified():
+    """A call without generators, as of a command that was removed, keeps its arguments."""
+    start = (call(0, Create, name="abc"), call(1, Ping), call(2, Create, name="abc"))
+    result = shrink(start, Oracle(created_twice), lambda _: {})
+
+    assert (start[0], start[2]) == result.sequence
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+def test_sequences_that_do_the_same_have_one_identity():
+    """Labels do not matter, as long as refs name the same places."""
+    one = (call(0, Open, owner="a"), call(1, Credit, account="account@0", amount=1))
+    other = (call(7, Open, owner="a"), call(9, Credit, account="account@7", amount=1))
+
+    assert identity(one) == identity(other)
+
+
+def test_sequences_that_differ_have_different_identities():
+    """Another order, argument, version or ref makes another sequence."""
+    opened = (call(0, Open, owner="a"), call(1, Open, owner="a"))
+    sequences = [
+        opened,
+        opened[:1],
+        (*opened, call(2, Credit, account="account@0", amount=1)),
+        (*opened, call(2, Credit, account="account@1", amount=1)),
+        (*opened, call(2, Credit, account="account@1.2", amount=1)),
+        (*opened, call(2, Credit, account="account@0", amount=2)),
+        (opened[0], call(2, Credit, account="account@0", amount=1), opened[1]),
+        (opened[0].replace(version=2), opened[1]),
+    ]
+
+    assert len(sequences) == len({identity(each) for each in sequences})
+
+
+def test_removing_a_call_removes_all_that_depends_on_it():
+    """The dependents of dependents go too, and what needs nothing of them stays."""
+    sequence = (
+        call(0, Open, owner="a"),
+        call(1, Open, owner="b"),
+        call(2, Move, source="account@0", target="account@1"),
+        call(3, Credit, account="account@2.2", amount=1),
+        call(4, Credit, account="account@1", amount=1),
+    )
+
+    assert [1, 4] == [each.label for each in without(sequence, [0])]
+    assert [0] == [each.label for each in without(sequence, [1])]
+    assert sequence == without(sequence, [])
+
+
+def test_a_sequence_is_cut_after_a_label():
+    """The call with the label is the last one; an unknown label cuts nothing."""
+    sequence = drawn(2, 9, (Ping, Create))
+
+    assert sequence[:4] == until(sequence, 3)
+    assert sequence == until(sequence, 99)
