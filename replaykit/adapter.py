@@ -181,7 +181,7 @@ def settings_of(adapter: type[Adapter[Any]]) -> dict[str, Any]:
     return {
         name: kind
         for name, kind in hints.items()
-        if not name.startswith("_") and name not in _RESERVED and get_origin(kind) is not ClassVar
+        if not name.startswith("_") and name not in _RESERVED and ClassVar not in {kind, get_origin(kind)}
     }
 
 

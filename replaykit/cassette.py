@@ -65,10 +65,10 @@ def mismatch(recorded: Request, asked: Request) -> str | None:
     before, after = _json_of(recorded), _json_of(asked)
     if before is None or after is None:
         return f"the body was {brief(recorded.body)} and is {brief(asked.body)}"
-    found = differences(before, after)
-    if not found:
+    if json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True):  # unlike ==, tells true from 1
         return None
-    return "the body differs at " + "; ".join(f"{each.path}: {each.shown}" for each in found[:3])
+    found = "; ".join(f"{each.path}: {each.shown}" for each in differences(before, after)[:3])
+    return f"the body differs at {found or 'a number that is written in another way'}"
 
 
 def _json_of(request: Request) -> JsonData:

@@ -9,8 +9,6 @@ from typing import Any
 
 from replaykit.record import JsonData, Record, jsonable
 
-LISTED = 20  # differences told; the rest is counted
-
 
 class Difference(Record):
     """One place where two documents are not alike. A side that is not there is left out of `shown`."""
@@ -45,7 +43,7 @@ class NotSameError(AssertionError):
 
 
 def differences(before: JsonData, after: JsonData) -> list[Difference]:
-    """List the places where two JSON documents differ, at most LISTED, in the order of their paths.
+    """List the places where two JSON documents differ, in the order of their paths.
 
     A path is written as in Python, from `$`: `$.rows[0].name`.
     """
@@ -58,8 +56,12 @@ def differences(before: JsonData, after: JsonData) -> list[Difference]:
     for kind, items in found.items():
         for path, item in items.items():
             listed.append(Difference(path=_path(path), shown=_shown(kind, item)))
-    listed.sort(key=lambda each: each.path)
-    return listed[:LISTED]
+    return sorted(listed, key=_order)
+
+
+def _order(difference: Difference) -> list[tuple[int, str]]:
+    """Order paths by their parts, numbers as numbers: $[2] stands before $[10]."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", difference.path)]
 
 
 def _shown(kind: str, item: Any) -> str:

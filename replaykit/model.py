@@ -197,7 +197,9 @@ class Model(State):
 
     def apply(self, event: Event) -> None:
         """Fold an event into the state; an event that no `@on` method is about changes nothing."""
-        name = self.rules.on.get(type(event))
+        name = self.rules.on.get(type(event)) or next(
+            (self.rules.on[base] for base in type(event).__mro__ if base in self.rules.on), None
+        )
         if name is not None and getattr(self, name)(event) is not None:
             raise ReturnedError(
                 f"{type(self).__name__}.{name} returned a value; an @on method changes the state instead"
@@ -285,7 +287,7 @@ def _add(rules: Rules, model: type[Model], name: str, mark: Mark) -> None:
             if not _says_event(expected):
                 raise DefinitionError(
                     f"{place} is annotated to expect {expected!r}, which is no event.",
-                    "Annotate it with the events that it may expect: -> Created | Like[Rejected].",
+                    "Annotate it with the events that it may expect: -> Created | Rejected.",
                 )
     elif mark.role in {"invariant", "check"}:
         check_returns_nothing(model, name, place, hints)

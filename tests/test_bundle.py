@@ -34,8 +34,10 @@ from replaykit.verdict import Failure
 GOLDEN = sorted((Path(__file__).parent / "bundles").glob("*.pd"))
 
 HOSTILE = [
-    "", " ", "\x00", "\x7f", "\x85", "\u2028\u2029", "\ufeff", "\ufffe", "\U0001f600", "\\U0001F600", "\\\\ud83d\\ude00",
-    "'", '"', "#", "- x", "a: b", "{}", "[]", "!!binary", '"body": !!binary "QQ=="', "%", "@", "`", "&a", "*a", "|", ">",
+    "", " ", "\x00", "\x7f", "\x85", "\u2028\u2029", "\ufeff", "\ufffe", "\U0001f600", "\\U0001F600",
+    "\\\\ud83d\\ude00",
+    "'", '"', "#", "- x", "a: b", "{}", "[]", "!!binary", '"body": !!binary "QQ=="', "%", "@", "`", "&a",
+    "*a", "|", ">",
     "\r\n", "\n", "\t", "null", "yes", "1e3", "é", "</script>", "\x1b[31m", "\\", "\\\\", "\\n", "version: 1\n",
     '# {"k":"end"}', "\U0010ffff", "\ue000",
 ]  # fmt: skip

@@ -311,6 +311,20 @@ def test_the_state_of_the_failing_step_is_kept(client):
     assert [404] == json.loads(trace.steps[-1].state)["statuses"]
 
 
+def test_an_event_that_was_not_expected_comes_before_what_it_breaks(client):
+    """Where the model can't fold an event that it did not expect, the service is told about, not the model."""
+
+    class Unprepared(Expecting):
+        @on
+        def answered(self, event: Answered) -> None:
+            if event.status != 200:
+                broken()
+
+    trace = run(Unprepared, client, asks("/a", "/status/404"))
+
+    assert ("expectation", "fine", 1, "ask") == why(trace)
+
+
 class Limited(Web):
     @invariant
     def no_teapots(self) -> None:

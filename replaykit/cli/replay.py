@@ -62,9 +62,8 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
     model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
     adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
     failure = bundle.failure
-    say(
-        f"{path}: {failure.kind} {failure.name}, {steps.count(len(bundle.trace.steps), 'command')}, seed {provenance.seed}"
-    )
+    length = steps.count(len(bundle.trace.steps), "command")
+    say(f"{path}: {failure.kind} {failure.name}, {length}, seed {provenance.seed}")
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:

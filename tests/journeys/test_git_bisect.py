@@ -1,6 +1,5 @@
 """git bisect run with `replaykit replay` as its script, over a repository of a service's versions."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -99,4 +98,4 @@ def test_replay_in_a_repository_leaves_it_as_it_was(duplicate_names: Path, tmp_p
     assert 1 == ran.code, ran
     assert "" == git(tmp_path / "repository", "status", "--porcelain")
     assert commits[-1] == git(tmp_path / "repository", "rev-parse", "HEAD").strip()
-    assert os.listdir(tmp_path / "repository") == [".git", "app.py"]
+    assert sorted(path.name for path in (tmp_path / "repository").iterdir()) == [".git", "app.py"]

@@ -30,7 +30,7 @@ def test_exit_code_with_a_bug_is_1_and_without_is_0(tmp_path: Path):
     without = replaykit("integration", *NAMES, "--start", leaderboard(), "--runs", "100", "--seed", "1")
 
     assert (1, 0) == (with_bug.code, without.code), with_bug.err + without.err
-    assert with_bug.verdict.startswith("VERDICT failed: found 1 failure")
+    assert with_bug.verdict.startswith("VERDICT failed: found 1 distinct failure")
     assert "VERDICT passed: 100 runs, nothing found (exit 0)" == without.verdict
     assert f"replay {tmp_path}/create-037acf80.pd --start" in with_bug.out
 
@@ -52,8 +52,8 @@ def test_same_seed_gives_the_same_sequence_fingerprint_and_file(tmp_path: Path):
 def test_service_that_never_gets_healthy_is_125():
     """A start command that never gets healthy exits with 125, and is told with what it printed."""
     ran = replaykit(
-        "integration", *NAMES, "--start", "python -c 'import time; print(\"warming up\", flush=True); time.sleep(60)' {port}",
-        "--health-timeout", "1",
+        "integration", *NAMES, "--health-timeout", "1",
+        "--start", "python -c 'import time; print(\"warming up\", flush=True); time.sleep(60)' {port}",
     )  # fmt: skip
 
     assert 125 == ran.code

@@ -57,9 +57,10 @@ def test_switches_are_listed_one_a_line():
 
 def test_bugs_of_several_kinds_are_each_found_and_saved(tmp_path):
     """With three bugs on at once, every fingerprint gets a bundle of its own."""
+    start = leaderboard("duplicate-names", "tie-order", "ghost-player")
     ran = replaykit(
-        "integration", "--profile", "leaderboard", "--start", leaderboard("duplicate-names", "tie-order", "ghost-player"),
-        "--seed", "2", "--runs", "20", "--save-failures", tmp_path,
+        "integration", "--profile", "leaderboard", "--start", start, "--seed", "2", "--runs", "20",
+        "--save-failures", tmp_path,
     )  # fmt: skip
     names = sorted(path.name for path in tmp_path.glob("*.pd"))
 
