@@ -141,7 +141,7 @@ class Ref(Generic[En]):
         return isinstance(other, Ref) and self.label == other.label
 
     def __lt__(self, other: "Ref[Any]") -> bool:
-        return self.label < other.label
+        return _parts(self.label) < _parts(other.label)
 
     @classmethod
     def ref_to(cls, arguments: tuple[Any, ...], place: str) -> str:
@@ -175,6 +175,11 @@ class Ref(Generic[En]):
         return named_value(read)
 
 
+def _parts(label: str) -> list[tuple[int, str]]:
+    """Order labels by their parts, numbers as numbers: account@9 stands before account@10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", label)]
+
+
 class UnboundRefError(ValueError):
     """A name was used that nothing is bound to in this run."""
 
@@ -194,7 +199,8 @@ class Refs:
         if known is not None:
             return known
         if self.step is None:  # seen while reading, made by nobody that we know
-            return Ref(f"{entity.tag}@?{service_id}", service_id)
+            is_number_text = isinstance(service_id, str) and service_id.isdigit()
+            return Ref(f"{entity.tag}@?{service_id!r}" if is_number_text else f"{entity.tag}@?{service_id}", service_id)
         label, count = f"{entity.tag}@{self.step}", 1
         while label in self._by_label:
             count += 1

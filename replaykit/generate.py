@@ -6,7 +6,7 @@ the others as they were. Which step is drawn from which seed is pinned by a gold
 """
 
 from replaykit.command import Command, Refs, command_of, generators_of
-from replaykit.errors import DefinitionError
+from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import NothingToReferToError, Source, derive, draw
 from replaykit.model import Model
 from replaykit.sequence import Call
@@ -72,6 +72,11 @@ def _candidates(state: Model, refs: Refs, entity: str) -> list[str]:
 
 
 def _fits(kind: type[Command], call: Call, state: Model, refs: Refs) -> bool:
-    if not state.rules.requires.get(kind):
-        return True
-    return state.allows(command_of(kind, call.version, call.args, refs))
+    try:
+        command = command_of(kind, call.version, call.args, refs)
+    except StaleError as error:
+        raise DefinitionError(
+            f"A generator of {kind.__name__} gives what the field refuses. {error.happened}",
+            "Make the generator and the type agree.",
+        ) from None
+    return state.allows(command)

@@ -69,7 +69,10 @@ class Source:
 
     def weighted(self, weights: Sequence[float]) -> int:
         """Draw an index, as often as its weight says."""
-        mark = self.unit() * sum(weights)
+        total = 0.0
+        for weight in weights:  # not sum(), which rounds otherwise since Python 3.12
+            total += weight
+        mark = self.unit() * total
         for index, weight in enumerate(weights):
             mark -= weight
             if mark < 0:
@@ -211,8 +214,6 @@ class Integers(Generator):
         """Give the origin, then what lies between it and the value, halving the distance each time."""
         if not isinstance(raw, int) or raw == self.origin:
             return
-        if raw < self.origin <= -raw and self.accepts(-raw):
-            yield -raw
         distance = (raw - self.origin) // self.step
         tried = set()
         while distance:
@@ -220,6 +221,8 @@ class Integers(Generator):
             if candidate not in tried:
                 tried.add(candidate)
                 yield candidate
+                if candidate == self.origin and raw < self.origin and self.accepts(-raw):
+                    yield -raw
             distance = distance // 2 if distance > 0 else -(-distance // 2)
 
     def accepts(self, raw: JsonData) -> bool:

@@ -156,6 +156,8 @@ def run(
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
+    if seed is not None and not 0 <= seed < 1 << 64:
+        raise UsageError(f"The seed {seed} is out of range.", "A seed is a number from 0 to 2**64 - 1.")
     if not model.commands:
         raise DefinitionError(f"{model.__name__} has no commands.", "Name them: commands: ClassVar = (...).")
     campaign = _Campaign(

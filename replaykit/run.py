@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit.adapter import Adapter, Mock
+from replaykit.cassette import target
 from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
@@ -374,7 +375,7 @@ class _Run:
             trouble, request = interaction.trouble, interaction.request
             if trouble is None:
                 continue
-            said = f"{request.method} {request.url}: {trouble.error}: {trouble.message}"
+            said = f"{target(request)}: {trouble.error}: {trouble.message}"
             if trouble.before_sending:
                 raise _Over("unreachable", f"{self._place()}: {said}")
             if raised:
@@ -384,7 +385,7 @@ class _Run:
         response = interaction.response
         if self.state.server_errors and response is not None and response.status >= FIRST_SERVER_ERROR:
             request = interaction.request
-            message = f"{request.method} {request.url} answered {response.status} {response.reason}".rstrip()
+            message = f"{target(request)} answered {response.status} {response.reason}".rstrip()
             raise _Over("failed", failure=self._failure("server_error", "server_error", message))
 
     def _place(self) -> str:

@@ -1,0 +1,55 @@
+"""A wheel of the project, installed elsewhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, environment
+from test_docs import FIXED, FOUND, OFFLINE, REPRODUCED, Story
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a wheel, install it into an environment of its own, and give that environment's programs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT], check=True, capture_output=True
+    )
+    [wheel] = folder.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
+    programs = folder / "environment" / "bin"
+    subprocess.run([programs / "python", "-m", "pip", "install", "-q", wheel], check=True, capture_output=True)
+    return programs
+
+
+def test_tutorial_runs_with_the_installed_wheel(elsewhere: Path, tmp_path: Path):
+    """The tutorial's model, in a folder of its own, runs the same way with the wheel as with the clone."""
+    path = f"{elsewhere}{os.pathsep}{environment()['PATH']}"
+    story = Story(tmp_path / "shop", PATH=path)
+    hunt = next(each for each in story.commands if "integration" in each.line and "--mock" not in each.line)
+    live, offline, repaired = story.replays()
+
+    assert [hunt.code, live.code, offline.code, repaired.code] == [FOUND, REPRODUCED, OFFLINE, FIXED], hunt.output
+
+
+def test_wheel_has_its_types_and_nothing_beside_the_package(elsewhere: Path):
+    """The wheel installs py.typed and one package, and no package called examples or tests."""
+    code = "import replaykit, pathlib; print(pathlib.Path(replaykit.__file__).parent)"
+    done = subprocess.run([elsewhere / "python", "-c", code], cwd="/", check=True, capture_output=True, text=True)
+    package = Path(done.stdout.strip())
+
+    assert package.is_relative_to(elsewhere.parent)
+    assert (package / "py.typed").is_file()
+    assert not any((package.parent / name).exists() for name in ("examples", "tests", "docs"))
+
+
+def test_demo_outside_of_a_clone_says_what_it_needs(elsewhere: Path, tmp_path: Path):
+    """Without the examples, the demo is a clear error of usage."""
+    done = subprocess.run(
+        [elsewhere / "replaykit", "demo"], cwd=tmp_path, check=False, capture_output=True, text=True, env=environment()
+    )
+
+    assert 129 == done.returncode, done.stderr
+    assert "clone of the project" in done.stderr
