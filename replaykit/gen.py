@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
+from replaykit import combinator as _c
 from replaykit import generator as _g
 from replaykit.errors import DefinitionError
-from replaykit.generator import Generator, Source
+from replaykit.generator import Generator
 from replaykit.record import JsonData, fields_of, is_record_type, jsonable
+from replaykit.source import DEFAULT_SIZE, Source
 
 _List = builtins.list
 _LIMITS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "strip_whitespace")
@@ -67,14 +69,14 @@ def digits() -> Generator:
 
 def unicode() -> Generator:
     """Give one character from beyond ASCII as often as from ASCII: accents, scripts, emoji, invisible ones."""
-    return _g.Choice(((1, _g.Char(_g.ASCII)), (1, _g.Char(_g.BEYOND))))
+    return _c.Choice(((1, _g.Char(_g.ASCII)), (1, _g.Char(_g.BEYOND))))
 
 
 def text(characters: Generator | str | None = None, *, min_size: int = 0, max_size: int | None = None) -> Generator:
     """Give text of characters from a generator or an alphabet; by default, of printable ASCII."""
     if characters is None or isinstance(characters, str):
         characters = char(_g.ASCII if characters is None else characters)
-    return _g.Text(characters, min_size, max_size)
+    return _c.Text(characters, min_size, max_size)
 
 
 # --- values made of values ----------------------------------------------------------------------
@@ -82,17 +84,17 @@ def text(characters: Generator | str | None = None, *, min_size: int = 0, max_si
 
 def list(items: Generator, *, min_size: int = 0, max_size: int | None = None, unique: bool = False) -> Generator:  # noqa: A001
     """Give lists of one kind of item."""
-    return _g.List(items, min_size, max_size, unique=unique)
+    return _c.List(items, min_size, max_size, unique=unique)
 
 
 def tuple(*places: Generator) -> Generator:  # noqa: A001
     """Give lists of a fixed length, each place drawn from a generator of its own."""
-    return _g.Tuple(places)
+    return _c.Tuple(places)
 
 
 def record(**fields: Generator) -> Generator:
     """Give JSON objects with named fields."""
-    return _g.RecordOf(fields)
+    return _c.RecordOf(fields)
 
 
 def one_of(values: Iterable[JsonData]) -> Generator:
@@ -102,12 +104,12 @@ def one_of(values: Iterable[JsonData]) -> Generator:
 
 def choice(*generators: Generator) -> Generator:
     """Give values of one of several generators, each as often as the others."""
-    return _g.Choice([(1, each) for each in generators])
+    return _c.Choice([(1, each) for each in generators])
 
 
 def frequency(*weighted: _Weighted) -> Generator:
     """Give values of one of several generators, each as often as its weight says."""
-    return _g.Choice(weighted)
+    return _c.Choice(weighted)
 
 
 # --- generators made from generators ------------------------------------------------------------
@@ -115,37 +117,37 @@ def frequency(*weighted: _Weighted) -> Generator:
 
 def map(generator: Generator, function: Callable[[Any], JsonData]) -> Generator:  # noqa: A001
     """Give what a function makes of a generator's values; they are simplified before the function."""
-    return _g.Map(generator, function)
+    return _c.Map(generator, function)
 
 
 def bind(generator: Generator, function: Callable[[Any], Generator]) -> Generator:
     """Give values of the generator that a function makes of another generator's value."""
-    return _g.Bind(generator, function)
+    return _c.Bind(generator, function)
 
 
 def filter(generator: Generator, predicate: Callable[[Any], bool]) -> Generator:  # noqa: A001
     """Give the values that a predicate holds for; raises DefinitionError when 1,000 draws had none."""
-    return _g.Filter(generator, predicate)
+    return _c.Filter(generator, predicate)
 
 
 def resize(generator: Generator, size: int) -> Generator:
     """Draw at this size, whatever the size around it."""
-    return _g.Scale(generator, lambda _: size, f"resize({generator}, {size})")
+    return _c.Scale(generator, lambda _: size, f"resize({generator}, {size})")
 
 
 def scale(generator: Generator, function: Callable[[int], int]) -> Generator:
     """Draw at the size that a function makes of the size around it."""
-    return _g.Scale(generator, function, f"scale({generator}, {getattr(function, '__qualname__', 'function')})")
+    return _c.Scale(generator, function, f"scale({generator}, {getattr(function, '__qualname__', 'function')})")
 
 
 def no_shrink(generator: Generator) -> Generator:
     """Draw as the generator does, and never simplify."""
-    return _g.NoShrink(generator)
+    return _c.NoShrink(generator)
 
 
 def pool(generator: Generator, *, size: int = 10) -> Generator:
     """Give at most `size` different values in one run, so that they meet again."""
-    return _g.Pool(generator, size)
+    return _c.Pool(generator, size)
 
 
 # --- to look at them ----------------------------------------------------------------------------
@@ -154,7 +156,7 @@ def pool(generator: Generator, *, size: int = 10) -> Generator:
 def sample(generator: Generator, n: int = 10, seed: int = 0) -> _List[JsonData]:
     """Draw `n` values, the sizes growing from 0: 0, 3, 6, and so on up to 30."""
     source = Source(seed)
-    sizes = (min(_g.DEFAULT_SIZE, 3 * index) for index in range(n))
+    sizes = (min(DEFAULT_SIZE, 3 * index) for index in range(n))
     return [generator.build(generator.sample(source, size)) for size in sizes]
 
 
@@ -182,7 +184,7 @@ def like(value: JsonData) -> Generator:
         return record(**{str(key): like(each) for key, each in value.items()})
     if isinstance(value, builtins.list):
         kinds = [like(each) for each in value] or [const(None)]
-        return _g.List(_g.Choice([(1, kind) for kind in kinds]), 0, None)
+        return _c.List(_c.Choice([(1, kind) for kind in kinds]), 0, None)
     return const(value)
 
 

@@ -7,9 +7,10 @@ the others as they were. Which step is drawn from which seed is pinned by a gold
 
 from replaykit.command import Command, Refs, command_of, generators_of
 from replaykit.errors import DefinitionError, StaleError
-from replaykit.generator import NothingToReferToError, Source, derive, draw
+from replaykit.generator import draw
 from replaykit.model import Model
 from replaykit.sequence import Call
+from replaykit.source import NothingToReferToError, Source, derive
 
 TRIES = 50  # commands drawn for one step before it is given up
 SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be

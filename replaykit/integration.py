@@ -2,7 +2,7 @@
 
     result = integration.run(model=Leaderboard, adapter=LeaderboardApi, base_url="http://127.0.0.1:4600")
 
-The whole campaign follows from one seed: run i has the seed that `generator.derive(seed, i)` gives.
+The whole campaign follows from one seed: run i has the seed that `source.derive(seed, i)` gives.
 """
 
 import os
@@ -22,12 +22,13 @@ from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
 from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated
-from replaykit.generator import Generator, derive
+from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
 from replaykit.service import Client
 from replaykit.shrink import Attempt, Budget, Shrunk, shrink
+from replaykit.source import derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
 

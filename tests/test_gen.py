@@ -14,10 +14,12 @@ from annotated_types import Interval, Len
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
 
 from replaykit import Command, Entity, Event, Ref, gen
+from replaykit.combinator import Pool
 from replaykit.command import Refs, command_of, generators_of
 from replaykit.errors import DefinitionError
-from replaykit.generator import Generator, NothingToReferToError, Pool, RefTo, Source, derive, draw, first
+from replaykit.generator import Generator, RefTo, draw, first
 from replaykit.record import Record
+from replaykit.source import NothingToReferToError, Source, derive
 
 SEEDS = range(60)
 PATIENCE = 3000  # shrinks in a row before we say that they do not end

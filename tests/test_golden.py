@@ -18,8 +18,8 @@ if __name__ == "__main__":
 from examples.leaderboard import Leaderboard
 from replaykit import Command, Entity, Event, Mock, Model, Ref, expects, gen, like, on, requires
 from replaykit.generate import Generated
-from replaykit.generator import Source, derive
 from replaykit.run import execute
+from replaykit.source import Source, derive
 
 FOLDER = Path(__file__).parent / "golden"
 SIZES = (0, 3, 12, 40)

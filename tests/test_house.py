@@ -23,7 +23,9 @@ READING_ORDER = [
     "repository",
     "project",
     # words
+    "source",
     "generator",
+    "combinator",
     "gen",
     "command",
     "dispatch",

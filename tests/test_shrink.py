@@ -11,9 +11,9 @@ import pytest
 from replaykit import Command, Entity, Ref, gen
 from replaykit.command import generators_of
 from replaykit.errors import Terminated, UnreachableError
-from replaykit.generator import Source, derive
 from replaykit.sequence import Call, Sequence, until, without
 from replaykit.shrink import Attempt, Budget, Shrunk, identity, shrink
+from replaykit.source import Source, derive
 
 SEEDS = range(25)
 NAME = gen.text("abcdefgh", min_size=1, max_size=6)
