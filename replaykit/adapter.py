@@ -15,13 +15,13 @@ line (`--set token=...`) may change:
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
+from replaykit.client import Client
 from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs
 from replaykit.dispatch import F, Mark, marked, marked_methods, members_of, only_parameter, signature_of
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
 from replaykit.record import InvalidValueError, convert, fields_of
-from replaykit.service import Client
 from replaykit.source import DEFAULT_SIZE, Source, derive
 
 M = TypeVar("M", bound=Model)

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from replaykit import repository, service
+from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Mock, check_fit, check_predicts
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
+from replaykit.client import Client
 from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated
@@ -26,7 +27,6 @@ from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
-from replaykit.service import Client
 from replaykit.shrink import Attempt, Budget, Shrunk, shrink
 from replaykit.source import derive
 from replaykit.trace import Trace
@@ -360,7 +360,7 @@ class _Campaign:
             run=index,
             seed=seed,
             commands=self.max_commands,
-            url=None if self.url is None else service.without_credentials(self.url),
+            url=None if self.url is None else client.without_credentials(self.url),
             recorded=datetime.now(UTC).isoformat(timespec="seconds"),
             shrinking=shrinking,
             **self.facts,
@@ -418,7 +418,7 @@ def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], 
 
 def _facts() -> dict[str, Any]:
     """Say what this is run with, and from which revision."""
-    facts: dict[str, Any] = {"python": platform.python_version(), "httpx": service.HTTPX_VERSION}
+    facts: dict[str, Any] = {"python": platform.python_version(), "httpx": client.HTTPX_VERSION}
     revision = repository.revision(Path.cwd())
     if revision is not None:
         facts["revision"], facts["dirty"] = revision.commit, revision.dirty

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from replaykit import service
+from replaykit import client, service
 from replaykit.adapter import Adapter
 from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Player
@@ -53,7 +53,7 @@ def replay(
     if url is None:
         url = recorded_url
         if not offline:
-            service.require_loopback(url)
+            client.require_loopback(url)
     adapters = Adapters(model, adapter, url, settings or {})
     try:
         trace = execute(

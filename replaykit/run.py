@@ -31,6 +31,7 @@ from typing import Any, Protocol
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.cassette import target
+from replaykit.client import advice
 from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
@@ -39,7 +40,6 @@ from replaykit.model import Check, CheckFailedError, Model, ReturnedError
 from replaykit.record import InvalidValueError, JsonText, text_of
 from replaykit.redact import redacted
 from replaykit.sequence import Call
-from replaykit.service import advice
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
 

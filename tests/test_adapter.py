@@ -23,8 +23,8 @@ from replaykit import (
 )
 from replaykit import like as some
 from replaykit.adapter import check_fit, check_predicts, read_settings, settings_of
+from replaykit.client import Client
 from replaykit.errors import DefinitionError, UsageError
-from replaykit.service import Client
 
 
 class Player(Entity):

@@ -18,6 +18,7 @@ READING_ORDER = [
     "difference",
     "redact",
     "wire",
+    "client",
     "supervisor",
     "service",
     "repository",
@@ -64,7 +65,7 @@ DOORS = {
     "pydantic": {"record"},
     "pydantic_core": {"record"},
     "deepdiff": {"difference"},
-    "httpx": {"service"},
+    "httpx": {"client"},
     "httptools": {"wire"},
     "git": {"repository"},
     "click": {

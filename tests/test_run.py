@@ -33,12 +33,13 @@ from replaykit import (
     same,
 )
 from replaykit.cassette import Player
+from replaykit.client import Client
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated
 from replaykit.redact import PLACEHOLDER
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
-from replaykit.service import Client, free_port
+from replaykit.service import free_port
 from replaykit.trace import Trace
 
 # --- the service --------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import httpx
 import pytest
 from conftest import environment, processes
 
+from replaykit.client import Client, require_loopback
 from replaykit.errors import ForeignHostError, UnreachableError, UsageError
-from replaykit.service import Client, Started, await_health, health_url, is_healthy, reached, require_loopback
+from replaykit.service import Started, await_health, health_url, is_healthy, reached
 
 SERVER = textwrap.dedent(
     """

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from replaykit.client import Client
 from replaykit.interaction import Interaction
-from replaykit.service import Client
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

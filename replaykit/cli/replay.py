@@ -100,11 +100,11 @@ def _service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | No
     if options["offline"]:
         yield None
         return
-    from replaykit import service
+    from replaykit import client, service
 
     url, start = options["url"], options["start"]
     if url is None and start is None:
-        service.require_loopback(recorded or "")
+        client.require_loopback(recorded or "")
         url = recorded
     with service.reached(url=url, start=start, health=options["health"], patience=options["health_timeout"]) as reached:
         yield reached

@@ -17,9 +17,9 @@ from examples.leaderboard import Leaderboard
 from replaykit import Mock, integration, service
 from replaykit.bundle import Writer, read
 from replaykit.cassette import Player
+from replaykit.client import Client
 from replaykit.difference import same
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.service import Client
 from replaykit.trace import Trace
 
 ROUNDS = 7
