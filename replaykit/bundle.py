@@ -1,4 +1,4 @@
-r"""The bundle: one `.pd` file with a trace and its provenance; write, read, upgrade.
+"""The bundle: one `.pd` file with a trace and its provenance; write, read, upgrade.
 
 Theory of operation. A bundle is one ASCII text file with LF lines that is a YAML document at the same time:
 a version 1 cassette of vcrpy. Interactions are its list items, one line of JSON each; all that a cassette
@@ -15,9 +15,7 @@ reads it, and it can be written line by line while a run happens.
     # {"k":"failure",...}
     # {"k":"end","ending":"failed","records":41,"sha256":"..."}
 
-JSON in YAML has three traps, and the writer goes around each: characters beyond U+FFFF, where JSON's pair of
-escapes is no YAML (written as \U0001F600), DEL (written as \u007f), and binary bodies (written as
-`!!binary`). The reader is line by line JSON; no YAML loader ever sees a bundle here.
+How JSON has to be written so that YAML reads the same is the business of `notation`.
 
 The format is described for other readers in docs/reference/bundle-format.md.
 """
@@ -25,7 +23,6 @@ The format is described for other readers in docs/reference/bundle-format.md.
 import base64
 import binascii
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -43,6 +40,7 @@ from replaykit.errors import (
     UnwritableError,
 )
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.notation import ascii_json, body_data, decode, encode, mark_binary, unmark_binary
 from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
@@ -51,8 +49,6 @@ from replaykit.version import BUNDLE_FORMAT, __version__
 
 MAX_FILE = 64 * 1024 * 1024  # bytes
 MAX_LINE = 16 * 1024 * 1024  # bytes
-MAX_DEPTH = 200
-MAX_DIGITS = 4300
 
 
 class Shrinking(Record):
@@ -276,39 +272,6 @@ def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:
     return b"# %s\n" % encode(data)
 
 
-def encode(data: JsonData) -> bytes:
-    """Write JSON data in one ASCII line that YAML reads the same way."""
-    return ascii_json(text_of_data(data))
-
-
-def ascii_json(text: JsonText) -> bytes:
-    """Turn JSON text in UTF-8 into ASCII."""
-    if text.isascii() and b"\x7f" not in text:
-        return text
-    return _yaml_safe(_escaped(text.decode("utf-8"))).encode("ascii")
-
-
-def _escaped(text: str) -> str:
-    """Escape what is beyond ASCII, which stands in JSON text only inside of strings."""
-    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-
-
-_PAIR = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
-
-
-def _yaml_safe(text: str) -> str:
-    if "\x7f" in text:
-        text = text.replace("\x7f", "\\u007f")
-    return _PAIR.sub(_astral, text) if "\\ud" in text else text
-
-
-def _astral(found: re.Match[str]) -> str:
-    if found[1]:  # an escaped backslash: what follows is text that looks like an escape
-        return found[1]
-    number = 0x10000 + ((int(found[2], 16) - 0xD800) << 10) + (int(found[3], 16) - 0xDC00)
-    return f"\\U{number:08X}"
-
-
 def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
     request, response = interaction.request, interaction.response
@@ -322,34 +285,17 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
         "request": {
             "method": request.method,
             "uri": request.url,
-            "body": _body(request.body),
+            "body": body_data(request.body),
             "headers": _multi(request.headers),
         },
         "response": {
             "status": {"code": response.status, "message": response.reason},
             "headers": _multi(response.headers),
-            "body": {"string": _body(response.body)},
+            "body": {"string": body_data(response.body)},
         },
         "replaykit": ours,
     }
-    line = encode(data)
-    return _unmark(line) if _BINARY in line else line
-
-
-_BINARY = b'{"!!binary":"'
-_BINARY_ENDS = re.compile(rb'("body":|"string":)\{"!!binary":"([A-Za-z0-9+/=]*)"\}')
-
-
-def _body(body: bytes) -> JsonData:
-    """Say a body as text where it is text, else as {"!!binary": base64}, which `_unmark` turns into YAML."""
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return {"!!binary": base64.b64encode(body).decode("ascii")}
-
-
-def _unmark(line: bytes) -> bytes:
-    return _BINARY_ENDS.sub(rb'\1 !!binary "\2"', line)
+    return mark_binary(encode(data))
 
 
 def _multi(headers: Headers) -> dict[str, list[str]]:
@@ -427,7 +373,7 @@ class _Reader:
             if whole:
                 raise self.corrupt("there is something after the end")
             if line.startswith(b"- "):
-                builder.item(self._json(_remark(line[2:])), self)
+                builder.item(self._json(unmark_binary(line[2:])), self)
             elif line.startswith(b"# {"):
                 data = self._json(line[2:])
                 if self.number == 2:  # noqa: PLR2004
@@ -474,19 +420,9 @@ class _Reader:
 
     def _json(self, line: bytes) -> dict[str, Any]:
         try:
-            text = line.decode("ascii")
-            if "\\U" in text:
-                text = _ASTRAL.sub(_pair_of, text)
-            data = _decoder.decode(text)
-        except RecursionError:
-            raise self.corrupt(_TOO_DEEP) from None
+            return decode(line)
         except ValueError as error:
-            raise self.corrupt(f"this is no JSON ({error})") from None
-        if not isinstance(data, dict):
-            raise self.corrupt("this is no JSON object")
-        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
-            raise self.corrupt(_TOO_DEEP)
-        return data
+            raise self.corrupt(str(error)) from None
 
     def _provenance(self, data: dict[str, Any]) -> Provenance:
         if data.get("k") != "bundle":
@@ -540,59 +476,6 @@ class _Reader:
         ):
             raise self.corrupt("headers are no pairs")
         return tuple((name, value) for name, value in value)
-
-
-_TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
-
-
-def _depth(data: JsonData) -> int:
-    """Count how deep JSON data is nested."""
-    depth, level = 0, [data]
-    while level:
-        level = [
-            child
-            for each in level
-            if isinstance(each, dict | list)
-            for child in (each.values() if isinstance(each, dict) else each)
-        ]
-        depth += 1
-    return depth
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return data
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
-_ASTRAL = re.compile(r"(\\\\)|\\U([0-9A-Fa-f]{8})")
-_MARKED = re.compile(rb'("body":|"string":) !!binary "([A-Za-z0-9+/=]*)"')
-
-
-def _pair_of(found: re.Match[str]) -> str:
-    if found[1]:
-        return found[1]
-    number = int(found[2], 16)
-    if not 0x10000 <= number <= 0x10FFFF:  # noqa: PLR2004
-        raise ValueError(f"{found[0]} is no character")
-    return json.dumps(chr(number))[1:-1]
-
-
-def _remark(line: bytes) -> bytes:
-    """Turn YAML's binary bodies into JSON; inside of a JSON string the quotes would be escaped."""
-    return _MARKED.sub(rb'\1{"!!binary":"\2"}', line) if b" !!binary " in line else line
 
 
 class _Builder:

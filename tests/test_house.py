@@ -40,6 +40,7 @@ READING_ORDER = [
     "cassette",
     "run",
     "shrink",
+    "notation",
     "bundle",
     # journeys
     "integration",
