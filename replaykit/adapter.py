@@ -21,7 +21,7 @@ from replaykit.dispatch import F, Mark, marked, marked_methods, members_of, only
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
-from replaykit.record import InvalidValueError, convert, fields_of
+from replaykit.record import InvalidValueError, convert, fields_of, value_of
 from replaykit.source import DEFAULT_SIZE, Source, derive
 
 M = TypeVar("M", bound=Model)
@@ -198,6 +198,9 @@ def read_settings(adapter: type[Adapter[Any]], settings: Mapping[str, str]) -> d
             read[name] = convert(known[name], value)
         except InvalidValueError as error:
             raise UsageError(f"The setting {name} of {adapter.__name__} can't be {value!r}: {error}.") from None
+    timeout = read.get("timeout", adapter.timeout)
+    if not timeout > 0:
+        raise UsageError(f"The setting timeout of {adapter.__name__} is {timeout}.", "Give it seconds, more than 0.")
     missing = [name for name in known if name not in read and not hasattr(adapter, name)]
     if missing:
         raise UsageError(
@@ -242,9 +245,44 @@ class Mock(Adapter[Model]):
                 values[name] = self.refs.bind(entity, f"mock-{step}-{name}")
             else:
                 generator = of(annotation, metadata, f"{expected.kind.__name__}.{name}")
-                values[name] = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
+                made_up = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
+                values[name] = value_of(annotation, made_up)
         event: Event = expected.kind(**values)
         return event
 
     def observe(self, kind: type[Observation]) -> None:
         """Observe nothing."""
+
+
+class Adapters:
+    """Makes a new adapter for each run, all on one client."""
+
+    def __init__(
+        self, model: type[Model], adapter: type[Adapter[Any]], url: str | None, settings: Mapping[str, str]
+    ) -> None:
+        self.model, self.kind, self.settings = model, adapter, settings
+        self.client: Client | None = None
+        if adapter is Mock:
+            check_predicts(model)
+            return
+        check_fit(model, adapter)
+        if url is None:
+            raise UsageError("No service is named.", "Give its base URL.")
+        self.client = Client(url)
+        self.new()  # wrong settings are told before the first run
+
+    def new(self) -> Adapter[Any]:
+        """Make the adapter of one run."""
+        if self.client is None:
+            return Mock(self.model)
+        return self.kind(self.client, self.settings)
+
+    @property
+    def hung_up(self) -> int:
+        """How many kept connections the service has closed."""
+        return 0 if self.client is None else self.client.hung_up
+
+    def close(self) -> None:
+        """Close the client."""
+        if self.client is not None:
+            self.client.close()

@@ -25,11 +25,13 @@ import binascii
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from replaykit.errors import (
     BundleError,
@@ -49,6 +51,10 @@ from replaykit.version import BUNDLE_FORMAT, __version__
 
 MAX_FILE = 64 * 1024 * 1024  # bytes
 MAX_LINE = 16 * 1024 * 1024  # bytes
+MAX_LINES = 200_000
+MAX_SECONDS = 1e9  # that an interaction can have taken
+MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
+MAX_NAME = 1000  # characters of a header name that YAML takes for a key
 
 
 class Shrinking(Record):
@@ -73,7 +79,7 @@ class Provenance(Record):
     run: int  # from 0
     seed: int  # of this run
     commands: int  # the most that a run may have
-    url: str | None
+    url: str | None = None
     revision: str | None = None
     dirty: bool | None = None
     recorded: str | None = None  # ISO 8601, UTC
@@ -122,6 +128,8 @@ class Writer:
         self._open = False  # is the list of interactions open?
         self._digest = hashlib.sha256()
         self._ending: tuple[Ending, str] = ("unknown", "")
+        self._size = 0
+        self._lock = threading.RLock()
         try:
             self._file: FileIO = path.open("wb", buffering=0)
         except OSError as error:
@@ -140,7 +148,7 @@ class Writer:
         """Forget what was written, and start another bundle in the same file."""
         self._file.seek(0)
         self._file.truncate()
-        self._count, self._open, self._digest = 0, False, hashlib.sha256()
+        self._count, self._size, self._open, self._digest = 0, 0, False, hashlib.sha256()
 
     def begin(self, provenance: Provenance) -> None:
         """Write the first lines."""
@@ -173,13 +181,15 @@ class Writer:
 
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
+        interaction = _kept(interaction)
         place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
         if interaction.response is None or interaction.trouble is not None:
             self._record("net", {**place, **_net_data(interaction)})
             return
-        if not self._open:
-            self._open = True
-            self._line(b"interactions:\n")
+        with self._lock:
+            if not self._open:
+                self._open = True
+                self._line(b"interactions:\n")
         self._line(b"- %s\n" % _item(interaction, place))
 
     def call(self, call: Call) -> None:
@@ -225,7 +235,7 @@ class Writer:
             self._file = self.path.open("wb", buffering=0)
         except OSError as error:
             raise _unwritable(path, error) from None
-        self._count, self._open, self._digest = 0, False, hashlib.sha256()
+        self._count, self._size, self._open, self._digest = 0, 0, False, hashlib.sha256()
 
     def _said(self, kind: str, step: int | None, said: Said) -> None:
         place = b"" if step is None else b'"step":%d,' % step
@@ -241,9 +251,16 @@ class Writer:
         self._line(b"# %s\n" % encode({"k": kind, **data}))
 
     def _line(self, line: bytes) -> None:
-        self._count += 1
-        self._digest.update(line)
-        self._write(line)
+        with self._lock:  # an adapter may send from several threads
+            self._count += 1
+            self._size += len(line)
+            if self._size > MAX_FILE or self._count > MAX_LINES:
+                raise UnwritableError(
+                    f"The run is too long for one bundle: {self._count} lines, {self._size} bytes.",
+                    "Use fewer commands in a run, or smaller bodies.",
+                )
+            self._digest.update(line)
+            self._write(line)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -279,6 +296,8 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     ours: dict[str, Any] = {**place, "http": response.version, "elapsed": round(interaction.elapsed, 6)}
     if not response.complete:
         ours["complete"] = False
+    if not response.reason.isascii():
+        ours["reason"] = response.reason
     raw = {"request_headers": request.headers, "response_headers": response.headers}
     ours |= {key: headers for key, headers in raw.items() if _pairs(_multi(headers)) != headers}
     data = {
@@ -289,7 +308,7 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
             "headers": _multi(request.headers),
         },
         "response": {
-            "status": {"code": response.status, "message": response.reason},
+            "status": {"code": response.status, "message": _ascii(response.reason)},
             "headers": _multi(response.headers),
             "body": {"string": body_data(response.body)},
         },
@@ -299,11 +318,28 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
 
 
 def _multi(headers: Headers) -> dict[str, list[str]]:
-    """Group header values by name, as vcrpy holds them."""
+    """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play."""
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
-        grouped.setdefault(name, []).append(value)
+        if len(name) <= MAX_NAME:
+            grouped.setdefault(_ascii(name), []).append(_ascii(value))
     return grouped
+
+
+def _ascii(text: str) -> str:
+    """Say a text of a header in what vcrpy can play; where that is not all, the true one stands beside it."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _kept(interaction: Interaction) -> Interaction:
+    """Cut bodies that no reader would take."""
+    request, response = interaction.request, interaction.response
+    if len(request.body) > MAX_BODY:
+        interaction = interaction.replace(request=request.replace(body=request.body[:MAX_BODY]))
+    if response is not None and len(response.body) > MAX_BODY:
+        cut = response.replace(body=response.body[:MAX_BODY], complete=False)
+        interaction = interaction.replace(response=cut)
+    return interaction
 
 
 def _pairs(grouped: dict[str, list[str]]) -> Headers:
@@ -343,10 +379,12 @@ def read(path: Path) -> Bundle:
     A file without its end is read as far as it goes, and is not `whole`.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise CorruptBundleError(f"{path} has {size} bytes; a bundle has at most {MAX_FILE}.")
-        content = path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise MissingFileError(f"{path} is no regular file.", "Name a bundle.")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise CorruptBundleError(f"{path} is too large; a bundle has at most {MAX_FILE} bytes.")
     except OSError as error:
         raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
     return read_bytes(content, str(path))
@@ -397,6 +435,8 @@ class _Reader:
         while start < end:
             stop = self.content.find(b"\n", start) + 1
             self.number += 1
+            if self.number > MAX_LINES:
+                raise self.corrupt(f"there are more than {MAX_LINES} lines")
             if (stop or end) - start > MAX_LINE:
                 raise self.corrupt(f"the line has more than {MAX_LINE} bytes")
             if not stop:
@@ -440,6 +480,8 @@ class _Reader:
         if isinstance(shrinking, dict):
             known["shrinking"] = {key: value for key, value in shrinking.items() if key in Shrinking.model_fields}
         provenance: Provenance = self.parse(Provenance, known)
+        if provenance.url is not None:
+            self.url(provenance.url)
         return provenance
 
     def _check_end(self, line: bytes, start: int, builder: "_Builder") -> None:
@@ -460,6 +502,24 @@ class _Reader:
         if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
             raise self.corrupt(f"{key} is {value!r}" if value is not ... else f"{key} is missing")
         return value
+
+    def url(self, url: str) -> str:
+        """Return a URL; raise CorruptBundleError with the line if it is none."""
+        try:
+            parts = urlsplit(url)
+            known = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            known = False
+        if not known:
+            raise self.corrupt(f"{url[:80]!r} is no URL of HTTP")
+        return url
+
+    def seconds(self, data: dict[str, Any]) -> float:
+        """Return how long something took."""
+        elapsed = self.take(data, "elapsed", (float, int), 0.0)
+        if not 0 <= elapsed <= MAX_SECONDS:
+            raise self.corrupt("elapsed is out of range")
+        return float(elapsed)
 
     def base64(self, text: str) -> bytes:
         """Return the bytes that base64 text stands for."""
@@ -511,19 +571,19 @@ class _Builder:
         interaction = Interaction(
             request=Request(
                 method=reader.take(request, "method", str),
-                url=reader.take(request, "uri", str),
+                url=reader.url(reader.take(request, "uri", str)),
                 headers=reader.headers(sent_headers) if sent_headers else _grouped(request, reader),
                 body=_bytes(request.get("body"), reader),
             ),
             response=Response(
                 status=reader.take(status, "code", int),
-                reason=reader.take(status, "message", str, ""),
+                reason=reader.take(ours, "reason", str, reader.take(status, "message", str, "")),
                 version=reader.take(ours, "http", str, "HTTP/1.1"),
                 headers=reader.headers(got_headers) if got_headers else _grouped(response, reader),
                 body=_bytes(body.get("string"), reader),
                 complete=reader.take(ours, "complete", bool, True),
             ),
-            elapsed=float(reader.take(ours, "elapsed", (float, int), 0.0)),
+            elapsed=reader.seconds(ours),
         )
         self._place(ours, interaction, reader)
 
@@ -534,7 +594,7 @@ class _Builder:
         interaction = Interaction(
             request=Request(
                 method=reader.take(request, "method", str),
-                url=reader.take(request, "uri", str),
+                url=reader.url(reader.take(request, "uri", str)),
                 headers=reader.headers(request.get("headers")),
                 body=reader.base64(reader.take(request, "body", str)),
             ),
@@ -549,7 +609,7 @@ class _Builder:
             if response
             else None,
             trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
-            elapsed=float(reader.take(data, "elapsed", (float, int), 0.0)),
+            elapsed=reader.seconds(data),
         )
         self._place(data, interaction, reader)
 
@@ -613,7 +673,7 @@ def _text(data: JsonData, reader: _Reader) -> JsonText:
 
 def _said(data: dict[str, Any], reader: _Reader) -> Said:
     tag, version = reader.take(data, "tag", str), reader.take(data, "version", int)
-    return Said(tag=tag, version=version, data=_text(data.get("data"), reader))
+    return Said(tag=tag, version=version, data=_text(reader.take(data, "data", dict), reader))
 
 
 def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:

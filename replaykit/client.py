@@ -27,7 +27,7 @@ MAX_REDIRECTS = 20
 class Tape(Protocol):
     """What the client's transport asks about each request."""
 
-    def answer(self, request: Request) -> Response | Trouble | Interaction | None:
+    def answer(self, request: Request) -> Interaction | None:
         """Say what the cassette says to this request; None lets it go to the network."""
 
     def keep(self, interaction: Interaction) -> None:
@@ -76,9 +76,14 @@ class Client(httpx.Client):
         """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
         self._cookies = _Cookies()  # the property would make a plain jar of it
         self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
-        self.auth = auth or httpx.Auth()
+        self.auth = auth  # type: ignore[assignment]  # None is taken too, and lets those in the URL through
         if self.timeout != (wanted := httpx.Timeout(timeout)):
             self.timeout = wanted
+
+    @property
+    def hung_up(self) -> int:
+        """How many kept connections the service has closed so far, as one does that is started anew."""
+        return self._tap.lean.hung_up
 
     def build_request(self, method: str, url: Any, **options: Any) -> httpx.Request:
         """Build a request; parsing the same URL again is what costs most here, so it is remembered."""
@@ -135,7 +140,7 @@ class _Tap(httpx.BaseTransport):
 
     def __init__(self) -> None:
         self.tape: Tape = Live()
-        self._lean: Connections | None = Connections()
+        self.lean = Connections()
         self._slow: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -162,12 +167,12 @@ class _Tap(httpx.BaseTransport):
     def _ask(self, request: httpx.Request, body: bytes) -> httpx.Response:
         """Send a request to the network: plain HTTP over our own wire, all else through httpx's transport."""
         url = request.url
-        if self._lean is None or url.scheme != "http":
+        if url.scheme != "http":
             if self._slow is None:
                 self._slow = httpx.HTTPTransport()
             return self._slow.handle_request(request)
         try:
-            answer = self._lean.send(
+            answer = self.lean.send(
                 (url.host, url.port or 80),
                 request.method.encode("ascii"),
                 url.raw_path,
@@ -184,18 +189,9 @@ class _Tap(httpx.BaseTransport):
             extensions={"http_version": answer.version, "reason_phrase": answer.reason},
         )
 
-    def _play(
-        self, request: httpx.Request, sent: Request, played: Response | Trouble | Interaction, tape: Tape
-    ) -> httpx.Response:
-        if isinstance(played, Interaction):
-            tape.keep(played.replace(request=sent))
-            answer, trouble = played.response, played.trouble
-        elif isinstance(played, Trouble):
-            tape.keep(Interaction(request=sent, trouble=played))
-            answer, trouble = None, played
-        else:
-            tape.keep(Interaction(request=sent, response=played))
-            answer, trouble = played, None
+    def _play(self, request: httpx.Request, sent: Request, played: Interaction, tape: Tape) -> httpx.Response:
+        tape.keep(played.replace(request=sent))
+        answer, trouble = played.response, played.trouble
         if answer is None:
             raise _error_of(trouble or Trouble(error="TransportError"), request)
         stream = _Played(answer.body, None if trouble is None else _error_of(trouble, request))
@@ -210,8 +206,7 @@ class _Tap(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        if self._lean is not None:
-            self._lean.close()
+        self.lean.close()
         if self._slow is not None:
             self._slow.close()
 
@@ -312,7 +307,7 @@ def trouble_of(error: BaseException) -> Trouble | None:
 def advice(error: BaseException) -> str:
     """Say what to do about an exception that adapters tend to raise; nothing for all others."""
     if isinstance(error, httpx.HTTPStatusError):
-        return "\nReturn an event for this answer; or set server_errors = True in the model, if no 5xx may ever come."
+        return "\nIn a handler, return an event for such an answer; with server_errors = True, any 5xx is a failure."
     return ""
 
 
@@ -332,7 +327,8 @@ def check_url(url: str) -> str:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise UsageError(f"{url!r} is not a URL: {error}.", "Write it as http://host:port.") from None
-    if parsed.scheme not in {"http", "https"} or not _HOST.fullmatch(parsed.raw_host):
+    is_known = parsed.scheme in {"http", "https"} and _HOST.fullmatch(parsed.raw_host)
+    if not is_known or not 0 < (parsed.port or 80) < 1 << 16:
         raise UsageError(f"{url!r} is not the URL of an HTTP service.", "Write it as http://host:port.")
     return str(parsed).rstrip("/")
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit import client, repository, service
-from replaykit.adapter import Adapter, Mock, check_fit, check_predicts
+from replaykit.adapter import Adapter, Adapters, Mock
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
-from replaykit.client import Client
 from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated
@@ -30,7 +29,7 @@ from replaykit.sequence import Call, Fixed, Sequence
 from replaykit.shrink import Attempt, Budget, Shrunk, shrink
 from replaykit.source import derive
 from replaykit.trace import Trace
-from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
+from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
 
 MAX_SEED = 1 << 32
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
@@ -76,7 +75,8 @@ class Finding:
     trace: Trace  # the simplest run that shows it, as far as it is known
     seed: int  # of the run that it was first seen in
     first_seen_run: int  # from 1
-    occurrences: int = 1
+    occurrences: int = 1  # runs of the campaign in which it was seen
+    replaced: bool = False  # was there a bundle of its name before?
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
     shrunk: Shrunk | None = None
@@ -104,7 +104,8 @@ class Result:
     duration: float = 0.0  # seconds
     failures: list[Finding] = field(default_factory=list)
     faults: dict[str, Failure] = field(default_factory=dict)  # of the test code, by fingerprint
-    trouble: str = ""  # why the last run that was not judged was not
+    trouble: str = ""  # why the first run that was not judged was not
+    unjudged: Trace | None = None  # that run
     died: str = ""  # why the campaign was ended, where the service was not there any more
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)
     interrupted: KeyboardInterrupt | None = None
@@ -161,6 +162,13 @@ def run(
         raise UsageError(f"The seed {seed} is out of range.", "A seed is a number from 0 to 2**64 - 1.")
     if not model.commands:
         raise DefinitionError(f"{model.__name__} has no commands.", "Name them: commands: ClassVar = (...).")
+    if not (model.rules.expects or model.rules.invariants or model.rules.checks or model.server_errors):
+        raise DefinitionError(
+            f"{model.__name__} judges nothing: no run could ever fail.",
+            "Write an @expects, an @invariant or a @check method, or set server_errors = True.",
+        )
+    if adapter is Mock and save_failures is not None:
+        raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
     campaign = _Campaign(
         result=Result(
             model=model,
@@ -189,35 +197,6 @@ def run(
 
 def _name_of(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
-
-
-class Adapters:
-    """Makes a new adapter for each run, all on one client."""
-
-    def __init__(
-        self, model: type[Model], adapter: type[Adapter[Any]], url: str | None, settings: Mapping[str, str]
-    ) -> None:
-        self.model, self.kind, self.settings = model, adapter, settings
-        self.client: Client | None = None
-        if adapter is Mock:
-            check_predicts(model)
-            return
-        check_fit(model, adapter)
-        if url is None:
-            raise UsageError("No service is named.", "Give its base URL.")
-        self.client = Client(url)
-        self.new()  # wrong settings are told before the first run
-
-    def new(self) -> Adapter[Any]:
-        """Make the adapter of one run."""
-        if self.client is None:
-            return Mock(self.model)
-        return self.kind(self.client, self.settings)
-
-    def close(self) -> None:
-        """Close the client."""
-        if self.client is not None:
-            self.client.close()
 
 
 @dataclass(slots=True)
@@ -251,7 +230,7 @@ class _Campaign:
                 raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
             self.folder = folder
             self.facts = _facts()
-            with Writer(folder / f".run-{os.getpid()}.partial") as writer:
+            with Writer(folder / f".run-{os.getpid()}-{os.urandom(4).hex()}.partial") as writer:
                 self._all_runs(adapters, writer)
         finally:
             adapters.close()
@@ -269,7 +248,7 @@ class _Campaign:
             if trace.failure is not None and trace.failure.is_finding:
                 lost = 0
                 result.failed += 1
-                self._meet(trace, index, seed, writer)
+                self._meet(trace, index, seed, writer, counted=True)
             elif trace.ending == "passed":
                 lost = 0
                 result.passed += 1
@@ -289,25 +268,30 @@ class _Campaign:
     def _not_judged(self, trace: Trace) -> None:
         self.result.not_judged += 1
         failure = trace.failure
+        said = trace.reason if failure is None else f"{failure.kind} {failure.name}: {failure.message}"
+        self.result.trouble = self.result.trouble or said
         if failure is not None:
             self.result.faults.setdefault(failure.fingerprint, failure)
-            self.result.trouble = f"{failure.kind} {failure.name}: {failure.message}"
             return
-        self.result.trouble = trace.reason
+        self.result.unjudged = self.result.unjudged or trace
         if self.url is not None and not service.is_healthy(self.url, self.health):
             self.result.died = trace.reason
 
-    def _meet(self, trace: Trace, index: int, seed: int, writer: Writer | None = None) -> None:
-        """Count a finding; a new one is saved before anything else is done with it."""
+    def _meet(
+        self, trace: Trace, index: int, seed: int, writer: Writer | None = None, *, counted: bool = False
+    ) -> None:
+        """Take a finding, of a run that is counted or of a shrink candidate; a new one is saved before all else."""
         failure = trace.failure
         assert failure is not None  # noqa: S101  a finding has one
         known = self.findings.get(failure.fingerprint)
         if known is not None:
-            known.occurrences += 1
+            known.occurrences += counted
             return
         finding = Finding(failure, trace, seed, first_seen_run=index + 1, calls_before=len(trace.steps))
+        finding.occurrences = int(counted)
         if self.folder is not None:
             finding.path = self.folder / name_of(failure)
+            finding.replaced = finding.path.exists()
             if writer is not None:
                 writer.save(finding.path)
             else:
@@ -320,6 +304,8 @@ class _Campaign:
     def _shrink_waiting(self, adapters: Adapters, index: int, seed: int) -> None:
         while self.waiting:
             finding = self.waiting.pop(0)
+            if not finding.trace.steps:  # it failed in the reset: there is nothing to leave out
+                continue
             oracle = _Oracle(adapters, finding, self.watcher, lambda other: self._meet(other, index, seed))
             shrunk = shrink(
                 finding.trace.sequence,
@@ -384,10 +370,10 @@ class _Oracle:
         if trace.ending == "unreachable":
             raise UnreachableError(trace.reason)
         failure = trace.failure
-        same = failure is not None and failure.fingerprint == self.finding.fingerprint
+        same = failure is not None and is_same(self.finding.failure, failure)
         if same:
             self.best = trace
-        elif failure is not None and failure.is_finding:
+        elif failure is not None and failure.is_finding and failure.fingerprint != self.finding.fingerprint:
             self.meet(trace)
         self.watcher.tried(self.finding, self.executions, len(self.best.steps))
         return Attempt(same=same, sequence=trace.sequence, requests=trace.requests)

@@ -143,6 +143,12 @@ class Prediction:
             for each in self.admissible
         )
 
+    @property
+    def tags(self) -> str:
+        """The tags of the admissible events."""
+        kinds = [each.kind if isinstance(each, Like) else each for each in self.admissible]
+        return " or ".join(dict.fromkeys(kind.tag for kind in kinds))
+
     def __str__(self) -> str:
         return " or ".join(map(repr, self.admissible)) or "nothing"
 

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import sys
 import tomllib
+import traceback
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,14 +68,23 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
         raise
     except (Exception, SystemExit) as error:
         raise LoadError(
-            f"{spec} can't be imported: {type(error).__name__}: {error}.",
-            "Start replaykit in the folder that the module lies in, or put that folder on PYTHONPATH.",
+            f"{spec} can't be imported: {type(error).__name__}: {error}{_where(error)}.",
+            "Start replaykit in the folder that the module lies in, or put that folder on PYTHONPATH."
+            if isinstance(error, ModuleNotFoundError) and place.startswith(str(error.name))
+            else "Mend what the module does while it is imported.",
         ) from error
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         what = "nothing of that name" if found is None else repr(found)
         raise LoadError(f"{spec} names {what}, and no {kind.__name__}.", f"Name a subclass of {kind.__name__}.")
     return found
+
+
+def _where(error: BaseException) -> str:
+    """Say where an exception was raised, if it was in a file of the user's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    frames = [frame for frame in frames if frame.filename != __file__]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
 def portable(spec: str) -> str:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeAlias, TypeGuard, TypeVar
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, core_schema, to_json, to_jsonable_python
 
@@ -76,6 +75,11 @@ def parse(kind: type[R], data: JsonData, context: Mapping[str, Any] | None = Non
     return read
 
 
+def value_of(annotation: Any, data: JsonData) -> Any:
+    """Read a value of an annotated type from JSON data. Raises ValueError."""
+    return TypeAdapter(annotation).validate_json(to_json(data))
+
+
 def convert(annotation: Any, text: str) -> Any:
     """Read a value of an annotated type from what stands on a command line or in a profile.
 
@@ -130,6 +134,3 @@ def is_record_type(annotation: Any) -> TypeGuard[type[BaseModel]]:
 def loads(text: bytes | str) -> JsonData:
     """Read our own JSON text, which is known to be well formed."""
     return json.loads(text)
-
-
-PYDANTIC_VERSION = pydantic.VERSION

@@ -5,20 +5,20 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from replaykit import client, service
-from replaykit.adapter import Adapter
+from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Player
-from replaykit.integration import Adapters
 from replaykit.model import Model
 from replaykit.run import FIRST_SERVER_ERROR, Listener, execute
 from replaykit.sequence import Fixed
 from replaykit.trace import Trace
-from replaykit.verdict import Failure, Verdict
+from replaykit.verdict import Failure, Verdict, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +56,47 @@ def replay(
             client.require_loopback(url)
     adapters = Adapters(model, adapter, url, settings or {})
     try:
-        trace = execute(
-            model,
-            adapters.new(),
-            Fixed(bundle.trace.sequence),
-            cassette=Player(bundle.trace.interactions()) if offline else None,
-            listener=listener,
-        )
+        trace, verdict, reason = _attempt(bundle, adapters, offline=offline, listener=listener)
+        if verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
+            # The service closed a connection that was to be kept. If it was started anew in the middle, what was
+            # seen says nothing; so the verdict counts only if another run comes to the same.
+            trace, again, reason = _attempt(bundle, adapters, offline=offline, listener=None)
+            if again is not verdict:
+                verdict = Verdict.UNREACHABLE
+                reason = f"the service hung up in between, and a second run ended otherwise ({again.value}): {reason}"
     finally:
         adapters.close()
-    verdict, reason = judge(failure, trace)
     doubtful = verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace)
     if doubtful and not service.is_healthy(url, health_check):
         verdict, reason = Verdict.UNREACHABLE, f"it failed as recorded, but the service is not healthy: {reason}"
     return Replayed(verdict, reason, failure, trace)
+
+
+def _attempt(
+    bundle: Bundle, adapters: Adapters, *, offline: bool, listener: Listener | None
+) -> tuple[Trace, Verdict, str]:
+    """Run a bundle's sequence once, and judge it."""
+    tally: Counter[tuple[str, str]] = Counter()
+    trace = execute(
+        adapters.model,
+        adapters.new(),
+        Fixed(bundle.trace.sequence),
+        cassette=Player(bundle.trace.interactions()) if offline else None,
+        listener=listener,
+        tally=tally,
+    )
+    verdict, reason = judge(bundle.failure, trace)
+    if verdict is Verdict.FIXED and not _was_looked_at(bundle.failure, adapters.model, tally):
+        failure = bundle.failure
+        return trace, Verdict.STALE, f"nothing fails, but the model no longer judges the {failure.kind} {failure.name}"
+    return trace, verdict, reason
+
+
+def _was_looked_at(failure: Failure, model: type[Model], tally: Counter[tuple[str, str]]) -> bool:
+    """Say whether a run exercised what failed when the bundle was recorded."""
+    if failure.kind == "server_error":
+        return model.server_errors
+    return tally[failure.kind, failure.name] > 0
 
 
 def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
@@ -81,16 +108,23 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
     failure = trace.failure
     if failure is None:
         return Verdict.UNREACHABLE, trace.reason
-    where = "at the end" if failure.step is None else f"at step {failure.step}"
+    where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
     said = f"{failure.kind} {failure.name} {where}: {failure.message}"
-    if failure.fingerprint == recorded.fingerprint:
+    if is_same(recorded, failure) and failure.step == recorded.step:
         return Verdict.REPRODUCED, said
-    return Verdict.DIFFERENT, f"it fails in another way than recorded ({recorded.kind} {recorded.name}): {said}"
+    return Verdict.DIFFERENT, f"it fails in another way than recorded ({_recorded(recorded)}): {said}"
+
+
+def _recorded(failure: Failure) -> str:
+    where = "at the end" if failure.step is None else f"at step {failure.step}"
+    return f"{failure.kind} {failure.name} {where}"
 
 
 def _is_doubtful(trace: Trace) -> bool:
     """Say whether the failing step speaks of a service in trouble, rather than of one with a bug."""
-    last = [*trace.steps[-1].interactions, *trace.steps[-1].observing, *trace.closing] if trace.steps else []
+    if not trace.steps:
+        return True
+    last = [*trace.steps[-1].interactions, *trace.steps[-1].observing, *trace.closing]
     return any(
         each.trouble is not None or each.response is None or each.response.status >= FIRST_SERVER_ERROR for each in last
     )

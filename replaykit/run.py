@@ -35,9 +35,9 @@ from replaykit.client import advice
 from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
-from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.interaction import Interaction, Request
 from replaykit.model import Check, CheckFailedError, Model, ReturnedError
-from replaykit.record import InvalidValueError, JsonText, text_of
+from replaykit.record import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.redact import redacted
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
@@ -157,10 +157,12 @@ class _Run:
 
     # --- the tape
 
-    def answer(self, request: Request) -> Response | Trouble | Interaction | None:
+    def answer(self, request: Request) -> Interaction | None:
         return None if self.cassette is None else self.cassette.answer(request)
 
     def keep(self, interaction: Interaction) -> None:
+        if self.call is None and self.part not in {"reset", "end"}:
+            return  # sent by a thread of the adapter's between two steps: no part of the sequence
         interaction = redacted(interaction)
         self.kept.append(interaction)
         if self.listener is not None:
@@ -244,6 +246,7 @@ class _Run:
                     f"expected {prediction}, got {event!r}",
                     expected=str(prediction),
                     actual=repr(event),
+                    outcome=f"{prediction.tags} -> {event.tag}",
                 )
         try:
             self._guarded("model", "on", lambda: self.state.apply(event))
@@ -348,8 +351,8 @@ class _Run:
             name=name,
             step=call.label if call else None,
             command=call.tag if call else None,
-            message=message,
-            **more,
+            message=_sayable(message),
+            **{name: _sayable(value) for name, value in more.items()},
         )
 
     # --- asking the user's code
@@ -362,12 +365,13 @@ class _Run:
         except UnwritableError:  # the listener's, which hears of requests while the adapter asks
             raise
         except Exception as error:
-            self._judge_network(before, raised=True)
+            self._judge_network(before)
             raise self._fault("adapter", what, error) from error
-        self._judge_network(before, raised=False)
+        self._judge_network(before)
         return said
 
-    def _judge_network(self, before: int, *, raised: bool) -> None:
+    def _judge_network(self, before: int) -> None:
+        """End the run where an answer was lost, whatever the adapter made of it: nobody knows what was done."""
         if self.cassette is not None and self.cassette.missed is not None:
             raise _Over("stale", f"{self._place()}: {self.cassette.missed}")
         for interaction in self.kept[before:]:
@@ -378,8 +382,7 @@ class _Run:
             said = f"{target(request)}: {trouble.error}: {trouble.message}"
             if trouble.before_sending:
                 raise _Over("unreachable", f"{self._place()}: {said}")
-            if raised:
-                raise _Over("unknown", f"{self._place()}: the answer was lost; {said}")
+            raise _Over("unknown", f"{self._place()}: the answer was lost; {said}")
 
     def _judge_server_error(self, interaction: Interaction) -> None:
         response = interaction.response
@@ -408,6 +411,15 @@ class _Run:
         method = _method_of(error) or what
         message = f"{type(error).__name__}: {error}{advice(error)}"
         return _Over("failed", failure=self._failure(kind, method, message, traceback=users_traceback(error)))
+
+
+def _sayable(value: Any) -> Any:
+    """Return JSON data; where a text in it holds half a character, which no file can, show it escaped."""
+    try:
+        text_of_data(value)
+    except InvalidValueError:
+        return (value if isinstance(value, str) else repr(value)).encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
 
 
 _OURS = f"{Path(__file__).parent}{os.sep}"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Self
 
-from replaykit.client import Prober, check_url, host_and_port
+from replaykit.client import Prober, check_url, host_and_port, without_credentials
 from replaykit.errors import UnreachableError, UsageError
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
@@ -30,7 +31,7 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
     `alive` says whether the process behind it still runs. Raises UnreachableError.
     """
     deadline = time.monotonic() + patience
-    pause = 0.01
+    pause, place = 0.01, without_credentials(url)
     with Prober(url, PROBE) as prober:
         while (trouble := prober.trouble()) is not None:
             if not alive():
@@ -39,9 +40,11 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
                 break
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
+    if trouble is None and not alive():
+        raise UnreachableError("The service ended, and something else answers in its place.", trace)
     if trouble is not None:
         raise UnreachableError(
-            f"The service is not healthy at {url} after {patience:g} seconds: {trouble}.",
+            f"The service is not healthy at {place} after {patience:g} seconds: {trouble}.",
             "Is it running there, and is this its health check? Name another with --health, or --health none.",
         )
 
@@ -54,7 +57,8 @@ def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda:
             raise UnreachableError("The service ended before it accepted connections.")
         if time.monotonic() > deadline:
             raise UnreachableError(
-                f"Nothing accepts connections at {url} after {patience:g} seconds.", "Is the service running there?"
+                f"Nothing accepts connections at {without_credentials(url)} after {patience:g} seconds.",
+                "Is the service running there?",
             )
         time.sleep(0.02)
 
@@ -73,7 +77,7 @@ def health_url(url: str, health: str | None) -> str | None:
         return None
     health = health or "{url}/api/health"
     health = health.replace("{url}", url)
-    return health if "://" in health else f"{url}/{health.removeprefix('/')}"
+    return check_url(health) if "://" in health else f"{url}/{health.removeprefix('/')}"
 
 
 # --- starting and stopping ----------------------------------------------------------------------
@@ -104,6 +108,8 @@ class Started:
             raise UsageError(f"The start command {command!r} can't be split: {error}.", "Check its quotes.") from None
         if not words:
             raise UsageError("The start command is empty.", "Write the command that starts the service.")
+        if "/" not in words[0] and shutil.which(words[0], path=_path()) is None:
+            raise UsageError(f"There is no program {words[0]} to start the service with.", "Check its name, and PATH.")
         self.url = check_url(url or f"http://127.0.0.1:{port}")
         self.command = command
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop()

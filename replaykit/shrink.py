@@ -30,9 +30,11 @@ from replaykit.errors import UnreachableError
 from replaykit.generator import Generator, RefTo
 from replaykit.record import JsonData
 from replaykit.sequence import Call, Sequence, without
+from replaykit.source import Key
 
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e
+TRIES = 3  # runs in which a failure has to happen again
 FIELD_TRIES = 40  # for one field in one pass
 SHORT = 40  # calls: up to this length, giving numbers away is tried
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -93,6 +95,8 @@ def shrink(
     stopped: str | None = None
     error: BaseException | None = None
     try:
+        if not search.reproduces():
+            raise _SpentError(f"it did not fail again in {TRIES} runs of the same sequence")  # noqa: TRY301
         search.go()
     except _SpentError as spent:
         stopped = str(spent)
@@ -101,7 +105,7 @@ def shrink(
     except UnreachableError as unreachable:
         stopped, error = "the service was not reachable any more", unreachable
     confirmed = False
-    if error is None:
+    if error is None and search.reproduced:
         try:
             confirmed = search.confirm()
         except (KeyboardInterrupt, UnreachableError) as late:
@@ -137,6 +141,7 @@ class _Search:
         self.executions = 0
         self.requests = 0
         self.began = time.monotonic()
+        self.reproduced = False
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
@@ -150,6 +155,18 @@ class _Search:
             if identity(self.best) == before and not self.donate():
                 return
 
+    def reproduces(self) -> bool:
+        """Run what failed again, until it fails again: what does not can't be made smaller."""
+        for _ in range(TRIES):
+            self._check_budget()
+            attempt = self._ask(self.best)
+            if attempt.same:
+                self.best = attempt.sequence
+                self.tried.add(identity(self.best))
+                self.reproduced = True
+                return True
+        return False
+
     def confirm(self) -> bool:
         """Run the best once more; it does not count against the budget."""
         return self._ask(self.best).same
@@ -160,17 +177,20 @@ class _Search:
         self.requests += attempt.requests
         return attempt
 
+    def _check_budget(self) -> None:
+        if self.executions >= self.budget.executions:
+            raise _SpentError(f"the budget of {self.budget.executions} executions is used up")
+        if time.monotonic() - self.began > self.budget.seconds:
+            raise _SpentError(f"the budget of {self.budget.seconds:g} seconds is used up")
+
     def attempt(self, candidate: Sequence) -> bool:
         """Try a candidate; if it fails in the same way, it is the best from now on."""
         if not candidate or (key := identity(candidate)) in self.tried:
             return False
         self.tried.add(key)
+        self._check_budget()
         if not self.fits(candidate):
             return False
-        if self.executions >= self.budget.executions:
-            raise _SpentError(f"the budget of {self.budget.executions} executions is used up")
-        if time.monotonic() - self.began > self.budget.seconds:
-            raise _SpentError(f"the budget of {self.budget.seconds:g} seconds is used up")
         attempt = self._ask(candidate)
         if attempt.same:
             self.best = attempt.sequence
@@ -207,6 +227,7 @@ class _Search:
             changed = self._remove_chunks(int(size))
             if int(size) > 1 or not changed:
                 size *= CHUNK_FACTOR
+        self.attempt(self.best[:-1])  # what fails at the end of a run may not need its last call
 
     def _remove_chunks(self, size: int) -> bool:
         changed = False
@@ -234,7 +255,7 @@ class _Search:
                     if taker.label == giver.label:
                         continue
                     for other, same in self.generators(taker).items():
-                        if same.kind != generator.kind or isinstance(generator, RefTo):
+                        if same.key != generator.key or isinstance(generator, RefTo):
                             continue
                         if isinstance(value, str) and len(self.best) > FEW:
                             continue
@@ -264,25 +285,25 @@ class _Search:
         call = _call(self.best, label)
         return [] if call is None else list(self.generators(call))
 
-    def _texts(self) -> dict[str, tuple[Generator, list[str]]]:
+    def _texts(self) -> dict[Key, tuple[Generator, list[str]]]:
         """Collect the text arguments by the kind of their generator, in the order in which they appear."""
-        found: dict[str, tuple[Generator, list[str]]] = {}
+        found: dict[Key, tuple[Generator, list[str]]] = {}
         for call in self.best:
             for name, generator in self.generators(call).items():
                 value = _raw(call, name)
                 if generator.plain and isinstance(value, str) and not isinstance(generator, RefTo):
-                    _, values = found.setdefault(generator.kind, (generator, []))
+                    _, values = found.setdefault(generator.key, (generator, []))
                     if value not in values:
                         values.append(value)
         return found
 
-    def _substitute(self, kind: str, names: dict[str, str]) -> Sequence:
+    def _substitute(self, kind: Key, names: dict[str, str]) -> Sequence:
         """Replace text values of one kind in all calls at once."""
 
         def changed(call: Call) -> Call:
             for name, generator in self.generators(call).items():
                 value = _raw(call, name)
-                if generator.kind == kind and isinstance(value, str) and value in names:
+                if generator.key == kind and isinstance(value, str) and value in names:
                     call = _with(call, name, names[value], generator)
             return call
 

@@ -40,6 +40,7 @@ class Failure(Record):
     message: str
     expected: JsonData = None
     actual: JsonData = None
+    outcome: str | None = None  # of an expectation: the tags of what was expected and of what came
     traceback: str | None = None
 
     @property
@@ -52,6 +53,16 @@ class Failure(Record):
         """Eight hexadecimal digits for kind, name and command type: never values, ids, messages or seeds."""
         identity = json.dumps([self.kind, self.name, self.command], ensure_ascii=True)
         return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+def is_same(recorded: Failure, seen: Failure) -> bool:
+    """Say whether two failures are the same bug: the same fingerprint, and not the other way round.
+
+    An expectation that fails because a thing was done that should not be is not the one that fails because the
+    thing was not done.
+    """
+    both = recorded.outcome is not None and seen.outcome is not None
+    return recorded.fingerprint == seen.fingerprint and (not both or recorded.outcome == seen.outcome)
 
 
 class Verdict(Enum):

@@ -19,6 +19,7 @@ import httptools
 from replaykit.interaction import Trouble
 
 CHUNK = 65536  # bytes read at once
+MAX_HEAD_READS = 4096  # an answer whose headers go on after so many reads is none
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -40,6 +41,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, int], list[socket.socket]] = {}
+        self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
         self._lock = threading.Lock()
 
     def send(
@@ -86,6 +88,7 @@ class Connections:
                 connection = kept.pop()
             if not _is_readable(connection):
                 return connection
+            self.hung_up += 1
             connection.close()
 
     def give_back(self, place: tuple[str, int], connection: socket.socket) -> None:
@@ -129,30 +132,38 @@ class Answer:
     # --- called by the parser
 
     def on_message_begin(self) -> None:
-        self.reason, self.headers = b"", []
+        if not self._ended:  # else what comes is no part of this answer, and the connection is spoilt
+            self.reason, self.headers = b"", []
+        else:
+            self._reusable = False
 
     def on_status(self, reason: bytes) -> None:
-        self.reason += reason
+        if not self._ended:
+            self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._headed:  # else it is a trailer, which httpx drops as well
+        if not self._headed and not self._ended:  # else it is a trailer, which httpx drops as well
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._ended:
+            return
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:  # noqa: PLR2004  an interim answer: the one meant follows
             return
         self.status = status
         self.version = b"HTTP/" + self._parser.get_http_version().encode("ascii")
         self._headed = True
+        if self._head_only:
+            self._ended, self._reusable = True, False  # the parser would wait for a body that never comes
 
     def on_body(self, chunk: bytes) -> None:
-        if self._headed:
+        if self._headed and not self._ended:
             self._received += len(chunk)
             self._chunks.append(chunk)
 
     def on_message_complete(self) -> None:
-        if self._headed:
+        if self._headed and not self._ended:
             self._ended = True
             self._reusable = self._reusable and self._parser.should_keep_alive()  # it can be asked only here
 
@@ -160,15 +171,15 @@ class Answer:
 
     def read_head(self) -> None:
         """Read until the headers are complete. Raises WireError."""
+        taken = 0
         while not self._headed:
+            taken += 1
+            if taken > MAX_HEAD_READS:
+                raise WireError("RemoteProtocolError", "the head of the answer does not end")
             if not self._feed():
                 if self._begun:
                     raise WireError("RemoteProtocolError", "peer closed connection without sending complete headers")
                 raise WireError("RemoteProtocolError", "Server disconnected without sending a response.")
-        if self._head_only:
-            self._reusable = self._reusable and self._ended  # the parser may wait for a body that never comes
-            self._ended = True
-            self._chunks.clear()
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -253,7 +264,7 @@ def _connect(place: tuple[str, int], timeout: float | None) -> socket.socket:
         connection = socket.create_connection(place, timeout)
     except TimeoutError:
         raise WireError("ConnectTimeout", "timed out") from None
-    except OSError as error:
+    except (OSError, UnicodeError, OverflowError) as error:  # the latter two: a host or port that can't be
         raise WireError("ConnectError", str(error)) from None
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

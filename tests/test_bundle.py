@@ -396,3 +396,63 @@ def test_full_disk_is_told_and_no_fault_of_the_test_code(tmp_path: Path):
     (tmp_path / "full.partial").symlink_to("/dev/full")
     with pytest.raises(UnwritableError, match=r"full\.partial"), Writer(tmp_path / "full.partial") as writer:
         writer.begin(provenance())
+
+
+def test_several_threads_write_a_bundle_that_is_read(tmp_path: Path):
+    """Lines that several threads write are whole, counted, and in the digest."""
+    from threading import Thread
+
+    path = tmp_path / "threads.pd"
+    with Writer(tmp_path / "threads.partial") as writer:
+        writer.begin(provenance())
+        work = [
+            Thread(target=lambda: [writer.interaction("reset", None, interaction()) for _ in range(200)])
+            for _ in range(4)
+        ]
+        for thread in work:
+            thread.start()
+        for thread in work:
+            thread.join()
+        writer.end("passed", "", None)
+        writer.save(path)
+
+    assert 800 == len(read(path).trace.resetting)
+
+
+def test_large_bodies_are_cut_and_marked(tmp_path: Path):
+    """A body that no reader would take is cut, marked as not complete, and the bundle is read."""
+    content = written(tmp_path, trace().replace(resetting=(interaction(body=b"x" * 20_000_000),)))
+    response = read_bytes(content).trace.resetting[0].response
+
+    assert response is not None
+    assert (bundles.MAX_BODY, False) == (len(response.body), response.complete)
+
+
+def test_latin_1_headers_and_long_names_are_played_by_vcrpy(tmp_path: Path):
+    """What vcrpy can't say of headers stands beside its part, and vcrpy plays the rest."""
+    headers = (("X", "caf\xe9"), ("N" * 2000, "1"), ("Y", "z"))
+    odd = Response(status=200, reason="Tr\xe8s bien", headers=headers, body=b"hi")
+    asked = Request(method="GET", url="http://127.0.0.1:1/")
+    path = tmp_path / "odd.pd"
+    made = Trace(resetting=(interaction(request=asked, response=odd),), ending="passed")
+    save(path, provenance(), made)
+    with vcr.use_cassette(str(path), record_mode="none"), httpx.Client() as client:
+        answer = client.get("http://127.0.0.1:1/")
+
+    assert (b"hi", "z") == (answer.content, answer.headers["Y"])
+    assert made == read(path).trace
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '- {"request":{"method":"GET","uri":"http://[","body":"","headers":{}},"response":{"status":{"code":200},"body":{}}}',
+        '# {"k":"net","part":"reset","elapsed":'
+        + "9" * 400
+        + ',"request":{"method":"GET","uri":"http://x/","headers":[],"body":""}}',
+    ],
+)
+def test_values_that_can_not_be_are_errors_too(line: str):
+    """A URL that is none, and a time beyond all bounds, are told with their line."""
+    with pytest.raises(CorruptBundleError, match="line 3"):
+        read_bytes(lines(line))

@@ -723,13 +723,20 @@ class Patient(Hasty):
 
 
 @pytest.mark.parametrize("path", ["/slow", "/drop"])
-def test_a_handler_that_catches_a_lost_answer_goes_on(client, path):
-    """An adapter that knows what a lost answer means returns an event, and the run goes on."""
+def test_a_lost_answer_ends_the_run_whatever_the_adapter_makes_of_it(client, path):
+    """An adapter that turns a lost answer into an event does not know what the service did either."""
     trace = run(Web, client, asks("/a", path, "/b"), Patient)
 
-    assert "passed" == trace.ending
-    assert ["answered", "lost", "answered"] == [step.event.tag for step in trace.steps]
+    assert "unknown" == trace.ending
+    assert [True, False] == [step.event is not None for step in trace.steps]
     assert None is not trace.steps[1].interactions[0].trouble
+
+
+class Loser(Hasty):
+    @handles
+    def ask(self, cmd: Ask) -> Answered | Lost:
+        status = self.http.get(cmd.path).status_code
+        return Lost() if cmd.path == "/h" else Answered(status=status)
 
 
 # --- checks -------------------------------------------------------------------------------------
@@ -756,7 +763,7 @@ class Timed(Web):
 def test_checks_look_when_they_are_due(client):
     """`every` counts steps, `on` waits for a message, `at="end"` comes once; the tally counts all of them."""
     tally: Counter[tuple[str, str]] = Counter()
-    trace = run(Timed, client, asks(*"/a/b/c/d/e/f/g".replace("/", " /").split(), "/drop"), Patient, tally=tally)
+    trace = run(Timed, client, asks(*"/a/b/c/d/e/f/g/h".replace("/", " /").split()), Loser, tally=tally)
 
     assert "passed" == trace.ending
     assert [0, 0, 1, 0, 0, 1, 0, 0] == [len(step.observations) for step in trace.steps]

@@ -107,11 +107,14 @@ def test_service_that_ends_early_is_told_at_once_with_its_log(script: Path):
     assert time.monotonic() - began < 10
 
 
-def test_command_that_does_not_exist_is_unreachable():
-    """A start command that can't be found says so."""
-    with pytest.raises(UnreachableError, match="no-such-program-here"):
+def test_command_that_does_not_exist_is_a_usage_error_and_a_missing_script_is_not():
+    """A program that is not on PATH is the same at every commit; a script of the checkout may come and go."""
+    with pytest.raises(UsageError, match="no-such-program-here"):
         with reached(url=None, start="no-such-program-here {port}", health="/", patience=5):
             pytest.fail("there is no such program")
+    with pytest.raises(UnreachableError, match="no-such-script"):
+        with reached(url=None, start="./no-such-script {port}", health="/", patience=5):
+            pytest.fail("there is no such script")
 
 
 @pytest.mark.parametrize("command", ["", "python 'unclosed {port}", "python app.py"])
@@ -266,7 +269,7 @@ def test_recorded_host_on_this_machine_is_taken(url: str):
     require_loopback(url)
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:80", "ftp://x", "http://", "http://[", "http://a b"])
+@pytest.mark.parametrize("url", ["", "127.0.0.1:80", "ftp://x", "http://", "http://[", "http://a b", "http://x:99999"])
 def test_wrong_urls_are_usage_errors(url: str):
     """What is no URL of an HTTP service is told as such."""
     with pytest.raises(UsageError):

@@ -263,3 +263,26 @@ def test_idle_connection_that_was_closed_is_not_used_again():
 
     assert statuses == [200] * 5
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    "more", [b"HTTP/1.1 500 Oops\r\nX: y\r\nContent-Length: 4\r\n\r\nevil", b"H", b"{}garbage", b"\r\n"]
+)
+def test_what_follows_an_answer_is_no_part_of_it(more: bytes):
+    """Bytes after an answer change nothing of it."""
+    with server(OK + b"X-A: 1\r\nContent-Length: 2\r\n\r\nhi" + more) as (url, _), Client(url) as client:
+        answer = client.get(url)
+
+    assert (200, "OK", "1", b"hi") == (answer.status_code, answer.reason_phrase, answer.headers["X-A"], answer.content)
+
+
+def test_credentials_in_the_url_are_sent_and_not_kept():
+    """A user and a password in the URL of the service are sent, and are not in what is kept."""
+    with server(ANSWERS["plain"]) as (url, seen):
+        tape = Kept()
+        with Client(url.replace("http://", "http://me:hush@")) as client, client.through(tape):
+            client.renew({}, None, 5.0)
+            client.get("/")
+
+    assert b"Authorization: Basic " in seen[0]
+    assert "hush" not in tape.interactions[0].request.url

@@ -1,8 +1,10 @@
 """The group of commands, and the way from what they raise to what is printed and to the exit code."""
 
+import signal
+
 import click
 
-from replaykit.cli.console import complain
+from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
 from replaykit.cli.integration import integration
 from replaykit.cli.replay import replay
@@ -35,8 +37,11 @@ def run(arguments: list[str]) -> int:
     """Run a command line; return its exit code."""
     try:
         code = commands.main(arguments, prog_name="replaykit", standalone_mode=False, obj=run)
-    except click.exceptions.Abort:
-        return 130
+    except click.exceptions.Abort as abort:  # click's word for any KeyboardInterrupt, TERM's included
+        interrupt = abort.__cause__ or abort.__context__
+        code = 128 + getattr(interrupt, "signal_number", signal.SIGINT)
+        conclude("interrupted", "stopped on request", code)
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         complain("usage", error.format_message())
         return 129

@@ -44,8 +44,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
     for name in ("model",) if options["mock"] else ("model", "adapter"):
         if not options[name]:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
+    from replaykit import client, service
     from replaykit import integration as campaign
-    from replaykit import service
     from replaykit.adapter import Adapter, Mock
     from replaykit.cli.progress import Progress
     from replaykit.model import Model
@@ -75,13 +75,15 @@ def integration(context: click.Context, /, **options: Any) -> int:
         )
 
     if options["mock"]:
+        if context.get_parameter_source("save_failures") is not ParameterSource.COMMANDLINE:
+            options["save_failures"] = None  # a profile's, meant for runs against the service
         result = run(None)
     else:
         with service.reached(
             url=options["url"], start=options["start"], health=options["health"], patience=options["health_timeout"]
         ) as url:
             if not options["quiet"]:
-                note(f"{options['model']} against {url}")
+                note(f"{options['model']} against {client.without_credentials(url)}")
             result = run(url)
     progress.done()
     found = terminal.render(result)
@@ -108,9 +110,9 @@ def replay_command(path: str, context: click.Context) -> str:
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
             words += [f"--{name}", _quoted(value)]
-    for name, value in context.params["settings"].items():
+    for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
-            words += ["--set", shlex.quote(f"{name}={value}")]
+            words += ["--set", f"{name}=..."]  # its value may be a secret, and logs are kept
     return " ".join(words)
 
 

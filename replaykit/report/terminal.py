@@ -4,6 +4,8 @@ from replaykit.integration import Finding, Result
 from replaykit.report import steps
 from replaykit.report.steps import count
 
+LAST = 24  # lines that are shown of a run that could not be judged
+
 
 def render(result: Result) -> str:
     """Show what was found, and what was never looked at."""
@@ -14,6 +16,8 @@ def render(result: Result) -> str:
         lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
         if fault.traceback:
             lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
+    if result.unjudged is not None:
+        lines += ["", f"NOT JUDGED: {result.unjudged.reason}", *steps.render(result.unjudged).splitlines()[-LAST:]]
     never = result.never_exercised()
     if never and result.total_runs:
         lines += ["", f"Warning: never exercised: {', '.join(never)}."]
@@ -67,5 +71,6 @@ def _finding(finding: Finding) -> list[str]:
         if shrunk.stopped:
             lines.append(f"  shrinking was ended early: {shrunk.stopped}")
     if finding.path is not None:
-        lines.append(f"  saved as {finding.path}")
+        replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
+        lines.append(f"  saved as {finding.path}{replaced}")
     return lines

@@ -1,0 +1,157 @@
+"""Verdicts that must not be wrong: each of these once gave 0 or 1 for a reason that is not the bug."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from conftest import NAMES, ROOT, environment, leaderboard, replaykit
+
+SERVICE = textwrap.dedent(
+    """
+    import os, sys, threading, time
+    import uvicorn
+    from examples.leaderboard.service import application
+    inner, how, count = application(), sys.argv[2], 0
+
+    async def app(scope, receive, send):
+        global count
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/players":
+            count += 1
+            if how == "refuses everything":
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                await send({"type": "http.response.body", "body": b"{}"})
+                return
+            if how == "dies at the second" and count == 2:
+                os._exit(9)
+            if how == "restarts" and count == 1:
+                threading.Timer(0.3, os._exit, (9,)).start()
+        await inner(scope, receive, send)
+
+    if how == "restarts" and "child" not in sys.argv:
+        import subprocess
+        while True:
+            subprocess.run([sys.executable, __file__, *sys.argv[1:], "child"])
+    uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
+    """
+)
+
+ADAPTERS = textwrap.dedent(
+    """
+    import time
+    import httpx
+    from examples.leaderboard import Leaderboard, LeaderboardApi
+    from examples.leaderboard.model import CreatePlayer, PlayerCreated, PlayerRejected
+    from replaykit import handles, invariant, Model
+
+    class Swallowing(LeaderboardApi):
+        @handles
+        def create(self, cmd: CreatePlayer) -> PlayerCreated | PlayerRejected:
+            try:
+                answer = self.http.post("/players", json={"name": cmd.name})
+            except httpx.TransportError:
+                return PlayerRejected(status=400)
+            return PlayerRejected(status=400) if answer.is_error else PlayerCreated(name=cmd.name)
+
+    class Slow(LeaderboardApi):
+        @handles
+        def create(self, cmd: CreatePlayer) -> PlayerCreated | PlayerRejected:
+            answer = self.http.post("/players", json={"name": cmd.name})
+            time.sleep(1.5)
+            return PlayerRejected(status=400) if answer.is_error else PlayerCreated(name=cmd.name)
+    """
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with a service that can go wrong, and adapters for it."""
+    (tmp_path / "service.py").write_text(SERVICE)
+    (tmp_path / "adapters.py").write_text(ADAPTERS)
+    return tmp_path
+
+
+def replayed(bundle: Path, folder: Path, how: str, *more: str):
+    """Replay a bundle against a service that goes wrong."""
+    return replaykit("replay", bundle, "--start", f"python {folder}/service.py {{port}} '{how}'", *more,
+                     PYTHONPATH=str(ROOT))  # fmt: skip
+
+
+def test_check_that_is_gone_is_stale_and_not_fixed(duplicate_names: Path, tmp_path: Path):
+    """A model that no longer judges what failed can't call it fixed."""
+    source = (ROOT / "examples" / "leaderboard" / "model.py").read_text()
+    start = source.index("    @expects\n    def create")
+    end = source.index("    @expects\n    def increase")
+    (tmp_path / "forgetful.py").write_text(source[:start] + source[end:])
+    adapter = (ROOT / "examples" / "leaderboard" / "adapter.py").read_text()
+    (tmp_path / "forgetful_api.py").write_text(adapter.replace("examples.leaderboard.model", "forgetful"))
+    ran = replaykit(
+        "replay", duplicate_names, "--model", f"{tmp_path}/forgetful.py:Leaderboard",
+        "--adapter", f"{tmp_path}/forgetful_api.py:LeaderboardApi", "--start", leaderboard(),
+    )  # fmt: skip
+
+    assert 125 == ran.code, ran
+    assert "no longer judges the expectation create" in ran.verdict
+
+
+def test_lost_answer_that_the_adapter_swallows_is_not_fixed(duplicate_names: Path, folder: Path):
+    """A service that dies at the very request is not free of the bug because the adapter says so."""
+    ran = replayed(duplicate_names, folder, "dies at the second", "--adapter", f"{folder}/adapters.py:Swallowing")
+
+    assert 125 == ran.code, ran
+
+
+def test_service_that_is_started_anew_in_the_middle_does_not_reproduce(duplicate_names: Path, folder: Path):
+    """A correct service that loses its state while it is restarted does not have the bug."""
+    ran = replayed(duplicate_names, folder, "restarts", "--adapter", f"{folder}/adapters.py:Slow")
+
+    assert 1 != ran.code, ran
+
+
+def test_service_that_refuses_everything_does_not_reproduce(duplicate_names: Path, folder: Path):
+    """The same expectation broken the other way round is another bug."""
+    ran = replayed(duplicate_names, folder, "refuses everything")
+
+    assert 125 == ran.code, ran
+    assert ran.verdict.startswith("VERDICT different")
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.5, 1.5])
+def test_terminated_replay_exits_with_143(moment: float, duplicate_names: Path):
+    """TERM has one exit code, whenever it comes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "replaykit", "replay", duplicate_names, *NAMES, "--start",
+         "python -c 'import time; time.sleep(60)' {port}"],
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        time.sleep(moment)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+
+    assert process.returncode in ({143, -15} if moment < 0.5 else {143}), err
+    assert "Traceback" not in err
+    assert moment < 0.5 or "VERDICT interrupted" in out
+
+
+def test_model_that_judges_nothing_is_a_mistake(tmp_path: Path):
+    """A model without any check could never fail, and is told so before the first run."""
+    (tmp_path / "idle.py").write_text(
+        "from typing import ClassVar\nfrom replaykit import Command, Model\n"
+        "class Go(Command):\n    pass\nclass Idle(Model):\n    commands: ClassVar = (Go,)\n"
+    )
+    ran = replaykit("integration", "--model", f"{tmp_path}/idle.py:Idle", "--mock")
+
+    assert 128 == ran.code, ran
+
+
+def test_fault_in_the_model_s_module_is_told_with_its_line(tmp_path: Path):
+    """A module that can't be imported is told with the file and the line of the mistake."""
+    (tmp_path / "typo.py").write_text("from replaykit import Model\n\nx = Modle\n")
+    ran = replaykit("integration", "--model", f"{tmp_path}/typo.py:Idle", "--mock")
+
+    assert 128 == ran.code
+    assert "typo.py, line 3" in ran.err
