@@ -449,7 +449,9 @@ class _Reader:
     def _no_bundle(self) -> CorruptBundleError:
         todo = "A bundle begins with `version: 1` and a comment."
         if self.content.startswith(b"version: 1\r\n"):
-            todo = "Its lines end with CR LF: git changed them. Write `*.pd -text` into .gitattributes, get it anew."
+            todo = (
+                "Its lines end with CR LF: git changed them. Write `*.pd text eol=lf` into .gitattributes, get it anew."
+            )
         return CorruptBundleError(f"{self.name} is no bundle: it does not begin as one.", todo)
 
     def corrupt(self, why: str) -> CorruptBundleError:

@@ -205,7 +205,7 @@ class Answer:
         try:
             # A service that sends head and body in two packets waits for our acknowledgement of the first,
             # 40 ms, unless it is asked for at once (tcp(7); the wish does not last, so it is said each time).
-            if _QUICK is not None:
+            if self._begun and _QUICK is not None:
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
             data = self._connection.recv(CHUNK)
         except TimeoutError:
