@@ -282,13 +282,33 @@ class Bind(Generator):
         return f"bind({self.outer}, {_name(self.function)})"
 
 
-class Filter(Generator):
+class Around(Generator):
+    """The values of another generator; what subclasses change is how they are drawn."""
+
+    def __init__(self, inner: Generator) -> None:
+        self.inner = inner
+        self.plain = inner.plain  # type: ignore[misc]
+        self.reusable = inner.reusable  # type: ignore[misc]
+
+    def sample(self, source: Source, size: int) -> JsonData:
+        return self.inner.sample(source, size)
+
+    def shrink(self, raw: JsonData) -> Iterator[JsonData]:
+        return self.inner.shrink(raw)
+
+    def accepts(self, raw: JsonData) -> bool:
+        return self.inner.accepts(raw)
+
+    def build(self, raw: JsonData) -> JsonData:
+        return self.inner.build(raw)
+
+
+class Filter(Around):
     """The values of another generator that a predicate holds for."""
 
     def __init__(self, inner: Generator, predicate: Callable[[Any], bool]) -> None:
-        self.inner, self.predicate = inner, predicate
-        self.plain = inner.plain  # type: ignore[misc]
-        self.reusable = inner.reusable  # type: ignore[misc]
+        super().__init__(inner)
+        self.predicate = predicate
 
     def sample(self, source: Source, size: int) -> JsonData:
         for tries in range(FILTER_TRIES):
@@ -305,58 +325,44 @@ class Filter(Generator):
     def accepts(self, raw: JsonData) -> bool:
         return self.inner.accepts(raw) and bool(self.predicate(self.inner.build(raw)))
 
-    def build(self, raw: JsonData) -> JsonData:
-        return self.inner.build(raw)
-
     def __str__(self) -> str:
         return f"filter({self.inner}, {_name(self.predicate)})"
 
 
-class Scale(Generator):
+class Scale(Around):
     """The values of another generator, drawn at another size."""
 
     def __init__(self, inner: Generator, function: Callable[[int], int], name: str) -> None:
-        self.inner, self.function, self.name = inner, function, name
-        self.plain = inner.plain  # type: ignore[misc]
-        self.reusable = inner.reusable  # type: ignore[misc]
+        super().__init__(inner)
+        self.function, self.name = function, name
 
     def sample(self, source: Source, size: int) -> JsonData:
         return self.inner.sample(source, max(0, self.function(size)))
-
-    def shrink(self, raw: JsonData) -> Iterator[JsonData]:
-        return self.inner.shrink(raw)
-
-    def accepts(self, raw: JsonData) -> bool:
-        return self.inner.accepts(raw)
-
-    def build(self, raw: JsonData) -> JsonData:
-        return self.inner.build(raw)
 
     def __str__(self) -> str:
         return self.name
 
 
-class NoShrink(Scale):
+class NoShrink(Around):
     """The values of another generator, never simplified."""
-
-    def __init__(self, inner: Generator) -> None:
-        super().__init__(inner, lambda size: size, f"no_shrink({inner})")
 
     def shrink(self, raw: JsonData) -> Iterator[JsonData]:
         del raw
         return iter(())
 
+    def __str__(self) -> str:
+        return f"no_shrink({self.inner})"
 
-class Pool(Generator):
+
+class Pool(Around):
     """The values of another generator, at most `limit` of them in a run, so that they meet again."""
-
-    reusable = False  # the pool is the reuse
 
     def __init__(self, inner: Generator, limit: int) -> None:
         if limit < 1:
             raise DefinitionError(f"gen.pool() has the size {limit}.", "A pool holds one value or more.")
-        self.inner, self.limit = inner, limit
-        self.plain = inner.plain  # type: ignore[misc]
+        super().__init__(inner)
+        self.limit = limit
+        self.reusable = False  # type: ignore[misc]  # the pool is the reuse
 
     def sample(self, source: Source, size: int) -> JsonData:
         drawn = source.pools.setdefault(self.key, {})
@@ -364,15 +370,6 @@ class Pool(Generator):
         if index not in drawn:
             drawn[index] = self.inner.sample(source, size)
         return drawn[index]
-
-    def shrink(self, raw: JsonData) -> Iterator[JsonData]:
-        return self.inner.shrink(raw)
-
-    def accepts(self, raw: JsonData) -> bool:
-        return self.inner.accepts(raw)
-
-    def build(self, raw: JsonData) -> JsonData:
-        return self.inner.build(raw)
 
     def __str__(self) -> str:
         return f"pool({self.inner}, {self.limit})"

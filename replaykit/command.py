@@ -218,7 +218,7 @@ class Refs:
         return [ref.label for ref in self._by_label.values() if ref.entity == entity]
 
 
-_REF = re.compile(r"[a-z][a-z0-9_]*@(\d+)(?:\.\d+)?\Z")
+REF = re.compile(r"[a-z][a-z0-9_]*@(\d+)(?:\.\d+)?\Z")
 
 
 def steps_named_in(data: JsonData) -> set[int]:
@@ -228,7 +228,7 @@ def steps_named_in(data: JsonData) -> set[int]:
     together with one that it does not need, which costs nothing but a little.
     """
     if isinstance(data, str):
-        found = _REF.match(data)
+        found = REF.match(data)
         return {int(found[1])} if found else set()
     if isinstance(data, dict):
         return set().union(*map(steps_named_in, data.values())) if data else set()

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
+from replaykit.command import REF
 from replaykit.errors import UnreachableError
 from replaykit.generator import Generator, RefTo
 from replaykit.record import JsonData
@@ -363,12 +364,12 @@ class _Search:
 
     def _earliest(self) -> None:
         """Name the earliest thing of its kind instead of a later one."""
-        refs = sorted({text for call in self.best for text in _values(call.args) if _REF.match(text)}, key=_order)
+        refs = sorted({text for call in self.best for text in _values(call.args) if REF.match(text)}, key=_order)
         for label in [call.label for call in self.best]:
             for name in self._fields(label):
                 call = _call(self.best, label)
                 value = call.args.get(name) if call else None
-                if call is None or not isinstance(value, str) or not _REF.match(value):
+                if call is None or not isinstance(value, str) or not REF.match(value):
                     continue
                 for earlier in refs:
                     if earlier == value:
@@ -398,8 +399,6 @@ class _Search:
 
 
 # --- calls and their arguments ------------------------------------------------------------------
-
-_REF = re.compile(r"[a-z][a-z0-9_]*@\d+(?:\.\d+)?\Z")
 
 
 def identity(sequence: Sequence) -> str:
