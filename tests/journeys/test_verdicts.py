@@ -19,6 +19,10 @@ SERVICE = textwrap.dedent(
 
     async def app(scope, receive, send):
         global count
+        if scope["type"] == "http" and scope["path"] == "/reset" and how == "fails at reset":
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+            return
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/players":
             count += 1
             if how == "refuses everything":
@@ -42,10 +46,14 @@ SERVICE = textwrap.dedent(
 ADAPTERS = textwrap.dedent(
     """
     import time
+    from typing import ClassVar
     import httpx
     from examples.leaderboard import Leaderboard, LeaderboardApi
     from examples.leaderboard.model import CreatePlayer, PlayerCreated, PlayerRejected
     from replaykit import handles, invariant, Model
+
+    class Strict(Leaderboard):
+        server_errors: ClassVar = True
 
     class Swallowing(LeaderboardApi):
         @handles
@@ -155,3 +163,16 @@ def test_fault_in_the_model_s_module_is_told_with_its_line(tmp_path: Path):
 
     assert 128 == ran.code
     assert "typo.py, line 3" in ran.err
+
+
+def test_server_error_in_the_reset_is_found_and_not_shrunk(folder: Path):
+    """Where the model asks for server errors, one in the reset is a finding, with no command to leave out."""
+    ran = replaykit(
+        "integration", "--model", f"{folder}/adapters.py:Strict", "--adapter", "examples.leaderboard:LeaderboardApi",
+        "--start", f"python {folder}/service.py {{port}} 'fails at reset'", "--runs", "3",
+        "--save-failures", folder / "out", PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+
+    assert 1 == ran.code, ran
+    assert "POST /reset answered 500" in ran.out
+    assert 1 == len(list((folder / "out").glob("server_error-*.pd")))
