@@ -124,11 +124,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._count = 0
-        self._open = False  # is the list of interactions open?
-        self._digest = hashlib.sha256()
-        self._ending: tuple[Ending, str] = ("unknown", "")
-        self._size = 0
+        self._start_over()
         self._lock = threading.RLock()
         try:
             self._file: FileIO = path.open("wb", buffering=0)
@@ -148,7 +144,13 @@ class Writer:
         """Forget what was written, and start another bundle in the same file."""
         self._file.seek(0)
         self._file.truncate()
-        self._count, self._size, self._open, self._digest = 0, 0, False, hashlib.sha256()
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._count = self._size = 0  # lines and bytes
+        self._open = False  # is the list of interactions open?
+        self._digest = hashlib.sha256()
+        self._ending: tuple[Ending, str] = ("unknown", "")
 
     def begin(self, provenance: Provenance) -> None:
         """Write the first lines."""
@@ -235,7 +237,7 @@ class Writer:
             self._file = self.path.open("wb", buffering=0)
         except OSError as error:
             raise _unwritable(path, error) from None
-        self._count, self._size, self._open, self._digest = 0, 0, False, hashlib.sha256()
+        self._start_over()
 
     def _said(self, kind: str, step: int | None, said: Said) -> None:
         place = b"" if step is None else b'"step":%d,' % step

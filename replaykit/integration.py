@@ -229,7 +229,7 @@ class _Campaign:
             except OSError as error:
                 raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
             self.folder = folder
-            self.facts = _facts()
+            self.facts = _facts(self.result.model)
             with Writer(folder / f".run-{os.getpid()}-{os.urandom(4).hex()}.partial") as writer:
                 self._all_runs(adapters, writer)
         finally:
@@ -341,7 +341,6 @@ class _Campaign:
         return Provenance(
             model=self.names[0],
             adapter=self.names[1],
-            model_digest=digest_of(result.model),
             campaign_seed=result.seed,
             run=index,
             seed=seed,
@@ -402,9 +401,10 @@ def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], 
     return fits if fits(sequence) else lambda _: True
 
 
-def _facts() -> dict[str, Any]:
-    """Say what this is run with, and from which revision."""
+def _facts(model: type[Model]) -> dict[str, Any]:
+    """Say what is the same for all runs of a campaign: what it is run with, and from which revision."""
     facts: dict[str, Any] = {"python": platform.python_version(), "httpx": client.HTTPX_VERSION}
+    facts["model_digest"] = digest_of(model)
     revision = repository.revision(Path.cwd())
     if revision is not None:
         facts["revision"], facts["dirty"] = revision.commit, revision.dirty

@@ -59,11 +59,16 @@ def replay(
         trace, verdict, reason = _attempt(bundle, adapters, offline=offline, listener=listener)
         if verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
-            # seen says nothing; so the verdict counts only if another run comes to the same.
+            # seen says nothing; so the verdict counts only if another run comes to the same without it.
+            before = adapters.hung_up
             trace, again, reason = _attempt(bundle, adapters, offline=offline, listener=None)
-            if again is not verdict:
+            if again is not verdict or adapters.hung_up > before:
                 verdict = Verdict.UNREACHABLE
-                reason = f"the service hung up in between, and a second run ended otherwise ({again.value}): {reason}"
+                reason = (
+                    f"the service hung up in between, as one does that is started anew, and a second run did not "
+                    f"confirm what was seen ({again.value}: {reason}); if it closes idle connections, let the adapter "
+                    "send the header Connection: close"
+                )
     finally:
         adapters.close()
     doubtful = verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace)

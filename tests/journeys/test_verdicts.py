@@ -55,6 +55,10 @@ ADAPTERS = textwrap.dedent(
     class Strict(Leaderboard):
         server_errors: ClassVar = True
 
+    class Blind(Leaderboard):
+        def board_matches(self) -> None:
+            pass
+
     class Swallowing(LeaderboardApi):
         @handles
         def create(self, cmd: CreatePlayer) -> PlayerCreated | PlayerRejected:
@@ -107,16 +111,23 @@ def test_check_that_is_gone_is_stale_and_not_fixed(duplicate_names: Path, tmp_pa
 
 def test_lost_answer_that_the_adapter_swallows_is_not_fixed(duplicate_names: Path, folder: Path):
     """A service that dies at the very request is not free of the bug because the adapter says so."""
-    ran = replayed(duplicate_names, folder, "dies at the second", "--adapter", f"{folder}/adapters.py:Swallowing")
+    ran = replayed(
+        duplicate_names, folder, "dies at the second",
+        "--model", f"{folder}/adapters.py:Blind", "--adapter", f"{folder}/adapters.py:Swallowing",
+    )  # fmt: skip
 
     assert 125 == ran.code, ran
 
 
 def test_service_that_is_started_anew_in_the_middle_does_not_reproduce(duplicate_names: Path, folder: Path):
     """A correct service that loses its state while it is restarted does not have the bug."""
-    ran = replayed(duplicate_names, folder, "restarts", "--adapter", f"{folder}/adapters.py:Slow")
+    ran = replayed(
+        duplicate_names, folder, "restarts",
+        "--model", f"{folder}/adapters.py:Blind", "--adapter", f"{folder}/adapters.py:Slow",
+    )  # fmt: skip
 
-    assert 1 != ran.code, ran
+    assert 125 == ran.code, ran
+    assert "hung up" in ran.verdict
 
 
 def test_service_that_refuses_everything_does_not_reproduce(duplicate_names: Path, folder: Path):
@@ -154,6 +165,7 @@ def test_model_that_judges_nothing_is_a_mistake(tmp_path: Path):
     ran = replaykit("integration", "--model", f"{tmp_path}/idle.py:Idle", "--mock")
 
     assert 128 == ran.code, ran
+    assert "judges nothing" in ran.err
 
 
 def test_fault_in_the_model_s_module_is_told_with_its_line(tmp_path: Path):
