@@ -6,7 +6,6 @@ for testing does not keep it from being tested.
 
 import json
 import sqlite3
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,16 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A mistake that can be switched on."""
-
-    name: str
-    kind: str
-    wrong: str  # what goes wrong
-    shortest: int  # commands that show it
-
+from examples.serving import Bug
 
 BUGS = (
     Bug("duplicate-names", "missing check", "a taken name is accepted once more", 2),

@@ -1,0 +1,72 @@
+"""What the example services share: bugs that can be switched on, and the command line that starts a service."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PARENT_POLL = 0.2  # seconds between two looks whether the parent is still there
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A mistake that can be switched on."""
+
+    name: str  # of the switch
+    kind: str  # what sort of mistake; "race" shows only under concurrent requests, "flaky" only sometimes
+    wrong: str  # what goes wrong
+    shortest: int  # commands that show it
+
+
+def options(program: str, description: str, bugs: Sequence[Bug], port: int) -> argparse.ArgumentParser:
+    """Make the command line that all services have."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or port))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--bug", action="append", default=[], choices=[bug.name for bug in bugs], metavar="NAME")
+    parser.add_argument("--list-bugs", action="store_true", help="print the switches, one a line, and stop")
+    parser.add_argument("--json", action="store_true", help="with --list-bugs: all that is known of each, as JSON")
+    parser.add_argument("--outlive-parent", action="store_true", help="go on when the program that started this ends")
+    return parser
+
+
+def main(
+    parser: argparse.ArgumentParser,
+    bugs: Sequence[Bug],
+    serving: Callable[[argparse.Namespace], AbstractContextManager[Any]],
+) -> None:
+    """Read the command line, and list the bugs, or serve until stopped.
+
+    `serving` gives the ASGI application for the options, and cleans up behind it.
+    """
+    chosen = parser.parse_args()
+    if chosen.list_bugs:
+        lines = [bug.name for bug in bugs]
+        print(json.dumps([asdict(bug) for bug in bugs], indent=2) if chosen.json else "\n".join(lines))
+        return
+    import uvicorn
+
+    if not chosen.outlive_parent:
+        _end_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # uvicorn gives the signal back to us
+    with serving(chosen) as application:
+        uvicorn.run(application, host=chosen.host, port=chosen.port, log_level="warning")
+
+
+def _end_with_parent() -> None:
+    """End the service once the process that started it is gone, however that one was stopped."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
