@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from replaykit.command import Command, Entity, Event, Observation, Ref
     from replaykit.difference import same
     from replaykit.errors import ReplaykitError
-    from replaykit.model import Like, Model, check, expects, fail, invariant, like, on, requires
+    from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
     from replaykit.replaying import Replayed, replay
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
@@ -36,6 +36,7 @@ _HOMES = {
     "expects": "model",
     "invariant": "model",
     "check": "model",
+    "eventually": "model",
     "fail": "model",
     "same": "difference",
     "like": "model",
@@ -81,6 +82,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "eventually",
     "expects",
     "fail",
     "gen",

@@ -162,6 +162,8 @@ class Writer:
         """Write a trace that is over."""
         for each in trace.resetting:
             self.interaction("reset", None, each)
+        if trace.nonce:
+            self.nonce(trace.nonce)
         for step in trace.steps:
             label = step.call.label
             self.call(step.call)
@@ -200,6 +202,10 @@ class Writer:
         self._record(
             "command", {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args, **raw}
         )
+
+    def nonce(self, nonce: str) -> None:
+        """Write what makes the minted values of the run unique."""
+        self._record("nonce", {"nonce": nonce})
 
     def event(self, step: int, said: Said) -> None:
         """Write the answer to a call."""
@@ -550,6 +556,7 @@ class _Builder:
         self.closing: list[Interaction] = []
         self.closing_observations: list[Said] = []
         self.steps: list[dict[str, Any]] = []
+        self.nonce = ""
         self.failure: Failure | None = None
         self.ending: Ending | None = None
         self.reason = ""
@@ -560,6 +567,7 @@ class _Builder:
             steps=tuple(Step(**_tuples(step)) for step in self.steps),
             closing=tuple(self.closing),
             closing_observations=tuple(self.closing_observations),
+            nonce=self.nonce,
             ending=self.ending or "unknown",
             reason=self.reason if self.ending else "the end of the file is missing",
             failure=self.failure,
@@ -649,6 +657,8 @@ class _Builder:
             self._step(data, reader)["state"] = _text(data.get("data"), reader)
         elif kind == "net":
             self._net(data, reader)
+        elif kind == "nonce":
+            self.nonce = reader.take(data, "nonce", str)
         elif kind == "failure":
             known = {key: value for key, value in data.items() if key in Failure.model_fields}
             self.failure = reader.parse(Failure, {"step": None, "command": None, **known})

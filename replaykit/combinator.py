@@ -6,7 +6,7 @@ from typing import Any
 from replaykit.errors import DefinitionError
 from replaykit.generator import Const, Generator, is_plain
 from replaykit.record import JsonData
-from replaykit.source import DEFAULT_SIZE, Source
+from replaykit.source import DEFAULT_SIZE, NothingToReferToError, Source
 
 FILTER_TRIES = 1000
 
@@ -62,7 +62,12 @@ class List(Generator):
         length = _length(source, self.min_size, self.max_size, size)
         drawn: list[JsonData] = []
         for _ in range(length):
-            item = self.items.sample(source, size)
+            try:
+                item = self.items.sample(source, size)
+            except NothingToReferToError:
+                if not self.min_size:
+                    break
+                raise
             tries = 0
             while self.unique and item in drawn and tries < FILTER_TRIES:
                 tries += 1
@@ -180,9 +185,17 @@ class Choice(Generator):
         self.plain = all(map(is_plain, self.branches))  # type: ignore[misc]
 
     def sample(self, source: Source, size: int) -> JsonData:
-        index = source.weighted(self.weights)
-        drawn = self.branches[index].sample(source, size)
-        return drawn if self.plain else [index, drawn]
+        weights = [*self.weights]
+        while True:
+            index = source.weighted(weights)
+            try:
+                drawn = self.branches[index].sample(source, size)
+            except NothingToReferToError:
+                weights[index] = 0.0
+                if not any(weights):
+                    raise
+            else:
+                return drawn if self.plain else [index, drawn]
 
     def shrink(self, raw: JsonData) -> Iterator[JsonData]:
         if not self.plain:

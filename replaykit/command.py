@@ -5,13 +5,14 @@ moving: `class Credit(Command, tag="credit", version=2, aliases=("deposit",))`.
 """
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
-from replaykit.generator import Generator
+from replaykit.generator import Generator, spelled_out
 from replaykit.record import InvalidValueError, JsonData, Record, State, fields_of, named_value, parse
 
 _TAG = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -191,6 +192,8 @@ class Refs:
         self._by_label: dict[str, Ref[Any]] = {}
         self._by_id: dict[tuple[str, type, Any], Ref[Any]] = {}
         self.step: int | None = None  # the label of the step that is being run; None between steps
+        self.nonce = secrets.token_hex(4)  # what is minted in this run has it in it
+        self.minted = False  # was anything minted?
 
     def bind(self, entity: type[Entity], service_id: Any) -> Ref[Any]:
         """Return the ref of a service's id; an id that is new is named by the step that it appears in."""
@@ -208,6 +211,12 @@ class Refs:
         ref: Ref[Any] = Ref(label, service_id)
         self._by_id[key] = self._by_label[label] = ref
         return ref
+
+    def spell_out(self, data: dict[str, JsonData]) -> dict[str, JsonData]:
+        """Return arguments with what was minted as this run says it: `{owner~3}` becomes owner-1f0c66aa-3."""
+        spelled = {name: spelled_out(each, self.nonce) for name, each in data.items()}
+        self.minted = self.minted or spelled != data
+        return spelled
 
     def named(self, label: str) -> Ref[Any] | None:
         """Return the ref of that name, or None if nothing is bound to it."""
@@ -253,7 +262,10 @@ def generators_of(command: type[Command]) -> dict[str, Generator]:
 
 
 def command_of(kind: type[Command], version: int, data: dict[str, JsonData], refs: Refs) -> Command:
-    """Make a command from its saved arguments, with its refs bound; raise StaleError if they do not fit."""
+    """Make a command from its saved arguments, with its refs bound, and with what was minted spelled out.
+
+    Raises StaleError if they do not fit.
+    """
     if version > kind.version:
         raise StaleError(
             f"{kind.tag} was saved in version {version}, and here it has version {kind.version}.",
@@ -262,7 +274,7 @@ def command_of(kind: type[Command], version: int, data: dict[str, JsonData], ref
     if version < kind.version:
         data = kind.upcast(version, dict(data))
     try:
-        return parse(kind, data, {"refs": refs})
+        return parse(kind, refs.spell_out(data), {"refs": refs})
     except InvalidValueError as error:
         raise StaleError(
             f"The arguments of {kind.tag} do not fit: {error}.",

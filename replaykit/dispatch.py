@@ -24,9 +24,11 @@ class Mark:
     """What a decorator says of a method."""
 
     role: str
-    every: int = 1
+    every: int = 1  # steps
     on: tuple[type, ...] = ()
     at: str = "step"
+    within: float = 0.0  # seconds that it may take to hold
+    pause: float = 0.0  # seconds between two looks
 
 
 def marked(method: F, mark: Mark) -> F:

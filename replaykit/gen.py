@@ -79,6 +79,17 @@ def text(characters: Generator | str | None = None, *, min_size: int = 0, max_si
     return _c.Text(characters, min_size, max_size)
 
 
+def mint(prefix: str = "minted") -> Generator:
+    """Give a text that no other run and no other call has, for names and keys that the client must make unique.
+
+    In the sequence it stands as `{prefix~3}`; in each run it is sent as prefix-NONCE-3, where the nonce is that
+    run's own, and is recorded. So a service that can't be reset can be tested, and a saved bug replayed on it.
+    `gen.map(gen.mint("user"), function)` may write it into a longer text; `gen.pool(gen.mint("user"), size=5)`
+    lets them meet again within a run.
+    """
+    return _g.Mint(prefix)
+
+
 # --- values made of values ----------------------------------------------------------------------
 
 

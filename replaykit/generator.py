@@ -9,6 +9,7 @@ tree of shrinks would have died with the process (integrated shrinking, as in He
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -48,6 +49,11 @@ class Generator:
     def build(self, raw: JsonData) -> JsonData:
         """Make the value that is used from a raw one."""
         return raw
+
+    @cached_property
+    def symbolic(self) -> bool:
+        """Whether its values hold a name of something that is bound anew in each run."""
+        return any(isinstance(each, Generator) and each.symbolic for each in _members_of(self))
 
     @cached_property
     def kind(self) -> str:
@@ -246,6 +252,7 @@ class RefTo(Generator):
     """The label of something of one kind that the service has made in this run."""
 
     reusable = False
+    symbolic = True
 
     def __init__(self, entity: str) -> None:
         self.entity = entity
@@ -263,9 +270,52 @@ class RefTo(Generator):
         return f"ref({self.entity})"
 
 
+class Mint(Generator):
+    """A text that no other run and no other call has: `{owner~3}`, which is spelled out when it is sent."""
+
+    reusable = False
+    symbolic = True
+
+    def __init__(self, prefix: str) -> None:
+        if not MINTED.fullmatch(_minted(prefix, 1)):
+            raise DefinitionError(
+                f"gen.mint() has the prefix {prefix!r}.", "A prefix is made of ASCII letters, and digits behind them."
+            )
+        self.prefix = prefix
+
+    def sample(self, source: Source, size: int) -> str:  # noqa: ARG002
+        source.minted += 1
+        return _minted(self.prefix, source.minted)
+
+    def accepts(self, raw: JsonData) -> bool:
+        found = MINTED.fullmatch(raw) if isinstance(raw, str) else None
+        return found is not None and found[1] == self.prefix
+
+    def __str__(self) -> str:
+        return f"mint({self.prefix})"
+
+
+MINTED = re.compile(r"\{([A-Za-z][A-Za-z0-9]*)~([0-9]+)\}")
+
+
+def _minted(prefix: str, number: int) -> str:
+    return f"{{{prefix}~{number}}}"
+
+
+def spelled_out(data: JsonData, nonce: str) -> JsonData:
+    """Return arguments with what was minted as it is said in one run: `{owner~3}` becomes owner-NONCE-3."""
+    if isinstance(data, str):
+        return MINTED.sub(lambda found: f"{found[1]}-{nonce}-{found[2]}", data) if "~" in data else data
+    if isinstance(data, dict):
+        return {name: spelled_out(each, nonce) for name, each in data.items()}
+    if isinstance(data, list):
+        return [spelled_out(each, nonce) for each in data]
+    return data
+
+
 def draw(generator: Generator, source: Source, size: int) -> JsonData:
     """Draw a raw value; half of the time it is one that the same kind of generator drew before."""
-    if not generator.reusable:
+    if not generator.reusable or generator.symbolic:
         return generator.sample(source, size)
     earlier = source.earlier.setdefault(generator.key, [])
     if earlier and source.chance(REUSE):
@@ -277,13 +327,17 @@ def draw(generator: Generator, source: Source, size: int) -> JsonData:
 
 def functions_in(generator: Generator) -> Iterator[Callable[..., Any]]:
     """List the functions that a generator and those inside of it were made with."""
-    for value in vars(generator).values():
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
-        for each in inner:
-            if isinstance(each, Generator):
-                yield from functions_in(each)
-            elif callable(each):
-                yield each
+    for each in _members_of(generator):
+        if isinstance(each, Generator):
+            yield from functions_in(each)
+        elif callable(each):
+            yield each
+
+
+def _members_of(generator: Generator) -> Iterator[Any]:
+    """List what a generator was made with."""
+    for value in list(vars(generator).values()):
+        yield from value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
 
 
 def alike(one: JsonData, other: JsonData) -> bool:

@@ -75,13 +75,52 @@ def check(
     `every=5` looks after each fifth step, `on=Created` after steps with this command or event, `at="end"`
     once, when the sequence is over.
     """
-    if every < 1 or at not in {"step", "end"}:
-        raise DefinitionError(
-            f'@check(every={every}, at="{at}") can\'t be.', 'every is 1 or more, at is "step" or "end".'
-        )
-    wanted = (on,) if isinstance(on, type) else tuple(on)
-    mark = Mark("check", every=every, on=wanted, at=at)
+    if every < 1:
+        raise DefinitionError(f"@check(every={every}) can't be.", "every is 1 or more.")
+    mark = Mark("check", every=every, on=_kinds(on), at=_moment(at))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
+
+
+@overload
+def eventually(method: F) -> F: ...
+@overload
+def eventually(
+    *,
+    within: float = 5.0,
+    every: float = 0.1,
+    on: type[Command | Event] | Iterable[type[Command | Event]] = (),
+    at: Literal["step", "end"] = "step",
+) -> Callable[[F], F]: ...
+def eventually(
+    method: F | None = None,
+    *,
+    within: float = 5.0,
+    every: float = 0.1,
+    on: type[Command | Event] | Iterable[type[Command | Event]] = (),
+    at: Literal["step", "end"] = "step",
+) -> Any:
+    """Mark what must hold before long, of a service that settles later; the method takes one Observation.
+
+    It is read again every `every` seconds, until the method does not raise any more; if `within` seconds are
+    over first, that is a failure. `on` and `at` say when it is looked at, as for `check`.
+    """
+    if not 0 < every <= within < float("inf"):
+        raise DefinitionError(
+            f"@eventually(within={within}, every={every}) can't be.",
+            "Both are seconds, more than 0, and every is not longer than within.",
+        )
+    mark = Mark("eventually", on=_kinds(on), at=_moment(at), within=float(within), pause=float(every))
+    return marked(method, mark) if method is not None else lambda later: marked(later, mark)
+
+
+def _kinds(on: type[Command | Event] | Iterable[type[Command | Event]]) -> tuple[type, ...]:
+    return (on,) if isinstance(on, type) else tuple(on)
+
+
+def _moment(at: str) -> str:
+    if at not in {"step", "end"}:
+        raise DefinitionError(f'A check is looked at at="{at}".', 'Write at="step" or at="end".')
+    return at
 
 
 # --- what the methods of a model use ------------------------------------------------------------
@@ -158,13 +197,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One `@check`: when it looks, and what it reads."""
+    """One `@check` or `@eventually`: when it looks, and what it reads."""
 
     name: str
     observation: type[Observation] | None
     every: int
     on: tuple[type, ...]
     at: str
+    within: float = 0.0  # seconds that it may take to hold
+    pause: float = 0.0  # seconds between two looks
 
     def due(self, count: int, command: Command, event: Event | None) -> bool:
         """Say whether it looks after the `count`-th step (from 1)."""
@@ -295,9 +336,9 @@ def _add(rules: Rules, model: type[Model], name: str, mark: Mark) -> None:
                     f"{place} is annotated to expect {expected!r}, which is no event.",
                     "Annotate it with the events that it may expect: -> Created | Rejected.",
                 )
-    elif mark.role in {"invariant", "check"}:
+    elif mark.role in {"invariant", "check", "eventually"}:
         check_returns_nothing(model, name, place, hints)
-        if mark.role == "check":
+        if mark.role != "invariant":
             rules.checks.append(_check_of(place, name, mark, parameters))
             return
         if parameters:
@@ -325,9 +366,9 @@ def _check_of(place: str, name: str, mark: Mark, parameters: dict[str, Any]) -> 
         if not (isinstance(wanted, type) and issubclass(wanted, Command | Event)):
             raise DefinitionError(f"{place} has on={wanted!r}.", "Name a command class or an event class.")
     observation = None
-    if parameters:
+    if parameters or mark.role == "eventually":
         [observation] = only_parameter(place, parameters, Observation, "an observation", union=False)
-    return Check(name, observation, mark.every, mark.on, mark.at)
+    return Check(name, observation, mark.every, mark.on, mark.at, mark.within, mark.pause)
 
 
 def _add_on(rules: Rules, place: str, name: str, parameters: dict[str, Any], hints: dict[str, Any]) -> None:

@@ -89,6 +89,7 @@ def _attempt(
         cassette=Player(bundle.trace.interactions()) if offline else None,
         listener=listener,
         tally=tally,
+        nonce=bundle.trace.nonce if offline else None,
     )
     verdict, reason = judge(bundle.failure, trace)
     if verdict is Verdict.FIXED and not _was_looked_at(bundle.failure, adapters.model, tally):

@@ -13,7 +13,9 @@ One step:
    what is true from now on, can't be said, and the run ends there. Where the service was not reached
    at all, it ends as *unreachable*. Neither is a failure of the service, and neither passes.
 3. The expectation is judged, the event is folded into the state, the state is snapshotted.
-4. Invariants are judged, then the checks that are due; what they observe is read once for each step.
+4. Invariants are judged, then the checks that are due; what they observe is read once for each step, and
+   again and again where a check says that the service may take its time. A cassette needs no time: there, the
+   last look is the last one that was recorded.
 
 The first thing that does not hold ends the run, in this order: server error, expectation, invariant,
 check. So a symptom that can only be seen by reading is never reported before its cause in the state.
@@ -22,6 +24,7 @@ check. So a symptom that can only be seen by reading is never reported before it
 import contextlib
 import linecache
 import os
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -74,6 +77,9 @@ class Listener(Protocol):
     def call(self, call: Call) -> None:
         """Hear of a call that is about to be sent."""
 
+    def nonce(self, nonce: str) -> None:
+        """Hear, before the first call that has something minted in it, what makes it unique to this run."""
+
     def event(self, step: int, said: Said) -> None:
         """Hear of the answer to a call."""
 
@@ -95,12 +101,16 @@ def execute(
     cassette: Cassette | None = None,
     listener: Listener | None = None,
     tally: Counter[tuple[str, str]] | None = None,
+    nonce: str | None = None,
 ) -> Trace:
     """Run calls against the service behind an adapter, or against a cassette, and return what happened.
 
-    `tally` counts what was exercised, by role and name: ("check", "board_matches").
+    `tally` counts what was exercised, by role and name: ("check", "board_matches"). `nonce` is what makes minted
+    values unique to a run: a new one, or the recorded one where its cassette is played.
     Raises DefinitionError where the model or the adapter can't be used at all.
     """
+    if nonce is not None:
+        adapter.refs.nonce = nonce
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
     if isinstance(adapter, Mock):
         return run.go()
@@ -137,6 +147,7 @@ class _Run:
         self.tally = tally
         self.state = self._first_state(model)
         self.refs = adapter.refs
+        self.minted = False  # was the nonce told?
         self.count = 0
         self.part = "reset"
         self.call: Call | None = None
@@ -195,6 +206,7 @@ class _Run:
             steps=tuple(self.steps),
             closing=tuple(self.kept) if at_end else (),
             closing_observations=tuple(self.observations) if at_end else (),
+            nonce=self.refs.nonce if self.minted else "",
             ending=ending,
             reason=reason,
             failure=failure,
@@ -225,6 +237,7 @@ class _Run:
         self.part, self.kept, self.observations = "command", [], []
         command = self._command(call)
         self.step = {"call": call}
+        self.minted = self.minted or self._tell_nonce()
         if self.listener is not None:
             self.listener.call(call)
         self.tally["command", call.tag] += 1
@@ -261,6 +274,11 @@ class _Run:
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
         self._close_step()
+
+    def _tell_nonce(self) -> bool:
+        if self.refs.minted and self.listener is not None:
+            self.listener.nonce(self.refs.nonce)
+        return self.refs.minted
 
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
@@ -310,9 +328,28 @@ class _Run:
             if kind not in seen:
                 seen[kind] = self._observe(kind)
             observed = seen[kind]
-            if observed is not None:
-                self.tally["check", check.name] += 1
+            if observed is None:
+                continue
+            self.tally["check", check.name] += 1
+            if check.within:
+                seen[kind] = self._await(check, kind, method, observed)
+            else:
                 self._judge("check", check.name, partial(method, observed))
+
+    def _await(
+        self, check: Check, kind: type[Observation], method: Callable[[Observation], None], observed: Observation
+    ) -> Observation:
+        """Look again and again until a check holds; return what was seen then."""
+        deadline = time.monotonic() + check.within
+        while (failure := self._failure_of("check", check.name, partial(method, observed))) is not None:
+            left = deadline - time.monotonic()
+            if self.cassette.unused() is None if self.cassette is not None else left <= 0:
+                message = f"{failure.message} (still so after {check.within:g} seconds)"
+                raise _Over("failed", failure=failure.replace(message=message))
+            if self.cassette is None:
+                time.sleep(min(check.pause, left))
+            observed = self._observe(kind) or observed
+        return observed
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
         observed: Observation | None = self._ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))
@@ -324,25 +361,27 @@ class _Run:
         return observed
 
     def _judge(self, kind: Kind, name: str, look: Callable[[], object]) -> None:
+        """End the run where a check does not hold."""
+        failure = self._failure_of(kind, name, look)
+        if failure is not None:
+            raise _Over("failed", failure=failure)
+
+    def _failure_of(self, kind: Kind, name: str, look: Callable[[], object]) -> Failure | None:
         """Hold a check; one that returns something is a fault of the model, since it would never fail."""
         try:
             returned = look()
         except NotSameError as error:
-            failure = self._failure(kind, name, str(error), expected=error.expected, actual=error.actual)
+            return self._failure(kind, name, str(error), expected=error.expected, actual=error.actual)
         except CheckFailedError as error:
-            failure = self._failure(kind, name, str(error), actual=error.data or None)
+            return self._failure(kind, name, str(error), actual=error.data or None)
         except AssertionError as error:
-            failure = self._failure(kind, name, str(error) or _line_of(error))
+            return self._failure(kind, name, str(error) or _line_of(error))
         except Exception as error:
             raise self._fault("model", name, error) from error
-        else:
-            if returned is None:
-                return
-            wrong = ReturnedError(
-                f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing"
-            )
-            raise self._fault("model", name, wrong)
-        raise _Over("failed", failure=failure)
+        if returned is None:
+            return None
+        wrong = ReturnedError(f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing")
+        raise self._fault("model", name, wrong)
 
     def _failure(self, kind: Kind, name: str, message: str, **more: Any) -> Failure:
         call = self.call

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from replaykit.command import REF
 from replaykit.errors import UnreachableError
-from replaykit.generator import Generator, RefTo
+from replaykit.generator import Generator
 from replaykit.record import JsonData
 from replaykit.sequence import Call, Sequence, without
 from replaykit.source import Key
@@ -256,7 +256,7 @@ class _Search:
                     if taker.label == giver.label:
                         continue
                     for other, same in self.generators(taker).items():
-                        if same.key != generator.key or isinstance(generator, RefTo):
+                        if same.key != generator.key or generator.symbolic:
                             continue
                         if isinstance(value, str) and len(self.best) > FEW:
                             continue
@@ -292,7 +292,7 @@ class _Search:
         for call in self.best:
             for name, generator in self.generators(call).items():
                 value = _raw(call, name)
-                if generator.plain and isinstance(value, str) and not isinstance(generator, RefTo):
+                if generator.plain and isinstance(value, str) and not generator.symbolic:
                     _, values = found.setdefault(generator.key, (generator, []))
                     if value not in values:
                         values.append(value)

@@ -26,6 +26,7 @@ class Source:
         self.candidates = candidates  # entity -> labels of what a ref may name now
         self.pools: dict[Key, dict[int, JsonData]] = {}
         self.earlier: dict[Key, list[JsonData]] = {}
+        self.minted = 0  # texts that were made unique so far
         self.unit: Callable[[], float]
         self.restart(seed)
 

@@ -42,6 +42,7 @@ class Trace(Record):
     steps: tuple[Step, ...] = ()
     closing: tuple[Interaction, ...] = ()  # what was sent to read the observations at the end
     closing_observations: tuple[Said, ...] = ()
+    nonce: str = ""  # what makes minted values unique to this run; empty where nothing was minted
     ending: Ending
     reason: str = ""  # why it ended so, where there is no failure to say it
     failure: Failure | None = None
