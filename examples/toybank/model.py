@@ -121,7 +121,7 @@ class Void(Command, weight=2):
     authorization: Ref[Authorization]
 
 
-class ReadAuthorization(Command):
+class ReadAuthorization(Command, weight=2):
     """Look at an authorization."""
 
     authorization: Ref[Authorization]
