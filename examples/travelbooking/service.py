@@ -1,0 +1,194 @@
+"""The travel agency's requests: Starlette, JSON in and out, and one place where errors become answers."""
+
+import json
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from examples.travelbooking.agency import BUGS, Agency, Booking, RefusedError, Stock
+
+__all__ = ["BUGS", "application"]
+
+MOST = 1_000_000  # seats of one flight, or rooms of one hotel
+
+
+def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03) -> Starlette:
+    """Make the service, with some bugs on; the provider answers after `provider_delay` seconds."""
+    agency = Agency(bugs, provider_delay)
+
+    async def add_flight(request: Request) -> Response:
+        return JSONResponse(stock(agency.add_flight(count(await document(request), "seats"))), 201)
+
+    async def add_hotel(request: Request) -> Response:
+        return JSONResponse(stock(agency.add_hotel(count(await document(request), "rooms"))), 201)
+
+    async def flights(_: Request) -> Response:
+        return JSONResponse([stock(each) for each in agency.flights.values()])
+
+    async def hotels(_: Request) -> Response:
+        return JSONResponse([stock(each) for each in agency.hotels.values()])
+
+    async def draft(request: Request) -> Response:
+        data = await document(request)
+        traveller = text(data, "traveller")
+        if not traveller.strip():
+            raise RefusedError(400, "invalid", "traveller is blank.")
+        return JSONResponse(shown(agency.draft(traveller, optional(data, "flight"), optional(data, "hotel"))), 201)
+
+    async def bookings(_: Request) -> Response:
+        return JSONResponse([shown(each) for each in agency.bookings.values()])
+
+    async def booking(request: Request) -> Response:
+        return JSONResponse(shown(named(request)))
+
+    async def hold(request: Request) -> Response:
+        chosen = named(request)
+        await agency.hold(chosen)
+        return JSONResponse(shown(chosen))
+
+    async def confirm(request: Request) -> Response:
+        chosen = named(request)
+        card = text(await document(request), "card")
+        if card not in {"valid", "declined"}:
+            raise RefusedError(400, "invalid", 'card is neither "valid" nor "declined".')
+        agency.confirm(chosen, card)
+        return JSONResponse(shown(chosen), 202)
+
+    async def cancel(request: Request) -> Response:
+        chosen = named(request)
+        agency.cancel(chosen)
+        return JSONResponse(shown(chosen))
+
+    async def expire(request: Request) -> Response:
+        chosen = named(request)
+        agency.expire(chosen)
+        return JSONResponse(shown(chosen))
+
+    def named(request: Request) -> Booking:
+        return agency.booking(request.path_params["id"])
+
+    async def reset(_: Request) -> Response:
+        agency.clear()
+        return JSONResponse({})
+
+    async def enable_fixes(_: Request) -> Response:
+        agency.enable_fixes()
+        return fixes_now()
+
+    async def disable_fixes(_: Request) -> Response:
+        agency.disable_fixes()
+        return fixes_now()
+
+    async def fixes(_: Request) -> Response:
+        return fixes_now()
+
+    def fixes_now() -> Response:
+        names = [bug.name for bug in BUGS]
+        return JSONResponse(
+            {
+                "fixes": [name for name in names if name not in agency.bugs],
+                "bugs": [name for name in names if name in agency.bugs],
+            }
+        )
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(
+        routes=[
+            Route("/api/flights", flights, methods=["GET"]),
+            Route("/api/flights", add_flight, methods=["POST"]),
+            Route("/api/hotels", hotels, methods=["GET"]),
+            Route("/api/hotels", add_hotel, methods=["POST"]),
+            Route("/api/bookings", bookings, methods=["GET"]),
+            Route("/api/bookings", draft, methods=["POST"]),
+            Route("/api/bookings/{id}", booking, methods=["GET"]),
+            Route("/api/bookings/{id}/hold", hold, methods=["POST"]),
+            Route("/api/bookings/{id}/confirm", confirm, methods=["POST"]),
+            Route("/api/bookings/{id}/cancel", cancel, methods=["POST"]),
+            Route("/api/bookings/{id}/expire", expire, methods=["POST"]),
+            Route("/api/reset", reset, methods=["POST"]),
+            Route("/api/fixes", fixes, methods=["GET"]),
+            Route("/api/fixes/enable", enable_fixes, methods=["POST"]),
+            Route("/api/fixes/disable", disable_fixes, methods=["POST"]),
+            Route("/api/health", health, methods=["GET"]),
+            Route("/health", health, methods=["GET"]),
+        ],
+        exception_handlers={RefusedError: refused, HTTPException: not_routed},
+    )
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def stock(each: Stock) -> dict[str, Any]:
+    """Show a flight or a hotel."""
+    return {"id": each.id, each.unit: each.total, "free": each.free}
+
+
+def shown(booking: Booking) -> dict[str, Any]:
+    """Show a booking."""
+    return {
+        "id": booking.id,
+        "traveller": booking.traveller,
+        "flight": booking.flight,
+        "hotel": booking.hotel,
+        "state": booking.state,
+    }
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """Say what the agency refuses."""
+    assert isinstance(error, RefusedError)
+    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
+
+
+async def not_routed(_: Request, error: Exception) -> Response:
+    """Say that there is no such page, or no such method of it."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+    answer = {"error": {"code": code, "message": f"{error.detail}."}}
+    return JSONResponse(answer, error.status_code, headers=error.headers)
+
+
+# --- what the client sent -----------------------------------------------------------------------
+
+
+async def document(request: Request) -> dict[str, Any]:
+    """Read the body: a JSON object."""
+    try:
+        data = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "bad_json", "The body is no JSON.") from None
+    if not isinstance(data, dict):
+        raise RefusedError(400, "invalid", "The body is no JSON object.")
+    return data
+
+
+def count(data: dict[str, Any], name: str) -> int:
+    """Read a number of seats or rooms."""
+    value = data.get(name)
+    if type(value) is not int or not 1 <= value <= MOST:  # not isinstance: a bool is an int
+        raise RefusedError(400, "invalid", f"{name} is no whole number from 1 to {MOST}.")
+    return value
+
+
+def text(data: dict[str, Any], name: str) -> str:
+    """Read a text."""
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise RefusedError(400, "invalid", f"{name} is no text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RefusedError(400, "invalid", f"{name} has half a character in it.") from None
+    return value
+
+
+def optional(data: dict[str, Any], name: str) -> str | None:
+    """Read a text, or null; what is left out is null."""
+    return None if data.get(name) is None else text(data, name)
