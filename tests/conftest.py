@@ -37,7 +37,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": path, "NO_COLOR": "1", **more}
 
 
-def replaykit(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 120, **more: str) -> Ran:
+def replaykit(*arguments: object, cwd: Path = ROOT, timeout: float = 120, **more: str) -> Ran:
     """Run the command line as a user does."""
     done = subprocess.run(
         [sys.executable, "-m", "replaykit", *map(str, arguments)],

@@ -1,29 +1,78 @@
-"""The leaderboard's planted bugs: each is found with its switch on, none with none on."""
+"""The planted bugs of the example services: each is found with its switch on, none with none on."""
 
 import contextlib
+import json
+import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
-from conftest import LEADERBOARD, ROOT, environment, leaderboard, replaykit
+from benchmarks.scorecard import SERVICES
+from conftest import ROOT, environment, leaderboard, replaykit
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from examples.leaderboard.service import BUGS
+from examples.toybank import postgres
 from replaykit import integration, service
+
+MODELS = [(name, model) for name, its in SERVICES.items() for model in its.models]
+PLANTED = [(name, bug) for name, its in SERVICES.items() for bug in its.bugs if bug.kind != "race"]
+FLAKY_TRIES = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database():
+    """One PostgreSQL for all banks of this module: they are asked one after the other."""
+    with pytest.MonkeyPatch.context() as patch, postgres.reached(os.environ.get("DATABASE_URL")) as url:
+        patch.setenv("DATABASE_URL", url)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sound(database):
+    """Give the URL of each service with no bug on."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(running(its.start())) for name, its in SERVICES.items()}
 
 
 @contextlib.contextmanager
 def running(command: str):
-    """Run a leaderboard, and give its URL."""
+    """Run a service, and give its URL."""
     with service.reached(
         url=None, start=f"{sys.executable}{command[len('python') :]}", health=None, patience=None
     ) as url:
         yield url
 
 
+def named(name: str) -> tuple[str, ...]:
+    """Name the model and the adapter of a service on the command line."""
+    its = SERVICES[name]
+    return "--model", f"{its.module}:{its.models[0].__name__}", "--adapter", f"{its.module}:{its.adapter.__name__}"
+
+
+@pytest.mark.parametrize(("name", "bug"), PLANTED, ids=lambda each: getattr(each, "name", each))
+def test_planted_bug_is_found_and_its_bundle_tells_whether_it_is_there(name, bug, sound, tmp_path):
+    """A planted bug is found within 300 runs; its replay gives 1 with the switch on, and 0 with it off."""
+    with running(SERVICES[name].start(bug.name)) as url:
+        ran = replaykit(
+            "integration", *named(name), "--url", url, "--runs", 300, "--seed", 0, "--stop-on-fail",
+            "--save-failures", tmp_path,
+        )  # fmt: skip
+        bundles = sorted(tmp_path.glob("*.pd"))
+        tries = range(FLAKY_TRIES if bug.kind == "flaky" else 1)
+        there = [[replaykit("replay", bundle, "--url", url).code for _ in tries] for bundle in bundles]
+    gone = [replaykit("replay", bundle, "--url", sound[name]).code for bundle in bundles]
+
+    assert 1 == ran.code, ran
+    assert bundles
+    assert all(1 in codes for codes in there), there
+    assert [0] * len(bundles) == gone
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_planted_bug_is_found_and_shrunk_to_its_shortest_form(bug):
-    """For ten seeds, a planted bug is found within a hundred runs, and shrunk to as few commands as show it."""
+def test_bug_of_the_leaderboard_is_shrunk_to_its_shortest_form(bug):
+    """For ten seeds, a bug is found within a hundred runs, and shrunk to as few commands as show it."""
     lengths = []
     with running(leaderboard(bug.name)) as url:
         for seed in range(10):
@@ -37,22 +86,55 @@ def test_planted_bug_is_found_and_shrunk_to_its_shortest_form(bug):
     assert [bug.shortest] * 10 == lengths
 
 
-def test_nothing_is_found_where_no_bug_is_on():
-    """A thousand runs against the service without bugs find nothing, and every check was exercised."""
-    with running(leaderboard()) as url:
-        result = integration.run(model=Leaderboard, adapter=LeaderboardApi, base_url=url, seed=0, max_runs=1000)
+@pytest.mark.parametrize(("name", "model"), MODELS, ids=lambda each: getattr(each, "__name__", each))
+def test_nothing_is_found_where_no_bug_is_on(name, model, sound):
+    """Runs against a service without bugs find nothing, and every command and check was exercised."""
+    runs = 300 if name == "leaderboard" else 60
+    result = integration.run(model=model, adapter=SERVICES[name].adapter, base_url=sound[name], seed=0, max_runs=runs)
 
     assert result.success, result
-    assert 1000 == result.passed
+    assert runs == result.passed
     assert [] == result.never_exercised()
 
 
-def test_switches_are_listed_one_a_line():
-    """--list-bugs prints the names of the switches, one a line."""
-    command = [sys.executable, *LEADERBOARD.split()[1:3], "--list-bugs"]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(("name", "model"), MODELS, ids=lambda each: getattr(each, "__name__", each))
+def test_model_holds_against_itself(name, model):
+    """Each model predicts the answer to all of its commands, so it runs without a service."""
+    ran = replaykit("integration", "--model", f"{SERVICES[name].module}:{model.__name__}", "--mock", "--runs", 50)
 
-    assert [bug.name for bug in BUGS] == done.stdout.split()
+    assert 0 == ran.code, ran
+    assert "50 runs, nothing found" in ran.verdict
+
+
+@pytest.mark.parametrize("profile", ["leaderboard", "toybank", "travelbooking", "booking-lifecycle"])
+def test_profile_is_enough(profile):
+    """The profiles of this project start the service, and say what to test it with."""
+    ran = replaykit("integration", "--profile", profile, "--runs", 2, "--seed", 1)
+
+    assert 0 == ran.code, ran
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_switches_are_listed(name):
+    """--list-bugs prints the names of the switches, one a line; --json all that is known of them."""
+    its = SERVICES[name]
+    command = [sys.executable, "-m", its.module, "--list-bugs"]
+    said = [
+        subprocess.run(command + more, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True).stdout
+        for more in ([], ["--json"])
+    ]
+
+    assert [bug.name for bug in its.bugs] == said[0].split()
+    assert [asdict(bug) for bug in its.bugs] == json.loads(said[1])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_readme_lists_the_bugs_as_they_are(name):
+    """The table of bugs in the service's README is that of its code."""
+    readme = (ROOT / SERVICES[name].module.replace(".", "/") / "README.md").read_text(encoding="utf-8")
+    rows = [f"| `{bug.name}` | {bug.wrong} | {bug.shortest} |" for bug in SERVICES[name].bugs]
+
+    assert rows == [line for line in readme.splitlines() if line.startswith("| `") and line.count("|") == 4]
 
 
 def test_bugs_of_several_kinds_are_each_found_and_saved(tmp_path):
