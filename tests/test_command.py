@@ -1,13 +1,16 @@
 """Messages and refs: how they are named, written down, and read back years later."""
 
 import json
-from typing import Any
+import re
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import MaxLen
 
-from replaykit import Command, Entity, Event, Observation, Ref
+from replaykit import Command, Entity, Event, Observation, Ref, gen
 from replaykit.command import Refs, command_of, snake_case, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
+from replaykit.generator import spelled_out
 from replaykit.record import parse, text_of
 
 
@@ -31,6 +34,16 @@ class Credit(Command, tag="credit", version=2, aliases=("deposit", "pay_in"), we
 class Transfer(Command):
     accounts: list[Ref[Account]]
     shares: dict[str, int] = {}  # noqa: RUF012
+
+
+class Register(Command, version=2):
+    name: Annotated[str, gen.mint("owner")]
+    more: list[dict[str, str]] = []  # noqa: RUF012
+    account: Ref[Account] | None = None
+
+    @classmethod
+    def upcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        return {"name": f"{data['name']}!"}
 
 
 class Opened(Event):
@@ -333,3 +346,114 @@ def test_bound_refs_are_found_by_name_and_by_kind():
 def test_the_steps_named_in_arguments_are_found(data, steps):
     """A label, wherever it stands in some arguments, names a step; what only resembles one does not."""
     assert steps == steps_named_in(data)
+
+
+# --- what is minted -----------------------------------------------------------------------------
+
+
+def with_nonce(nonce: str) -> Refs:
+    """Make the bindings of a run that has this nonce."""
+    refs = Refs()
+    refs.nonce = nonce
+    return refs
+
+
+def test_what_is_minted_is_spelled_out_when_a_command_is_made():
+    """The command has the text that is sent, wherever it stands, and the saved arguments have the placeholder."""
+    saved = {"name": "{owner~3}", "more": [{"mail": "{user~4}@example.com"}]}
+    command = command_of(Register, 2, saved, with_nonce("1f0c66aa"))
+
+    assert Register(name="owner-1f0c66aa-3", more=[{"mail": "user-1f0c66aa-4@example.com"}]) == command
+    assert {"name": "{owner~3}", "more": [{"mail": "{user~4}@example.com"}]} == saved
+
+
+def test_one_run_says_one_thing_and_another_run_another():
+    """A minted text is the same each time that a run says it, and no other run has it."""
+    runs = [Refs() for _ in range(100)]
+    names = [command_of(Register, 2, {"name": "{owner~3}"}, refs).name for refs in runs for _ in range(2)]
+
+    assert names[::2] == names[1::2]
+    assert 100 == len(set(names))
+    assert all(re.fullmatch(r"owner-[0-9a-f]{8,}-3", name) for name in names)
+
+
+def test_a_run_knows_whether_anything_was_minted():
+    """A run in which nothing was spelled out needs no nonce."""
+    refs = Refs()
+    command_of(Register, 2, {"name": "owner", "more": [{"a": "{b}"}]}, refs)
+    before = refs.minted
+    command_of(Register, 2, {"name": "owner", "more": [{"a": "{b~1}"}]}, refs)
+    command_of(Register, 2, {"name": "owner"}, refs)
+
+    assert (False, True) == (before, refs.minted)
+
+
+def test_older_arguments_are_upcast_before_they_are_spelled_out():
+    """What `upcast` makes of a placeholder is spelled out like any other text."""
+    assert "owner-n-3!" == command_of(Register, 1, {"name": "{owner~3}"}, with_nonce("n")).name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "~", "{}", "{~}", "{owner~}", "{~3}", "{owner3}", "{owner~x}", "{owner ~3}", "{owner~3", "owner~3}",
+        "owner~3", "{1st~3}", "{ow-ner~3}", "{ow_ner~3}", "{öwner~3}", "{owner~-3}", "{owner~3.5}", "{owner~٣}",
+        "{owner~3\n}", "{owner-3}", "${owner:3}", "owner-1f0c66aa-3",
+    ],
+)  # fmt: skip
+def test_a_text_that_only_looks_a_little_like_a_minted_one_stays(text):
+    """What has no prefix of letters and digits, a tilde and a number in braces is sent as it is."""
+    refs = Refs()
+
+    assert text == command_of(Register, 2, {"name": text}, refs).name
+    assert not refs.minted
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("{a~1}{a~2}", "a-n-1a-n-2"),
+        ("{{a~1}}", "{a-n-1}"),
+        ("{a~{b~2}}", "{a~b-n-2}"),
+        ("{a~1}~{b~}", "a-n-1~{b~}"),
+        ("{K2~007}", "K2-n-007"),
+    ],
+)
+def test_minted_texts_inside_of_a_text_are_spelled_out_once(text, spelled):
+    """Each placeholder is replaced, and what comes out is not looked at again."""
+    assert spelled == spelled_out(text, "n")
+
+
+@pytest.mark.parametrize(
+    "nonce", ["\\", "\\1", "\\g<0>", "\\g<nothing>", "$1", "{0}", "%s", "{a~1}", "", "é\n\x00", "x" * 10_000]
+)
+def test_a_hostile_nonce_is_only_text(nonce):
+    """Whatever a nonce holds is put in as it is: it is no template, and no placeholder."""
+    command = command_of(Register, 2, {"name": "{owner~3}"}, with_nonce(nonce))
+
+    assert f"owner-{nonce}-3" == command.name
+
+
+@pytest.mark.parametrize("data", [3, 1.5, True, None, [], {}, [[None]], {"a": [1, {"b": False}]}])
+def test_only_texts_are_spelled_out(data):
+    """Other values are what they were."""
+    assert data == spelled_out(data, "n")
+    assert type(data) is type(spelled_out(data, "n"))
+
+
+def test_a_minted_text_that_does_not_fit_its_field_is_told_as_it_is_sent():
+    """A field that is too short for what is spelled out says so, with the text."""
+    short = type("Short", (Command,), {"__module__": __name__, "__annotations__": {"name": Annotated[str, MaxLen(6)]}})
+
+    with pytest.raises(StaleError, match=r"name: .*'owner-1f0c66aa-3'"):
+        command_of(short, 1, {"name": "{owner~3}"}, with_nonce("1f0c66aa"))
+
+
+def test_a_ref_that_may_be_none_is_read_as_either():
+    """None stays None, and a label becomes the bound ref; a label that is not bound is stale."""
+    refs, account = made(3)
+
+    assert None is command_of(Register, 2, {"name": "a", "account": None}, refs).account
+    assert account is command_of(Register, 2, {"name": "a", "account": "account@3"}, refs).account
+    with pytest.raises(StaleError, match="account@9 was not made in this run"):
+        command_of(Register, 2, {"name": "a", "account": "account@9"}, refs)

@@ -3,7 +3,7 @@
 import enum
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Annotated, Any, Literal, Optional
@@ -39,6 +39,14 @@ def lists_of_length(length: int) -> Generator:
 
 def halved(size: int) -> int:
     return size // 2
+
+
+class Account(Entity):
+    pass
+
+
+class Shop(Entity):
+    pass
 
 
 COMBINATORS: dict[str, Generator] = {
@@ -81,6 +89,11 @@ COMBINATORS: dict[str, Generator] = {
     "scale": gen.scale(gen.list(gen.boolean()), halved),
     "no_shrink": gen.no_shrink(gen.integers(0, 9)),
     "pool": gen.pool(gen.text("abc"), size=3),
+    "mint": gen.mint("owner"),
+    "mint, mapped": gen.map(gen.mint("user"), "{}@example.com".format),
+    "list of minted": gen.list(gen.mint(), max_size=4),
+    "pool of minted": gen.pool(gen.mint("key"), size=3),
+    "minted or nothing": gen.choice(gen.const(None), gen.mint("key")),
     "list of records of mapped": gen.list(gen.record(at=gen.map(gen.naturals(9), str)), max_size=3),
     "tuple of mapped": gen.tuple(gen.map(gen.naturals(9), str), gen.naturals(9)),
 }
@@ -195,6 +208,10 @@ def test_generators_describe_themselves_in_one_line(generator):
         (gen.no_shrink(gen.naturals(9)), [10]),
         (gen.pool(gen.naturals(9)), [10]),
         (RefTo("account"), ["player@1", "account", 3, None]),
+        (
+            gen.mint("owner"),
+            ["{other~1}", "owner-1", "{owner~}", "{owner~1", "{owner~1} ", "{owner~1}{owner~2}", 1, None],
+        ),
     ],
     ids=str,
 )
@@ -580,6 +597,152 @@ def test_a_ref_is_one_of_what_was_made():
     assert not generator.accepts("player@12")
 
 
+def accounts(*labels: int) -> Callable[[str], list[str]]:
+    """Say that these steps have made an account each."""
+    return lambda entity: [f"{entity}@{label}" for label in labels]
+
+
+REF_OR_NOTHING = {
+    "annotation": gen.of(Ref[Account] | None),
+    "annotation, the other way round": gen.of(None | Ref[Account]),
+    "choice": gen.choice(gen.const(None), RefTo("account")),
+    "frequency": gen.frequency((1, RefTo("account")), (1, gen.const(None))),
+}
+
+
+@pytest.mark.parametrize("generator", REF_OR_NOTHING.values(), ids=REF_OR_NOTHING.keys())
+def test_a_ref_that_may_be_none_is_none_while_there_is_nothing(generator):
+    """Nothing is drawn while there is nothing to refer to, and a ref half of the time as soon as there is."""
+    before = {generator.sample(Source(seed), 5) for seed in SEEDS}
+    after = [generator.sample(Source(seed, accounts(3, 4)), 5) for seed in range(400)]
+
+    assert {None} == before
+    assert 150 < after.count(None) < 250
+    assert {None, "account@3", "account@4"} == set(after)
+
+
+def test_a_choice_of_nothing_but_refs_can_not_be_drawn_too_early():
+    """Where no branch has anything to refer to, the choice has nothing to draw, as a ref alone."""
+    generator = gen.of(Ref[Account] | Ref[Shop])
+
+    with pytest.raises(NothingToReferToError):
+        generator.sample(Source(0), 5)
+    assert {"shop@1"} == {
+        generator.sample(Source(seed, lambda entity: ["shop@1"] if entity == "shop" else []), 5) for seed in SEEDS
+    }
+
+
+@pytest.mark.parametrize("annotation", [list[Ref[Account]], set[Ref[Account]], dict[str, Ref[Account]]], ids=str)
+def test_a_list_of_refs_is_empty_while_there_is_nothing(annotation):
+    """A list of refs is empty at first, whatever its size would be, and holds refs as soon as there are some."""
+    generator = gen.of(annotation)
+    before = [generator.build(generator.sample(Source(seed), 9)) for seed in SEEDS]
+    after = [generator.build(generator.sample(Source(seed, accounts(3, 4)), 9)) for seed in SEEDS]
+    refs = {each for drawn in after for each in (drawn.values() if isinstance(drawn, dict) else drawn)}
+
+    assert not any(before)
+    assert {"account@3", "account@4"} == refs
+
+
+def test_a_list_that_needs_a_ref_can_not_be_drawn_too_early():
+    """A list of one ref at least has nothing to draw while there is nothing to refer to."""
+    generator = gen.of(list[Ref[Account]], [Field(min_length=1)])
+
+    with pytest.raises(NothingToReferToError):
+        generator.sample(Source(0), 5)
+    assert all(generator.sample(Source(seed, accounts(3)), 5) for seed in SEEDS)
+
+
+def test_a_ref_that_may_be_none_shrinks_to_none():
+    """Nothing is simpler than any ref, and a list of refs is tried empty first."""
+    assert [None] == gen.shrinks("account@3", gen.of(Ref[Account] | None))
+    assert [[], ["account@4"], ["account@3"]] == gen.shrinks(["account@3", "account@4"], gen.of(list[Ref[Account]]))
+
+
+SYMBOLIC = {
+    "ref or nothing": gen.of(Ref[Account] | None),
+    "list of refs": gen.of(list[Ref[Account]]),
+    "refs by name": gen.of(dict[str, Ref[Account]]),
+    "tuple": gen.tuple(RefTo("account"), gen.boolean()),
+    "record": gen.record(account=RefTo("account"), amount=gen.naturals(9)),
+    "mapped": gen.map(RefTo("account"), str),
+    "filtered": gen.filter(RefTo("account"), bool),
+    "resized": gen.resize(RefTo("account"), 3),
+    "never simplified": gen.no_shrink(RefTo("account")),
+    "list of records": gen.list(gen.record(at=gen.tuple(RefTo("account"))), min_size=1),
+}
+
+
+@pytest.mark.parametrize("generator", SYMBOLIC.values(), ids=SYMBOLIC.keys())
+def test_values_that_hold_refs_do_not_come_back(generator):
+    """What holds a ref is drawn anew each time, from what there is then: an earlier one may be gone."""
+    source, named = Source(1), set()
+    for step in range(60):
+        source.candidates = accounts(step)
+        named |= {(step, label) for label in re.findall(r"account@(\d+)", str(draw(generator, source, 6)))}
+
+    assert len(named) > 10
+    assert [] == [(step, label) for step, label in named if int(label) != step]
+
+
+def test_values_that_hold_no_name_come_back():
+    """Lists, records and optional values of plain things are repeated as before."""
+    plain = [gen.of(int | None), gen.list(gen.integers()), gen.record(name=gen.text()), gen.map(gen.integers(), str)]
+    source = Source(1)
+    drawn = [{str(draw(generator, source, 40)) for _ in range(100)} for generator in plain]
+
+    assert [False] * 4 == [generator.symbolic for generator in plain]
+    assert [] == [values for values in drawn if len(values) > 70]
+
+
+def test_minted_texts_are_counted_through_a_run():
+    """Each minted text has the next number, whatever its prefix, and whichever step it is drawn in."""
+    source, drawn = Source(0), []
+    for step in range(3):
+        source.restart(derive(7, step))
+        drawn += [gen.mint(prefix).sample(source, 5) for prefix in ("owner", "key1")]
+
+    assert ["{owner~1}", "{key1~2}", "{owner~3}", "{key1~4}", "{owner~5}", "{key1~6}"] == drawn
+    assert ["{minted~1}", "{minted~2}"] == gen.sample(gen.mint(), 2)
+
+
+MINTING = {
+    "alone": gen.mint("owner"),
+    "mapped": gen.map(gen.mint("owner"), str.upper),
+    "or nothing": gen.choice(gen.mint("owner"), gen.const(None)),
+    "list": gen.list(gen.mint("owner"), min_size=1),
+    "tuple": gen.tuple(gen.mint("owner"), gen.naturals(3)),
+    "record": gen.record(owner=gen.list(gen.mint("owner"), min_size=1, max_size=2)),
+    "filtered": gen.filter(gen.mint("owner"), bool),
+}
+
+
+@pytest.mark.parametrize("generator", MINTING.values(), ids=MINTING.keys())
+def test_minted_texts_never_come_back(generator):
+    """No minted text is drawn twice in a run, though half of all other arguments are."""
+    source = Source(1)
+    found = re.findall(r"\{\w+~\d+\}", str([draw(generator, source, 8) for _ in range(100)]))
+
+    assert len(found) > 40
+    assert len(found) == len(set(found))
+
+
+def test_minted_texts_meet_again_in_a_pool():
+    """A pool of minted texts holds as many as it says, for all fields that are annotated with it."""
+    source = Source(2)
+    first_field, second_field = gen.pool(gen.mint("key"), size=3), gen.pool(gen.mint("key"), size=3)
+    drawn = [draw(generator, source, 8) for _ in range(50) for generator in (first_field, second_field)]
+
+    assert {"{key~1}", "{key~2}", "{key~3}"} == set(drawn)
+
+
+def test_a_minted_text_is_never_simplified():
+    """There is nothing simpler than a minted text, alone or in a longer one; a list of them gets shorter."""
+    assert [] == gen.shrinks("{owner~3}", gen.mint("owner"))
+    assert [] == gen.shrinks("{owner~3}", gen.map(gen.mint("owner"), "{}@example.com".format))
+    assert [[], ["{key~7}"], ["{key~5}"]] == gen.shrinks(["{key~5}", "{key~7}"], gen.list(gen.mint("key")))
+
+
 def test_half_of_the_drawn_arguments_come_back():
     """Values of one kind are drawn again, about half of the time, since that finds bugs sooner."""
     source, generator = Source(1), gen.integers(0, 10**12)
@@ -624,10 +787,11 @@ def test_values_come_back_only_in_their_own_domain():
         lambda: gen.frequency((-1, gen.boolean()), (2, gen.boolean())),
         lambda: gen.frequency((0, gen.boolean())),
         lambda: gen.pool(gen.boolean(), size=0),
+        *(functools.partial(gen.mint, prefix) for prefix in ("", "1st", "a-b", "a_b", "a b", "é", "a\n", "a~1}{b", 3)),
     ],
 )
 def test_bounds_that_can_not_be_are_refused(make):
-    """A generator without values is refused where it is written, with what to do about it."""
+    """A generator without values, or with a prefix that can't be, is refused where it is written, with what to do."""
     with pytest.raises(DefinitionError) as caught:
         make()
 
@@ -703,10 +867,6 @@ class Customer(Record):
     others: list[Address]
 
 
-class Account(Entity):
-    pass
-
-
 TYPES: dict[str, Any] = {
     "int": int,
     "int ge le": Annotated[int, Field(ge=3, le=9)],
@@ -758,6 +918,9 @@ TYPES: dict[str, Any] = {
     "list of records": list[Address],
     "list of datetimes": list[datetime],
     "record or nothing": Address | None,
+    "minted": Annotated[str, gen.mint("owner")],
+    "minted or nothing": Annotated[str, gen.mint("owner")] | None,
+    "list of minted": list[Annotated[str, gen.mint("owner")]],
     "annotated with a generator": Annotated[int, gen.integers(1, 3)],
     "list of annotated": list[Annotated[str, gen.one_of(["x", "y"])]],
 }
