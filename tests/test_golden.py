@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from annotated_types import MaxLen
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -93,6 +94,45 @@ class Bank(Model):
         del self.accounts[event.account]
 
 
+class Register(Command, weight=2):
+    owner: Annotated[str, gen.mint("owner")]
+    mail: Annotated[str, gen.map(gen.mint("user"), "{}@example.com".format)]
+    keys: Annotated[list[str], gen.list(gen.mint("key"), max_size=2)]
+
+
+class Pay(Command, weight=3):
+    payer: Ref[Account] | None
+    payees: Annotated[list[Ref[Account]], MaxLen(3)]
+    key: Annotated[str, gen.pool(gen.mint("key"), size=2)]
+
+
+class Registered(Event):
+    account: Ref[Account]
+
+
+class Paid(Event):
+    pass
+
+
+class Market(Model):
+    """A small model of what a seed mints, and of refs that may be none."""
+
+    commands: ClassVar = (Register, Pay)
+    accounts: dict[Ref[Account], Account] = {}  # noqa: RUF012
+
+    @expects
+    def register(self, cmd: Register) -> Registered:
+        return like(Registered)
+
+    @expects
+    def pay(self, cmd: Pay) -> Paid:
+        return Paid()
+
+    @on
+    def registered(self, event: Registered) -> None:
+        self.accounts[event.account] = Account()
+
+
 def is_even(number: int) -> bool:
     return number % 2 == 0
 
@@ -135,6 +175,10 @@ GENERATORS: dict[str, gen.Generator] = {
     "scale": gen.scale(gen.text("ab"), halved),
     "no_shrink": gen.no_shrink(gen.integers(0, 9)),
     "pool": gen.pool(gen.text("abc", max_size=4), size=2),
+    "mint": gen.mint("owner"),
+    "mint, mapped": gen.map(gen.mint("user"), "{}@example.com".format),
+    "list of minted": gen.list(gen.mint(), max_size=3),
+    "pool of minted": gen.pool(gen.mint("key"), size=2),
 }
 
 
@@ -158,7 +202,7 @@ def seeds() -> Any:
 
 def sequences() -> Any:
     """Say which commands are asked under some seeds, with their arguments."""
-    return {"bank": _runs(Bank, 8, 25), "leaderboard": _runs(Leaderboard, 6, 25)}
+    return {"bank": _runs(Bank, 8, 25), "leaderboard": _runs(Leaderboard, 6, 25), "market": _runs(Market, 4, 15)}
 
 
 def _runs(model: type[Model], number: int, length: int) -> Any:
