@@ -14,6 +14,7 @@ from replaykit import (
     Observation,
     Ref,
     check,
+    eventually,
     expects,
     fail,
     gen,
@@ -270,6 +271,49 @@ def check_of_two_observations() -> None:
             """Look at two things."""
 
 
+def eventually_without_an_observation() -> None:
+    class Wrong(Model):
+        @eventually
+        def folded(self) -> None:
+            """Wait for nothing."""
+
+
+def eventually_of_two_observations() -> None:
+    class Wrong(Model):
+        @eventually(within=1)
+        def folded(self, board: Board, other: Board) -> None:
+            """Wait for two things."""
+
+
+def eventually_of_what_is_no_observation() -> None:
+    class Wrong(Model):
+        @eventually
+        def folded(self, board: Created) -> None:
+            """Wait for an event."""
+
+
+def eventually_that_returns() -> None:
+    class Wrong(Model):
+        @eventually
+        def folded(self, board: Board):
+            return board.rows == []
+
+
+def eventually_on_what_is_no_message() -> None:
+    class Wrong(Model):
+        @eventually(on=(Create, Board))
+        def folded(self, board: Board) -> None:
+            """Wait after an observation."""
+
+
+def eventually_and_check() -> None:
+    class Wrong(Model):
+        @eventually
+        @check
+        def folded(self, board: Board) -> None:
+            """Be both."""
+
+
 def check_on_what_is_no_message() -> None:
     class Wrong(Model):
         @check(on=Board)
@@ -352,6 +396,12 @@ def check_and_invariant() -> None:
         decorator_of_an_adapter,
         two_decorators,
         check_and_invariant,
+        eventually_without_an_observation,
+        eventually_of_two_observations,
+        eventually_of_what_is_no_observation,
+        eventually_that_returns,
+        eventually_on_what_is_no_message,
+        eventually_and_check,
     ],
 )
 def test_a_mistake_in_a_method_is_told_when_the_class_is_made(define):
@@ -373,6 +423,7 @@ def test_a_mistake_in_a_method_is_told_when_the_class_is_made(define):
         (invariant_that_returns_by_body, ["Wrong.folded", "returns a value", "does not raise"]),
         (check_that_is_a_generator, ["Wrong.folded", "generator function", "checks nothing"]),
         (invariant_with_a_parameter, ["board", "make it a @check"]),
+        (eventually_without_an_observation, ["Wrong.folded", "an observation"]),
         (parameter_without_annotation, ["event", "Annotate it"]),
         (annotation_that_can_not_be_resolved, ["Nowhere", "TYPE_CHECKING"]),
         (decorator_of_an_adapter, ["belong to the Adapter"]),
@@ -421,6 +472,36 @@ def test_a_check_that_never_looks_is_refused(options):
     """`every` is 1 or more, and `at` is "step" or "end"."""
     with pytest.raises(DefinitionError, match=r"every is 1 or more|at=\"end\""):
         check(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"within": 0},
+        {"within": -1},
+        {"every": 0},
+        {"every": -0.1},
+        {"within": 1, "every": 1.5},
+        {"within": 0.05},
+        {"within": float("inf")},
+        {"within": float("inf"), "every": float("inf")},
+        {"within": float("nan")},
+        {"every": float("nan")},
+    ],
+    ids=str,
+)
+def test_a_wait_that_can_not_be_is_refused(options):
+    """Both times are seconds, more than 0 and finite, and `every`, the default included, is not more than `within`."""
+    with pytest.raises(DefinitionError, match=r"@eventually\(within=.*, every=.*\) can't be") as caught:
+        eventually(**options)
+
+    assert "Both are seconds, more than 0" in caught.value.todo
+
+
+def test_a_wait_looks_after_a_step_or_at_the_end():
+    """`at` is "step" or "end", as for a check."""
+    with pytest.raises(DefinitionError, match='at="start"'):
+        eventually(at="start")
 
 
 def test_functions_inside_of_a_check_may_return():
@@ -641,6 +722,42 @@ def test_a_check_knows_when_it_looks():
     assert not quiet.due(1, rename, Rejected(status=400))
     assert Board is listed.observation
     assert None is quiet.observation
+
+
+def test_eventually_is_a_check_that_has_time():
+    """It knows when it looks as a check does, and how long it may take; a check has no time at all."""
+
+    class Settling(Model):
+        @eventually
+        def usual(self, board: Board) -> None:
+            """Wait for 5 seconds."""
+
+        @eventually(within=1, every=1, on=(Create, Rejected))
+        def short(self, board: Board) -> None:
+            """Wait for a second."""
+
+        @eventually(at="end")
+        def last(self, board: Board) -> None:
+            """Wait at the end."""
+
+        @check
+        def now(self, board: Board) -> None:
+            """Wait for nothing."""
+
+    usual, short, last, _ = rules = Settling.rules.checks
+    create, remove = Create(name="a"), Remove(player=ref("player@1"))
+
+    assert [("usual", 5.0, 0.1), ("short", 1.0, 1.0), ("last", 5.0, 0.1), ("now", 0.0, 0.0)] == [
+        (each.name, each.within, each.pause) for each in rules
+    ]
+    assert {Board} == {each.observation for each in rules}
+    assert [1, 2, 3] == [count for count in (1, 2, 3) if usual.due(count, remove, None)]
+    assert [True, True, False] == [
+        short.due(1, create, None),
+        short.due(1, remove, Rejected(status=1)),
+        short.due(1, remove, Renamed(name="a")),
+    ]
+    assert not last.due(1, create, None)
 
 
 def test_a_check_can_wait_for_several_messages():

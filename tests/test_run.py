@@ -1,18 +1,22 @@
 """Running: what happened against a real service on the loopback, and what it is called."""
 
 import json
+import re
 import socket
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import httpx
 import pytest
+from annotated_types import MinLen
 
 from replaykit import (
     Adapter,
@@ -22,16 +26,22 @@ from replaykit import (
     Model,
     Observation,
     Ref,
+    Verdict,
     check,
+    eventually,
     expects,
     fail,
+    gen,
     handles,
+    integration,
     invariant,
     observes,
     on,
+    replay,
     requires,
     same,
 )
+from replaykit.bundle import Bundle, Provenance, Writer, read
 from replaykit.cassette import Player
 from replaykit.client import Client
 from replaykit.errors import DefinitionError
@@ -46,7 +56,11 @@ from replaykit.trace import Trace
 
 
 class Service(ThreadingHTTPServer):
-    """A service that answers what its paths say: /status/404, /slow, /drop, /cookie, /seen, /accounts."""
+    """A service that answers what its paths say: /status/404, /slow, /drop, /cookie, /seen, /accounts.
+
+    A job (/jobs/3) is done when it was looked at 3 times. A name (/names/a) can be taken once, and for ever: no
+    reset gives it back.
+    """
 
     daemon_threads = True
 
@@ -55,6 +69,10 @@ class Service(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.asked: list[tuple[str, str, dict[str, str]]] = []  # method, path, headers by lower-case name
         self.accounts: dict[str, int] = {}
+        self.jobs: list[int] = []  # of each, how often it must be looked at until it is done
+        self.stuck = False  # a bug: no job is ever done
+        self.names: set[str] = set()
+        self.lenient = False  # a bug: a name can be taken again
         self.released = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -78,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/reset":
             asked[:] = asked[-1:]
             self.server.accounts.clear()
+            self.server.jobs.clear()
         if path == "/slow":
             self.server.released.wait(5)
         if path == "/drop":
@@ -94,6 +113,17 @@ class Handler(BaseHTTPRequestHandler):
         elif path.startswith("/accounts/"):
             known = path.split("/")[2] in self.server.accounts
             self.answer(200 if known else 404, {})
+        elif path == "/jobs":
+            if not self.server.stuck:
+                self.server.jobs[:] = [looks - 1 for looks in self.server.jobs if looks > 1]
+            self.answer(200, len(self.server.jobs))
+        elif path.startswith("/jobs/"):
+            self.server.jobs.append(int(path.split("/")[2]))
+            self.answer(201, {})
+        elif path.startswith("/names/"):
+            taken = path in self.server.names and not self.server.lenient
+            self.server.names.add(path)
+            self.answer(409 if taken else 201, {})
         else:
             self.answer(int(path.rpartition("/")[2]) if path.startswith("/status/") else 200, {})
 
@@ -807,6 +837,334 @@ def test_the_tally_counts_what_was_exercised(client):
     assert {("command", "ask"): 2, ("expectation", "fine"): 2, ("invariant", "fine_state"): 1} == dict(tally)
 
 
+# --- services that settle later -----------------------------------------------------------------
+
+
+class Start(Command):
+    looks: int
+
+
+class Started(Event):
+    pass
+
+
+class Jobs(Observation):
+    waiting: int
+
+
+class Settling(Web):
+    """Each job is done before long."""
+
+    commands: ClassVar = (Ask, Start)
+
+    @eventually(within=0.2, every=0.01)
+    def done(self, jobs: Jobs) -> None:
+        same(jobs.waiting, 0)
+
+
+class SettlingApi(WebApi):
+    @handles
+    def start(self, cmd: Start) -> Started:
+        self.http.post(f"/jobs/{cmd.looks}").raise_for_status()
+        return Started()
+
+    @observes
+    def jobs(self) -> Jobs:
+        return Jobs(waiting=self.http.get("/jobs").json())
+
+
+NEVER = 1_000_000  # looks
+
+
+def starts(*looks: int) -> Sequence:
+    """Make calls that start jobs, labelled from 0."""
+    return tuple(Call(label=label, tag="start", args={"looks": each}) for label, each in enumerate(looks))
+
+
+def waiting(trace: Trace) -> list[list[int]]:
+    """List what was seen after each step, look by look."""
+    return [[json.loads(said.data)["waiting"] for said in step.observations] for step in trace.steps]
+
+
+def test_what_settles_in_time_holds(client, service):
+    """The service is asked again until the check holds; what did not hold before is no failure."""
+    trace = run(Settling, client, starts(3, 1, 2), SettlingApi)
+
+    assert ("passed", None) == (trace.ending, trace.failure)
+    assert [[1, 1, 0], [0], [1, 0]] == waiting(trace)
+    assert [3, 1, 2] == [len(step.observing) for step in trace.steps]
+    assert 6 == service.paths.count("/jobs")
+
+
+def test_what_does_not_settle_in_time_is_a_failure(client):
+    """It is a failure of kind check, with the difference that was seen last, and with the time that it had."""
+    began = time.monotonic()
+    trace = run(Settling, client, starts(1, NEVER, 1), SettlingApi)
+
+    assert time.monotonic() - began >= 0.2
+    assert ("check", "done", 1, "start") == why(trace)
+    assert trace.failure.is_finding
+    assert trace.failure.message.endswith(" (still so after 0.2 seconds)")
+    assert (0, 1) == (trace.failure.expected, trace.failure.actual)
+    assert 2 == len(trace.steps)
+    assert len(trace.steps[1].observations) == len(trace.steps[1].observing) > 2
+
+
+def test_the_last_look_is_when_the_time_is_over(client):
+    """Where the next look would come too late, it comes at the end of the time."""
+
+    class Rare(Settling):
+        @eventually(within=0.1, every=0.1)
+        def done(self, jobs: Jobs) -> None:
+            same(jobs.waiting, 0)
+
+    settled, stuck = run(Rare, client, starts(2), SettlingApi), run(Rare, client, starts(3), SettlingApi)
+
+    assert ("passed", [[1, 0]]) == (settled.ending, waiting(settled))
+    assert ("failed", [[1, 1]]) == (stuck.ending, waiting(stuck))
+
+
+class Patiently(Settling):
+    """Would wait for an hour, if it waited."""
+
+    @eventually(within=3600, every=3600)
+    def done(self, jobs: Jobs) -> None:
+        same(jobs.waiting, 0)
+
+
+def test_what_holds_at_once_is_not_waited_for(client):
+    """A check that holds at the first look costs no time, however long it might take."""
+    trace = run(Patiently, client, starts(1, 1), SettlingApi)
+
+    assert ("passed", [[0], [0]]) == (trace.ending, waiting(trace))
+
+
+def test_waiting_at_the_end_belongs_to_no_step(client):
+    """With `at="end"` it is waited once, when the sequence is over."""
+
+    class Last(Settling):
+        @eventually(within=0.05, every=0.01, at="end")
+        def done(self, jobs: Jobs) -> None:
+            same(jobs.waiting, 0)
+
+    settled, stuck = run(Last, client, starts(3, 1), SettlingApi), run(Last, client, starts(1, NEVER), SettlingApi)
+
+    assert ("passed", [[], []], 3, 3) == (
+        settled.ending,
+        waiting(settled),
+        len(settled.closing),
+        len(settled.closing_observations),
+    )
+    assert ("check", "done", None, None) == why(stuck)
+
+
+def test_waiting_follows_what_it_waits_for(client):
+    """With `on=` it is waited only after steps with this command or event."""
+
+    class Asked(Settling):
+        @eventually(within=0.2, every=0.01, on=Answered)
+        def done(self, jobs: Jobs) -> None:
+            same(jobs.waiting, 0)
+
+    trace = run(Asked, client, (*starts(3), Call(label=1, tag="ask", args={"path": "/a"})), SettlingApi)
+
+    assert ("passed", [[], [1, 1, 0]]) == (trace.ending, waiting(trace))
+
+
+class Mistaken(Settling):
+    @eventually(within=100, every=0.01)
+    def done(self, jobs: Jobs) -> None:
+        broken()
+
+
+class MistakenLater(Settling):
+    @eventually(within=100, every=0.01)
+    def done(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 0
+        broken()
+
+
+def returning() -> type[Model]:
+    """Make a model with a wait that returns a value, which nobody can see in its text."""
+    look = made_without_source("def look(self, jobs): return jobs.waiting == 0")
+    look.__annotations__["jobs"] = Jobs
+    return type("Returning", (Settling,), {"done": eventually(within=100, every=0.01)(look)})
+
+
+@pytest.mark.parametrize(("model", "looks"), [(Mistaken, [1]), (MistakenLater, [1, 0]), (returning(), [1])])
+def test_a_mistake_in_a_wait_is_told_at_once(client, model, looks):
+    """What raises something else than an assertion, or returns a value, is a fault of the model, not waited for."""
+    trace = run(model, client, starts(2), SettlingApi)
+
+    assert ("model", 0, "start") == (trace.failure.kind, trace.failure.step, trace.failure.command)
+    assert not trace.failure.is_finding
+    assert [looks] == waiting(trace)
+
+
+class Sharing(Web):
+    """Looks twice at once, and waits twice between."""
+
+    commands: ClassVar = (Ask, Start)
+
+    @check
+    def first(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 1
+
+    @eventually(within=5, every=0.01)
+    def done(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 0
+
+    @eventually(within=5, every=0.01)
+    def still_done(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 0
+
+    @check
+    def last(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 0
+
+
+def test_all_checks_of_a_step_share_what_was_seen_last(client, service):
+    """The first look is that of an earlier check, and a check that comes later sees the newest one."""
+    tally: Counter[tuple[str, str]] = Counter()
+    trace = run(Sharing, client, starts(3), SettlingApi, tally=tally)
+
+    assert ("passed", [[1, 1, 0]]) == (trace.ending, waiting(trace))
+    assert 3 == service.paths.count("/jobs")
+    assert {"first": 1, "done": 1, "still_done": 1, "last": 1} == {
+        name: count for (role, name), count in tally.items() if role == "check"
+    }
+
+
+def test_a_check_without_time_does_not_wait(client):
+    """A plain check that comes first fails at the first look, though a later one would have waited."""
+    trace = run(Sharing, client, starts(1), SettlingApi)
+
+    assert ("check", "first", 0, "start") == why(trace)
+    assert [[0]] == waiting(trace)
+
+
+class Unsteady(SettlingApi):
+    looks = 0
+    third = "/drop"
+
+    @observes
+    def jobs(self) -> Jobs:
+        self.looks += 1
+        return Jobs(waiting=self.http.get(self.third if self.looks == 3 else "/jobs").json())
+
+
+class Failing(Unsteady):
+    third = "/status/503"
+
+
+class StrictlySettling(Settling):
+    server_errors: ClassVar = True
+
+
+@pytest.mark.parametrize(
+    ("model", "adapter", "ending", "kind"),
+    [(Settling, Unsteady, "unknown", None), (StrictlySettling, Failing, "failed", "server_error")],
+)
+def test_what_ends_a_run_ends_a_wait(client, model, adapter, ending, kind):
+    """A lost answer while waiting is unknown, and a server error is one, as anywhere else."""
+    trace = run(model, client, starts(NEVER), adapter)
+
+    assert (ending, kind) == (trace.ending, trace.failure and trace.failure.kind)
+    assert (2, 3) == (len(trace.steps[0].observations), len(trace.steps[0].observing))
+
+
+def recorded(
+    folder: Path, model: type[Model], client: Client, calls: Sequence, adapter: type[Adapter[Any]] = WebApi
+) -> Bundle:
+    """Run a sequence while its bundle is written, and read the bundle."""
+    facts = {"model": "m:M", "adapter": "a:A", "model_digest": "0" * 16, "campaign_seed": 1, "run": 0, "seed": 1}
+    with Writer(folder / "made.partial") as writer:
+        writer.begin(Provenance(commands=len(calls), url=client.origin, **facts))
+        trace = run(model, client, calls, adapter, listener=writer)
+        writer.save(folder / "made.pd")
+    bundle = read(folder / "made.pd")
+
+    assert (trace.sequence, trace.failure, trace.nonce) == (
+        bundle.trace.sequence,
+        bundle.trace.failure,
+        bundle.trace.nonce,
+    )
+
+    return bundle
+
+
+@pytest.fixture
+def sleepless(monkeypatch):
+    """Let nobody sleep."""
+
+    def sleep(seconds: float) -> None:
+        raise AssertionError(f"slept for {seconds} seconds")
+
+    return lambda: monkeypatch.setattr(time, "sleep", sleep)
+
+
+def test_a_wait_that_failed_is_replayed_without_waiting(client, tmp_path, sleepless):
+    """Offline, each look of a bundle is one that was recorded, and the last one ends in the same failure."""
+    bundle = recorded(tmp_path, Settling, client, starts(2, NEVER), SettlingApi)
+    sleepless()
+    replayed = replay(bundle, model=Settling, adapter=SettlingApi, offline=True)
+
+    assert (Verdict.REPRODUCED, bundle.failure) == (replayed.verdict, replayed.trace.failure)
+    assert waiting(bundle.trace) == waiting(replayed.trace)
+    assert len(bundle.trace.steps[1].observations) > 2
+
+
+def test_the_time_of_a_wait_does_not_matter_offline(client, tmp_path, sleepless):
+    """A model that would wait longer, or not as long, ends its waiting where the recorded one ended."""
+    bundle = recorded(tmp_path, Settling, client, starts(2, NEVER), SettlingApi)
+    sleepless()
+    for within in (0.0001, 3600):
+
+        class Other(Settling):
+            @eventually(within=within, every=within)
+            def done(self, jobs: Jobs) -> None:
+                same(jobs.waiting, 0)
+
+        replayed = replay(bundle, model=Other, adapter=SettlingApi, offline=True)
+
+        assert (Verdict.REPRODUCED, waiting(bundle.trace)) == (replayed.verdict, waiting(replayed.trace))
+
+
+def test_a_service_that_settles_now_is_fixed(client, service, tmp_path):
+    """The bundle of a wait that failed has the verdict fixed on a service that settles, and offline it has not."""
+    service.stuck = True
+    bundle = recorded(tmp_path, Settling, client, starts(3), SettlingApi)
+    service.stuck = False
+    live = replay(bundle, model=Settling, adapter=SettlingApi, url=service.url)
+    offline = replay(bundle, model=Settling, adapter=SettlingApi, offline=True)
+
+    assert ("check", "done", 0, "start") == why(bundle.trace)
+    assert (Verdict.FIXED, [[1, 1, 0]]) == (live.verdict, waiting(live.trace))
+    assert Verdict.REPRODUCED is offline.verdict
+
+
+def test_a_model_that_waits_for_something_else_is_stale_offline(client, nobody):
+    """Where the recorded looks are too few or too many for the model as it is now, the run is not the recorded one."""
+
+    class Less(Settling):
+        @eventually(within=0.2, every=0.01)
+        def done(self, jobs: Jobs) -> None:
+            assert jobs.waiting < 2
+
+    class More(Settling):
+        @eventually(within=0.2, every=0.01)
+        def done(self, jobs: Jobs) -> None:
+            assert jobs.waiting < 0
+
+    live = run(Settling, client, starts(2, 2), SettlingApi)
+    endings = [
+        run(model, nobody, starts(2, 2), SettlingApi, cassette=Player(live.interactions())).ending
+        for model in (Settling, Less, More)
+    ]
+
+    assert ["passed", "stale", "stale"] == endings
+
+
 # --- refs and sequences -------------------------------------------------------------------------
 
 BANKING = (
@@ -892,9 +1250,16 @@ def failure_of(trace: Trace, client: Client) -> Any:
         (Web, Patient, asks("/a", "/drop", "/b")),
         (Web, BrokenHandler, asks("/a")),
         (Web, WebApi, BANKING),
+        (Settling, SettlingApi, starts(1, 3, 2)),
+        (Settling, SettlingApi, starts(3, NEVER)),
+        (Settling, Unsteady, starts(NEVER)),
+        (Sharing, SettlingApi, starts(3, 1)),
     ],
-    ids=["expectation", "invariant", "check", "server_error", "end", "unknown", "caught", "adapter", "refs"],
-)
+    ids=[
+        "expectation", "invariant", "check", "server_error", "end", "unknown", "caught", "adapter", "refs", "settled",
+        "not settled", "lost while waiting", "after waiting",
+    ],
+)  # fmt: skip
 def test_a_run_played_offline_ends_in_the_same_way(client, nobody, model, adapter, calls):
     """Played from its interactions, with no service anywhere, a run gives the same failure, events and states."""
     live = run(model, client, calls, adapter)
@@ -933,6 +1298,238 @@ def test_a_recorded_request_that_is_not_asked_for_is_stale(client, nobody):
 
     assert "stale" == played.ending
     assert "1 recorded requests were never asked for, the first of them GET /b" == played.reason
+
+
+# --- what is minted -----------------------------------------------------------------------------
+
+Mail = Annotated[str, gen.map(gen.pool(gen.mint("user"), size=2), "{}@example.com".format)]
+
+
+class Claim(Command):
+    mail: Mail
+
+
+class Claimed(Event):
+    mail: str
+    status: int
+
+
+class Names(Web):
+    """A name can be taken once."""
+
+    commands: ClassVar = (Ask, Claim)
+    taken: list[str] = []  # noqa: RUF012
+
+    @expects
+    def claim(self, cmd: Claim) -> Claimed:
+        return Claimed(mail=cmd.mail, status=409 if cmd.mail in self.taken else 201)
+
+    @on
+    def claimed(self, event: Claimed) -> None:
+        self.taken.append(event.mail)
+
+
+class NamesApi(WebApi):
+    def reset(self) -> None:
+        """Leave everything as it is: this service can't be reset."""
+
+    @handles
+    def ask(self, cmd: Ask) -> Answered | Lost:
+        return Answered(status=self.http.get("/a").status_code)
+
+    @handles
+    def claim(self, cmd: Claim) -> Claimed:
+        return Claimed(mail=cmd.mail, status=self.http.post(f"/names/{cmd.mail}").status_code)
+
+
+def claims(*names: str) -> Sequence:
+    """Make calls that claim names as mail addresses; an empty name asks for something else."""
+    return tuple(
+        Call(label=label, tag="claim", args={"mail": f"{name}@example.com"}, raw={"mail": name})
+        if name
+        else Call(label=label, tag="ask", args={"path": "/a"})
+        for label, name in enumerate(names)
+    )
+
+
+def claimed(paths: list[str]) -> list[str]:
+    """List the mail addresses that were asked for."""
+    return [path.removeprefix("/names/") for path in paths if path.startswith("/names/")]
+
+
+def test_what_is_minted_is_sent_as_this_run_says_it(client, service):
+    """Service, event and state have the text that this run spells out, and the sequence has the placeholder."""
+    calls = claims("{user~1}", "{user~2}", "{user~1}")
+    trace = run(Names, client, calls, NamesApi)
+    first, second = (f"user-{trace.nonce}-{number}@example.com" for number in (1, 2))
+
+    assert ("passed", calls) == (trace.ending, trace.sequence)
+    assert re.fullmatch("[0-9a-f]{8,}", trace.nonce)
+    assert [first, second, first] == claimed(service.paths)
+    assert [201, 201, 409] == [json.loads(step.event.data)["status"] for step in trace.steps]
+    assert [first, second, first] == json.loads(trace.steps[-1].state)["taken"]
+
+
+def test_a_listener_hears_of_the_nonce_before_it_is_used(client):
+    """The nonce is told once, before the first call that has something minted in it."""
+    notes = Notes()
+    trace = run(Names, client, claims("", "{user~1}", "", "{user~2}"), NamesApi, listener=notes)
+
+    assert [("call", 0), ("nonce", trace.nonce), ("call", 1), ("call", 2), ("call", 3)] == [
+        heard for heard in notes.heard if heard[0] in {"call", "nonce"}
+    ]
+
+
+def test_a_run_that_mints_nothing_has_no_nonce(client):
+    """Nothing is told and nothing is kept, where nothing was minted; a text that looks a little like it is none."""
+    notes = Notes()
+    trace = run(Names, client, claims("", "user", "{user}"), NamesApi, listener=notes)
+
+    assert ("passed", "") == (trace.ending, trace.nonce)
+    assert [] == [heard for heard in notes.heard if heard[0] == "nonce"]
+
+
+def test_runs_of_one_sequence_do_not_collide(client, service):
+    """On a service that can't be reset, a sequence passes each time with minted names, and only once without."""
+    minted = [run(Names, client, claims("{user~1}"), NamesApi) for _ in range(5)]
+    plain = [run(Names, client, claims("user"), NamesApi) for _ in range(2)]
+
+    assert ["passed"] * 5 == [trace.ending for trace in minted]
+    assert ["passed", "failed"] == [trace.ending for trace in plain]
+    assert 6 == len(service.names)
+
+
+def test_runs_of_one_seed_do_not_collide(client, service):
+    """Two runs of one seed have the same sequence, and send other names."""
+    first, second = (execute(Names, NamesApi(client), Generated(Names, 5, 20)) for _ in range(2))
+
+    assert ("passed", "passed") == (first.ending, second.ending)
+    assert first.sequence == second.sequence
+    assert first.nonce != second.nonce
+    assert 4 == len(service.names)
+
+
+def test_a_run_is_played_offline_with_its_own_nonce(client, nobody):
+    """With the nonce that was recorded, the same requests are sent; with a new one, they are not on the cassette."""
+    live = run(Names, client, claims("{user~1}", "", "{user~2}"), NamesApi)
+    player = Player(live.interactions())
+    same_nonce = run(Names, nobody, live.sequence, NamesApi, cassette=player, nonce=live.nonce)
+    new_nonce = run(Names, nobody, live.sequence, NamesApi, cassette=Player(live.interactions()))
+
+    assert ("passed", live.nonce) == (same_nonce.ending, same_nonce.nonce)
+    assert [(step.event, step.state) for step in live.steps] == [(step.event, step.state) for step in same_nonce.steps]
+    assert None is player.unused()
+    assert "stale" == new_nonce.ending
+
+
+def test_a_bug_is_replayed_on_a_service_that_can_not_be_reset(client, service, tmp_path):
+    """A bundle replays live with new names, as often as you like, and offline with its own; repaired is fixed."""
+    service.lenient = True
+    bundle = recorded(tmp_path, Names, client, claims("", "{user~2}", "{user~2}"), NamesApi)
+    again = [replay(bundle, model=Names, adapter=NamesApi, url=service.url) for _ in range(2)]
+    offline = replay(bundle, model=Names, adapter=NamesApi, offline=True)
+    service.lenient = False
+    repaired = replay(bundle, model=Names, adapter=NamesApi, url=service.url)
+
+    assert ("expectation", "claim", 2, "claim") == why(bundle.trace)
+    assert [Verdict.REPRODUCED] * 3 == [each.verdict for each in [*again, offline]]
+    assert 4 == len({bundle.trace.nonce, repaired.trace.nonce, *(each.trace.nonce for each in again)})
+    assert (bundle.trace.nonce, bundle.failure) == (offline.trace.nonce, offline.trace.failure)
+    assert Verdict.FIXED is repaired.verdict
+
+
+@pytest.mark.parametrize("nonce", ["", "\\g<0>", "../..", "{user~1}", "x" * 1000])
+def test_a_nonce_that_was_forged_is_sent_nowhere(client, service, tmp_path, nonce):
+    """A bundle with another nonce is stale offline, and replays live as it would with its own."""
+    service.lenient = True
+    bundle = recorded(tmp_path, Names, client, claims("{user~2}", "{user~2}"), NamesApi)
+    forged = bundle.replace(trace=bundle.trace.replace(nonce=nonce))
+    asked = len(service.asked)
+    offline = replay(forged, model=Names, adapter=NamesApi, offline=True)
+
+    assert (Verdict.STALE, asked) == (offline.verdict, len(service.asked))
+    assert Verdict.REPRODUCED is replay(forged, model=Names, adapter=NamesApi, url=service.url).verdict
+    assert [] == [mail for mail in claimed(service.paths) if not re.fullmatch(r"user-\w+-2@example\.com", mail)]
+
+
+def test_campaigns_of_one_seed_do_not_collide(service, tmp_path):
+    """On a service that can't be reset, a campaign finds nothing twice, and with a bug it finds the same twice."""
+
+    def campaign(folder: Path) -> list[Sequence]:
+        result = integration.run(
+            model=Names, adapter=NamesApi, base_url=service.url, max_runs=5, max_commands=12, seed=3,
+            health_check="none", save_failures=folder,
+        )  # fmt: skip
+        assert 0 == result.not_judged
+
+        return [each.trace.sequence for each in result.failures]
+
+    healthy = [campaign(tmp_path / "healthy") for _ in range(2)]
+    service.lenient = True
+    (first,), (second,) = (campaign(tmp_path / "lenient") for _ in range(2))
+    [saved] = (tmp_path / "lenient").glob("*.pd")
+
+    assert [[], []] == healthy
+    assert first == second == read(saved).trace.sequence
+    assert ["claim", "claim"] == [call.tag for call in first]
+    assert first[0].args == first[1].args
+    assert Verdict.REPRODUCED is replay(read(saved), model=Names, adapter=NamesApi, offline=True).verdict
+
+
+# --- refs that may be none ----------------------------------------------------------------------
+
+
+class Pay(Command):
+    account: Ref[Account] | None
+    others: list[Ref[Account]]
+
+
+class Split(Command):
+    among: Annotated[list[Ref[Account]], MinLen(1)]
+
+
+class Paid(Event):
+    account: Ref[Account] | None
+
+
+class Paying(Web):
+    commands: ClassVar = (Pay, Split, Open)
+
+    @requires
+    def late(self, cmd: Open) -> bool:
+        return len(self.statuses) >= 10 and len(self.accounts) < 2
+
+    @on
+    def paid(self, event: Paid) -> None:
+        self.statuses.append(200)
+
+
+class PayingApi(WebApi):
+    @handles
+    def pay(self, cmd: Pay) -> Paid:
+        return Paid(account=cmd.account)
+
+    @handles
+    def split(self, cmd: Split) -> Paid:
+        return Paid(account=cmd.among[0])
+
+
+def test_refs_that_may_be_none_wait_for_something_to_refer_to(client):
+    """Before anything was made, they are None or empty, and a list that needs one is not offered; then they are not."""
+    trace = execute(Paying, PayingApi(client), Generated(Paying, 4, 120))
+    tags = [call.tag for call in trace.sequence]
+    opened = tags.index("open")
+    early = [call.args for call in trace.sequence[:opened]]
+    late = [call.args["account"] for call in trace.sequence[opened:] if call.tag == "pay"]
+
+    assert ("passed", 120) == (trace.ending, len(trace.steps))
+    assert [{"account": None, "others": []}] * opened == early
+    assert 10 <= opened
+    assert 0.3 < late.count(None) / len(late) < 0.7
+    assert "split" in tags[opened:]
+    assert [(step.event, step.state) for step in trace.steps] == [
+        (step.event, step.state) for step in run(Paying, client, trace.sequence, PayingApi).steps
+    ]
 
 
 # --- runs do not know of each other -------------------------------------------------------------
@@ -1009,6 +1606,9 @@ class Notes:
 
     def call(self, call):
         self.heard.append(("call", call.label))
+
+    def nonce(self, nonce):
+        self.heard.append(("nonce", nonce))
 
     def event(self, step, said):
         self.heard.append(("event", step, said.tag))
