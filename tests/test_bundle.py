@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -179,9 +180,37 @@ def test_bundle_without_requests_is_a_cassette_too(tmp_path: Path):
     assert {"version": 1, "interactions": []} == yaml.safe_load(content)
 
 
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text])
+def test_the_nonce_is_read_as_it_was_written(text: str, tmp_path: Path):
+    """What makes minted values unique to a run is a record of its own, whatever it holds."""
+    made = trace(nonce=text)
+    content = written(tmp_path, made)
+
+    assert made == read_bytes(content).trace
+    assert 1 == content.count(b'\n# {"k":"nonce","nonce":"')
+    assert [each.request.body for each in made.interactions()] == [
+        item["request"]["body"].encode() for item in yaml.safe_load(content)["interactions"]
+    ]
+
+
+def test_the_nonce_stands_before_the_calls(tmp_path: Path):
+    """The record of the nonce comes after the reset, and before the command that has something minted."""
+    kinds = re.findall(r'^(?:# {"k":"(\w+)"|- )', written(tmp_path, trace(nonce="1f0c66aa")).decode(), re.MULTILINE)
+
+    assert ["bundle", "", "nonce", "command"] == kinds[:4]
+
+
+def test_a_bundle_in_which_nothing_was_minted_has_no_nonce(tmp_path: Path):
+    """Without a nonce there is no record of it, and none is read."""
+    content = written(tmp_path, trace())
+
+    assert b"nonce" not in content
+    assert "" == read_bytes(content).trace.nonce
+
+
 def test_every_flipped_byte_is_noticed(tmp_path: Path):
     """No byte can be changed without an error: corrupt, newer, or not whole."""
-    content = written(tmp_path, trace("some text"))
+    content = written(tmp_path, trace("some text", nonce="1f0c66aa"))
     for position in range(len(content)):
         for flip in (0x01, 0x20):
             changed = bytearray(content)
@@ -254,6 +283,12 @@ def lines(*more: str) -> bytes:
         '# {"k":"x","a":' + "[" * 300 + "]" * 300 + "}",
         '# {"k":"x","a":' + "[" * 100000 + "]" * 100000 + "}",
         '# {"k":"net","step":1}',
+        '# {"k":"nonce"}',
+        '# {"k":"nonce","nonce":null}',
+        '# {"k":"nonce","nonce":3}',
+        '# {"k":"nonce","nonce":true}',
+        '# {"k":"nonce","nonce":["1f0c66aa"]}',
+        '# {"k":"nonce","nonce":{"a":"1f0c66aa"}}',
         '# {"k":"end","ending":"happily","reason":"","records":2,"sha256":""}',
         '# {"k":"end"}',
         '# {"k":"x","a":"\\UFFFFFFFF"}',

@@ -1,6 +1,7 @@
 """Shrinking: the search itself, with oracles that are plain functions, and no service."""
 
 import random
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
@@ -46,6 +47,21 @@ class Move(Command):
     target: Ref[Account]
 
 
+class Claim(Command):
+    key: Annotated[str, gen.mint("key")]
+    mail: Annotated[str, gen.map(gen.mint("user"), "{}@example.com".format)]
+    more: Annotated[list[str], gen.list(gen.mint("key"), max_size=4)]
+
+
+class Reuse(Command):
+    key: Annotated[str, gen.pool(gen.mint("key"), size=3)]
+
+
+class Pay(Command):
+    account: Ref[Account] | None
+    others: list[Ref[Account]]
+
+
 class Ping(Command):
     pass
 
@@ -54,7 +70,7 @@ class Stamp(Command):
     number: Annotated[str, gen.map(gen.integers(0, 1000), lambda number: f"<{number}>")]
 
 
-COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Ping, Stamp)}
+COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Ping, Stamp)}
 
 
 def generators(call: Call) -> dict[str, gen.Generator]:
@@ -63,12 +79,13 @@ def generators(call: Call) -> dict[str, gen.Generator]:
 
 def drawn(seed: int, length: int, kinds: tuple[type[Command], ...]) -> Sequence:
     """Draw a sequence; refs name any account that was opened before, and there is always one."""
-    chooser, calls, opened = random.Random(seed), [], []
+    chooser, calls, opened, minted = random.Random(seed), [], [], 0
     for label in range(length):
         kind = chooser.choice(kinds)
         if kind in (Credit, Move) and not opened:
             kind = Open
         source = Source(derive(seed, label), lambda _: [f"account@{each}" for each in opened])
+        source.minted = minted
         if kind is Open:
             opened.append(label)
         args, raw = {}, {}
@@ -77,6 +94,7 @@ def drawn(seed: int, length: int, kinds: tuple[type[Command], ...]) -> Sequence:
             args[name] = generator.build(value)
             if not generator.plain:
                 raw[name] = value
+        minted = source.minted
         calls.append(Call(label=label, tag=kind.tag, args=args, raw=raw))
     return tuple(calls)
 
@@ -179,6 +197,22 @@ def large_stamp(sequence: Sequence) -> bool:
     return last.tag == "stamp" and int(last.args["number"].strip("<>")) >= 123
 
 
+def claimed_after_reuse(sequence: Sequence) -> bool:
+    """Fail where two keys of the pool came before a claim with two more keys."""
+    last = sequence[-1]
+    return last.tag == "claim" and len(last.args["more"]) >= 2 and len(set(arguments(sequence, "reuse", "key"))) >= 2
+
+
+def paid_after_ping(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "pay" and "ping" in [each.tag for each in sequence]
+
+
+def paid_to_two(sequence: Sequence) -> bool:
+    last = sequence[-1]
+    return last.tag == "pay" and last.args["account"] is not None and len(set(last.args["others"])) >= 2
+
+
 # --- the result is minimal ----------------------------------------------------------------------
 
 
@@ -252,6 +286,43 @@ def test_mapped_values_shrink_before_the_function(number):
     assert {"number": 123} == stamp.raw
 
 
+def minted_in(sequence: Sequence) -> list[str]:
+    """List all that is minted in a sequence, in arguments and in raw values."""
+    return re.findall(r"\{\w+~\d+\}", str([(each.args, each.raw) for each in sequence]))
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_what_is_minted_stays_as_it_is(number):
+    """No call ever has a minted text that it did not have at first: none is unified, renamed or given away."""
+    start = starts(claimed_after_reuse, (Claim, Reuse, Ping))[number]
+    places = {each.label: set(minted_in((each,))) for each in start}
+    oracle = Oracle(claimed_after_reuse)
+    result = shrunk(oracle, start)
+
+    assert [] == [each for tried in oracle.asked for each in tried if not set(minted_in((each,))) <= places[each.label]]
+    assert ["claim", "reuse", "reuse"] == sorted(each.tag for each in result.sequence)
+    assert 2 == len(result.sequence[-1].args["more"])
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_a_ref_that_may_be_none_shrinks_to_none(number):
+    """Where the ref is not needed it is None, the list of refs is empty, and what they named is gone."""
+    result = shrunk(Oracle(paid_after_ping), starts(paid_after_ping, (Open, Pay, Pay, Ping))[number])
+
+    assert [("ping",), ("pay", "None", "[]")] == said(result.sequence)
+
+
+@pytest.mark.parametrize("number", range(len(SEEDS)))
+def test_a_ref_that_is_needed_stays(number):
+    """Where a ref and two others are needed, they are left with the calls that opened what they name, and no more."""
+    result = shrunk(Oracle(paid_to_two), starts(paid_to_two, (Open, Pay, Pay, Ping))[number])
+    *opened, paid = result.sequence
+
+    assert {("open", "a")} == set(said(tuple(opened)))
+    assert {f"account@{each.label}" for each in opened} == {paid.args["account"], *paid.args["others"]}
+    assert 2 == len(paid.args["others"])
+
+
 def test_a_bug_that_needs_nothing_is_one_call():
     """Where any call fails, one is left."""
     result = shrunk(Oracle(lambda sequence: True), drawn(3, 50, (Create, Increase, Ping)))
@@ -296,6 +367,8 @@ SEARCHES = [
     (moved_to_another, (Open, Credit, Move, Ping)),
     (high_points, (Create, Increase, Ping)),
     (large_stamp, (Stamp, Ping)),
+    (claimed_after_reuse, (Claim, Reuse, Ping)),
+    (paid_to_two, (Open, Pay, Pay, Ping)),
 ]
 
 every_search = pytest.mark.parametrize(("bug", "kinds"), SEARCHES, ids=[bug.__name__ for bug, _ in SEARCHES])
