@@ -1,5 +1,7 @@
 """A trace as text, step by step."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
@@ -22,13 +24,13 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
             lines += _interaction(interaction, verbose=verbose)
         if verbose:
             lines += [f"         {line}" for line in _changes(before, step, first=index == 0)]
-            for interaction in step.observing:
-                lines += _interaction(interaction, verbose=verbose)
+            lines += _observing(step.observing)
         before = loads(step.state) if step.state is not None else before
-    if verbose and trace.closing:
-        lines.append("    at the end")
-        for interaction in trace.closing:
-            lines += _interaction(interaction, verbose=verbose)
+    failed = trace.failure is not None and failing is None and trace.steps
+    if failed or (verbose and trace.closing):
+        lines.append(f"  {'✗' if failed else '✓'} at the end")
+    if verbose:
+        lines += _observing(trace.closing)
     return "\n".join(lines)
 
 
@@ -66,6 +68,23 @@ def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
         if response is not None and response.body:
             lines.append(f"           < {_body(response.body)}")
     return lines
+
+
+def _observing(interactions: Iterable[Interaction]) -> list[str]:
+    """Show what was read; of looks that all saw the same, the last."""
+    lines: list[str] = []
+    for _, alike in groupby(interactions, _asked_and_answered):
+        looks = list(alike)
+        if len(looks) > 1:
+            lines.append(f"         {len(looks)} times with the same answer:")
+        lines += _interaction(looks[-1], verbose=True)
+    return lines
+
+
+def _asked_and_answered(interaction: Interaction) -> tuple[object, ...]:
+    request, response = interaction.request, interaction.response
+    answered = None if response is None else (response.status, response.body, response.complete)
+    return request.method, request.url, request.body, answered, interaction.trouble
 
 
 def _body(body: bytes, width: int = 200) -> str:
