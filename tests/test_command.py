@@ -43,7 +43,7 @@ class Register(Command, version=2):
 
     @classmethod
     def upcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
-        return {"name": f"{data['name']}!"}
+        return {"name": f"{data['name']} of {len(data['name'])}"}
 
 
 class Opened(Event):
@@ -389,8 +389,10 @@ def test_a_run_knows_whether_anything_was_minted():
 
 
 def test_older_arguments_are_upcast_before_they_are_spelled_out():
-    """What `upcast` makes of a placeholder is spelled out like any other text."""
-    assert "owner-n-3!" == command_of(Register, 1, {"name": "{owner~3}"}, with_nonce("n")).name
+    """`upcast` gets the placeholder, and what it makes of it is spelled out like any other text."""
+    command = command_of(Register, 1, {"name": "{owner~3}"}, with_nonce("1f0c66aa"))
+
+    assert "owner-1f0c66aa-3 of 9" == command.name
 
 
 @pytest.mark.parametrize(
