@@ -45,9 +45,8 @@ def reached(url: str | None) -> Iterator[str]:
             yield own
     elif url.startswith(("postgresql://", "postgres://")):
         yield url
-    else:
-        scheme = url.partition(":")[0]  # no more of it: there may be a password in it
-        raise SystemExit(f"The database's URL has to begin with postgresql://, not with {scheme}.")
+    else:  # the URL is not shown: there may be a password in it
+        raise SystemExit("The database's URL has to begin with postgresql:// or postgres://.")
 
 
 @contextlib.contextmanager
@@ -66,7 +65,7 @@ def _launched(binaries: Path) -> Iterator[str]:
         said = process.stdout.readline()
         if said != "ready\n":
             said += process.stdout.read()
-            raise SystemExit(f"PostgreSQL did not start. {said.strip()}\n\n{WAYS_OUT}")
+            raise SystemExit(f"{binaries}/postgres did not start. {said.strip()}\n\n{WAYS_OUT}")
         yield f"postgresql://postgres@/postgres?host={quote(str(directory))}&port={launcher.PORT}"
     finally:
         process.communicate()
