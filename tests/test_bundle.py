@@ -180,16 +180,29 @@ def test_bundle_without_requests_is_a_cassette_too(tmp_path: Path):
     assert {"version": 1, "interactions": []} == yaml.safe_load(content)
 
 
-@pytest.mark.parametrize("text", [text for text in HOSTILE if text])
-def test_the_nonce_is_read_as_it_was_written(text: str, tmp_path: Path):
-    """What makes minted values unique to a run is a record of its own, whatever it holds."""
-    made = trace(nonce=text)
+def test_the_nonce_is_read_as_it_was_written(tmp_path: Path):
+    """What makes minted values unique to a run is a record of its own, once in a bundle."""
+    made = trace(nonce="1f0c66aa")
     content = written(tmp_path, made)
 
     assert made == read_bytes(content).trace
-    assert 1 == content.count(b'\n# {"k":"nonce","nonce":"')
-    assert [each.request.body for each in made.interactions()] == [
-        item["request"]["body"].encode() for item in yaml.safe_load(content)["interactions"]
+    assert 1 == content.count(b'\n# {"k":"nonce","nonce":"1f0c66aa"}\n')
+
+
+@pytest.mark.parametrize("text", [*(text for text in HOSTILE if text), "\\1", "\\g<0>", "{owner~1}", "x" * 100_000])
+def test_a_hostile_nonce_is_only_text_or_an_error(text: str, tmp_path: Path):
+    """A nonce that none of ours would be is read as the text that it is, or refused with its line; YAML sees none."""
+    made = trace(nonce=text)
+    content = written(tmp_path, made)
+    try:
+        seen = read_bytes(content).trace
+    except CorruptBundleError as error:
+        assert "line 5: nonce" in error.happened
+    else:
+        assert made == seen
+
+    assert [each.request.url for each in made.interactions()] == [
+        item["request"]["uri"] for item in yaml.safe_load(content)["interactions"]
     ]
 
 
