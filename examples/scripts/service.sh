@@ -250,7 +250,7 @@ start_with_python() {
     ending=$((SECONDS + READY_SECONDS))
     until is_healthy; do
         is_running || not_ready "$title ended before it was ready."
-        [ $SECONDS -le $ending ] || not_ready "$title did not become ready within $READY_SECONDS seconds."
+        [ "$SECONDS" -le "$ending" ] || not_ready "$title did not become ready within $READY_SECONDS seconds."
         sleep 0.2
     done
     is_running || not_ready "$title ended, and something else answers at $url."
@@ -306,7 +306,7 @@ stop() {
 stop_process() {
     local ending=$((SECONDS + STOP_SECONDS))
     kill -TERM "$process" 2>/dev/null || true  # it ends what it started
-    while kill -0 -- "-$process" 2>/dev/null && [ $SECONDS -lt $ending ]; do sleep 0.1; done
+    while kill -0 -- "-$process" 2>/dev/null && [ "$SECONDS" -lt "$ending" ]; do sleep 0.1; done
     kill -KILL -- "-$process" 2>/dev/null || true  # what is left of its group
     wait "$process" 2>/dev/null || true
 }

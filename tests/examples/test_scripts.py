@@ -218,12 +218,13 @@ def test_service_that_ends_at_once_cannot_be_judged(pretended: Desk):
 
 def test_service_that_does_not_become_ready_is_given_up(pretended: Desk):
     """A service that is not healthy in time is stopped, and told with what it printed."""
-    ran = pretended.call("toybank", "--local", "--keep-running", READY_SECONDS="1", SLEEPS="3141")
+    sleeps = f"500.{pretended.port}"  # seconds, and like no other
+    ran = pretended.call("toybank", "--local", "--keep-running", READY_SECONDS="1", SLEEPS=sleeps)
 
     assert 125 == ran.code, ran
     assert "ToyBank did not become ready within 1 seconds." in ran.err
     assert "  | no luck today" in ran.err
-    assert [] == processes("sleep 3141")
+    assert [] == processes(f"sleep {sleeps}")
 
 
 def test_no_python_with_replaykit_is_wrong_usage(pretended: Desk):
@@ -469,6 +470,6 @@ def test_scripts_have_no_faults_that_shellcheck_knows():
     program = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run([program, "-x", "-a", *SCRIPTS.glob("test_*.sh")], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, "-ax", *SCRIPTS.glob("test_*.sh")], capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stdout)
