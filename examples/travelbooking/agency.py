@@ -166,8 +166,8 @@ class Agency:
 
     def _demand(self, booking: Booking, what: str, states: set[str]) -> None:
         if booking.state not in states:
-            message = f"Booking {booking.id} is {booking.state}, and can't be {what}."
-            raise RefusedError(409, "illegal_transition", message)
+            code = "payment_pending" if booking.state == "pending" else "illegal_transition"
+            raise RefusedError(409, code, f"Booking {booking.id} is {booking.state}, and can't be {what}.")
 
     # --- seats and rooms
 

@@ -171,7 +171,13 @@ class Inventory(Observation):
 
 
 ILLEGAL = Rejected(status=409, code="illegal_transition")
+PENDING = Rejected(status=409, code="payment_pending")
 SOLD_OUT = Rejected(status=409, code="sold_out")
+
+
+def refusals(booking: Booking) -> tuple[Rejected, ...]:
+    """How a transition may be refused that is none, now and once the payment is answered."""
+    return (PENDING, ILLEGAL) if booking.state == "pending" else (ILLEGAL,)
 
 
 class Travel(Model):
@@ -212,10 +218,10 @@ class Travel(Model):
         return like(Drafted, traveller=cmd.traveller, flight=cmd.flight, hotel=cmd.hotel)
 
     @expects
-    def hold(self, cmd: Hold) -> Held | Rejected | tuple[Held, Rejected]:
+    def hold(self, cmd: Hold) -> Held | Rejected | tuple[Held | Rejected, ...]:
         booking = self.bookings[cmd.booking]
         if booking.state != "draft":
-            return ILLEGAL
+            return refusals(booking)
         free = [self.free(each) for each in (booking.flight, booking.hotel) if each is not None]
         if all(least > 0 for least, _ in free):
             return Held(booking=cmd.booking)
@@ -224,23 +230,23 @@ class Travel(Model):
         return Held(booking=cmd.booking), SOLD_OUT
 
     @expects
-    def confirm(self, cmd: Confirm) -> Confirming | Rejected:
-        if self.bookings[cmd.booking].state != "held":
-            return ILLEGAL
-        return Confirming(booking=cmd.booking, card=cmd.card)
+    def confirm(self, cmd: Confirm) -> Confirming | tuple[Rejected, ...]:
+        booking = self.bookings[cmd.booking]
+        return Confirming(booking=cmd.booking, card=cmd.card) if booking.state == "held" else refusals(booking)
 
     @expects
-    def cancel(self, cmd: Cancel) -> Cancelled | Rejected | tuple[Rejected, Cancelled]:
+    def cancel(self, cmd: Cancel) -> Cancelled | tuple[Cancelled | Rejected, ...]:
         booking = self.bookings[cmd.booking]
         if booking.state in {"draft", "held"}:
             return Cancelled(booking=cmd.booking)
-        if booking.settled == "confirmed":  # or still pending
-            return ILLEGAL, Cancelled(booking=cmd.booking)
-        return ILLEGAL
+        if booking.settled == "confirmed":
+            return Cancelled(booking=cmd.booking), PENDING
+        return refusals(booking)
 
     @expects
-    def expire(self, cmd: Expire) -> Expired | Rejected:
-        return Expired(booking=cmd.booking) if self.bookings[cmd.booking].state == "held" else ILLEGAL
+    def expire(self, cmd: Expire) -> Expired | tuple[Rejected, ...]:
+        booking = self.bookings[cmd.booking]
+        return Expired(booking=cmd.booking) if booking.state == "held" else refusals(booking)
 
     # --- what changes
 
