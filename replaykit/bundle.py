@@ -41,6 +41,7 @@ from replaykit.errors import (
     TruncatedBundleError,
     UnwritableError,
 )
+from replaykit.generator import is_minted
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
 from replaykit.notation import ascii_json, body_data, decode, encode, mark_binary, unmark_binary
 from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
@@ -54,6 +55,7 @@ MAX_LINE = 16 * 1024 * 1024  # bytes
 MAX_LINES = 200_000
 MAX_SECONDS = 1e9  # that an interaction can have taken
 MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
+NONCE = re.compile(r"[0-9a-f]{1,64}")
 MAX_NAME = 1000  # characters of a header name that YAML takes for a key
 
 
@@ -162,10 +164,12 @@ class Writer:
         """Write a trace that is over."""
         for each in trace.resetting:
             self.interaction("reset", None, each)
-        if trace.nonce:
-            self.nonce(trace.nonce)
+        nonce = trace.nonce
         for step in trace.steps:
             label = step.call.label
+            if nonce and is_minted(step.call.args):
+                self.nonce(nonce)
+                nonce = ""
             self.call(step.call)
             for each in step.interactions:
                 self.interaction("command", label, each)
@@ -659,6 +663,8 @@ class _Builder:
             self._net(data, reader)
         elif kind == "nonce":
             self.nonce = reader.take(data, "nonce", str)
+            if not NONCE.fullmatch(self.nonce):
+                raise reader.corrupt("nonce is not made of hexadecimal digits")
         elif kind == "failure":
             known = {key: value for key, value in data.items() if key in Failure.model_fields}
             self.failure = reader.parse(Failure, {"step": None, "command": None, **known})

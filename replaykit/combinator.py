@@ -1,10 +1,12 @@
 """Generators that are made from generators."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from replaykit.errors import DefinitionError
-from replaykit.generator import Const, Generator, is_plain
+from replaykit.generator import Const, Generator, is_minted, is_plain
 from replaykit.record import JsonData
 from replaykit.source import DEFAULT_SIZE, NothingToReferToError, Source
 
@@ -263,6 +265,13 @@ class Bind(Generator):
     def __init__(self, outer: Generator, function: Callable[[Any], Generator]) -> None:
         self.outer, self.function = outer, function
 
+    @cached_property
+    def symbolic(self) -> bool:
+        """Whether its values hold a name; what the function makes is known only from a try."""
+        if self.outer.symbolic:
+            return True
+        return self._inner(self.outer.sample(Source(0), DEFAULT_SIZE)).symbolic
+
     def _inner(self, outer_raw: JsonData) -> Generator:
         return self.function(self.outer.build(outer_raw))
 
@@ -276,8 +285,13 @@ class Bind(Generator):
         outer, inner = raw
         for simpler in self.outer.shrink(outer):
             generator = self._inner(simpler)
-            kept = inner if generator.accepts(inner) else generator.sample(Source(0), DEFAULT_SIZE)
-            yield [simpler, kept]
+            if generator.accepts(inner):
+                yield [simpler, inner]
+                continue
+            with contextlib.suppress(NothingToReferToError):
+                drawn = generator.sample(Source(0), DEFAULT_SIZE)
+                if not is_minted(drawn):  # another call may have the same
+                    yield [simpler, drawn]
         yield from ([outer, simpler] for simpler in self._inner(outer).shrink(inner))
 
     def accepts(self, raw: JsonData) -> bool:

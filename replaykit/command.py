@@ -192,8 +192,7 @@ class Refs:
         self._by_label: dict[str, Ref[Any]] = {}
         self._by_id: dict[tuple[str, type, Any], Ref[Any]] = {}
         self.step: int | None = None  # the label of the step that is being run; None between steps
-        self.nonce = secrets.token_hex(4)  # what is minted in this run has it in it
-        self.minted = False  # was anything minted?
+        self.nonce = secrets.token_hex(8)  # what is minted in this run has it in it
 
     def bind(self, entity: type[Entity], service_id: Any) -> Ref[Any]:
         """Return the ref of a service's id; an id that is new is named by the step that it appears in."""
@@ -211,12 +210,6 @@ class Refs:
         ref: Ref[Any] = Ref(label, service_id)
         self._by_id[key] = self._by_label[label] = ref
         return ref
-
-    def spell_out(self, data: dict[str, JsonData]) -> dict[str, JsonData]:
-        """Return arguments with what was minted as this run says it: `{owner~3}` becomes owner-1f0c66aa-3."""
-        spelled = {name: spelled_out(each, self.nonce) for name, each in data.items()}
-        self.minted = self.minted or spelled != data
-        return spelled
 
     def named(self, label: str) -> Ref[Any] | None:
         """Return the ref of that name, or None if nothing is bound to it."""
@@ -274,7 +267,7 @@ def command_of(kind: type[Command], version: int, data: dict[str, JsonData], ref
     if version < kind.version:
         data = kind.upcast(version, dict(data))
     try:
-        return parse(kind, refs.spell_out(data), {"refs": refs})
+        return parse(kind, spelled_out(data, refs.nonce), {"refs": refs})
     except InvalidValueError as error:
         raise StaleError(
             f"The arguments of {kind.tag} do not fit: {error}.",

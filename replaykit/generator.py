@@ -277,7 +277,7 @@ class Mint(Generator):
     symbolic = True
 
     def __init__(self, prefix: str) -> None:
-        if not MINTED.fullmatch(_minted(prefix, 1)):
+        if not isinstance(prefix, str) or not MINTED.fullmatch(_minted(prefix, 1)):
             raise DefinitionError(
                 f"gen.mint() has the prefix {prefix!r}.", "A prefix is made of ASCII letters, and digits behind them."
             )
@@ -307,10 +307,19 @@ def spelled_out(data: JsonData, nonce: str) -> JsonData:
     if isinstance(data, str):
         return MINTED.sub(lambda found: f"{found[1]}-{nonce}-{found[2]}", data) if "~" in data else data
     if isinstance(data, dict):
-        return {name: spelled_out(each, nonce) for name, each in data.items()}
+        return {str(spelled_out(name, nonce)): spelled_out(each, nonce) for name, each in data.items()}
     if isinstance(data, list):
         return [spelled_out(each, nonce) for each in data]
     return data
+
+
+def is_minted(data: JsonData) -> bool:
+    """Say whether anything in some arguments is minted."""
+    if isinstance(data, str):
+        return "~" in data and MINTED.search(data) is not None
+    if isinstance(data, dict):
+        return any(is_minted(name) or is_minted(each) for name, each in data.items())
+    return isinstance(data, list) and any(map(is_minted, data))
 
 
 def draw(generator: Generator, source: Source, size: int) -> JsonData:

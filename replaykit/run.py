@@ -38,6 +38,7 @@ from replaykit.client import advice
 from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
+from replaykit.generator import is_minted
 from replaykit.interaction import Interaction, Request
 from replaykit.model import Check, CheckFailedError, Model, ReturnedError
 from replaykit.record import InvalidValueError, JsonText, text_of, text_of_data
@@ -237,7 +238,10 @@ class _Run:
         self.part, self.kept, self.observations = "command", [], []
         command = self._command(call)
         self.step = {"call": call}
-        self.minted = self.minted or self._tell_nonce()
+        if not self.minted and is_minted(call.args):
+            self.minted = True
+            if self.listener is not None:
+                self.listener.nonce(self.refs.nonce)
         if self.listener is not None:
             self.listener.call(call)
         self.tally["command", call.tag] += 1
@@ -274,11 +278,6 @@ class _Run:
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
         self._close_step()
-
-    def _tell_nonce(self) -> bool:
-        if self.refs.minted and self.listener is not None:
-            self.listener.nonce(self.refs.nonce)
-        return self.refs.minted
 
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
@@ -339,15 +338,19 @@ class _Run:
     def _await(
         self, check: Check, kind: type[Observation], method: Callable[[Observation], None], observed: Observation
     ) -> Observation:
-        """Look again and again until a check holds; return what was seen then."""
-        deadline = time.monotonic() + check.within
+        """Look again and again until a check holds; return what was seen then.
+
+        Of a cassette, time is up where nothing is left on it, or nothing was asked of it.
+        """
+        deadline, asked = time.monotonic() + check.within, -1
         while (failure := self._failure_of("check", check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
-            if self.cassette.unused() is None if self.cassette is not None else left <= 0:
+            if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
                 message = f"{failure.message} (still so after {check.within:g} seconds)"
                 raise _Over("failed", failure=failure.replace(message=message))
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
+            asked = len(self.kept)
             observed = self._observe(kind) or observed
         return observed
 

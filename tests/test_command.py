@@ -10,7 +10,7 @@ from annotated_types import MaxLen
 from replaykit import Command, Entity, Event, Observation, Ref, gen
 from replaykit.command import Refs, command_of, snake_case, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
-from replaykit.generator import spelled_out
+from replaykit.generator import is_minted, spelled_out
 from replaykit.record import parse, text_of
 
 
@@ -379,13 +379,11 @@ def test_one_run_says_one_thing_and_another_run_another():
 
 def test_a_run_knows_whether_anything_was_minted():
     """A run in which nothing was spelled out needs no nonce."""
-    refs = Refs()
-    command_of(Register, 2, {"name": "owner", "more": [{"a": "{b}"}]}, refs)
-    before = refs.minted
-    command_of(Register, 2, {"name": "owner", "more": [{"a": "{b~1}"}]}, refs)
-    command_of(Register, 2, {"name": "owner"}, refs)
+    plain = [{"name": "owner"}, {"more": [{"a": "{b}", "c": 1}, None]}, {"a~1": "~"}]
+    minted = [{"name": "{owner~3}"}, {"more": [{"a": "to {b~1}."}]}, {"{a~1}": 1}]
 
-    assert (False, True) == (before, refs.minted)
+    assert [False, False, False] == list(map(is_minted, plain))
+    assert [True, True, True] == list(map(is_minted, minted))
 
 
 def test_older_arguments_are_upcast_before_they_are_spelled_out():
@@ -405,10 +403,8 @@ def test_older_arguments_are_upcast_before_they_are_spelled_out():
 )  # fmt: skip
 def test_a_text_that_only_looks_a_little_like_a_minted_one_stays(text):
     """What has no prefix of letters and digits, a tilde and a number in braces is sent as it is."""
-    refs = Refs()
-
-    assert text == command_of(Register, 2, {"name": text}, refs).name
-    assert not refs.minted
+    assert text == command_of(Register, 2, {"name": text}, Refs()).name
+    assert not is_minted(text)
 
 
 @pytest.mark.parametrize(

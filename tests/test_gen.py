@@ -17,7 +17,7 @@ from replaykit import Command, Entity, Event, Ref, gen
 from replaykit.combinator import Pool
 from replaykit.command import Refs, command_of, generators_of
 from replaykit.errors import DefinitionError
-from replaykit.generator import Generator, RefTo, draw, first
+from replaykit.generator import Generator, RefTo, draw, first, spelled_out
 from replaykit.record import Record
 from replaykit.source import NothingToReferToError, Source, derive
 
@@ -1076,3 +1076,44 @@ def test_a_source_draws_below_its_limit():
 
     assert {0, 1, 2} == {source.below(3) for _ in range(100)}
     assert all(0 <= source.below(10**40) < 10**40 for _ in range(100))
+
+
+# --- bind over names ----------------------------------------------------------------------------
+
+
+def minted_list(length: int) -> Generator:
+    return gen.list(gen.mint("x"), min_size=length, max_size=length)
+
+
+def ref_list(length: int) -> Generator:
+    return gen.list(gen.of(Ref[Account]), min_size=length, max_size=length)
+
+
+def test_values_that_a_bound_function_mints_are_not_repeated():
+    """What is minted is new in each call, also where a function made the generator."""
+    generator, source = gen.bind(gen.integers(1, 2), minted_list), Source(1)
+    drawn = [name for _ in range(20) for name in draw(generator, source, 5)[1]]
+
+    assert generator.symbolic
+    assert len(drawn) == len(set(drawn))
+
+
+def test_shrinking_a_bound_value_mints_nothing():
+    """A minted value that shrinking made up could be one that another call has."""
+    shrunk = [raw[1] for raw in gen.bind(gen.integers(0, 2), minted_list).shrink([2, ["{x~7}", "{x~8}"]])]
+
+    assert [] in shrunk
+    assert {name for names in shrunk for name in names} <= {"{x~7}", "{x~8}"}
+
+
+def test_shrinking_a_bound_value_refers_to_nothing_new():
+    """Where there is nothing to refer to, the candidates that need something are left out."""
+    shrunk = list(gen.bind(gen.integers(0, 2), ref_list).shrink([2, ["account@1", "account@2"]]))
+
+    assert [0, []] == shrunk[0]
+    assert all(len(names) in {0, 2} for _, names in shrunk)
+
+
+def test_names_in_keys_are_spelled_out():
+    """Whatever holds a minted text is sent with it spelled out, the names of fields included."""
+    assert {"k-N-1": ["k-N-2"]} == spelled_out({"{k~1}": ["{k~2}"]}, "N")

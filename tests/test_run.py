@@ -46,6 +46,7 @@ from replaykit.cassette import Player
 from replaykit.client import Client
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated
+from replaykit.interaction import Interaction, Request, Response
 from replaykit.redact import PLACEHOLDER
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
@@ -1681,3 +1682,42 @@ def test_a_listener_hears_of_a_run_that_is_lost(client):
 
     assert ("interaction", "observe", 0) in notes.heard
     assert ("end", "unknown", None) == notes.heard[-1]
+
+
+def test_a_command_that_was_drawn_and_not_asked_mints_nothing(client):
+    """A precondition that refuses a command leaves no trace of it: the run has no nonce."""
+
+    class Reserved(Names):
+        @requires
+        def never(self, _: Claim) -> bool:
+            return False
+
+    class ReservedApi(NamesApi):
+        pass
+
+    trace = execute(Reserved, ReservedApi(client), Generated(Reserved, 3, 20))
+
+    assert "claim" not in {call.tag for call in trace.sequence}
+    assert "" == trace.nonce
+
+
+def test_a_reader_that_asks_nothing_does_not_wait_for_ever_offline(nobody):
+    """A cassette with requests left is no reason to look again at what asks for none of them."""
+
+    class Silent(SettlingApi):
+        @observes
+        def jobs(self) -> Jobs:
+            return Jobs(waiting=1)
+
+        def reset(self) -> None:
+            pass
+
+        @handles
+        def start(self, cmd: Start) -> Started:
+            del cmd
+            return Started()
+
+    left = Interaction(request=Request(method="GET", url="http://127.0.0.1:1/"), response=Response(status=200))
+    trace = run(Patiently, nobody, starts(1), Silent, cassette=Player([left]))
+
+    assert ("check", "done", 0, "start") == why(trace)
