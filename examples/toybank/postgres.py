@@ -21,8 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
+
 from examples.toybank import launcher
 
+PATIENCE = 5.0  # seconds that a database may take to answer
 LONGEST_SOCKET = 103  # bytes in the path of a Unix socket (macOS; Linux takes 107)
 
 WAYS_OUT = """\
@@ -44,9 +47,26 @@ def reached(url: str | None) -> Iterator[str]:
         with _launched(_binaries().absolute()) as own:
             yield own
     elif url.startswith(("postgresql://", "postgres://")):
+        _await_answer(url)
         yield url
     else:  # the URL is not shown: there may be a password in it
         raise SystemExit("The database's URL has to begin with postgresql:// or postgres://.")
+
+
+def _await_answer(url: str) -> None:
+    """Wait until the database answers; end the program with a message if it does not before long."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"The database at the given URL can't be reached: {error}\n\n{WAYS_OUT}") from None
+            time.sleep(0.1)
+        except psycopg.Error:  # what libpq says of a URL that is none has the URL in it
+            raise SystemExit(f"The database's URL is not one that PostgreSQL understands.\n\n{WAYS_OUT}") from None
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -172,18 +172,37 @@ def test_only_its_user_can_connect_also_where_temporary_files_have_long_paths(tm
     assert not host(url).exists()
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://me:secret@127.0.0.1:1/bank", "postgres://127.0.0.1:1/bank?sslmode=disable"]
-)
-def test_a_given_url_is_used_as_it_is(url, room, monkeypatch):
-    """With a URL nothing is looked for and nothing is started."""
-    monkeypatch.setattr(tempfile, "tempdir", str(room))
-    monkeypatch.setenv("TOYBANK_PG_BIN", "/nowhere")
-    with reached(url) as given:
-        begun = list(room.iterdir())
+def test_a_given_url_is_used_as_it_is(room, monkeypatch):
+    """With the URL of a database nothing is looked for and nothing is started."""
+    with reached(None) as url:
+        monkeypatch.setattr(tempfile, "tempdir", str(room))
+        monkeypatch.setenv("TOYBANK_PG_BIN", "/nowhere")
+        with reached(url) as given:
+            begun = list(room.iterdir())
 
     assert url == given
     assert [] == begun
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/bank", "The database at the given URL can't be reached: "),
+        (
+            "postgresql://me:secret@127.0.0.1:1/bank?secret=1",
+            "The database's URL is not one that PostgreSQL understands.",
+        ),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_told_without_the_password(url, said, monkeypatch):
+    """Where no database answers, the program ends before long, and says what can be done."""
+    monkeypatch.setattr(postgres, "PATIENCE", 0.3)
+    with pytest.raises(SystemExit) as ended, reached(url):
+        pass
+
+    assert str(ended.value).startswith(said)
+    assert "secret" not in str(ended.value)
+    assert postgres.WAYS_OUT in str(ended.value)
 
 
 @pytest.mark.parametrize("url", ["mysql://me:secret@127.0.0.1/bank", "host=127.0.0.1 user=me password=secret"])
