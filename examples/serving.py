@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+GRACE = 2  # seconds that requests have to end when the service is stopped
 PARENT_POLL = 0.2  # seconds between two looks whether the parent is still there
 
 
@@ -57,7 +58,9 @@ def main(
         _end_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # uvicorn gives the signal back to us
     with serving(chosen) as application:
-        uvicorn.run(application, host=chosen.host, port=chosen.port, log_level="warning")
+        uvicorn.run(
+            application, host=chosen.host, port=chosen.port, log_level="warning", timeout_graceful_shutdown=GRACE
+        )
 
 
 def _end_with_parent() -> None:

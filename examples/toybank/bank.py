@@ -9,6 +9,7 @@ Whoever changes an account holds the lock of its row, so that concurrent request
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
@@ -103,7 +104,7 @@ class Bank:
         self.pool: ConnectionPool[Db] = ConnectionPool(
             url,
             connection_class=psycopg.Connection[DictRow],
-            kwargs={"row_factory": dict_row, "options": f"-c search_path={schema}"},
+            kwargs={"row_factory": dict_row, "options": _search_path(schema)},
             min_size=2,
             max_size=16,
             open=True,
@@ -137,6 +138,7 @@ class Bank:
         """Forget all accounts, and all that belongs to them."""
         self.unseen.clear()
         with self.pool.connection() as db:
+            db.execute("LOCK TABLE accounts IN EXCLUSIVE MODE")  # whoever changes something locks an account first
             db.execute("DELETE FROM keys; DELETE FROM lines; DELETE FROM authorizations; DELETE FROM accounts")
         return {}
 
@@ -269,7 +271,7 @@ class Bank:
                 "UPDATE authorizations SET captured = %s, status = %s WHERE id = %s",
                 (captured, "captured" if captured == auth["amount"] else "open", authorization),
             )
-            row = _found(db, "accounts", auth["account"], lock=True)
+            row = _found(db, "accounts", auth["account"])
             self._hold(db, auth["account"], -amount)
             return self._move(db, row, "capture", -amount)
 
@@ -294,8 +296,9 @@ class Bank:
         db.execute("UPDATE accounts SET held = held + %s WHERE id = %s", (amount, account))
 
     def _open(self, db: Db, authorization: UUID, *, captured: bool = False) -> Row:
-        """Lock an authorization that is open, or captured where that is taken as well."""
-        row = _found(db, "authorizations", authorization, lock=True)
+        """Lock the account of an authorization that is open, or captured where that is taken as well."""
+        _found(db, "accounts", _found(db, "authorizations", authorization)["account"], lock=True)
+        row = _found(db, "authorizations", authorization)  # as it is now that nobody else changes it
         if row["status"] != "open" and not (captured and row["status"] == "captured"):
             raise RefusedError(409, "not_open", f"the authorization is {row['status']}")
         return row
@@ -323,6 +326,12 @@ class Bank:
                 raise RefusedError(422, "key_reused", "this Idempotency-Key came with another request before")
             remembered: Row = known["answer"]
             return remembered
+
+
+def _search_path(schema: str) -> str:
+    """Write the option that makes a schema the only one; spaces part options, unless a backslash is before them."""
+    quoted = '"' + schema.replace('"', '""') + '"'
+    return "-c search_path=" + re.sub(r"([\\\s])", r"\\\1", quoted)
 
 
 def _found(db: Db, table: str, name: UUID, *, lock: bool = False) -> Row:

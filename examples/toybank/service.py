@@ -11,7 +11,7 @@ import psycopg_pool
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -52,7 +52,7 @@ def application(bank: Bank) -> Starlette:
         return Route(f"/api{path}", _endpoint(act, status), methods=[method])
 
     account, auth = "/accounts/{name:uuid}", "/authorizations/{name:uuid}"
-    return Starlette(
+    app = Starlette(
         routes=[
             route(
                 "POST", "/accounts", lambda ask: bank.open_account(ask.data.get("owner"), ask.data.get("currency")), 201
@@ -78,6 +78,8 @@ def application(bank: Bank) -> Starlette:
             psycopg_pool.PoolTimeout: _unavailable,
         },
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _money(ask: Ask) -> tuple[Any, Any]:
@@ -104,10 +106,13 @@ def _endpoint(act: Callable[[Ask], Row], status: int) -> Callable[[Request], Awa
 async def _data(request: Request) -> dict[str, Any]:
     """Read the body: an object in JSON, or nothing."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            raise RefusedError(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY:
+                raise RefusedError(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    except ClientDisconnect:
+        raise RefusedError(400, "incomplete", "the client hung up") from None  # nobody reads it
     try:
         data = json.loads(body or b"{}")
     except (ValueError, RecursionError):
