@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from examples.serving import main, options
 from examples.toybank import postgres
-from examples.toybank.bank import BUGS, Bank
+from examples.toybank.ledger import BUGS, Ledger
 from examples.toybank.service import application
 
 
@@ -17,11 +17,11 @@ from examples.toybank.service import application
 def serving(chosen: argparse.Namespace) -> Iterator[Starlette]:
     """Give the application, on the database that is named, or on one that is started for it."""
     with postgres.reached(chosen.database_url) as url:
-        bank = Bank(url, chosen.schema, frozenset(chosen.bug))
+        ledger = Ledger(url, chosen.schema, frozenset(chosen.bug))
         try:
-            yield application(bank)
+            yield application(ledger)
         finally:
-            bank.close()
+            ledger.close()
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from examples.toybank.bank import MAX_PAGE, MAX_TEXT, Bank, RefusedError, Row
+from examples.toybank.ledger import MAX_PAGE, MAX_TEXT, Ledger, RefusedError, Row
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_LINE = 2**63 - 1
@@ -45,7 +45,7 @@ class Ask:
             raise RefusedError(400, f"invalid_{name}", f"{name} is the id of one") from None
 
 
-def application(bank: Bank) -> Starlette:
+def application(ledger: Ledger) -> Starlette:
     """Make the service."""
 
     def route(method: str, path: str, act: Callable[[Ask], Row], status: int = 200) -> Route:
@@ -55,21 +55,27 @@ def application(bank: Bank) -> Starlette:
     app = Starlette(
         routes=[
             route(
-                "POST", "/accounts", lambda ask: bank.open_account(ask.data.get("owner"), ask.data.get("currency")), 201
+                "POST",
+                "/accounts",
+                lambda ask: ledger.open_account(ask.data.get("owner"), ask.data.get("currency")),
+                201,
             ),
-            route("GET", "/accounts", lambda _: bank.accounts()),
-            route("GET", account, lambda ask: bank.account(ask.name)),
-            route("POST", f"{account}/credit", lambda ask: bank.credit(ask.name, *_money(ask), ask.key)),
-            route("POST", f"{account}/debit", lambda ask: bank.debit(ask.name, *_money(ask), ask.key)),
-            route("GET", f"{account}/statement", lambda ask: bank.statement(ask.name, *_page(ask))),
+            route("GET", "/accounts", lambda _: ledger.accounts()),
+            route("GET", account, lambda ask: ledger.account(ask.name)),
+            route("POST", f"{account}/credit", lambda ask: ledger.credit(ask.name, *_money(ask), ask.key)),
+            route("POST", f"{account}/debit", lambda ask: ledger.debit(ask.name, *_money(ask), ask.key)),
+            route("GET", f"{account}/statement", lambda ask: ledger.statement(ask.name, *_page(ask))),
             route(
-                "POST", "/authorizations", lambda ask: bank.authorize(ask.named("account"), *_money(ask), ask.key), 201
+                "POST",
+                "/authorizations",
+                lambda ask: ledger.authorize(ask.named("account"), *_money(ask), ask.key),
+                201,
             ),
-            route("GET", auth, lambda ask: bank.authorization(ask.name)),
-            route("POST", f"{auth}/capture", lambda ask: bank.capture(ask.name, ask.data.get("amount"), ask.key)),
-            route("POST", f"{auth}/void", lambda ask: bank.void(ask.name, ask.key)),
-            route("POST", "/reset", lambda _: bank.reset()),
-            route("GET", "/health", lambda _: bank.health()),
+            route("GET", auth, lambda ask: ledger.authorization(ask.name)),
+            route("POST", f"{auth}/capture", lambda ask: ledger.capture(ask.name, ask.data.get("amount"), ask.key)),
+            route("POST", f"{auth}/void", lambda ask: ledger.void(ask.name, ask.key)),
+            route("POST", "/reset", lambda _: ledger.reset()),
+            route("GET", "/health", lambda _: ledger.health()),
         ],
         exception_handlers={
             RefusedError: _refused,

@@ -22,7 +22,7 @@ from typing import Any
 from examples import leaderboard, toybank, travelbooking
 from examples.leaderboard.service import BUGS as LEADERBOARD_BUGS
 from examples.serving import Bug
-from examples.toybank.bank import BUGS as TOYBANK_BUGS
+from examples.toybank.ledger import BUGS as TOYBANK_BUGS
 from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
 from replaykit import Adapter, Model, integration, service
 from replaykit.integration import Finding, Result, Silent

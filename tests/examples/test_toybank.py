@@ -29,7 +29,7 @@ from conftest import ROOT, environment, processes
 
 from examples.serving import PARENT_POLL
 from examples.toybank import postgres
-from examples.toybank.bank import BUGS, MAX_AMOUNT, MAX_TEXT, Bank
+from examples.toybank.ledger import BUGS, MAX_AMOUNT, MAX_TEXT, Ledger
 from examples.toybank.service import MAX_BODY
 from replaykit import service
 
@@ -1007,7 +1007,7 @@ def test_services_that_start_at_once_on_one_schema_share_it(database):
 @pytest.mark.parametrize("name", ["Bank", "my-bank", "my bank", 'a"b', "select", "a,b", "back\\slash", "it's"])
 def test_a_schema_may_have_any_name(name, database):
     """The tables are made in the schema that was named, whatever characters its name has."""
-    bank = Bank(database, name)
+    bank = Ledger(database, name)
     try:
         opened = bank.open_account("Ada", "EUR")
     finally:

@@ -77,7 +77,7 @@ MIGRATIONS = (
         key text PRIMARY KEY,
         number bigint GENERATED ALWAYS AS IDENTITY,
         request text NOT NULL,
-        answer jsonb NOT NULL
+        answer json NOT NULL
     );
     CREATE INDEX lines_of_account ON lines (account, number);
     """,
@@ -95,8 +95,8 @@ class RefusedError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class Bank:
-    """One bank in one schema of a database, with the bugs that are on. Close it at the end."""
+class Ledger:
+    """The accounts of one bank, in one schema of a database, with the bugs that are on. Close it at the end."""
 
     def __init__(self, url: str, schema: str = "toybank", bugs: frozenset[str] = frozenset()) -> None:
         self.bugs = bugs
