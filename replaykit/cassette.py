@@ -36,10 +36,11 @@ class Player:
 
     def unused(self) -> str | None:
         """Say what was recorded and never asked for; None if all was."""
-        left = self._interactions[self._position :]
+        left = len(self._interactions) - self._position
         if not left:
             return None
-        return f"{len(left)} recorded requests were never asked for, the first of them {target(left[0].request)}"
+        first = self._interactions[self._position].request
+        return f"{left} recorded requests were never asked for, the first of them {target(first)}"
 
     def _miss(self, why: str) -> None:
         self.missed = self.missed or why

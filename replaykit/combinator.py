@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 from replaykit.errors import DefinitionError
@@ -265,12 +264,7 @@ class Bind(Generator):
     def __init__(self, outer: Generator, function: Callable[[Any], Generator]) -> None:
         self.outer, self.function = outer, function
 
-    @cached_property
-    def symbolic(self) -> bool:
-        """Whether its values hold a name; what the function makes is known only from a try."""
-        if self.outer.symbolic:
-            return True
-        return self._inner(self.outer.sample(Source(0), DEFAULT_SIZE)).symbolic
+    symbolic = True  # what the function makes may hold a name, and is not known before
 
     def _inner(self, outer_raw: JsonData) -> Generator:
         return self.function(self.outer.build(outer_raw))

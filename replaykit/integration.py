@@ -126,7 +126,8 @@ class Result:
         """List the commands and checks that no run exercised: what they hold was not looked at."""
         rules = self.model.rules
         wanted = [("command", command.tag) for command in self.model.commands]
-        wanted += [("expectation", name) for name in dict.fromkeys(rules.expects.values())]
+        expected = (name for command, name in rules.expects.items() if command in self.model.commands)
+        wanted += [("expectation", name) for name in dict.fromkeys(expected)]
         wanted += [("invariant", name) for name in rules.invariants]
         wanted += [("check", check.name) for check in rules.checks]
         return [f"{role} {name}" for role, name in wanted if not self.tally[role, name]]

@@ -331,7 +331,9 @@ class _Run:
                 continue
             self.tally["check", check.name] += 1
             if check.within:
-                seen[kind] = self._await(check, kind, method, observed)
+                settled = self._await(check, kind, method, observed)
+                if settled is not observed:  # time went by, so what was seen before is old
+                    seen = {kind: settled}
             else:
                 self._judge("check", check.name, partial(method, observed))
 

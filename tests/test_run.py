@@ -1070,6 +1070,31 @@ def test_all_checks_of_a_step_share_what_was_seen_last(client, service):
     }
 
 
+class Aged(Web):
+    """Looks at something else before and after it waits."""
+
+    commands: ClassVar = (Ask, Start)
+
+    @check
+    def before(self, seen: Seen) -> None:
+        assert 0 == seen.paths.count("/jobs")
+
+    @eventually(within=20, every=0.01)
+    def done(self, jobs: Jobs) -> None:
+        assert jobs.waiting == 0
+
+    @check
+    def after(self, seen: Seen) -> None:
+        assert 3 == seen.paths.count("/jobs")
+
+
+def test_what_was_seen_before_a_wait_is_read_anew(client):
+    """Time has gone by, so a check behind the wait judges nothing that is older than the wait."""
+    trace = run(Aged, client, starts(3), SettlingApi)
+
+    assert ("passed", None) == (trace.ending, trace.failure)
+
+
 def test_a_check_without_time_does_not_wait(client):
     """A plain check that comes first fails at the first look, though a later one would have waited."""
     trace = run(Sharing, client, starts(1), SettlingApi)

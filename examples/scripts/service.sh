@@ -188,7 +188,7 @@ find_url() {
             "Add --skip-start if it is running there." ;;
     esac
     case $port in
-        "" | *[!0-9]*) refuse $WRONG_USAGE "$variable is $url, which does not end in a port." "Write http://127.0.0.1:$default." ;;
+        "" | *[!0-9]* | ??????*) refuse $WRONG_USAGE "$variable is $url, which does not end in a port." "Write http://127.0.0.1:$default." ;;
     esac
 }
 

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
+from examples.answers import RefusedError
 from examples.serving import Bug
 
 BUGS = (
@@ -83,16 +84,10 @@ MIGRATIONS = (
     """,
 )
 
+PATIENCE = "-c lock_timeout=5s -c statement_timeout=10s"  # then the answer is 503, and nobody waits for ever
+
 Row: TypeAlias = dict[str, Any]
 Db: TypeAlias = psycopg.Connection[DictRow]
-
-
-class RefusedError(Exception):
-    """What the client asked for can't be done: the status of the answer, a code and a message."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class Ledger:
@@ -104,7 +99,7 @@ class Ledger:
         self.pool: ConnectionPool[Db] = ConnectionPool(
             url,
             connection_class=psycopg.Connection[DictRow],
-            kwargs={"row_factory": dict_row, "options": _search_path(schema)},
+            kwargs={"row_factory": dict_row, "options": f"{PATIENCE} {_search_path(schema)}"},
             min_size=2,
             max_size=16,
             open=True,

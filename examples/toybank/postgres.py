@@ -44,6 +44,8 @@ def reached(url: str | None) -> Iterator[str]:
     Ends the program with a message if there is none to be had.
     """
     if not url:
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            del os.environ[name]  # of another database, to which they would lead psycopg instead
         with _launched(_binaries().absolute()) as own:
             yield own
     elif url.startswith(("postgresql://", "postgres://")):
@@ -111,7 +113,7 @@ def _directory() -> Path:
     name = f"toybank-{secrets.token_hex(6)}"
     usual = Path(tempfile.gettempdir(), name)
     socket = usual / f".s.PGSQL.{launcher.PORT}.lock"
-    return usual if len(os.fsencode(socket)) <= LONGEST_SOCKET else Path("/tmp", name)  # noqa: S108
+    return usual if len(os.fsencode(socket)) <= LONGEST_SOCKET else Path("/tmp", name)  # noqa: S108  no other folder has so short a name
 
 
 def _binaries() -> Path:

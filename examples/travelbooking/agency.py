@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from examples.answers import RefusedError
 from examples.serving import Bug
 
 BUGS = (
@@ -20,14 +21,6 @@ BUGS = (
 )
 
 FARE = 0.005  # seconds that it takes to ask for a fare, where bug overbooking does so in between
-
-
-class RefusedError(Exception):
-    """What was asked for can't be done, and that is not our fault: the answer's status, a code, and a message."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 @dataclass(slots=True)
@@ -117,6 +110,7 @@ class Agency:
         if "overbooking" in self.bugs:
             for stock in wanted:
                 self._look(stock)
+            booking.state = "held"
             await asyncio.sleep(FARE)  # meanwhile, others see the same seats
             for stock in wanted:
                 stock.free -= 1

@@ -1,6 +1,5 @@
 """The travel agency's requests: Starlette, JSON in and out, and one place where errors become answers."""
 
-import json
 from typing import Any
 
 from starlette.applications import Starlette
@@ -9,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from examples.travelbooking.agency import BUGS, Agency, Booking, RefusedError, Stock
+from examples.answers import RefusedError, document, not_routed, refused
+from examples.travelbooking.agency import BUGS, Agency, Booking, Stock
 
 __all__ = ["BUGS", "application"]
 
@@ -141,32 +141,7 @@ def shown(booking: Booking) -> dict[str, Any]:
     }
 
 
-async def refused(_: Request, error: Exception) -> Response:
-    """Say what the agency refuses."""
-    assert isinstance(error, RefusedError)
-    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
-
-
-async def not_routed(_: Request, error: Exception) -> Response:
-    """Say that there is no such page, or no such method of it."""
-    assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    answer = {"error": {"code": code, "message": f"{error.detail}."}}
-    return JSONResponse(answer, error.status_code, headers=error.headers)
-
-
 # --- what the client sent -----------------------------------------------------------------------
-
-
-async def document(request: Request) -> dict[str, Any]:
-    """Read the body: a JSON object."""
-    try:
-        data = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "bad_json", "The body is no JSON.") from None
-    if not isinstance(data, dict):
-        raise RefusedError(400, "invalid", "The body is no JSON object.")
-    return data
 
 
 def count(data: dict[str, Any], name: str) -> int:

@@ -27,10 +27,10 @@ import psycopg
 import pytest
 from conftest import ROOT, environment, processes
 
+from examples.answers import MAX_BODY
 from examples.serving import PARENT_POLL
 from examples.toybank import postgres
 from examples.toybank.ledger import BUGS, MAX_AMOUNT, MAX_TEXT, Ledger
-from examples.toybank.service import MAX_BODY
 from replaykit import service
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -657,7 +657,7 @@ def test_other_methods_are_not_allowed(bank):
     ]
     told += [bank.http.get(path) for path in writes] + [bank.http.post(path) for path in (account, "/api/health")]
 
-    assert {(405, "not_allowed")} == {(answer.status_code, answer.json()["error"]["code"]) for answer in told}
+    assert {(405, "method_not_allowed")} == {(answer.status_code, answer.json()["error"]["code"]) for answer in told}
     assert (10, 1, 9) == bank.money(account)
 
 
@@ -1164,6 +1164,47 @@ def test_a_service_ends_with_its_parent(room):
         assert [] == left(room)
         with pytest.raises(httpx.ConnectError):
             bank.show("/api/health")
+
+
+@LINUX
+@pytest.mark.parametrize("moment", [0.1, 0.4, 0.8])
+def test_a_service_whose_parent_ends_while_it_starts_ends_too(moment, room):
+    """However soon the program that started it is killed, nothing is left of the service and its PostgreSQL."""
+    command = [*COMMAND, "--port", str(service.free_port()), "--schema", f"in_{room.name}"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *command], cwd=ROOT, env=environment(DATABASE_URL="", TMPDIR=str(room)),
+        text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert parent.stdout.readline()
+    time.sleep(moment)
+    parent.kill()
+    parent.communicate()
+
+    assert [] == left(room)
+
+
+@LINUX
+def test_a_request_that_waits_for_a_lock_does_not_keep_a_service_alive(database, room):
+    """Who waits for a row that somebody else has locked is told so with 503, also when the service is to end."""
+    port, schema = service.free_port(), f"in_{room.name}"
+    with started(database, port, "--schema", schema, room=room) as process, talking(port) as bank:
+        healthy(bank, process)
+        account = bank.open(5)
+        with psycopg.connect(database) as db, ThreadPoolExecutor() as pool:
+            db.execute(
+                psycopg.sql.SQL("SELECT * FROM {} FOR UPDATE").format(psycopg.sql.Identifier(schema, "accounts"))
+            )
+            waiting = pool.submit(bank.http.post, f"{account}/credit", json=cents(1), timeout=30)
+            refused = waiting.result(30)
+            waiting = pool.submit(bank.http.post, f"{account}/credit", json=cents(1), timeout=30)
+            time.sleep(0.3)
+            process.terminate()
+            process.wait(15)
+            waiting.exception(30)
+
+    assert 503 == refused.status_code
+    assert 143 == process.returncode
+    assert [] == left(room)
 
 
 @LINUX

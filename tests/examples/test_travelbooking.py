@@ -296,16 +296,16 @@ def test_reset_forgets_everything_and_the_answers_that_are_still_to_come():
 
 # --- errors -------------------------------------------------------------------------------------
 
-BAD_JSON = [b"", b"{", b"\xff", b"[" * 100_000, b'{"seats": 1' + b"0" * 5000 + b"}"]
+BAD_JSON = [b"{", b"\xff", b"[" * 60_000, b"[]", b"1", b"null", b'{"seats": 1' + b"0" * 5000 + b"}"]
 BODIES = [
-    *[("/flights", body) for body in ([], 1, None, {}, {"rooms": 1})],
+    *[("/flights", body) for body in ({}, {"rooms": 1})],
     *[("/flights", {"seats": seats}) for seats in (0, -1, True, 1.0, "1", None, [1], 1_000_001)],
     *[("/hotels", {"rooms": rooms}) for rooms in (0, -1, True, 1.0, "1", None, [1], 1_000_001)],
-    *[("/bookings", body) for body in ([], {}, {"flight": None, "hotel": None})],
+    *[("/bookings", body) for body in ({}, {"flight": None, "hotel": None})],
     *[("/bookings", {"traveller": traveller}) for traveller in (None, 1, True, [], "", "  ", "\ud800")],
     *[("/bookings", {"traveller": "Ada", "flight": flight}) for flight in (1, False, [], {}, "\ud800")],
     *[("/bookings", {"traveller": "Ada", "hotel": hotel}) for hotel in (0, True, [], {}, "\ud800")],
-    *[("/bookings/b1/confirm", body) for body in ([], {})],
+    ("/bookings/b1/confirm", {}),
     *[("/bookings/b1/confirm", {"card": card}) for card in (None, 1, True, [], "", "gold")],
 ]
 
@@ -313,10 +313,10 @@ BODIES = [
 @pytest.mark.parametrize("path", ["/flights", "/hotels", "/bookings", "/bookings/b1/confirm"])
 @pytest.mark.parametrize("content", BAD_JSON, ids=lambda content: content[:4])
 def test_body_that_is_no_json_is_refused(agency, path, content):
-    """A body that is no JSON is answered with 400."""
+    """A body that is no object in JSON is answered with 400."""
     agency.held()
 
-    assert (400, "bad_json") == code_of(agency.http.post(path, content=content))
+    assert (400, "invalid_json") == code_of(agency.http.post(path, content=content))
 
 
 @pytest.mark.parametrize(("path", "body"), BODIES, ids=lambda each: json.dumps(each)[:40])
@@ -605,20 +605,13 @@ def test_checks_admit_what_an_open_payment_leaves_open(card, states, free):
     assert {max(free)} == {number for number in (-1, 0, 1, 2) if passes(model.inventory_is_exact, left(number))}
 
 
-def unexercised(result: integration.Result) -> list[str]:
-    """List what was never exercised, apart from what a model without these commands can't."""
-    asked = {command.tag for command in result.model.commands}
-    offers = {f"expectation {tag}" for tag in {"add_flight", "add_hotel"} - asked}
-    return [each for each in result.never_exercised() if each not in offers]
-
-
 @pytest.mark.parametrize("model", [Travel, BookingLifecycle])
 def test_model_agrees_with_itself(model):
     """A run of a model against itself finds nothing, and exercises all but the checks, which read from a service."""
     result = integration.run(model=model, adapter=Mock, seed=0, max_runs=50)
 
     assert 50 == result.passed, result
-    assert [] == [each for each in unexercised(result) if not each.startswith("check")]
+    assert [] == [each for each in result.never_exercised() if not each.startswith("check")]
 
 
 @pytest.mark.parametrize("model", [Travel, BookingLifecycle])
@@ -627,7 +620,7 @@ def test_model_agrees_with_a_service_without_bugs(agency, model):
     result = integration.run(model=model, adapter=TravelApi, base_url=agency.url, seed=0, max_runs=5)
 
     assert 5 == result.passed, result
-    assert [] == unexercised(result)
+    assert [] == result.never_exercised()
 
 
 def test_lifecycle_books_neither_a_flight_nor_a_hotel(agency):
