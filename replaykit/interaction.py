@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from replaykit.record import Record
 
+FIRST_SERVER_ERROR = 500  # of the statuses that say that the service is at fault (RFC 9110, section 15.6)
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 

@@ -14,8 +14,9 @@ from replaykit import client, service
 from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Player
+from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.model import Model
-from replaykit.run import FIRST_SERVER_ERROR, Listener, execute
+from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, Verdict, is_same

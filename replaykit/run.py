@@ -39,15 +39,13 @@ from replaykit.command import Command, Event, Observation, Refs, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
 from replaykit.generator import is_minted
-from replaykit.interaction import Interaction, Request
+from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import Check, CheckFailedError, Model, ReturnedError
 from replaykit.record import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.redact import redacted
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
-
-FIRST_SERVER_ERROR = 500
 
 
 class Calls(Protocol):

@@ -16,7 +16,7 @@ from typing import Any
 
 import httptools
 
-from replaykit.interaction import Trouble
+from replaykit.interaction import FIRST_SERVER_ERROR, Trouble
 
 CHUNK = 65536  # bytes read at once
 MAX_HEAD_READS = 4096  # an answer whose headers go on after so many reads is none
@@ -191,11 +191,14 @@ class Answer:
                 self._end_of_stream()
 
     def close(self) -> None:
-        """Keep the connection if the answer was read to its end; close it otherwise."""
+        """Keep the connection if the answer was read to its end; close it otherwise.
+
+        Some servers close it after an error of theirs, without saying so before, and the next request would be lost.
+        """
         if not self._open:
             return
         self._open = False
-        if self._ended and self._reusable:
+        if self._ended and self._reusable and self.status < FIRST_SERVER_ERROR:
             self._connections.give_back(self._place, self._connection)
         else:
             self._connection.close()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -263,6 +264,39 @@ def test_idle_connection_that_was_closed_is_not_used_again():
 
     assert statuses == [200] * 5
     assert len(seen) == 5
+
+
+class Crashing(BaseHTTPRequestHandler):
+    """Answers 500, and closes the connection a moment later, as uvicorn does where an endpoint raised."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        crashes = self.path == "/crash"
+        self.send_response(500 if crashes else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        if crashes:
+            time.sleep(0.02)
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_request_after_an_error_of_the_server_is_not_lost():
+    """After a 5xx the connection is not used again: the service may close it without a word, and that is no restart."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Crashing) as service:
+        thread = threading.Thread(target=service.serve_forever)
+        thread.start()
+        with Client(f"http://127.0.0.1:{service.server_port}") as client:
+            statuses = [client.get(path).status_code for _ in range(5) for path in ("/crash", "/fine")]
+            hung_up = client.hung_up
+        service.shutdown()
+        thread.join()
+
+    assert [500, 200] * 5 == statuses
+    assert 0 == hung_up
 
 
 @pytest.mark.parametrize(
