@@ -3,32 +3,41 @@
     python tests/benchmarks/scorecard.py [--service NAME] [--bug NAME] [--seeds 10] [--runs 300] [--json]
 
 For each bug: in how many seeds it was found, the requests to the first failure, the length after shrinking
-against the shortest known, the requests that shrinking took (medians), how many results are as short as that,
-and how many are another bug than the one that was met. With no bug on: false alarms, in 50 runs for each seed
-and model.
+against the shortest known, the requests that shrinking took (medians), and how many results are as short as that.
+With all bugs on at once: how often shrinking slipped from one bug to another, which is asked of services with only
+one of them on. With no bug on: false alarms, in 50 runs for each seed and model.
 
 A race shows only to concurrent requests, and a run sends one after the other: such a bug is run like the others,
 with fewer runs, so that the table shows what is not found.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from examples import leaderboard, toybank, travelbooking
 from examples.leaderboard.service import BUGS as LEADERBOARD_BUGS
 from examples.serving import Bug
+from examples.toybank import postgres
 from examples.toybank.ledger import BUGS as TOYBANK_BUGS
 from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
-from replaykit import Adapter, Model, integration, service
+from replaykit import Adapter, Failure, Model, Trace, integration, service
+from replaykit.adapter import Adapters
 from replaykit.integration import Finding, Result, Silent
+from replaykit.run import execute
+from replaykit.sequence import Fixed
+from replaykit.verdict import is_same
 
 ALARM_RUNS = 50  # for each seed, with no bug on
 RACE_RUNS = 20  # for each seed
+SLIP_RUNS = 20  # for each seed, with all bugs on
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,8 @@ class Row:
     minimal: int  # results as short as the shortest known
     shrink_requests: float | None  # median
     shrink_seconds: float | None  # median
-    slipped: int  # results that are another bug than the one that was met
+    met: int = 0  # results of this bug where all are on
+    slipped: int = 0  # of them, those that are another bug after shrinking
 
 
 class FirstFailure(Silent):
@@ -82,7 +92,6 @@ class FirstFailure(Silent):
 
     def __init__(self) -> None:
         self.requests = 0
-        self.fingerprint: str | None = None
         self._over = False
 
     def ran(self, number: int, trace: Any) -> None:
@@ -90,8 +99,15 @@ class FirstFailure(Silent):
         self.requests += 0 if self._over else trace.requests
         self._over = self._over or trace.ending == "failed"
 
+
+class AsFound(Silent):
+    """Keeps each failure as it was before it was shrunk."""
+
+    def __init__(self) -> None:
+        self.traces: dict[str, Trace] = {}
+
     def found(self, finding: Finding) -> None:
-        self.fingerprint = self.fingerprint or finding.fingerprint
+        self.traces[finding.fingerprint] = finding.trace
 
 
 def campaign(its: Service, model: type[Model], url: str, seed: int, runs: int, watcher: Silent) -> Result:
@@ -109,7 +125,7 @@ def median(values: list[Any]) -> float | None:
 def measure(name: str, bug: Bug, seeds: int, runs: int) -> tuple[Row, list[int]]:
     """Run one bug with all seeds; return its row, and the requests of each shrink."""
     its = SERVICES[name]
-    reached, lengths, shrinks, seconds, slipped = [], [], [], [], 0
+    reached, lengths, shrinks, seconds = [], [], [], []
     with service.reached(url=None, start=its.start(bug.name), health=None, patience=None) as url:
         for seed in range(seeds):
             watcher = FirstFailure()
@@ -121,13 +137,52 @@ def measure(name: str, bug: Bug, seeds: int, runs: int) -> tuple[Row, list[int]]
             lengths.append(len(finding.trace.steps))
             shrinks.append(finding.shrunk.requests if finding.shrunk else 0)
             seconds.append(finding.shrunk.seconds if finding.shrunk else 0.0)
-            slipped += finding.fingerprint != watcher.fingerprint
     minimal = sum(length <= bug.shortest for length in lengths)
     row = Row(
         name, bug.name, bug.kind, seeds, len(lengths), median(reached), bug.shortest, median(lengths), minimal,
-        median(shrinks), median(seconds), slipped,
+        median(shrinks), median(seconds),
     )  # fmt: skip
     return row, shrinks
+
+
+def slips(name: str, seeds: int) -> Counter[tuple[str, bool]]:
+    """Run with all bugs on that show one request after the other; count results by the bug met, and whether it slipped.
+
+    Which bugs a sequence shows is found out on services that have one bug each. What only several bugs together
+    show, or what several show alike, before and after shrinking, is no slip.
+    """
+    its = SERVICES[name]
+    bugs = [bug.name for bug in its.bugs if bug.kind not in {"race", "flaky"}]
+    counted: Counter[tuple[str, bool]] = Counter()
+    with contextlib.ExitStack() as stack:
+
+        def running(*on: str) -> str:
+            return stack.enter_context(service.reached(url=None, start=its.start(*on), health=None, patience=None))
+
+        url = running(*bugs)
+        single = {bug: Adapters(its.models[0], its.adapter, running(bug), {}) for bug in bugs}
+
+        def shown_by(trace: Trace, failure: Failure) -> set[str]:
+            shown = set()
+            for bug, adapters in single.items():
+                seen = execute(its.models[0], adapters.new(), Fixed(trace.sequence)).failure
+                if seen is not None and is_same(failure, seen):
+                    shown.add(bug)
+            return shown
+
+        for seed in range(seeds):
+            watcher = AsFound()
+            result = integration.run(
+                model=its.models[0], adapter=its.adapter, base_url=url, seed=seed, max_runs=SLIP_RUNS, watcher=watcher
+            )
+            for finding in result.failures:
+                before = shown_by(watcher.traces[finding.fingerprint], finding.failure)
+                after = shown_by(finding.trace, finding.failure)
+                if before:
+                    counted[min(before), bool(after) and not before & after] += 1
+        for adapters in single.values():
+            adapters.close()
+    return counted
 
 
 def false_alarms(name: str, seeds: int) -> tuple[int, int]:
@@ -151,7 +206,7 @@ def table(rows: list[Row]) -> str:
         if row.found:
             said = [
                 f"{row.requests_to_failure:g}", f"{row.length:g}", str(row.shortest), f"{row.minimal}/{row.found}",
-                f"{row.shrink_requests:g}", str(row.slipped),
+                f"{row.shrink_requests:g}", f"{row.slipped}/{row.met}",
             ]  # fmt: skip
         lines.append(f"| {row.service} | {row.bug} | {row.found}/{row.seeds} | {' | '.join(said)} |")
     return "\n".join(lines)
@@ -179,6 +234,13 @@ def main() -> None:
         shrinks += requests
         print(f"{table([row]).splitlines()[-1]} {time.monotonic() - began:.0f} s", file=sys.stderr)
     for name in names if options.bug is None else []:
+        counted = slips(name, options.seeds)
+        rows = [
+            replace(row, met=counted[row.bug, False] + counted[row.bug, True], slipped=counted[row.bug, True])
+            if row.service == name
+            else row
+            for row in rows
+        ]
         alarms[name] = false_alarms(name, options.seeds)
     if options.json:
         said = {
@@ -195,4 +257,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with postgres.reached(os.environ.get("DATABASE_URL")) as database:  # one for all banks: they take turns
+        os.environ["DATABASE_URL"] = database
+        main()
