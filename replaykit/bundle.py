@@ -441,6 +441,8 @@ class _Reader:
         return Bundle(provenance=provenance, trace=builder.trace(), whole=whole)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
+        if not self.content:
+            raise TruncatedBundleError(f"{self.name} is empty: whoever wrote it was stopped before its first line.")
         if not self.content.startswith(b"version: 1\n"):
             raise self._no_bundle()
         start, end = 0, len(self.content)

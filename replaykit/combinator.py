@@ -250,7 +250,14 @@ class Map(Generator):
         return self.inner.accepts(raw)
 
     def build(self, raw: JsonData) -> JsonData:
-        return self.function(self.inner.build(raw))
+        before = self.inner.build(raw)
+        after = self.function(before)
+        if self.symbolic and is_minted(before) and not is_minted(after):
+            raise DefinitionError(
+                f"{self} makes {after!r} of {before!r}: what is minted is lost.",
+                "The function gets a placeholder, which it may write into a longer text, and not cut or change.",
+            )
+        return after
 
     def __str__(self) -> str:
         return f"map({self.inner}, {_name(self.function)})"

@@ -104,13 +104,23 @@ def eventually(
     It is read again every `every` seconds, until the method does not raise any more; if `within` seconds are
     over first, that is a failure. `on` and `at` say when it is looked at, as for `check`.
     """
-    if not 0 < every <= within < float("inf"):
+    if not (_is_number(within) and _is_number(every) and 0 < every <= within < float("inf")):
         raise DefinitionError(
-            f"@eventually(within={within}, every={every}) can't be.",
+            f"@eventually(within={within!r}, every={every!r}) can't be.",
             "Both are seconds, more than 0, and every is not longer than within.",
         )
+    _check_method("eventually", method)
     mark = Mark("eventually", on=_kinds(on), at=_moment(at), within=float(within), pause=float(every))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_method(decorator: str, method: object) -> None:
+    if method is not None and not callable(method):
+        raise DefinitionError(f"@{decorator}({method!r}) can't be.", f"Name what is meant: @{decorator}(within=...).")
 
 
 def _kinds(on: type[Command | Event] | Iterable[type[Command | Event]]) -> tuple[type, ...]:
@@ -248,13 +258,19 @@ class Model(State):
             (self.rules.on[base] for base in type(event).__mro__ if base in self.rules.on), None
         )
         if name is not None and getattr(self, name)(event) is not None:
-            raise ReturnedError(
-                f"{type(self).__name__}.{name} returned a value; an @on method changes the state instead"
-            )
+            raise ReturnedError(name, f"{type(self).__name__}.{name} returned a value; an @on method changes the state")
 
     def allows(self, command: Command) -> bool:
         """Say whether all preconditions of the command hold in this state."""
-        return all(getattr(self, name)(command) for name in self.rules.requires.get(type(command), ()))
+        for name in self.rules.requires.get(type(command), ()):
+            said = getattr(self, name)(command)
+            if not isinstance(said, bool):
+                raise ReturnedError(
+                    name, f"{type(self).__name__}.{name} returned {said!r}; a precondition returns True or False"
+                )
+            if not said:
+                return False
+        return True
 
     def predict(self, command: Command) -> Prediction | None:
         """Say what the model expects in answer to the command; None where it has no expectation."""
@@ -265,7 +281,7 @@ class Model(State):
         admissible = said if isinstance(said, tuple) else (said,)
         for each in admissible or (None,):
             if not isinstance(each, Event | Like):
-                raise ReturnedError(f"{type(self).__name__}.{name} returned {each!r}, which is no event")
+                raise ReturnedError(name, f"{type(self).__name__}.{name} returned {each!r}, which is no event")
         return Prediction(name, admissible)
 
     def known(self, entity: str) -> list[str] | None:
@@ -278,6 +294,10 @@ class Model(State):
 
 class ReturnedError(TypeError):
     """A method of a model returned what it may not."""
+
+    def __init__(self, method: str, message: str) -> None:
+        super().__init__(message)
+        self.method = method
 
 
 def _rules_of(model: type[Model]) -> Rules:

@@ -383,7 +383,8 @@ class _Run:
             raise self._fault("model", name, error) from error
         if returned is None:
             return None
-        wrong = ReturnedError(f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing")
+        message = f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing"
+        wrong = ReturnedError(name, message)
         raise self._fault("model", name, wrong)
 
     def _failure(self, kind: Kind, name: str, message: str, **more: Any) -> Failure:
@@ -450,7 +451,7 @@ class _Run:
 
     def _fault(self, kind: Kind, what: str, error: Exception) -> _Over:
         """Say that the test code raised."""
-        method = _method_of(error) or what
+        method = error.method if isinstance(error, ReturnedError) else _method_of(error) or what
         message = f"{type(error).__name__}: {error}{advice(error)}"
         return _Over("failed", failure=self._failure(kind, method, message, traceback=users_traceback(error)))
 

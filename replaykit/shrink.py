@@ -363,21 +363,26 @@ class _Search:
         return call
 
     def _earliest(self) -> None:
-        """Name the earliest thing of its kind instead of a later one."""
-        refs = sorted({text for call in self.best for text in _values(call.args) if REF.match(text)}, key=_order)
+        """Name the earliest thing of its kind instead of a later one: what a call of the same kind made before."""
         for label in [call.label for call in self.best]:
-            for name in self._fields(label):
-                call = _call(self.best, label)
-                value = call.args.get(name) if call else None
-                if call is None or not isinstance(value, str) or not REF.match(value):
-                    continue
-                for earlier in refs:
-                    if earlier == value:
+            call = _call(self.best, label)
+            for value in sorted(filter(REF.match, _values(call.args if call else {})), key=_order):
+                for earlier in self._made_before(value):
+                    call = _call(self.best, label)
+                    if call is None:
+                        return
+                    if self.attempt(_replaced(self.best, {label: _renamed(call, value, earlier)})):
                         break
-                    if _entity(earlier) == _entity(value):
-                        changed = call.replace(args={**call.args, name: earlier})
-                        if self.attempt(_replaced(self.best, {label: changed})):
-                            break
+
+    def _made_before(self, ref: str) -> list[str]:
+        """List the refs to what calls like the one that made this made before it, as far as is known: account@3."""
+        entity, _, rest = ref.partition("@")
+        label, dot, more = rest.partition(".")
+        maker = _call(self.best, int(label))
+        if maker is None:
+            return []
+        before = self.best[: self.best.index(maker)]
+        return [f"{entity}@{call.label}{dot}{more}" for call in before if call.tag == maker.tag]
 
     def _simplify_field(self, label: int, name: str) -> None:
         tries, improved = 0, True
@@ -475,8 +480,18 @@ def _is_number(value: JsonData) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _entity(ref: str) -> str:
-    return ref.partition("@")[0]
+def _renamed(call: Call, ref: str, other: str) -> Call:
+    """Name something else wherever a call names one thing."""
+    raw = {name: _exchanged(value, ref, other) for name, value in call.raw.items()}
+    return call.replace(args=_exchanged(call.args, ref, other), raw=raw)
+
+
+def _exchanged(data: Any, ref: str, other: str) -> Any:
+    if isinstance(data, dict):
+        return {name: _exchanged(value, ref, other) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_exchanged(value, ref, other) for value in data]
+    return other if data == ref else data
 
 
 def _order(ref: str) -> tuple[int, str]:

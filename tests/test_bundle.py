@@ -250,7 +250,7 @@ def test_every_truncation_is_noticed(tmp_path: Path):
     for length in range(len(content)):
         try:
             cut = read_bytes(content[:length])
-        except CorruptBundleError:
+        except (CorruptBundleError, TruncatedBundleError):
             assert length <= content.index(b"\n", content.index(b"\n") + 1)
             continue
 
@@ -324,12 +324,18 @@ def test_bad_lines_are_errors_with_their_number(line: str):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x00", b"version: 2\n", b"version: 1\n", b"PK\x03\x04", b"version: 1\r\n", b"\xff"]
+    "content", [b"\x00", b"version: 2\n", b"version: 1\n", b"PK\x03\x04", b"version: 1\r\n", b"\xff"]
 )
 def test_what_is_no_bundle_is_said_to_be_none(content: bytes):
     """A file that does not begin as a bundle is told as such."""
     with pytest.raises(CorruptBundleError, match="no bundle"):
         read_bytes(content)
+
+
+def test_an_empty_file_is_a_bundle_that_was_not_begun():
+    """Whoever is stopped before the first line leaves a file without any."""
+    with pytest.raises(TruncatedBundleError, match="stopped before its first line"):
+        read_bytes(b"")
 
 
 def test_newer_format_is_refused_by_name():

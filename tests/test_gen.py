@@ -1124,3 +1124,12 @@ def test_shrinking_a_bound_value_refers_to_nothing_new():
 def test_names_in_keys_are_spelled_out():
     """Whatever holds a minted text is sent with it spelled out, the names of fields included."""
     assert {"k-N-1": ["k-N-2"]} == spelled_out({"{k~1}": ["{k~2}"]}, "N")
+
+
+@pytest.mark.parametrize("function", [lambda name: name[:4], lambda name: name.replace("{", ""), hash, len])
+def test_a_function_that_loses_what_is_minted_is_told(function):
+    """What is cut out of a placeholder would be sent as it is, the same in every run."""
+    generator = gen.map(gen.mint("user"), function)
+
+    with pytest.raises(DefinitionError, match="what is minted is lost"):
+        generator.build("{user~1}")

@@ -439,6 +439,19 @@ def test_a_mistake_is_told_with_what_it_is_about(define, told):
     assert [] == [words for words in told if words not in str(caught.value)]
 
 
+@pytest.mark.parametrize("arguments", [{"within": "1s"}, {"within": True}, {"every": None}, {"within": [1]}])
+def test_a_wait_is_a_number_of_seconds(arguments):
+    """Anything else is told as it was written."""
+    with pytest.raises(DefinitionError, match="Both are seconds"):
+        eventually(**arguments)
+
+
+def test_a_wait_is_named():
+    """A number that stands alone is told with how to name it."""
+    with pytest.raises(DefinitionError, match=r"@eventually\(within=\.\.\.\)"):
+        eventually(0.6)
+
+
 @pytest.mark.parametrize("commands", [[Create], Create, (Create, Created), ("Create",), None, (Create(name="a"),)])
 def test_commands_are_a_tuple_of_command_classes(commands):
     """Anything else in `commands` is told with how to write it."""

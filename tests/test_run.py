@@ -586,6 +586,22 @@ def test_a_precondition_that_raises_is_not_blamed_on_the_command_before(client):
     assert "ask" != trace.failure.command
 
 
+def test_a_precondition_that_says_nothing_is_a_fault_of_the_model(client):
+    """One that returns None, for want of a `return`, would switch its command off for ever."""
+
+    class Guarded(Web):
+        commands: ClassVar = (Ask,)
+
+        @requires
+        def known(self, cmd: Ask) -> bool:
+            cmd.path == "/a"  # type: ignore[return]  # noqa: B015
+
+    trace = execute(Guarded, PlainApi(client), Generated(Guarded, 1, 50))
+
+    assert ("model", "known") == (trace.failure.kind, trace.failure.name)
+    assert "returned None; a precondition returns True or False" in trace.failure.message
+
+
 class PlainApi(WebApi):
     @handles
     def ask(self, cmd: Ask) -> Answered | Lost:

@@ -373,6 +373,35 @@ def test_an_earlier_thing_is_named_instead_of_a_later_one():
     assert 3 == len(result.sequence)
 
 
+def test_a_thing_that_no_call_names_yet_is_named_too():
+    """The thing that is named instead need not be one that the failing sequence names."""
+    start = (call(0, Open, owner="abc"), call(1, Open, owner="de"), call(2, Credit, account="account@1", amount=7))
+
+    def bug(sequence: Sequence) -> bool:
+        return sequence[-1].tag == "credit" and sequence[0] == start[0]
+
+    result = shrunk(Oracle(bug), start)
+
+    assert ["account@0"] == arguments(result.sequence, "credit", "account")
+    assert 2 == len(result.sequence)
+
+
+def test_things_in_a_list_are_exchanged_too():
+    """A ref that stands in a list is exchanged for an earlier one like any other."""
+    start = (
+        *(call(label, Open, owner="abc") for label in range(3)),
+        call(3, Pay, account="account@0", others=["account@1", "account@2"]),
+    )
+
+    def bug(sequence: Sequence) -> bool:
+        paid = sequence[-1]
+        return paid.tag == "pay" and paid.args["account"] is not None and len(set(paid.args["others"])) == 2
+
+    result = shrunk(Oracle(bug), start)
+
+    assert 3 == len(result.sequence)
+
+
 # --- how it searches ----------------------------------------------------------------------------
 
 SEARCHES = [

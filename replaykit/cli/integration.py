@@ -46,13 +46,15 @@ def integration(context: click.Context, /, **options: Any) -> int:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
     from replaykit import client, service
     from replaykit import integration as campaign
-    from replaykit.adapter import Adapter, Mock
+    from replaykit.adapter import Adapter, Mock, read_settings
     from replaykit.cli.progress import Progress
     from replaykit.model import Model
     from replaykit.report import terminal
 
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
+    if adapter is not Mock:
+        read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     progress = Progress(options["runs"], quiet=options["quiet"])
 
     def run(url: str | None) -> campaign.Result:

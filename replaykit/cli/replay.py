@@ -53,7 +53,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
     """Replay one bundle; return the verdict's word and its exit code."""
     from replaykit import project
     from replaykit import replaying as journey
-    from replaykit.adapter import Adapter
+    from replaykit.adapter import Adapter, read_settings
     from replaykit.model import Model, digest_of
     from replaykit.report import steps
     from replaykit.verdict import Verdict, exit_code
@@ -61,6 +61,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
     provenance = bundle.provenance
     model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
     adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
+    read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     failure = bundle.failure
     length = steps.count(len(bundle.trace.steps), "command")
     say(f"{path}: {failure.kind} {failure.name}, {length}, seed {provenance.seed}")

@@ -48,15 +48,15 @@ def verdict(result: Result) -> str:
     if result.died:
         return f"the service is not there any more; {result.died}"
     if result.not_judged:
-        return (
-            f"not judged: {result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
-        )
+        return f"{result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
     return f"{count(result.total_runs, 'run')}, nothing found"
 
 
 def _finding(finding: Finding) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     seen = f"first in run {finding.first_seen_run}, seen in {count(finding.occurrences, 'run')}"
+    if not finding.occurrences:
+        seen = f"met while another failure of run {finding.first_seen_run} was shrunk"
     lines = [
         f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
