@@ -155,7 +155,7 @@ def run(
     `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
     model and adapter, where the class names alone would not find them.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
-    `interrupted`.
+    `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
@@ -305,7 +305,7 @@ class _Campaign:
     def _shrink_waiting(self, adapters: Adapters, index: int, seed: int) -> None:
         while self.waiting:
             finding = self.waiting.pop(0)
-            if not finding.trace.steps:  # it failed in the reset: there is nothing to leave out
+            if not finding.trace.steps or not self.budget.executions:  # it failed in the reset, or nobody wants it
                 continue
             oracle = _Oracle(adapters, finding, self.watcher, lambda other: self._meet(other, index, seed))
             shrunk = shrink(

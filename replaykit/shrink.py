@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 from replaykit.command import REF
 from replaykit.errors import UnreachableError
@@ -37,6 +37,7 @@ FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a cal
 CHUNK_FACTOR = 1 - 1 / math.e
 TRIES = 3  # runs in which a failure has to happen again
 FIELD_TRIES = 40  # for one field in one pass
+NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FEW = 6  # calls or names: up to this many, all pairs of them are tried
@@ -384,9 +385,35 @@ class _Search:
         before = self.best[: self.best.index(maker)]
         return [f"{entity}@{call.label}{dot}{more}" for call in before if call.tag == maker.tag]
 
+    def _bisect_number(self, label: int, name: str) -> bool:
+        """Lower a whole number by binary search between one that does not fail and one that does.
+
+        Say whether it was one. What fails now and then on the way is not found so; the tries after this are for it.
+        """
+        call = _call(self.best, label)
+        if call is None:
+            return False
+        generator, high = self.generators(call)[name], _raw(call, name)
+        low = next(iter(generator.shrink(high)), None)
+        if not _is_whole(high) or not _is_whole(low):
+            return False
+        middle = low
+        while middle != high and generator.accepts(middle):
+            call = _call(self.best, label)
+            if call is None:
+                return True
+            if self.attempt(_replaced(self.best, {label: _with(call, name, middle, generator)})):
+                high = middle
+            else:
+                low = middle
+            half = abs(high - low) // 2
+            middle = high - half if high > low else high + half
+        return True
+
     def _simplify_field(self, label: int, name: str) -> None:
         tries, improved = 0, True
-        while improved and tries < FIELD_TRIES:
+        limit = NUMBER_TRIES if self._bisect_number(label, name) else FIELD_TRIES
+        while improved and tries < limit:
             improved = False
             call = _call(self.best, label)
             if call is None:
@@ -396,7 +423,7 @@ class _Search:
                 return  # a name like a or b was given by _rename; other such names are no simpler
             for simpler in generator.shrink(_raw(call, name)):
                 tries += 1
-                if tries > FIELD_TRIES:
+                if tries > limit:
                     return
                 if self.attempt(_replaced(self.best, {label: _with(call, name, simpler, generator)})):
                     improved = True
@@ -476,7 +503,11 @@ def _gifts(given: JsonData, taken: JsonData) -> Iterator[JsonData]:
         yield given
 
 
-def _is_number(value: JsonData) -> bool:
+def _is_whole(value: JsonData) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: JsonData) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

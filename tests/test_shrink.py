@@ -62,6 +62,10 @@ class Pay(Command):
     others: list[Ref[Account]]
 
 
+class Transfer(Command):
+    cents: Annotated[int, gen.integers(-(10**12), 10**12)]
+
+
 class Ping(Command):
     pass
 
@@ -70,7 +74,7 @@ class Stamp(Command):
     number: Annotated[str, gen.map(gen.integers(0, 1000), lambda number: f"<{number}>")]
 
 
-COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Ping, Stamp)}
+COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Transfer, Ping, Stamp)}
 
 
 def generators(call: Call) -> dict[str, gen.Generator]:
@@ -278,6 +282,21 @@ def test_values_shrink_to_the_border(number):
     result = shrunk(Oracle(high_points), starts(high_points, (Create, Increase, Ping))[number])
 
     assert [("increase", "aaa", "37")] == said(result.sequence)
+
+
+@pytest.mark.parametrize("border", [2**31, -(2**31), 1, -1, 2, -2, 999_999, -77])
+def test_a_number_is_found_by_binary_search(border):
+    """However large it is, the border takes about as many executions as it has bits."""
+    number = border * 2 + (border > 0) * 12345
+
+    def bug(sequence: Sequence) -> bool:
+        [cents] = arguments(sequence, "transfer", "cents")
+        return cents >= border if border > 0 else cents <= border
+
+    result = shrunk(Oracle(bug), (call(0, Transfer, cents=number),))
+
+    assert [border] == arguments(result.sequence, "transfer", "cents")
+    assert result.executions <= 80
 
 
 @pytest.mark.parametrize("number", range(len(SEEDS)))

@@ -1,7 +1,7 @@
 """replaykit integration."""
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -10,6 +10,9 @@ from replaykit import project
 from replaykit.cli.console import conclude, note, program, say
 from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
+
+if TYPE_CHECKING:
+    from replaykit.shrink import Budget
 
 
 @click.command(short_help="Test a service with random sequences of commands.")
@@ -27,6 +30,19 @@ from replaykit.errors import UsageError
     help="Save each new failure in this folder, as a bundle.",
 )
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option(
+    "--shrink-executions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Runs in which one failure may be shrunk.  [default: 500]",
+)
+@click.option(
+    "--shrink-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long one failure may be shrunk.  [default: 60]",
+)
+@click.option("--no-shrink", is_flag=True, help="Save failures as they are.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def integration(context: click.Context, /, **options: Any) -> int:
@@ -69,6 +85,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             save_failures=options["save_failures"],
             stop_on_fail=options["stop_on_fail"],
             settings=options["settings"],
+            budget=_budget(options),
             watcher=progress,
             names=(
                 project.portable(options["model"]),
@@ -102,6 +119,16 @@ def integration(context: click.Context, /, **options: Any) -> int:
     word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
     conclude(word, terminal.verdict(result), code)
     return code
+
+
+def _budget(options: dict[str, Any]) -> "Budget":
+    from replaykit.shrink import Budget
+
+    usual = Budget()
+    return Budget(
+        executions=0 if options["no_shrink"] else options["shrink_executions"] or usual.executions,
+        seconds=options["shrink_time"] or usual.seconds,
+    )
 
 
 def replay_command(path: str, context: click.Context) -> str:

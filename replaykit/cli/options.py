@@ -26,6 +26,9 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "seed": int,
     "save_failures": str,
     "stop_on_fail": bool,
+    "shrink_executions": int,
+    "shrink_time": (int, float),
+    "no_shrink": bool,
     "quiet": bool,
     "settings": dict,
 }

@@ -35,6 +35,29 @@ def test_exit_code_with_a_bug_is_1_and_without_is_0(tmp_path: Path):
     assert f"replay {tmp_path}/create-037acf80.pd --start" in with_bug.out
 
 
+@pytest.mark.parametrize(
+    ("options", "shortest", "said"),
+    [
+        (["--no-shrink"], 20, None),
+        (["--shrink-executions", "3"], 1, "shrinking was ended early: the budget of 3 executions is used up"),
+        (["--shrink-time", "0.000001"], 20, "shrinking was ended early: the budget of 1e-06 seconds is used up"),
+    ],
+    ids=["not at all", "few executions", "no time"],
+)
+def test_shrinking_ends_when_it_is_told_to(options: list[str], shortest: int, said: str | None, tmp_path: Path):
+    """A failure is saved as it is, or as short as it was when the budget was used up; that is said."""
+    ran = replaykit(
+        "integration", *NAMES, "--start", leaderboard("lost-increase"), "--runs", "100", "--seed", "1",
+        "--stop-on-fail", "--save-failures", tmp_path, *options,
+    )  # fmt: skip
+    [bundle] = [read(path) for path in tmp_path.glob("*.pd")]
+
+    assert 1 == ran.code, ran
+    assert len(bundle.trace.steps) >= shortest
+    assert (said is None) == ("shrunk from" not in ran.out)
+    assert said is None or said in ran.out
+
+
 def test_same_seed_gives_the_same_sequence_fingerprint_and_file(tmp_path: Path):
     """Two campaigns with one seed save files of the same name, with the same sequence."""
     for folder in ("one", "two"):
