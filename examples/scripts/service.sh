@@ -229,7 +229,7 @@ start() {
     fi
     log=$(mktemp "${TMPDIR:-/tmp}/$service.XXXXXX")
     if [ -z "$by_hand" ] && ! has_docker; then
-        note "Docker is not here: $title is started with Python."
+        note "Docker does not run here: $title is started with Python."
         by_hand=1
     fi
     if [ -n "$by_hand" ]; then start_with_python; else start_with_docker; fi
@@ -365,7 +365,7 @@ run_tests() {
     [ -n "$skip" ] || start
     integration
     if [ "$code" = 1 ] && [ -z "$skip$keep" ]; then
-        note "$title is stopped now. To replay a bundle, write this in the place of --url URL:"
+        note "$title is stopped now. To replay a bundle, go to $root, and write this in the place of --url URL:"
         note "  --start \"python -m examples.$service --port {port}$(switches)\""
     fi
     exit "$code"
