@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from replaykit import gen, integration
     from replaykit.adapter import Adapter, Mock, handles, observes
     from replaykit.bundle import Bundle, read
-    from replaykit.command import Command, Entity, Event, Observation, Ref
+    from replaykit.command import Command, Entity, Event, Observation, Ref, Wait, Waited
     from replaykit.difference import same
     from replaykit.errors import ReplaykitError
     from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
@@ -29,6 +29,8 @@ _HOMES = {
     "Observation": "command",
     "Entity": "command",
     "Ref": "command",
+    "Wait": "command",
+    "Waited": "command",
     # writing a model: what must hold
     "Model": "model",
     "on": "model",
@@ -80,6 +82,8 @@ __all__ = [
     "ReplaykitError",
     "Trace",
     "Verdict",
+    "Wait",
+    "Waited",
     "__version__",
     "check",
     "eventually",

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from replaykit.client import Client
-from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs
+from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs, Wait, Waited
 from replaykit.dispatch import F, Mark, marked, marked_methods, members_of, only_parameter, signature_of
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
@@ -61,6 +61,7 @@ class Adapter(Generic[M]):
         for name, mark in marked_methods(cls):
             events.update(cls._enter(name, mark))
         check_fit(cls.model, cls)
+        events.add(Waited)
         for event, name in cls.model.rules.on.items():
             if not any(issubclass(each, event) for each in events) and cls.model.commands:
                 method = f"{cls.model.__name__}.{name}"
@@ -151,7 +152,7 @@ class Adapter(Generic[M]):
 def check_fit(model: type[Model], adapter: type[Adapter[Any]]) -> None:
     """Raise DefinitionError where an adapter can't say a model's commands or read its observations."""
     for command in model.commands:
-        if command not in adapter.handlers:
+        if command not in adapter.handlers and not issubclass(command, Wait):
             raise DefinitionError(
                 f"{adapter.__name__} has no handler for {command.__name__}.",
                 f"Add a method: @handles def ...(self, cmd: {command.__name__}) -> SomeEvent.",
@@ -167,12 +168,17 @@ def check_fit(model: type[Model], adapter: type[Adapter[Any]]) -> None:
 
 def check_predicts(model: type[Model]) -> None:
     """Raise DefinitionError where a model can't be run against itself."""
-    for command in model.commands:
-        if command not in model.rules.expects:
-            raise DefinitionError(
-                f"{model.__name__} does not say what it expects of {command.__name__}.",
-                "A run without a service needs an @expects method for every command.",
-            )
+    for command in unpredicted(model):
+        raise DefinitionError(
+            f"{model.__name__} does not say what it expects of {command.__name__}.",
+            "A run without a service needs an @expects method for every command.",
+        )
+
+
+def unpredicted(model: type[Model]) -> list[type[Command]]:
+    """List the commands whose answer the model does not predict; that time goes by needs no prediction."""
+    asked = [command for command in model.commands if not issubclass(command, Wait)]
+    return [command for command in asked if command not in model.rules.expects]
 
 
 def settings_of(adapter: type[Adapter[Any]]) -> dict[str, Any]:
@@ -227,12 +233,17 @@ class Mock(Adapter[Model]):
 
     def perform(self, command: Command) -> Event:
         """Answer with the first admissible event; what it leaves open is made up."""
-        prediction = self._state.predict(command)
-        assert prediction is not None  # noqa: S101  check_predicts has seen to it
-        expected = prediction.admissible[0]
-        event = self._complete(expected) if isinstance(expected, Like) else expected
+        event = self._answer(command)
         self._state.apply(event)
         return event
+
+    def _answer(self, command: Command) -> Event:
+        prediction = self._state.predict(command)
+        if prediction is None:
+            assert isinstance(command, Wait)  # noqa: S101  check_predicts has seen to it
+            return Waited(seconds=command.seconds)
+        expected = prediction.admissible[0]
+        return self._complete(expected) if isinstance(expected, Like) else expected
 
     def _complete(self, expected: Like[Any]) -> Event:
         values = dict(expected.fields)

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
@@ -88,6 +88,21 @@ class Event(_Message):
 
 class Observation(_Message):
     """Something read from the service only in order to check it."""
+
+
+class Wait(Command):
+    """Let time go by, for services with clocks, throttles and caches; no adapter handles it.
+
+    Name it in `commands` as it is, or a subclass with another range: seconds: Annotated[float, gen.real(1, 3)].
+    """
+
+    seconds: Annotated[float, gen.real(0.05, 1.0)]
+
+
+class Waited(Event):
+    """Time has gone by."""
+
+    seconds: float
 
 
 class Entity(State):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit import client, repository, service
-from replaykit.adapter import Adapter, Adapters, Mock
+from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
 from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
@@ -397,7 +397,7 @@ def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], 
     def fits(candidate: Sequence) -> bool:
         return execute(model, Mock(model), Fixed(candidate)).ending != "stale"
 
-    if not model.rules.requires or not all(command in model.rules.expects for command in model.commands):
+    if not model.rules.requires or unpredicted(model):
         return lambda _: True
     return fits if fits(sequence) else lambda _: True
 

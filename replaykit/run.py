@@ -35,7 +35,7 @@ from typing import Any, Protocol
 from replaykit.adapter import Adapter, Mock
 from replaykit.cassette import target
 from replaykit.client import advice
-from replaykit.command import Command, Event, Observation, Refs, command_of
+from replaykit.command import Command, Event, Observation, Refs, Wait, Waited, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import DefinitionError, StaleError, UnwritableError
 from replaykit.generator import is_minted
@@ -46,6 +46,8 @@ from replaykit.redact import redacted
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
+
+MAX_WAIT = 3600.0  # seconds; a bundle from a stranger may ask for more
 
 
 class Calls(Protocol):
@@ -245,7 +247,7 @@ class _Run:
         self.tally["command", call.tag] += 1
         prediction = self._guarded("model", "expects", lambda: self.state.predict(command))
         self.refs.step = call.label
-        event: Event = self._ask(f"handler of {type(command).__name__}", lambda: self.adapter.perform(command))
+        event: Event = self._ask(f"handler of {type(command).__name__}", lambda: self._perform(command))
         self.refs.step = None
         said = Said(tag=event.tag, version=event.version, data=self._text(event))
         self.step["event"] = said
@@ -277,6 +279,14 @@ class _Run:
         self._judge_checks(due)
         self._close_step()
 
+    def _perform(self, command: Command) -> Event:
+        """Ask the adapter, or let time go by, for which nobody has to be asked; a cassette and a mock need none."""
+        if not isinstance(command, Wait) or type(command) in self.adapter.handlers or isinstance(self.adapter, Mock):
+            return self.adapter.perform(command)
+        if self.cassette is None:
+            time.sleep(command.seconds)
+        return Waited(seconds=command.seconds)
+
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
         self.step[where] = tuple(self.kept)
@@ -296,6 +306,8 @@ class _Run:
             raise _Over("stale", f"step {call.label}: {error.happened}") from None
         except Exception as error:
             raise self._fault("model", f"{kind.__name__}.upcast", error) from error
+        if isinstance(command, Wait) and not 0 <= command.seconds <= MAX_WAIT:
+            raise _Over("stale", f"step {call.label}: nobody waits {command.seconds:g} seconds (at most {MAX_WAIT:g})")
         if not self._guarded("model", "requires", lambda: self.state.allows(command)):
             raise _Over("stale", f"step {call.label}: a precondition of {call.tag} does not hold any more")
         return command

@@ -82,8 +82,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict __version__ check eventually expects fail gen handles integration invariant like observes on read replay
-requires same
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on read
+replay requires same
 """.split()
 
 

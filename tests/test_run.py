@@ -23,10 +23,13 @@ from replaykit import (
     Command,
     Entity,
     Event,
+    Mock,
     Model,
     Observation,
     Ref,
     Verdict,
+    Wait,
+    Waited,
     check,
     eventually,
     expects,
@@ -1762,3 +1765,93 @@ def test_a_reader_that_asks_nothing_does_not_wait_for_ever_offline(nobody):
     trace = run(Patiently, nobody, starts(1), Silent, cassette=Player([left]))
 
     assert ("check", "done", 0, "start") == why(trace)
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+class Pause(Wait):
+    """A moment."""
+
+    seconds: Annotated[float, gen.real(0.1, 0.3)]
+
+
+class Clocked(Web):
+    """Adds up the time that went by."""
+
+    commands: ClassVar = (Ask, Pause)
+    waited: float = 0.0
+
+    @expects
+    def asked(self, _: Ask) -> Answered:
+        return Answered(status=200)
+
+    @on
+    def time_went_by(self, event: Waited) -> None:
+        self.waited += event.seconds
+
+
+def pauses(*seconds: float) -> Sequence:
+    """Make calls that wait, labelled from 0."""
+    return tuple(Call(label=label, tag="pause", args={"seconds": each}) for label, each in enumerate(seconds))
+
+
+def test_a_wait_lets_time_go_by(client):
+    """Nobody handles it: the run sleeps, and the event says for how long."""
+    began = time.monotonic()
+    trace = run(Clocked, client, pauses(0.1, 0.2))
+
+    assert 0.3 <= time.monotonic() - began < 5
+    assert "passed" == trace.ending
+    assert [("waited", {"seconds": 0.1}), ("waited", {"seconds": 0.2})] == [
+        (step.event.tag, json.loads(step.event.data)) for step in trace.steps
+    ]
+    assert 0.3 == pytest.approx(json.loads(trace.steps[1].state)["waited"])
+
+
+@pytest.mark.parametrize("play", ["offline", "mock"])
+def test_a_wait_takes_no_time_where_there_is_no_service(play, nobody):
+    """A cassette and a mock answer at once, and the model sees the same."""
+    began = time.monotonic()
+    if play == "offline":
+        trace = run(Clocked, nobody, pauses(60, 30), NamesApi, cassette=Player([]))
+    else:
+        trace = execute(Clocked, Mock(Clocked), Fixed(pauses(60, 30)))
+
+    assert time.monotonic() - began < 5
+    assert ("passed", 90) == (trace.ending, json.loads(trace.steps[1].state)["waited"])
+
+
+def test_waits_are_drawn_like_any_command(client):
+    """A campaign with waits in it draws them from the range that the class names."""
+    trace = execute(Clocked, PlainApi(client), Generated(Clocked, 2, 8))
+    seconds = [call.args["seconds"] for call in trace.sequence if call.tag == "pause"]
+
+    assert "passed" == trace.ending
+    assert seconds
+    assert all(0.1 <= each <= 0.3 for each in seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 3601.0, 1e300])
+def test_nobody_waits_for_ever(seconds, client):
+    """A bundle from a stranger that asks for a wait that can't be does not fit."""
+    trace = run(Clocked, client, pauses(seconds))
+
+    assert "stale" == trace.ending
+    assert "nobody waits" in trace.reason
+
+
+def test_an_adapter_may_know_a_better_way_to_wait(client):
+    """Where an adapter handles the command, as one that sets the service's clock, it is asked."""
+
+    class SetsTheClock(WebApi):
+        @handles
+        def pause(self, cmd: Pause) -> Waited:
+            self.http.get("/clock").raise_for_status()
+            return Waited(seconds=cmd.seconds)
+
+    began = time.monotonic()
+    trace = run(Clocked, client, pauses(60), SetsTheClock)
+
+    assert time.monotonic() - began < 5
+    assert ("passed", 1) == (trace.ending, len(trace.steps[0].interactions))
