@@ -267,11 +267,10 @@ class Bind(Generator):
     """Values of a generator that a function makes from those of another; the raw value is the pair."""
 
     plain = False
+    symbolic = True  # what the function makes may hold a name, which is not known before
 
     def __init__(self, outer: Generator, function: Callable[[Any], Generator]) -> None:
         self.outer, self.function = outer, function
-
-    symbolic = True  # what the function makes may hold a name, and is not known before
 
     def _inner(self, outer_raw: JsonData) -> Generator:
         return self.function(self.outer.build(outer_raw))
