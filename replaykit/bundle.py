@@ -66,7 +66,9 @@ class Shrinking(Record):
     executions: int
     requests: int
     seconds: float
-    confirmed: bool  # did the result fail once more when it was run again?
+    confirmed: bool  # did the result fail each time that it was run again?
+    runs: int | None = None  # how often it was run again
+    failed: int | None = None  # in how many of these runs it failed in the same way
     stopped: str | None = None  # the budget that ended it, if any
 
 

@@ -337,6 +337,8 @@ class _Campaign:
                 requests=shrunk.requests,
                 seconds=round(shrunk.seconds, 3),
                 confirmed=shrunk.confirmed,
+                runs=shrunk.runs,
+                failed=shrunk.failed,
                 stopped=shrunk.stopped,
             )
         return Provenance(

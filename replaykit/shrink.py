@@ -12,7 +12,8 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 4. Simplify values: unify names, give them canonical names, lower numbers, then one field at a time, inside
    the generator's domain.
 5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one.
-6. Confirm: run the result once more.
+6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
+   often it fails, and go on from 1, with as many tries for each candidate as that rate asks for.
 
 Labels survive: what stands in the result has the number that it had in the sequence that was generated.
 """
@@ -35,7 +36,12 @@ from replaykit.source import Key
 
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e
-TRIES = 3  # runs in which a failure has to happen again
+TRIES = 5  # runs in which a failure has to happen again
+CONFIRMING = 5  # runs of the result: a bug that shows in 70 % of the runs shows in all five once in six times
+MEASURING = 10  # runs that say how often a flaky bug shows
+RAREST = 0.2  # how often it has to show, to be shrunk at all
+MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
+MOST_TRIES = 15  # of one candidate
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
@@ -71,9 +77,15 @@ class Shrunk:
     executions: int
     requests: int
     seconds: float
-    confirmed: bool
+    runs: int  # of the result, when the search was over
+    failed: int  # how many of them failed in the same way
     stopped: str | None = None  # what ended it before its time, in words
     error: BaseException | None = None  # what ended it, where the caller has to know
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the result failed each time that it was run again."""
+        return self.error is None and 0 < self.failed == self.runs
 
 
 class _SpentError(Exception):
@@ -97,19 +109,20 @@ def shrink(
     stopped: str | None = None
     error: BaseException | None = None
     try:
-        if not search.reproduces():
-            raise _SpentError(f"it did not fail again in {TRIES} runs of the same sequence")  # noqa: TRY301
+        search.start()
         search.go()
+        search.confirm()
+        if search.failed < search.runs:
+            search.go_on_flaky()
     except _SpentError as spent:
         stopped = str(spent)
     except KeyboardInterrupt as interrupt:
         stopped, error = "interrupted", interrupt
     except UnreachableError as unreachable:
         stopped, error = "the service was not reachable any more", unreachable
-    confirmed = False
     if error is None and search.reproduced:
         try:
-            confirmed = search.confirm()
+            search.confirm()
         except (KeyboardInterrupt, UnreachableError) as late:
             stopped, error = "interrupted while the result was confirmed", late
     return Shrunk(
@@ -117,7 +130,8 @@ def shrink(
         executions=search.executions,
         requests=search.requests,
         seconds=time.monotonic() - search.began,
-        confirmed=confirmed,
+        runs=search.runs,
+        failed=search.failed,
         stopped=stopped,
         error=error,
     )
@@ -144,6 +158,8 @@ class _Search:
         self.requests = 0
         self.began = time.monotonic()
         self.reproduced = False
+        self.tries = 1  # of a candidate
+        self.runs = self.failed = 0  # of the best, after it was found
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
@@ -157,21 +173,40 @@ class _Search:
             if identity(self.best) == before and not self.donate():
                 return
 
-    def reproduces(self) -> bool:
+    def start(self) -> None:
         """Run what failed again, until it fails again: what does not can't be made smaller."""
-        for _ in range(TRIES):
+        for number in range(1, TRIES + 1):
             self._check_budget()
             attempt = self._ask(self.best)
             if attempt.same:
-                self.best = attempt.sequence
-                self.tried.add(identity(self.best))
+                self._adopt(attempt.sequence)
                 self.reproduced = True
-                return True
-        return False
+                self.tries = number
+                return
+        raise _SpentError(f"it did not fail again in {TRIES} runs of the same sequence")
 
-    def confirm(self) -> bool:
-        """Run the best once more; it does not count against the budget."""
-        return self._ask(self.best).same
+    def go_on_flaky(self) -> None:
+        """Search again, with as many tries for each candidate as the bug needs to show itself."""
+        self.confirm(MEASURING)
+        rate = self.failed / self.runs
+        if rate < RAREST:
+            raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
+        self.tries = min(MOST_TRIES, max(2, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+        self.tried = {identity(self.best)}
+        self.go()
+        self.confirm(MEASURING)
+
+    def confirm(self, runs: int = CONFIRMING) -> None:
+        """Run the best until it was run so often; it does not count against the budget."""
+        while self.runs < runs:
+            self.failed += self._ask(self.best).same
+            self.runs += 1
+
+    def _adopt(self, sequence: Sequence) -> None:
+        """Take a sequence that failed for the best."""
+        self.best = sequence
+        self.tried.add(identity(sequence))
+        self.runs = self.failed = 0
 
     def _ask(self, candidate: Sequence) -> Attempt:
         self.executions += 1
@@ -193,11 +228,13 @@ class _Search:
         self._check_budget()
         if not self.fits(candidate):
             return False
-        attempt = self._ask(candidate)
-        if attempt.same:
-            self.best = attempt.sequence
-            self.tried.add(identity(self.best))
-        return attempt.same
+        for _ in range(self.tries):
+            self._check_budget()
+            attempt = self._ask(candidate)
+            if attempt.same:
+                self._adopt(attempt.sequence)
+                return True
+        return False
 
     # --- calls
 

@@ -13,7 +13,7 @@ from replaykit import Command, Entity, Ref, gen
 from replaykit.command import generators_of
 from replaykit.errors import Terminated, UnreachableError
 from replaykit.sequence import Call, Sequence, until, without
-from replaykit.shrink import Attempt, Budget, Shrunk, identity, shrink
+from replaykit.shrink import CONFIRMING, Attempt, Budget, Shrunk, identity, shrink
 from replaykit.source import Source, derive
 
 SEEDS = range(25)
@@ -438,13 +438,13 @@ every_search = pytest.mark.parametrize(("bug", "kinds"), SEARCHES, ids=[bug.__na
 
 @every_search
 def test_no_candidate_is_tried_twice(bug, kinds):
-    """What was tried once is not tried again, but for the last run, which confirms the result."""
+    """What was tried once is not tried again, but for the last runs, which confirm the result."""
     repeated = []
     for start in starts(bug, kinds):
         oracle = Oracle(bug)
         result = shrunk(oracle, start)
-        tried = [identity(each) for each in oracle.asked[:-1]]
-        if len(tried) != len(set(tried)) or oracle.asked[-1] != result.sequence:
+        tried = [identity(each) for each in oracle.asked[:-CONFIRMING]]
+        if len(tried) != len(set(tried)) or oracle.asked[-CONFIRMING:] != [result.sequence] * CONFIRMING:
             repeated.append(start)
 
     assert [] == repeated
@@ -553,17 +553,64 @@ def test_what_was_executed_is_adopted():
     assert 2 == len(result.sequence)
 
 
+# --- flaky bugs ---------------------------------------------------------------------------------
+
+
+class Flaky(Oracle):
+    """An oracle of a bug that shows itself only sometimes."""
+
+    def __init__(self, bug: Callable[[Sequence], bool], rate: float, seed: int) -> None:
+        super().__init__(bug)
+        self.rate, self.random = rate, random.Random(seed)
+
+    def __call__(self, sequence: Sequence) -> Attempt:
+        attempt = super().__call__(sequence)
+        return attempt._replace(same=attempt.same and self.random.random() < self.rate)
+
+
+@pytest.mark.parametrize("bug", [created_twice, too_much, moved_to_another])
+def test_a_flaky_bug_is_shrunk_like_any_other(bug):
+    """Of a hundred searches for a bug that shows in 70 % of the runs, 95 end as short as for one that always shows."""
+    start = starts(bug, (Create, Open, Credit, Move, Ping))[0]
+    shortest = len(shrunk(Oracle(bug), start).sequence)
+    results = [shrunk(Flaky(bug, 0.7, seed), start, budget=Budget(executions=3000)) for seed in range(100)]
+
+    assert sum(len(result.sequence) == shortest for result in results) >= 95
+
+
+def test_a_flaky_bug_is_said_to_be_flaky():
+    """How often it showed itself is measured on the result, and is neither always nor never."""
+    start = starts(created_twice, (Create, Increase, Ping))[0]
+    results = [shrunk(Flaky(created_twice, 0.5, seed), start) for seed in range(20)]
+    told = [result for result in results if 0 < result.failed < result.runs == 10]
+
+    assert len(told) >= 15
+    assert not any(result.confirmed for result in told)
+    assert 3 <= sum(result.failed for result in told) / len(told) <= 7
+
+
+def test_a_bug_that_hardly_ever_shows_is_left_as_it_is():
+    """Where the result fails in fewer than two of ten runs, shrinking stops, and says why."""
+    start = starts(created_twice, (Create, Increase, Ping))[0]
+    results = [shrunk(Flaky(created_twice, 0.05, seed), start) for seed in range(40)]
+    stopped = [str(result.stopped) for result in results]
+
+    assert all(created_twice(result.sequence) for result in results)
+    assert any(re.fullmatch("it failed in [01] of 10 runs, too seldom to be shrunk", each) for each in stopped)
+    assert "it did not fail again in 5 runs of the same sequence" in stopped
+
+
 # --- what stops it ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("executions", [1, 5, 20])
 def test_the_budget_in_executions_is_kept(executions):
-    """No more candidates are run than the budget allows, and one more run to confirm; the best is kept."""
+    """No more candidates are run than the budget allows, and some more runs to confirm; the best is kept."""
     start = starts(too_much, (Open, Credit, Credit, Credit, Ping))[0]
     oracle = Oracle(too_much)
     result = shrunk(oracle, start, budget=Budget(executions=executions))
 
-    assert executions + 1 == len(oracle.asked)
+    assert executions + CONFIRMING == len(oracle.asked)
     assert f"the budget of {executions} executions is used up" == result.stopped
     assert too_much(result.sequence)
     assert result.confirmed

@@ -30,7 +30,7 @@ def show(bundle: Path, *, verbose: bool) -> int:
     say()
     shrinking = provenance.shrinking
     if shrinking is not None:
-        confirmed = "confirmed" if shrinking.confirmed else "not confirmed"
+        confirmed = "confirmed" if shrinking.confirmed else steps.confirmation(shrinking.runs, shrinking.failed)
         say(
             f"shrunk    from {shrinking.calls_before} to {len(trace.steps)} commands, "
             f"{shrinking.executions} executions, {shrinking.requests} requests, {confirmed}"

@@ -39,6 +39,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def confirmation(runs: int | None, failed: int | None) -> str:
+    """Say how often a failure came when the result of shrinking was run again."""
+    if not runs or failed is None:
+        return "not confirmed"
+    if not failed:
+        return f"not confirmed: it did not fail in {count(runs, 'more run')}"
+    return "confirmed" if failed == runs else f"flaky: it failed in {failed} of {count(runs, 'more run')}"
+
+
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
     return f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"

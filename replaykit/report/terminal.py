@@ -63,7 +63,7 @@ def _finding(finding: Finding) -> list[str]:
         steps.render(finding.trace),
     ]
     if shrunk is not None:
-        confirmed = "confirmed" if shrunk.confirmed else "not confirmed: it did not fail when it was run once more"
+        confirmed = steps.confirmation(shrunk.runs, shrunk.failed)
         lines.append(
             f"  shrunk from {finding.calls_before} to {count(len(finding.trace.steps), 'command')} "
             f"in {shrunk.executions} executions ({shrunk.requests} requests, {shrunk.seconds:.1f} s), {confirmed}"
