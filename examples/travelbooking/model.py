@@ -316,7 +316,7 @@ class Travel(Model):
             expected[str(offer)] = (total, min(max(seen, least), most))
         same(inventory.stock, expected)
 
-    @eventually(within=1.0, every=0.02, at="end")
+    @eventually(within=1.0, every=0.05, at="end")
     def payments_are_answered(self, bookings: Bookings) -> None:
         same(bookings.states, {str(ref): booking.settled for ref, booking in self.bookings.items()})
 
