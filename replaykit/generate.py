@@ -49,9 +49,11 @@ class Generated:
                 self._label += 1
                 return call
         if self._label == 0:
+            guards = [name for command in offered for name in state.rules.requires.get(command, ())]
+            theirs = f" Look at {', '.join(dict.fromkeys(guards))}." if guards else ""
             raise DefinitionError(
                 f"No command of {self._model.__name__} is possible in its first state.",
-                "At least one command must need no ref, and have preconditions that hold there.",
+                f"At least one command must need no ref, and have preconditions that hold there.{theirs}",
             )
         return None
 

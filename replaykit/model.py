@@ -77,7 +77,9 @@ def check(
     """
     if every < 1:
         raise DefinitionError(f"@check(every={every}) can't be.", "every is 1 or more.")
-    mark = Mark("check", every=every, on=_kinds(on), at=_moment(at))
+    if at == "end" and every > 1:
+        raise DefinitionError('@check(at="end") looks once.', "Leave out every, or look at steps.")
+    mark = Mark("check", every=every, on=_kinds(on), at=_moment(at, on))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
 
 
@@ -110,7 +112,7 @@ def eventually(
             "Both are seconds, more than 0, and every is not longer than within.",
         )
     _check_method("eventually", method)
-    mark = Mark("eventually", on=_kinds(on), at=_moment(at), within=float(within), pause=float(every))
+    mark = Mark("eventually", on=_kinds(on), at=_moment(at, on), within=float(within), pause=float(every))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
 
 
@@ -127,9 +129,11 @@ def _kinds(on: type[Command | Event] | Iterable[type[Command | Event]]) -> tuple
     return (on,) if isinstance(on, type) else tuple(on)
 
 
-def _moment(at: str) -> str:
+def _moment(at: str, on: object) -> str:
     if at not in {"step", "end"}:
         raise DefinitionError(f'A check is looked at at="{at}".', 'Write at="step" or at="end".')
+    if at == "end" and on != ():
+        raise DefinitionError('A check at="end" looks once, after all steps.', "Leave out on, or look at steps.")
     return at
 
 

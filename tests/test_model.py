@@ -480,6 +480,20 @@ def test_a_command_that_can_not_be_generated_is_found_when_the_model_is_made():
         type("Wrong", (Model,), {"__annotations__": {"commands": ClassVar}, "commands": (odd,)})
 
 
+@pytest.mark.parametrize(
+    ("decorator", "options"),
+    [
+        (check, {"at": "end", "every": 2}),
+        (check, {"at": "end", "on": Created}),
+        (eventually, {"at": "end", "on": (Create, Created)}),
+    ],
+)
+def test_what_looks_at_the_end_looks_once(decorator, options):
+    """With at="end" there are no steps to choose from, so `every` and `on` do not go with it."""
+    with pytest.raises(DefinitionError, match="looks once"):
+        decorator(**options)
+
+
 @pytest.mark.parametrize("options", [{"every": 0}, {"every": -1}, {"at": "start"}])
 def test_a_check_that_never_looks_is_refused(options):
     """`every` is 1 or more, and `at` is "step" or "end"."""

@@ -1855,3 +1855,17 @@ def test_an_adapter_may_know_a_better_way_to_wait(client):
 
     assert time.monotonic() - began < 5
     assert ("passed", 1) == (trace.ending, len(trace.steps[0].interactions))
+
+
+def test_a_model_that_can_do_nothing_at_first_is_told_with_its_preconditions(client):
+    """Where no command is possible in the first state, the preconditions that keep them from it are named."""
+
+    class Locked(Web):
+        commands: ClassVar = (Ask, Open)
+
+        @requires
+        def unlocked(self, _: Ask | Open) -> bool:
+            return False
+
+    with pytest.raises(DefinitionError, match=r"Locked is possible in its first state\.\n.* Look at unlocked\."):
+        execute(Locked, PlainApi(client), Generated(Locked, 1, 5))
