@@ -76,7 +76,7 @@ def text(characters: Generator | str | None = None, *, min_size: int = 0, max_si
     """Give text of characters from a generator or an alphabet; by default, of printable ASCII."""
     if characters is None or isinstance(characters, str):
         characters = char(_g.ASCII if characters is None else characters)
-    return _c.Text(characters, min_size, max_size)
+    return _c.Text(_made("text", characters), min_size, max_size)
 
 
 def mint(prefix: str = "minted") -> Generator:
@@ -95,17 +95,17 @@ def mint(prefix: str = "minted") -> Generator:
 
 def list(items: Generator, *, min_size: int = 0, max_size: int | None = None, unique: bool = False) -> Generator:  # noqa: A001
     """Give lists of one kind of item."""
-    return _c.List(items, min_size, max_size, unique=unique)
+    return _c.List(_made("list", items), min_size, max_size, unique=unique)
 
 
 def tuple(*places: Generator) -> Generator:  # noqa: A001
     """Give lists of a fixed length, each place drawn from a generator of its own."""
-    return _c.Tuple(places)
+    return _c.Tuple([_made("tuple", each) for each in places])
 
 
 def record(**fields: Generator) -> Generator:
     """Give JSON objects with named fields."""
-    return _c.RecordOf(fields)
+    return _c.RecordOf({name: _made("record", each) for name, each in fields.items()})
 
 
 def one_of(values: Iterable[JsonData]) -> Generator:
@@ -115,12 +115,12 @@ def one_of(values: Iterable[JsonData]) -> Generator:
 
 def choice(*generators: Generator) -> Generator:
     """Give values of one of several generators, each as often as the others."""
-    return _c.Choice([(1, each) for each in generators])
+    return _c.Choice([(1, _made("choice", each)) for each in generators])
 
 
 def frequency(*weighted: _Weighted) -> Generator:
     """Give values of one of several generators, each as often as its weight says."""
-    return _c.Choice(weighted)
+    return _c.Choice([(weight, _made("frequency", each)) for weight, each in weighted])
 
 
 # --- generators made from generators ------------------------------------------------------------
@@ -128,37 +128,48 @@ def frequency(*weighted: _Weighted) -> Generator:
 
 def map(generator: Generator, function: Callable[[Any], JsonData]) -> Generator:  # noqa: A001
     """Give what a function makes of a generator's values; they are simplified before the function."""
-    return _c.Map(generator, function)
+    return _c.Map(_made("map", generator), function)
 
 
 def bind(generator: Generator, function: Callable[[Any], Generator]) -> Generator:
     """Give values of the generator that a function makes of another generator's value."""
-    return _c.Bind(generator, function)
+    return _c.Bind(_made("bind", generator), function)
 
 
 def filter(generator: Generator, predicate: Callable[[Any], bool]) -> Generator:  # noqa: A001
     """Give the values that a predicate holds for; raises DefinitionError when 1,000 draws had none."""
-    return _c.Filter(generator, predicate)
+    return _c.Filter(_made("filter", generator), predicate)
 
 
 def resize(generator: Generator, size: int) -> Generator:
     """Draw at this size, whatever the size around it."""
-    return _c.Scale(generator, lambda _: size, f"resize({generator}, {size})")
+    return _c.Scale(_made("resize", generator), lambda _: size, f"resize({generator}, {size})")
 
 
 def scale(generator: Generator, function: Callable[[int], int]) -> Generator:
     """Draw at the size that a function makes of the size around it."""
-    return _c.Scale(generator, function, f"scale({generator}, {getattr(function, '__qualname__', 'function')})")
+    return _c.Scale(
+        _made("scale", generator), function, f"scale({generator}, {getattr(function, '__qualname__', 'function')})"
+    )
 
 
 def no_shrink(generator: Generator) -> Generator:
     """Draw as the generator does, and never simplify."""
-    return _c.NoShrink(generator)
+    return _c.NoShrink(_made("no_shrink", generator))
 
 
 def pool(generator: Generator, *, size: int = 10) -> Generator:
     """Give at most `size` different values in one run, so that they meet again."""
-    return _c.Pool(generator, size)
+    return _c.Pool(_made("pool", generator), size)
+
+
+def _made(name: str, generator: Generator) -> Generator:
+    """Return a generator; raise DefinitionError for what is none, such as one that was not called."""
+    if isinstance(generator, Generator):
+        return generator
+    raise DefinitionError(
+        f"gen.{name}() takes generators, and {generator!r} is none.", "Write them with parentheses: gen.boolean()."
+    )
 
 
 # --- to look at them ----------------------------------------------------------------------------
@@ -210,6 +221,8 @@ def of(annotation: Any, metadata: Sequence[Any] = (), place: str = "value") -> G
     for each in metadata:
         if isinstance(each, Generator):
             return each
+        if getattr(each, "__module__", None) == __name__:  # gen.mint instead of gen.mint()
+            return _made(f"of({place})", each)
     limits = _limits(metadata)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

@@ -1133,3 +1133,17 @@ def test_a_function_that_loses_what_is_minted_is_told(function):
 
     with pytest.raises(DefinitionError, match="what is minted is lost"):
         generator.build("{user~1}")
+
+
+NOT_CALLED: list[Callable[[], object]] = [
+    lambda: gen.list(gen.mint), lambda: gen.pool(gen.boolean), lambda: gen.choice(gen.boolean(), gen.char),
+    lambda: gen.map(gen.mint, str), lambda: gen.record(name=str), lambda: gen.frequency((1, gen.boolean)),
+    lambda: gen.tuple(3), lambda: gen.text(gen.char), lambda: gen.of(str, [gen.mint], "Open.name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", NOT_CALLED)
+def test_a_generator_that_was_not_called_is_told(make):
+    """Where a generator belongs, a function or a type is no generator, and is not taken for one that says nothing."""
+    with pytest.raises(DefinitionError, match=r"takes generators, and .* is none"):
+        make()
