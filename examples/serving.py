@@ -17,6 +17,7 @@ from examples import STARTED_BY
 MAX_PORT = 65535
 
 GRACE = 2  # seconds that requests have to end when the service is stopped
+ORPHANED = "The program that started this service has ended, so it ends too (--outlive-parent)."
 PARENT_POLL = 0.2  # seconds between two looks whether the parent is still there
 
 
@@ -82,8 +83,12 @@ def _end_with_parent() -> None:
     def watch() -> None:
         while os.getppid() == STARTED_BY:
             time.sleep(PARENT_POLL)
-        print("The program that started this service has ended, so it ends too (--outlive-parent).", file=sys.stderr)
+        print(ORPHANED, file=sys.stderr)
         os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.getppid() != STARTED_BY:  # before anything was begun that would have to be ended
+        print(ORPHANED, file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
