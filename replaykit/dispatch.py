@@ -32,7 +32,11 @@ class Mark:
 
 
 def marked(method: F, mark: Mark) -> F:
-    """Attach a mark to a method."""
+    """Attach a mark to a method; raise DefinitionError for what is none, or is marked already."""
+    if not callable(method):
+        raise DefinitionError(
+            f"@{mark.role}({method!r}) decorates no method.", "Options are named, as in @eventually(within=...)."
+        )
     if hasattr(method, _MARK):
         raise DefinitionError(
             f"{method.__qualname__} has two decorators of replaykit.", "Give each of them a method of its own."

@@ -111,18 +111,12 @@ def eventually(
             f"@eventually(within={within!r}, every={every!r}) can't be.",
             "Both are seconds, more than 0, and every is not longer than within.",
         )
-    _check_method("eventually", method)
     mark = Mark("eventually", on=_kinds(on), at=_moment(at, on), within=float(within), pause=float(every))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_method(decorator: str, method: object) -> None:
-    if method is not None and not callable(method):
-        raise DefinitionError(f"@{decorator}({method!r}) can't be.", f"Name what is meant: @{decorator}(within=...).")
 
 
 def _kinds(on: type[Command | Event] | Iterable[type[Command | Event]]) -> tuple[type, ...]:

@@ -452,6 +452,13 @@ def test_a_wait_is_named():
         eventually(0.6)
 
 
+@pytest.mark.parametrize("decorator", [check, eventually, on, requires, expects, invariant])
+def test_a_decorator_of_no_method_is_told(decorator):
+    """What stands alone in the place of the method is shown, whatever the decorator."""
+    with pytest.raises(DefinitionError, match=r"\(3\) decorates no method"):
+        decorator(3)
+
+
 @pytest.mark.parametrize("commands", [[Create], Create, (Create, Created), ("Create",), None, (Create(name="a"),)])
 def test_commands_are_a_tuple_of_command_classes(commands):
     """Anything else in `commands` is told with how to write it."""
