@@ -233,36 +233,39 @@ class Mock(Adapter[Model]):
 
     def perform(self, command: Command) -> Event:
         """Answer with the first admissible event; what it leaves open is made up."""
-        event = self._answer(command)
+        event = predicted(self._state, command, self.refs)
+        assert event is not None  # noqa: S101  check_predicts has seen to it
         self._state.apply(event)
-        return event
-
-    def _answer(self, command: Command) -> Event:
-        prediction = self._state.predict(command)
-        if prediction is None:
-            assert isinstance(command, Wait)  # noqa: S101  check_predicts has seen to it
-            return Waited(seconds=command.seconds)
-        expected = prediction.admissible[0]
-        return self._complete(expected) if isinstance(expected, Like) else expected
-
-    def _complete(self, expected: Like[Any]) -> Event:
-        values = dict(expected.fields)
-        step = self.refs.step or 0
-        for name, annotation, metadata, required in fields_of(expected.kind):
-            if name in values or not required:
-                continue
-            entity = next(iter(get_args(annotation)), None) if get_origin(annotation) is Ref else None
-            if isinstance(entity, type) and issubclass(entity, Entity):
-                values[name] = self.refs.bind(entity, f"mock-{step}-{name}")
-            else:
-                generator = of(annotation, metadata, f"{expected.kind.__name__}.{name}")
-                made_up = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
-                values[name] = value_of(annotation, made_up)
-        event: Event = expected.kind(**values)
         return event
 
     def observe(self, kind: type[Observation]) -> None:
         """Observe nothing."""
+
+
+def predicted(state: Model, command: Command, refs: Refs) -> Event | None:
+    """Return the first event that the model admits, what it leaves open made up; None where it predicts nothing."""
+    prediction = state.predict(command)
+    if prediction is None:
+        return Waited(seconds=command.seconds) if isinstance(command, Wait) else None
+    expected: Event | Like[Any] = prediction.admissible[0]
+    return _completed(expected, refs) if isinstance(expected, Like) else expected
+
+
+def _completed(expected: Like[Any], refs: Refs) -> Event:
+    values = dict(expected.fields)
+    step = refs.step or 0
+    for name, annotation, metadata, required in fields_of(expected.kind):
+        if name in values or not required:
+            continue
+        entity = next(iter(get_args(annotation)), None) if get_origin(annotation) is Ref else None
+        if isinstance(entity, type) and issubclass(entity, Entity):
+            values[name] = refs.bind(entity, f"mock-{step}-{name}")
+        else:
+            generator = of(annotation, metadata, f"{expected.kind.__name__}.{name}")
+            made_up = generator.build(generator.sample(Source(derive(step, 0)), DEFAULT_SIZE))
+            values[name] = value_of(annotation, made_up)
+    event: Event = expected.kind(**values)
+    return event
 
 
 class Adapters:

@@ -175,6 +175,8 @@ class Writer:
             self.call(step.call)
             for each in step.interactions:
                 self.interaction("command", label, each)
+            if step.called is not None:
+                self.moment(label, step.called, step.returned)
             if step.event is not None:
                 self.event(label, step.event)
             if step.state is not None:
@@ -204,10 +206,14 @@ class Writer:
 
     def call(self, call: Call) -> None:
         """Write a call that is about to be sent."""
+        branch = {"branch": call.branch} if call.branch else {}
         raw = {"raw": call.raw} if call.raw else {}
-        self._record(
-            "command", {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args, **raw}
-        )
+        data = {"step": call.label, **branch, "tag": call.tag, "version": call.version, "args": call.args, **raw}
+        self._record("command", data)
+
+    def moment(self, step: int, called: float, returned: float | None) -> None:
+        """Write when a call of a branch was sent and answered, in seconds since the branches were started."""
+        self._record("moment", {"step": step, "called": called, "returned": returned})
 
     def nonce(self, nonce: str) -> None:
         """Write what makes the minted values of the run unique."""
@@ -532,12 +538,12 @@ class _Reader:
             raise self.corrupt(f"{url[:80]!r} is no URL of HTTP")
         return url
 
-    def seconds(self, data: dict[str, Any]) -> float:
-        """Return how long something took."""
-        elapsed = self.take(data, "elapsed", (float, int), 0.0)
-        if not 0 <= elapsed <= MAX_SECONDS:
-            raise self.corrupt("elapsed is out of range")
-        return float(elapsed)
+    def seconds(self, data: dict[str, Any], key: str = "elapsed", default: Any = 0.0) -> float:
+        """Return how long something took, or when it was."""
+        seconds = self.take(data, key, (float, int), default)
+        if not 0 <= seconds <= MAX_SECONDS:
+            raise self.corrupt(f"{key} is out of range")
+        return float(seconds)
 
     def base64(self, text: str) -> bytes:
         """Return the bytes that base64 text stands for."""
@@ -661,6 +667,11 @@ class _Builder:
         elif kind == "observation":
             target = self._step(data, reader)["observations"] if "step" in data else self.closing_observations
             target.append(_said(data, reader))
+        elif kind == "moment":
+            called, returned = reader.seconds(data, "called", ...), data.get("returned")
+            self._step(data, reader)["called"] = called
+            if returned is not None:
+                self._step(data, reader)["returned"] = max(called, reader.seconds(data, "returned"))
         elif kind == "state":
             self._step(data, reader)["state"] = _text(data.get("data"), reader)
         elif kind == "net":

@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 from replaykit.difference import brief, differences
 from replaykit.interaction import Interaction, Request, header
 from replaykit.record import JsonData
+from replaykit.trace import Moments
 
 
 class Player:
     """A cassette being played: strict, from the first interaction to the last."""
 
-    def __init__(self, interactions: Sequence[Interaction]) -> None:
+    def __init__(self, interactions: Sequence[Interaction], moments: Moments | None = None) -> None:
         self._interactions = interactions
+        self.moments: Moments = moments or {}  # when the calls of branches were sent and answered
         self._position = 0
         self.missed: str | None = None  # why the last request could not be answered
 

@@ -6,9 +6,10 @@ moving: `class Credit(Command, tag="credit", version=2, aliases=("deposit",))`.
 
 import re
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
@@ -156,6 +157,9 @@ class Ref(Generic[En]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and self.label == other.label
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self  # it never changes
+
     def __lt__(self, other: "Ref[Any]") -> bool:
         return _parts(self.label) < _parts(other.label)
 
@@ -201,13 +205,29 @@ class UnboundRefError(ValueError):
 
 
 class Refs:
-    """What is bound in one run: names of what the service made, and its own ids."""
+    """What is bound in one run: names of what the service made, and its own ids; safe for several threads."""
 
     def __init__(self) -> None:
         self._by_label: dict[str, Ref[Any]] = {}
         self._by_id: dict[tuple[str, type, Any], Ref[Any]] = {}
-        self.step: int | None = None  # the label of the step that is being run; None between steps
+        self._lock = threading.Lock()
+        self._here = threading.local()
         self.nonce = secrets.token_hex(8)  # what is minted in this run has it in it
+
+    @property
+    def step(self) -> int | None:
+        """The label of the step that is being run by this thread; None between steps."""
+        return getattr(self._here, "step", None)
+
+    @step.setter
+    def step(self, label: int | None) -> None:
+        self._here.step = label
+
+    def copy(self) -> "Refs":
+        """Copy what is bound, for trying out what might be bound next."""
+        copy = Refs()
+        copy._by_label, copy._by_id, copy.nonce = self._by_label.copy(), self._by_id.copy(), self.nonce
+        return copy
 
     def bind(self, entity: type[Entity], service_id: Any) -> Ref[Any]:
         """Return the ref of a service's id; an id that is new is named by the step that it appears in."""
@@ -218,13 +238,17 @@ class Refs:
         if self.step is None:  # seen while reading, made by nobody that we know
             is_number_text = isinstance(service_id, str) and service_id.isdigit()
             return Ref(f"{entity.tag}@?{service_id!r}" if is_number_text else f"{entity.tag}@?{service_id}", service_id)
-        label, count = f"{entity.tag}@{self.step}", 1
-        while label in self._by_label:
-            count += 1
-            label = f"{entity.tag}@{self.step}.{count}"
-        ref: Ref[Any] = Ref(label, service_id)
-        self._by_id[key] = self._by_label[label] = ref
-        return ref
+        with self._lock:
+            known = self._by_id.get(key)
+            if known is not None:  # another thread was faster
+                return known
+            label, count = f"{entity.tag}@{self.step}", 1
+            while label in self._by_label:
+                count += 1
+                label = f"{entity.tag}@{self.step}.{count}"
+            ref: Ref[Any] = Ref(label, service_id)
+            self._by_id[key] = self._by_label[label] = ref
+            return ref
 
     def named(self, label: str) -> Ref[Any] | None:
         """Return the ref of that name, or None if nothing is bound to it."""
@@ -232,7 +256,7 @@ class Refs:
 
     def of(self, entity: str) -> list[str]:
         """List the names of all that is bound of one kind, in the order in which it was made."""
-        return [ref.label for ref in self._by_label.values() if ref.entity == entity]
+        return [ref.label for ref in self._by_label.copy().values() if ref.entity == entity]
 
 
 REF = re.compile(r"[a-z][a-z0-9_]*@(\d+)(?:\.\d+)?\Z")

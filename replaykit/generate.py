@@ -3,36 +3,100 @@
 Commands are chosen during the run, after the service has answered, so no simulator is needed. Each step
 draws from a seed of its own, derived from the run's seed, so that a change in how one step draws leaves
 the others as they were. Which step is drawn from which seed is pinned by a golden file.
+
+Branches, which are run at the same time, are drawn all at once, when the calls before them are done. What a branch
+makes is then not known yet: the model says what it should be. A call is taken only if it may be asked in every order
+of the branches, as far as the model can tell; else what the service answers to it would say nothing.
 """
 
-from replaykit.command import Command, Refs, command_of, generators_of
+from dataclasses import dataclass
+
+from replaykit.adapter import predicted
+from replaykit.command import Command, Refs, command_of, generators_of, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import draw
 from replaykit.model import Model
-from replaykit.sequence import Call
+from replaykit.record import JsonText, copied, loads, text_of
+from replaykit.sequence import Call, Sequence
 from replaykit.source import NothingToReferToError, Source, derive
 
 TRIES = 50  # commands drawn for one step before it is given up
 SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be
+PREFIXES = (2, 5, 10, 20)  # calls before branches
+REDRAWN = 3  # calls of a branch that are drawn for each that it is to have
+MOST_STATES = 300  # that are looked at to see whether a call may be asked in every order
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """How many branches a sequence ends in, and how many calls each of them has."""
+
+    count: int
+    length: int
 
 
 class Generated:
-    """A source of calls for a run: each is drawn when it is needed, at most `length` of them."""
+    """A source of calls for a run: each is drawn when it is needed, at most `length` of them before any branches."""
 
-    def __init__(self, model: type[Model], seed: int, length: int) -> None:
+    def __init__(self, model: type[Model], seed: int, length: int, parallel: Parallel | None = None) -> None:
         self._model = model
         self._seed = seed
-        self._length = length
-        self._label = 0
         self._source = Source(seed)
         self._size = SIZES[self._source.below(len(SIZES))]
+        self._parallel = parallel
+        self._length = min(length, self._source.pick(PREFIXES)) if parallel else length
+        self.drawn: list[Call] = []
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
-        if self._label >= self._length:
+        if len(self.drawn) >= self._length:
             return None
+        call = self._draw_one(state, refs)
+        if call is not None:
+            self.drawn.append(call)
+        elif not self.drawn:
+            commands = self._model.commands
+            guards = [name for command in commands for name in state.rules.requires.get(command, ())]
+            theirs = f" Look at {', '.join(dict.fromkeys(guards))}." if guards else ""
+            raise DefinitionError(
+                f"No command of {self._model.__name__} is possible in its first state.",
+                f"At least one command must need no ref, and have preconditions that hold there.{theirs}",
+            )
+        return call
+
+    def branches(self, state: Model, refs: Refs) -> tuple[Sequence, ...]:
+        """Draw what is to be run at the same time; nothing where that was not asked for, or is not possible."""
+        if self._parallel is None:
+            return ()
+        before, branches = len(self.drawn), list[Sequence]()
+        for _ in range(self._parallel.count):
+            branch = self._draw_branch(branches, state, refs)
+            if branch:
+                branches.append(branch)
+        if len(branches) > 1:
+            return tuple(branches)
+        del self.drawn[before:]
+        return ()
+
+    def _draw_branch(self, others: list[Sequence], state: Model, refs: Refs) -> Sequence:
+        assert self._parallel is not None  # noqa: S101  the caller has seen to it
+        branch: Sequence = ()
+        now, known = copied(state), refs.copy()
+        for attempt in range(self._parallel.length * REDRAWN):
+            call = self._draw_one(now, known, attempt)
+            if call is None or len(branch) == self._parallel.length:
+                break
+            call = call.replace(branch=len(others) + 1)
+            if _fits_in_every_order([*others, (*branch, call)], state, refs):
+                branch = (*branch, call)
+                self.drawn.append(call)
+                _foresee(call, now, known)
+        return branch
+
+    def _draw_one(self, state: Model, refs: Refs, attempt: int = 0) -> Call | None:
         source = self._source
-        source.restart(derive(self._seed, self._label))
+        seed = derive(self._seed, len(self.drawn))
+        source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
         offered = list(self._model.commands)
         weights = [command.weight for command in offered]
@@ -46,15 +110,7 @@ class Generated:
                 del offered[index], weights[index]
                 continue
             if _fits(offered[index], call, state, refs):
-                self._label += 1
                 return call
-        if self._label == 0:
-            guards = [name for command in offered for name in state.rules.requires.get(command, ())]
-            theirs = f" Look at {', '.join(dict.fromkeys(guards))}." if guards else ""
-            raise DefinitionError(
-                f"No command of {self._model.__name__} is possible in its first state.",
-                f"At least one command must need no ref, and have preconditions that hold there.{theirs}",
-            )
         return None
 
     def _draw(self, command: type[Command]) -> Call:
@@ -64,7 +120,7 @@ class Generated:
             args[name] = generator.build(drawn)
             if not generator.plain:
                 raw[name] = drawn
-        return Call(label=self._label, tag=command.tag, version=command.version, args=args, raw=raw)
+        return Call(label=len(self.drawn), tag=command.tag, version=command.version, args=args, raw=raw)
 
 
 def _candidates(state: Model, refs: Refs, entity: str) -> list[str]:
@@ -83,3 +139,49 @@ def _fits(kind: type[Command], call: Call, state: Model, refs: Refs) -> bool:
             "Make the generator and the type agree.",
         ) from None
     return state.allows(command)
+
+
+def _foresee(call: Call, state: Model, refs: Refs) -> set[int]:
+    """Fold what the model expects of a call into a state; return the labels of calls whose products it speaks of."""
+    refs.step = call.label
+    command = command_of(state.rules.by_tag[call.tag], call.version, call.args, refs)
+    event = predicted(state, command, refs)
+    if event is None:
+        return set()
+    state.apply(event)
+    return steps_named_in(loads(text_of(event)))
+
+
+def _fits_in_every_order(branches: list[Sequence], state: Model, refs: Refs) -> bool:
+    """Say whether each call may be asked in each order of the branches, as far as the model can tell.
+
+    A call that needs what another one of its branch does not make in this order is not sent.
+    """
+    own = {call.label for branch in branches for call in branch}
+    waiting = [((0,) * len(branches), copied(state), refs.copy(), frozenset[int]())]
+    seen: set[tuple[tuple[int, ...], JsonText]] = set()
+    while waiting and len(seen) < MOST_STATES:
+        places, before, known, made = waiting.pop()
+        for number, branch in enumerate(branches):
+            if places[number] == len(branch):
+                continue
+            call = branch[places[number]]
+            if call.needs & own - made:
+                waiting.append((_moved(places, number, len(branch)), before, known, made))
+                continue
+            after, after_known = copied(before), known.copy()
+            try:
+                if not after.allows(command_of(after.rules.by_tag[call.tag], call.version, call.args, after_known)):
+                    return False
+                after_made = made | _foresee(call, after, after_known)
+            except Exception:  # noqa: BLE001  the user's code, in a state that it was not made for
+                return False
+            place = (_moved(places, number, places[number] + 1), text_of(after))
+            if place not in seen:
+                seen.add(place)
+                waiting.append((place[0], after, after_known, after_made))
+    return True
+
+
+def _moved(places: tuple[int, ...], number: int, place: int) -> tuple[int, ...]:
+    return (*places[:number], place, *places[number + 1 :])

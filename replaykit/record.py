@@ -4,6 +4,7 @@ JSON has two forms here. *Data* is what `json` gives: dicts, lists, strings, num
 *Text* is JSON as bytes: what is snapshotted during a run, where nobody will look at most of it.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeAlias, TypeGuard, TypeVar
@@ -15,6 +16,7 @@ JsonData: TypeAlias = Any  # None | bool | int | float | str | list[JsonData] | 
 JsonText: TypeAlias = bytes
 
 R = TypeVar("R", bound="BaseModel")
+S = TypeVar("S", bound="State")
 
 
 class InvalidValueError(ValueError):
@@ -35,6 +37,55 @@ class State(BaseModel):
     """A value that is folded from events, and so changes: a model's projection and its entities."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=(), ser_json_inf_nan="constants")
+
+
+_CONSTANT = {str, int, float, bool, bytes, type(None)}  # kinds whose values never change; more are learnt
+_set = object.__setattr__
+
+
+def copied(state: S) -> S:
+    """Copy a state with all that it holds, some four times faster than `copy.deepcopy`.
+
+    What is shared inside of it is shared inside the copy. Keys of dicts and members of sets never change, and so
+    are not copied.
+    """
+    made: S = _copied(state, {})
+    return made
+
+
+def _copied(value: Any, known: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in _CONSTANT:
+        return value
+    place = id(value)
+    if place in known:
+        return known[place]
+    made: Any
+    if kind is dict:
+        known[place] = made = {}
+        for key, each in value.items():
+            made[key] = each if type(each) in _CONSTANT else _copied(each, known)
+    elif kind is list:
+        known[place] = made = []
+        made += [each if type(each) in _CONSTANT else _copied(each, known) for each in value]
+    elif kind is set:
+        known[place] = made = value.copy()
+    elif isinstance(value, State) and kind.__deepcopy__ is BaseModel.__deepcopy__:
+        known[place] = made = object.__new__(kind)
+        fields = value.__dict__
+        _set(
+            made,
+            "__dict__",
+            {name: each if type(each) in _CONSTANT else _copied(each, known) for name, each in fields.items()},
+        )
+        _set(made, "__pydantic_fields_set__", value.__pydantic_fields_set__.copy())
+        _set(made, "__pydantic_extra__", _copied(value.__pydantic_extra__, known))
+        _set(made, "__pydantic_private__", _copied(value.__pydantic_private__, known))
+    else:
+        made = copy.deepcopy(value, known)
+        if made is value and kind is not tuple:  # a tuple is its own copy only if nothing in it can change
+            _CONSTANT.add(kind)
+    return made
 
 
 def text_of(value: BaseModel) -> JsonText:

@@ -87,7 +87,7 @@ def _attempt(
         adapters.model,
         adapters.new(),
         Fixed(bundle.trace.sequence),
-        cassette=Player(bundle.trace.interactions()) if offline else None,
+        cassette=Player(bundle.trace.interactions(), bundle.trace.moments) if offline else None,
         listener=listener,
         tally=tally,
         nonce=bundle.trace.nonce if offline else None,

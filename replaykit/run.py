@@ -19,54 +19,56 @@ One step:
 
 The first thing that does not hold ends the run, in this order: server error, expectation, invariant,
 check. So a symptom that can only be seen by reading is never reported before its cause in the state.
+
+Where a sequence ends in branches, each of them is sent by a thread of its own, and all start together. What the
+model predicts can't be judged at once then, since nobody knows in which order the service did what it was asked. So
+it is judged when all are done: what the checks read then is read, and there has to be an order, in real time, in
+which all answers and invariants hold, and after which the checks hold (module linearize). A cassette is asked one
+branch after the other, and the times are the recorded ones.
 """
 
-import contextlib
-import linecache
-import os
+import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit.adapter import Adapter, Mock
-from replaykit.cassette import target
-from replaykit.client import advice
-from replaykit.command import Command, Event, Observation, Refs, Wait, Waited, command_of
-from replaykit.difference import NotSameError
-from replaykit.errors import DefinitionError, StaleError, UnwritableError
+from replaykit.caller import Caller, Cassette, Over
+from replaykit.command import Event, Observation, Refs
+from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted
-from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
-from replaykit.model import Check, CheckFailedError, Model, ReturnedError
-from replaykit.record import InvalidValueError, JsonText, text_of, text_of_data
+from replaykit.history import (
+    LINEARIZABLE,
+    Branch,
+    Look,
+    explain,
+    first_over,
+    refutation,
+    send_in_turn,
+    send_together,
+)
+from replaykit.interaction import Interaction, Request
+from replaykit.linearize import Linearization
+from replaykit.model import Check, Model
+from replaykit.record import JsonText
 from replaykit.redact import redacted
-from replaykit.sequence import Call
+from replaykit.sequence import Call, Sequence
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
 
-MAX_WAIT = 3600.0  # seconds; a bundle from a stranger may ask for more
+MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
 
 
 class Calls(Protocol):
     """Where the calls of a run come from."""
 
     def next(self, state: Model, refs: Refs) -> Call | None:
-        """Return the next call in this state; None ends the run."""
+        """Return the next call in this state; None where there are no more, but for those in branches."""
 
-
-class Cassette(Protocol):
-    """What answers instead of the network."""
-
-    missed: str | None
-
-    def answer(self, request: Request) -> Interaction:
-        """Return the recorded interaction for a request."""
-
-    def unused(self) -> str | None:
-        """Say what was recorded and never asked for; None if all was."""
+    def branches(self, state: Model, refs: Refs) -> tuple[Sequence, ...]:
+        """Return, after the last call, what is to be run at the same time."""
 
 
 class Listener(Protocol):
@@ -83,6 +85,9 @@ class Listener(Protocol):
 
     def event(self, step: int, said: Said) -> None:
         """Hear of the answer to a call."""
+
+    def moment(self, step: int, called: float, returned: float | None) -> None:
+        """Hear when a call of a branch was sent and answered: seconds since the branches were started."""
 
     def observation(self, step: int | None, said: Said) -> None:
         """Hear of what was read in order to check it."""
@@ -119,17 +124,7 @@ def execute(
         return run.go()
 
 
-class _Over(Exception):  # noqa: N818  not an error: how a run leaves its loop
-    """The run ends here."""
-
-    def __init__(self, ending: Ending, reason: str = "", failure: Failure | None = None) -> None:
-        super().__init__(ending)
-        self.ending: Ending = ending
-        self.reason = reason
-        self.failure = failure
-
-
-class _Run:
+class _Run(Caller):
     """One run: the tape of its requests, and the loop over its steps."""
 
     def __init__(
@@ -141,22 +136,17 @@ class _Run:
         listener: Listener | None,
         tally: Counter[tuple[str, str]],
     ) -> None:
-        self.adapter = adapter
+        super().__init__(adapter, self._first_state(model), cassette)
         self.calls = calls
-        self.cassette = cassette
         self.listener = listener
         self.tally = tally
-        self.state = self._first_state(model)
-        self.refs = adapter.refs
         self.minted = False  # was the nonce told?
         self.count = 0
-        self.part = "reset"
-        self.call: Call | None = None
-        self.kept: list[Interaction] = []
         self.resetting: tuple[Interaction, ...] = ()
         self.steps: list[Step] = []
         self.observations: list[Said] = []
         self.step: dict[str, Any] = {}
+        self.branches: dict[int, Branch] = {}  # by the thread that sends them
 
     @staticmethod
     def _first_state(model: type[Model]) -> Model:
@@ -173,6 +163,9 @@ class _Run:
         return None if self.cassette is None else self.cassette.answer(request)
 
     def keep(self, interaction: Interaction) -> None:
+        if self.branches and (branch := self.branches.get(threading.get_ident())) is not None:
+            branch.kept.append(redacted(interaction))
+            return
         if self.call is None and self.part not in {"reset", "end"}:
             return  # sent by a thread of the adapter's between two steps: no part of the sequence
         interaction = redacted(interaction)
@@ -189,9 +182,15 @@ class _Run:
             self._reset()
             while (call := self._next_call()) is not None:
                 self._take_step(call)
-            self.part, self.kept, self.observations = "end", [], []
-            self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
-        except _Over as over:
+            branches = self.calls.branches(self.state, self.refs)
+            if branches and not isinstance(self.adapter, Mock):
+                history = self._send_branches(branches)
+                self.part, self.kept, self.observations = "end", [], []
+                self._judge_history(history)
+            else:
+                self.part, self.kept, self.observations = "end", [], []
+                self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
+        except Over as over:
             ending, reason, failure = over.ending, over.reason, over.failure
         else:
             unused = self.cassette.unused() if self.cassette is not None else None
@@ -215,8 +214,8 @@ class _Run:
 
     def _reset(self) -> None:
         if not isinstance(self.adapter, Mock):
-            self._guarded("adapter", "headers", self._renew_client)
-        self._ask("reset", self.adapter.reset)
+            self.guarded("adapter", "headers", self._renew_client)
+        self.ask("reset", self.adapter.reset)
         self.resetting = tuple(self.kept)
 
     def _renew_client(self) -> None:
@@ -230,26 +229,25 @@ class _Run:
         except (DefinitionError, StaleError):
             raise
         except Exception as error:
-            raise self._fault("model", "requires", error) from error
+            raise self.fault("model", "requires", error) from error
 
     def _take_step(self, call: Call) -> None:
         self.count += 1
         self.call = call
         self.part, self.kept, self.observations = "command", [], []
-        command = self._command(call)
+        command = self.command(call)
+        self.require(call, command)
         self.step = {"call": call}
         if not self.minted and is_minted(call.args):
-            self.minted = True
-            if self.listener is not None:
-                self.listener.nonce(self.refs.nonce)
+            self._tell_nonce()
         if self.listener is not None:
             self.listener.call(call)
         self.tally["command", call.tag] += 1
-        prediction = self._guarded("model", "expects", lambda: self.state.predict(command))
+        prediction = self.guarded("model", "expects", lambda: self.state.predict(command))
         self.refs.step = call.label
-        event: Event = self._ask(f"handler of {type(command).__name__}", lambda: self._perform(command))
+        event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
         self.refs.step = None
-        said = Said(tag=event.tag, version=event.version, data=self._text(event))
+        said = Said(tag=event.tag, version=event.version, data=self.text(event))
         self.step["event"] = said
         if self.listener is not None:
             self.listener.event(call.label, said)
@@ -257,7 +255,7 @@ class _Run:
         if prediction is not None:
             self.tally["expectation", prediction.name] += 1
             if not prediction.admits(event):
-                broken = self._failure(
+                broken = self.failure(
                     "expectation",
                     prediction.name,
                     f"expected {prediction}, got {event!r}",
@@ -266,26 +264,104 @@ class _Run:
                     outcome=f"{prediction.tags} -> {event.tag}",
                 )
         try:
-            self._guarded("model", "on", lambda: self.state.apply(event))
+            self.guarded("model", "on", lambda: self.state.apply(event))
             self._snapshot(call)
-        except _Over:
+        except Over:
             if broken is None:
                 raise
         if broken is not None:
-            raise _Over("failed", failure=broken)
+            raise Over("failed", failure=broken)
         self._judge_invariants()
         due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
         self._close_step()
 
-    def _perform(self, command: Command) -> Event:
-        """Ask the adapter, or let time go by, for which nobody has to be asked; a cassette and a mock need none."""
-        if not isinstance(command, Wait) or type(command) in self.adapter.handlers or isinstance(self.adapter, Mock):
-            return self.adapter.perform(command)
-        if self.cassette is None:
-            time.sleep(command.seconds)
-        return Waited(seconds=command.seconds)
+    def _tell_nonce(self) -> None:
+        self.minted = True
+        if self.listener is not None:
+            self.listener.nonce(self.refs.nonce)
+
+    def _send_branches(self, sequences: tuple[Sequence, ...]) -> list[Branch]:
+        """Send branches at the same time, and take down what became of each; a cassette is asked one by one."""
+        if len(sequences) > MAX_BRANCHES:
+            raise Over("stale", f"nobody sends {len(sequences)} branches at the same time (at most {MAX_BRANCHES})")
+        if not self.minted and any(is_minted(call.args) for calls in sequences for call in calls):
+            self._tell_nonce()
+        history = [Branch(self.adapter, self.state, self.cassette, calls) for calls in sequences]
+        self.call = None
+        try:
+            (send_together if self.cassette is None else send_in_turn)(history, self.branches)
+        finally:
+            self.branches = {}
+            for branch in history:
+                self._take_branch(branch)
+        over = first_over(history)
+        if over is not None:
+            raise over
+        return history
+
+    def _take_branch(self, branch: Branch) -> None:
+        for sent in branch.sent:
+            call, label = sent.call, sent.call.label
+            said = None
+            if sent.event is not None:
+                said = Said(tag=sent.event.tag, version=sent.event.version, data=self.text(sent.event))
+            self.tally["command", call.tag] += 1
+            if sent.event is not None and type(sent.command) in self.state.rules.expects:
+                self.tally["expectation", self.state.rules.expects[type(sent.command)]] += 1
+            self.steps.append(
+                Step(call=call, interactions=tuple(sent.kept), event=said, called=sent.called, returned=sent.returned)
+            )
+            if self.listener is None:
+                continue
+            self.listener.call(call)
+            for interaction in sent.kept:
+                self.listener.interaction("command", label, interaction)
+            self.listener.moment(label, sent.called, sent.returned)
+            if said is not None:
+                self.listener.event(label, said)
+
+    def _judge_history(self, history: list[Branch]) -> None:
+        """Look for an order that explains what the branches saw, and what can be read now."""
+        self.tally["linearization", LINEARIZABLE] += 1
+        found = explain(self, history, [])
+        if found.answer == "explained":
+            found = self._explain_looks(history)
+        if found.answer == "refuted":
+            raise Over("failed", failure=self.failure("linearization", LINEARIZABLE, refutation(history, found)))
+        if found.answer == "undecided":
+            raise Over("undecided", f"no order was found that explains what the branches saw: {found.reasons[0]}")
+        self.state = found.state
+        for branch in history:
+            if branch.over is not None:
+                raise branch.over
+
+    def _explain_looks(self, history: list[Branch]) -> Linearization[Model]:
+        """Read what the checks look at; where no order explains it, look again for as long as they allow."""
+        rules = self.state.rules
+        checks = [each for each in rules.checks if each.at == "end" or not each.on]
+        patient = [each for each in checks if each.within]
+        deadline, asked = time.monotonic() + max([each.within for each in patient], default=0.0), -1
+        while True:
+            looks = self._look(checks)
+            found = explain(self, history, looks)
+            left = deadline - time.monotonic()
+            over = left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept)
+            if found.answer == "explained" or not patient or over:
+                break
+            if self.cassette is None:
+                time.sleep(min(left, *[each.pause for each in patient]))
+            asked = len(self.kept)
+        self.tally.update(("invariant", name) for name in rules.invariants)
+        self.tally.update(("check", look.name) for look in looks)
+        return found
+
+    def _look(self, checks: list[Check]) -> list[Look]:
+        """Read each observation that checks look at, once."""
+        kinds = dict.fromkeys(each.observation for each in checks if each.observation is not None)
+        seen = {kind: self._observe(kind) for kind in kinds}
+        return [Look(each.name, None if each.observation is None else seen[each.observation]) for each in checks]
 
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
@@ -293,27 +369,8 @@ class _Run:
         self.steps.append(Step(**self.step, observations=tuple(self.observations)))
         self.step = {}
 
-    def _command(self, call: Call) -> Command:
-        kind = self.state.rules.by_tag.get(call.tag)
-        if kind is None:
-            known = ", ".join(sorted(self.state.rules.by_tag))
-            raise _Over(
-                "stale", f"step {call.label}: {type(self.state).__name__} has no command {call.tag} (it has {known})"
-            )
-        try:
-            command = command_of(kind, call.version, call.args, self.refs)
-        except StaleError as error:
-            raise _Over("stale", f"step {call.label}: {error.happened}") from None
-        except Exception as error:
-            raise self._fault("model", f"{kind.__name__}.upcast", error) from error
-        if isinstance(command, Wait) and not 0 <= command.seconds <= MAX_WAIT:
-            raise _Over("stale", f"step {call.label}: nobody waits {command.seconds:g} seconds (at most {MAX_WAIT:g})")
-        if not self._guarded("model", "requires", lambda: self.state.allows(command)):
-            raise _Over("stale", f"step {call.label}: a precondition of {call.tag} does not hold any more")
-        return command
-
     def _snapshot(self, call: Call) -> None:
-        state = self._text(self.state)
+        state = self.text(self.state)
         self.step["state"] = state
         if self.listener is not None:
             self.listener.state(call.label, state)
@@ -355,11 +412,11 @@ class _Run:
         Of a cassette, time is up where nothing is left on it, or nothing was asked of it.
         """
         deadline, asked = time.monotonic() + check.within, -1
-        while (failure := self._failure_of("check", check.name, partial(method, observed))) is not None:
+        while (failure := self.failure_of("check", check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
             if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
                 message = f"{failure.message} (still so after {check.within:g} seconds)"
-                raise _Over("failed", failure=failure.replace(message=message))
+                raise Over("failed", failure=failure.replace(message=message))
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
             asked = len(self.kept)
@@ -367,9 +424,9 @@ class _Run:
         return observed
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
-        observed: Observation | None = self._ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))
+        observed: Observation | None = self.ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))
         if observed is not None:
-            said = Said(tag=observed.tag, version=observed.version, data=self._text(observed))
+            said = Said(tag=observed.tag, version=observed.version, data=self.text(observed))
             self.observations.append(said)
             if self.listener is not None:
                 self.listener.observation(self.call.label if self.call else None, said)
@@ -377,128 +434,6 @@ class _Run:
 
     def _judge(self, kind: Kind, name: str, look: Callable[[], object]) -> None:
         """End the run where a check does not hold."""
-        failure = self._failure_of(kind, name, look)
+        failure = self.failure_of(kind, name, look)
         if failure is not None:
-            raise _Over("failed", failure=failure)
-
-    def _failure_of(self, kind: Kind, name: str, look: Callable[[], object]) -> Failure | None:
-        """Hold a check; one that returns something is a fault of the model, since it would never fail."""
-        try:
-            returned = look()
-        except NotSameError as error:
-            return self._failure(kind, name, str(error), expected=error.expected, actual=error.actual)
-        except CheckFailedError as error:
-            return self._failure(kind, name, str(error), actual=error.data or None)
-        except AssertionError as error:
-            return self._failure(kind, name, str(error) or _line_of(error))
-        except Exception as error:
-            raise self._fault("model", name, error) from error
-        if returned is None:
-            return None
-        message = f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing"
-        wrong = ReturnedError(name, message)
-        raise self._fault("model", name, wrong)
-
-    def _failure(self, kind: Kind, name: str, message: str, **more: Any) -> Failure:
-        call = self.call
-        return Failure(
-            kind=kind,
-            name=name,
-            step=call.label if call else None,
-            command=call.tag if call else None,
-            message=_sayable(message),
-            **{name: _sayable(value) for name, value in more.items()},
-        )
-
-    # --- asking the user's code
-
-    def _ask(self, what: str, ask: Callable[[], Any]) -> Any:
-        """Let the adapter speak to the service, and tell apart what went wrong with whom."""
-        before = len(self.kept)
-        try:
-            said = ask()
-        except UnwritableError:  # the listener's, which hears of requests while the adapter asks
-            raise
-        except Exception as error:
-            self._judge_network(before)
-            raise self._fault("adapter", what, error) from error
-        self._judge_network(before)
-        return said
-
-    def _judge_network(self, before: int) -> None:
-        """End the run where an answer was lost, whatever the adapter made of it: nobody knows what was done."""
-        if self.cassette is not None and self.cassette.missed is not None:
-            raise _Over("stale", f"{self._place()}: {self.cassette.missed}")
-        for interaction in self.kept[before:]:
-            self._judge_server_error(interaction)
-            trouble, request = interaction.trouble, interaction.request
-            if trouble is None:
-                continue
-            said = f"{target(request)}: {trouble.error}: {trouble.message}"
-            if trouble.before_sending:
-                raise _Over("unreachable", f"{self._place()}: {said}")
-            raise _Over("unknown", f"{self._place()}: the answer was lost; {said}")
-
-    def _judge_server_error(self, interaction: Interaction) -> None:
-        response = interaction.response
-        if self.state.server_errors and response is not None and response.status >= FIRST_SERVER_ERROR:
-            request = interaction.request
-            message = f"{target(request)} answered {response.status} {response.reason}".rstrip()
-            raise _Over("failed", failure=self._failure("server_error", "server_error", message))
-
-    def _place(self) -> str:
-        return "reset" if self.part == "reset" else f"step {self.call.label}" if self.call else "at the end"
-
-    def _guarded(self, kind: Kind, what: str, ask: Callable[[], Any]) -> Any:
-        try:
-            return ask()
-        except Exception as error:
-            raise self._fault(kind, what, error) from error
-
-    def _text(self, value: Any) -> JsonText:
-        try:
-            return text_of(value)
-        except InvalidValueError as error:
-            raise self._fault("model", type(value).__name__, error) from error
-
-    def _fault(self, kind: Kind, what: str, error: Exception) -> _Over:
-        """Say that the test code raised."""
-        method = error.method if isinstance(error, ReturnedError) else _method_of(error) or what
-        message = f"{type(error).__name__}: {error}{advice(error)}"
-        return _Over("failed", failure=self._failure(kind, method, message, traceback=users_traceback(error)))
-
-
-def _sayable(value: Any) -> Any:
-    """Return JSON data; where a text in it holds half a character, which no file can, show it escaped."""
-    try:
-        text_of_data(value)
-    except InvalidValueError:
-        return (value if isinstance(value, str) else repr(value)).encode("utf-8", "backslashreplace").decode("utf-8")
-    return value
-
-
-_OURS = f"{Path(__file__).parent}{os.sep}"
-
-
-def _users_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if not frame.filename.startswith(_OURS)] or list(frames)
-
-
-def users_traceback(error: BaseException) -> str:
-    """Show a traceback from the user's own code on, without the engine's frames above it."""
-    lines = traceback.format_list(traceback.StackSummary.from_list(_users_frames(error)))
-    return "".join([*lines, *traceback.format_exception_only(error)])
-
-
-def _method_of(error: BaseException) -> str | None:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
-    return frames[0].name if frames else None
-
-
-def _line_of(error: AssertionError) -> str:
-    """Return the source line of a bare assert, for want of a message."""
-    with contextlib.suppress(IndexError):
-        frame = _users_frames(error)[-1]
-        return linecache.getline(frame.filename, frame.lineno or 0).strip() or "an assertion does not hold"
-    return "an assertion does not hold"
+            raise Over("failed", failure=failure)

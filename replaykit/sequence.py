@@ -2,9 +2,14 @@
 
 A label is the number of the call in the sequence that was generated first. It survives shrinking, so that
 `account@3` means what call 3 made, however many calls around it are gone.
+
+A sequence may end in *branches*, which are run at the same time: after the calls of branch 0, its prefix, stand
+those of branch 1, then those of branch 2, and so on. What a branch makes is named in this branch alone.
 """
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 from replaykit.command import Refs, steps_named_in
@@ -23,6 +28,7 @@ class Call(Record):
     version: int = 1
     args: dict[str, JsonData] = {}  # noqa: RUF012  pydantic copies it
     raw: dict[str, JsonData] = {}  # noqa: RUF012
+    branch: int = 0  # of those that are run at the same time; 0 before them
 
     @property
     def needs(self) -> set[int]:
@@ -55,12 +61,28 @@ def until(sequence: Sequence, label: int) -> Sequence:
     return tuple(kept)
 
 
+def branches_of(sequence: Sequence) -> tuple[Sequence, ...]:
+    """List the branches of a sequence; none where one call comes after the other."""
+    calls = [call for call in sequence if call.branch]
+    return tuple(tuple(each) for _, each in groupby(calls, attrgetter("branch")))
+
+
+def one_by_one(sequence: Sequence) -> Sequence:
+    """Put the calls of all branches one after the other."""
+    return tuple(call.replace(branch=0) if call.branch else call for call in sequence)
+
+
 class Fixed:
     """A sequence as a source of calls for a run: they come as they are, and nothing is drawn."""
 
     def __init__(self, sequence: Sequence) -> None:
-        self._calls = iter(sequence)
+        self._calls = iter([call for call in sequence if not call.branch])
+        self._branches = branches_of(sequence)
 
     def next(self, state: Model, refs: Refs) -> Call | None:  # noqa: ARG002
         """Return the next call; None at the end."""
         return next(self._calls, None)
+
+    def branches(self, state: Model, refs: Refs) -> tuple[Sequence, ...]:  # noqa: ARG002
+        """Return what is to be run at the same time, after the last call."""
+        return self._branches

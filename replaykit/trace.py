@@ -1,5 +1,6 @@
 """Trace: everything that happened in one run, whatever the outcome."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from replaykit.interaction import Interaction
@@ -13,7 +14,10 @@ Ending: TypeAlias = Literal[
     "unreachable",  # a request never reached the service
     "unknown",  # an answer was lost, so that nobody knows what the service did
     "stale",  # a call of a fixed sequence no longer fits
+    "undecided",  # whether some order explains what branches saw could not be found out
 ]
+
+Moments: TypeAlias = Mapping[int, tuple[float, float | None]]  # by label: when a call was sent, and when answered
 
 
 class Said(Record):
@@ -32,7 +36,9 @@ class Step(Record):
     event: Said | None = None  # None: no answer that could be read
     observing: tuple[Interaction, ...] = ()  # what was sent to read the observations
     observations: tuple[Said, ...] = ()
-    state: JsonText | None = None  # the projection after the step
+    state: JsonText | None = None  # the projection after the step; None in a branch, where nobody knows it
+    called: float | None = None  # in a branch: seconds from the start of the branches
+    returned: float | None = None  # the same; None where the answer was lost
 
 
 class Trace(Record):
@@ -51,6 +57,11 @@ class Trace(Record):
     def sequence(self) -> tuple[Call, ...]:
         """The calls that were executed."""
         return tuple(step.call for step in self.steps)
+
+    @property
+    def moments(self) -> Moments:
+        """When the calls in branches were sent and answered."""
+        return {step.call.label: (step.called, step.returned) for step in self.steps if step.called is not None}
 
     @property
     def requests(self) -> int:

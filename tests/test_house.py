@@ -38,6 +38,9 @@ READING_ORDER = [
     # workshop
     "generate",
     "cassette",
+    "caller",
+    "linearize",
+    "history",
     "run",
     "shrink",
     "notation",
