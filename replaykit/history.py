@@ -6,6 +6,7 @@ would have. What the branches saw is judged afterwards (module linearize): in so
 each answer is one that the model expects, all invariants hold after it, and all checks hold at the end.
 """
 
+import random
 import threading
 import time
 from collections.abc import Sequence as Listed
@@ -24,6 +25,8 @@ from replaykit.sequence import Call, Sequence
 from replaykit.verdict import Kind
 
 LINEARIZABLE = "linearizable"  # the name of what a race breaks
+JITTERED = 0.5  # how many calls of branches wait a little, so that they meet in more ways than one
+JITTER = 0.003  # seconds, at most
 START_TOGETHER = 10.0  # seconds in which all threads have to be there
 
 
@@ -85,6 +88,8 @@ class Branch(Caller):
         recorded = None if self.cassette is None else self.cassette.moments.get(call.label)
         if self.cassette is not None and recorded is None:
             raise Over("stale", f"step {call.label}: the bundle does not say when it was called")
+        if recorded is None and random.random() < JITTERED:
+            time.sleep(random.random() * JITTER)
         self.refs.step = call.label
         sent = Sent(call, command, _now(began) if recorded is None else recorded[0], kept=self.kept)
         self.sent.append(sent)

@@ -21,17 +21,18 @@ from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
 from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
-from replaykit.generate import Generated
+from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
-from replaykit.run import execute
-from replaykit.sequence import Call, Fixed, Sequence
+from replaykit.run import MAX_BRANCHES, execute
+from replaykit.sequence import Call, Fixed, Sequence, branches_of, one_by_one
 from replaykit.shrink import Attempt, Budget, Shrunk, shrink
 from replaykit.source import derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
 
 MAX_SEED = 1 << 32
+REPEAT = 10  # runs of one sequence that ends in branches
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
 
 
@@ -148,6 +149,8 @@ def run(
     budget: Budget | None = None,
     watcher: Watcher | None = None,
     names: tuple[str, str] | None = None,
+    parallel: Parallel | None = None,
+    repeat: int = REPEAT,
 ) -> Result:
     """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
 
@@ -156,6 +159,7 @@ def run(
     model and adapter, where the class names alone would not find them.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
+    `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
@@ -168,6 +172,8 @@ def run(
             f"{model.__name__} judges nothing: no run could ever fail.",
             "Write an @expects, an @invariant or a @check method, or set server_errors = True.",
         )
+    if parallel is not None:
+        _check_parallel(model, adapter, parallel, repeat)
     if adapter is Mock and save_failures is not None:
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
     campaign = _Campaign(
@@ -185,6 +191,8 @@ def run(
         watcher=watcher or Silent(),
         names=names or (_name_of(model), _name_of(adapter)),
         stop_on_fail=stop_on_fail,
+        parallel=parallel,
+        repeat=repeat,
     )
     began = time.monotonic()
     try:
@@ -194,6 +202,21 @@ def run(
     finally:
         campaign.result.duration = time.monotonic() - began
     return campaign.result
+
+
+def _check_parallel(model: type[Model], adapter: type[Adapter[Any]], parallel: Parallel, repeat: int) -> None:
+    if adapter is Mock:
+        raise UsageError("A run without a service sends nothing at the same time.", "Leave out parallel, or mock.")
+    if not 2 <= parallel.count <= MAX_BRANCHES or parallel.length < 1 or repeat < 1:  # noqa: PLR2004
+        raise UsageError(
+            f"{parallel.count} branches of {parallel.length} calls, {repeat} times, can't be.",
+            f"There are 2 to {MAX_BRANCHES} branches of 1 call or more, and 1 repetition or more.",
+        )
+    if not (model.rules.expects or model.rules.checks):
+        raise DefinitionError(
+            f"{model.__name__} can't judge what is sent at the same time: it expects and checks nothing.",
+            "Write an @expects or a @check method.",
+        )
 
 
 def _name_of(kind: type) -> str:
@@ -213,6 +236,8 @@ class _Campaign:
     watcher: Watcher
     names: tuple[str, str]
     stop_on_fail: bool
+    parallel: Parallel | None
+    repeat: int
     findings: dict[str, Finding] = field(default_factory=dict)
     waiting: list[Finding] = field(default_factory=list)  # to be shrunk
     folder: Path | None = None
@@ -240,16 +265,11 @@ class _Campaign:
         result, lost = self.result, 0
         for index in range(result.max_runs):
             seed = derive(result.seed, index)
-            if writer is not None:
-                writer.rewind()
-                writer.begin(self._provenance(index, seed))
-            calls = Generated(result.model, seed, self.max_commands)
-            trace = execute(result.model, adapters.new(), calls, listener=writer, tally=result.tally)
-            self._count(trace)
+            trace, written = self._one_run(adapters, index, seed, writer)
             if trace.failure is not None and trace.failure.is_finding:
                 lost = 0
                 result.failed += 1
-                self._meet(trace, index, seed, writer, counted=True)
+                self._meet(trace, index, seed, writer if written else None, counted=True)
             elif trace.ending == "passed":
                 lost = 0
                 result.passed += 1
@@ -261,8 +281,38 @@ class _Campaign:
             if result.died or lost == GIVE_UP or (self.stop_on_fail and result.failures):
                 return
 
-    def _count(self, trace: Trace) -> None:
+    def _one_run(self, adapters: Adapters, index: int, seed: int, writer: Writer | None) -> tuple[Trace, bool]:
+        """Draw a sequence and run it; where it ends in branches, again and again, since races show now and then.
+
+        Say too whether the trace is on its way to the disk.
+        """
+        calls = Generated(self.result.model, seed, self.max_commands, self.parallel)
         self.result.total_runs += 1
+        trace = self._execute(adapters, calls, index, seed, writer)
+        sequence = tuple(calls.drawn)
+        for _ in range(self.repeat - 1 if branches_of(sequence) else 0):
+            if trace.ending != "passed":
+                break
+            trace = self._execute(adapters, Fixed(sequence), index, seed, writer)
+        if trace.failure is None or not trace.failure.is_finding or not trace.moments:
+            return trace, True
+        # a race is one only if the same calls do not fail one after the other
+        alone = execute(self.result.model, adapters.new(), Fixed(trace.in_turn))
+        self._count(alone)
+        is_race = alone.failure is None or not alone.failure.is_finding
+        return trace if is_race else alone, is_race
+
+    def _execute(
+        self, adapters: Adapters, calls: Generated | Fixed, index: int, seed: int, writer: Writer | None
+    ) -> Trace:
+        if writer is not None:
+            writer.rewind()
+            writer.begin(self._provenance(index, seed))
+        trace = execute(self.result.model, adapters.new(), calls, listener=writer, tally=self.result.tally)
+        self._count(trace)
+        return trace
+
+    def _count(self, trace: Trace) -> None:
         self.result.steps += len(trace.steps)
         self.result.requests += trace.requests
 
@@ -316,8 +366,8 @@ class _Campaign:
                 fits=_simulation(self.result.model, finding.trace.sequence),
             )
             finding.shrunk = shrunk
-            finding.trace = oracle.best
-            finding.failure = oracle.best.failure or finding.failure
+            finding.trace = shrunk.trace or finding.trace
+            finding.failure = finding.trace.failure or finding.failure
             if finding.path is not None:
                 save(finding.path, self._provenance(index, seed, finding), finding.trace)
             self.watcher.shrunk(finding)
@@ -363,7 +413,7 @@ class _Oracle:
         self.finding = finding
         self.watcher = watcher
         self.meet = meet
-        self.best = finding.trace
+        self.length = len(finding.trace.steps)  # of the last sequence that failed so
         self.executions = 0
 
     def __call__(self, candidate: Sequence) -> Attempt:
@@ -374,11 +424,11 @@ class _Oracle:
         failure = trace.failure
         same = failure is not None and is_same(self.finding.failure, failure)
         if same:
-            self.best = trace
+            self.length = len(trace.steps)
         elif failure is not None and failure.is_finding and failure.fingerprint != self.finding.fingerprint:
             self.meet(trace)
-        self.watcher.tried(self.finding, self.executions, len(self.best.steps))
-        return Attempt(same=same, sequence=trace.sequence, requests=trace.requests)
+        self.watcher.tried(self.finding, self.executions, self.length)
+        return Attempt(same=same, sequence=trace.sequence, requests=trace.requests, trace=trace)
 
 
 def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:
@@ -397,7 +447,7 @@ def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], 
     """
 
     def fits(candidate: Sequence) -> bool:
-        return execute(model, Mock(model), Fixed(candidate)).ending != "stale"
+        return execute(model, Mock(model), Fixed(one_by_one(candidate))).ending != "stale"
 
     if not model.rules.requires or unpredicted(model):
         return lambda _: True

@@ -5,9 +5,10 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from replaykit import client, service
@@ -17,19 +18,25 @@ from replaykit.cassette import Player
 from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.model import Model
 from replaykit.run import Listener, execute
-from replaykit.sequence import Fixed
+from replaykit.sequence import Fixed, branches_of
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, Verdict, is_same
+
+RACE_ATTEMPTS = 10  # of a bundle whose calls are sent at the same time
+MOST_ATTEMPTS = 50
+MISSED = 0.01  # how often a bug that is there may be called fixed
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay came to: the verdict, why, and all that happened."""
+    """What a replay came to: the verdict, why, and all that happened in the attempt that says so."""
 
     verdict: Verdict
     reason: str
     recorded: Failure
     trace: Trace
+    attempts: int = 1
+    failed: int = 0  # attempts that reproduced it
 
 
 def replay(
@@ -42,40 +49,84 @@ def replay(
     health_check: str | None = None,
     settings: Mapping[str, str] | None = None,
     listener: Listener | None = None,
+    attempts: int | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
+
+    It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
+    each time needs one attempt, a flaky one as many as its rate asks for, a race at least ten; offline, there is
+    but one. `listener` hears of the first attempt.
 
     Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
     can't be judged, UsageError, DefinitionError, ForeignHostError.
     """
     require_whole(bundle, "The bundle")
-    failure = bundle.failure
     recorded_url = bundle.provenance.url or "http://127.0.0.1"
     if url is None:
         url = recorded_url
         if not offline:
             client.require_loopback(url)
     adapters = Adapters(model, adapter, url, settings or {})
+    wanted = 1 if offline else attempts or attempts_for(bundle)
     try:
-        trace, verdict, reason = _attempt(bundle, adapters, offline=offline, listener=listener)
-        if verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
+        replayed = _attempts(bundle, adapters, wanted, offline=offline, listener=listener)
+        if replayed.verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
-            trace, again, reason = _attempt(bundle, adapters, offline=offline, listener=None)
-            if again is not verdict or adapters.hung_up > before:
-                verdict = Verdict.UNREACHABLE
+            again = _attempts(bundle, adapters, wanted, offline=offline, listener=None)
+            if again.verdict is not replayed.verdict or adapters.hung_up > before:
                 reason = (
                     f"the service hung up in between, as one does that is started anew, and a second run did not "
-                    f"confirm what was seen ({again.value}: {reason}); if it closes idle connections, let the adapter "
-                    "send the header Connection: close"
+                    f"confirm what was seen ({again.verdict.value}: {again.reason}); if it closes idle connections, "
+                    "let the adapter send the header Connection: close"
                 )
+                again = replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
+            replayed = again
     finally:
         adapters.close()
-    doubtful = verdict is Verdict.REPRODUCED and not offline and _is_doubtful(trace)
+    doubtful = replayed.verdict is Verdict.REPRODUCED and not offline and _is_doubtful(replayed.trace)
     if doubtful and not service.is_healthy(url, health_check):
-        verdict, reason = Verdict.UNREACHABLE, f"it failed as recorded, but the service is not healthy: {reason}"
-    return Replayed(verdict, reason, failure, trace)
+        reason = f"it failed as recorded, but the service is not healthy: {replayed.reason}"
+        replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
+    return replayed
+
+
+def attempts_for(bundle: Bundle) -> int:
+    """Say in how many attempts a bug is to be looked for, so that one that is there is not called fixed."""
+    least = RACE_ATTEMPTS if branches_of(bundle.trace.sequence) else 1
+    shrinking = bundle.provenance.shrinking
+    if shrinking is None or not shrinking.runs or shrinking.failed is None or shrinking.failed == shrinking.runs:
+        return least
+    rate = max(shrinking.failed, 0.5) / shrinking.runs  # what never failed again is taken for seldom
+    return min(MOST_ATTEMPTS, max(least, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+
+
+def _attempts(bundle: Bundle, adapters: Adapters, wanted: int, *, offline: bool, listener: Listener | None) -> Replayed:
+    """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed."""
+    chosen: Replayed | None = None
+    failed = attempts = 0
+    for _ in range(wanted):
+        trace, verdict, reason = _attempt(bundle, adapters, offline=offline, listener=listener)
+        listener = None
+        attempts += 1
+        failed += verdict is Verdict.REPRODUCED
+        if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
+            chosen = Replayed(verdict, reason, bundle.failure, trace)
+        if verdict in {Verdict.STALE, Verdict.UNREACHABLE}:  # it will be the same again
+            break
+    assert chosen is not None  # noqa: S101  there is at least one attempt
+    return replace(chosen, attempts=attempts, failed=failed)
+
+
+_RANK = {
+    Verdict.FIXED: 0,
+    Verdict.UNDECIDED: 1,
+    Verdict.DIFFERENT: 2,
+    Verdict.UNREACHABLE: 3,
+    Verdict.STALE: 4,
+    Verdict.REPRODUCED: 5,
+}
 
 
 def _attempt(
@@ -112,6 +163,8 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
         return Verdict.FIXED, "all steps ran, and all checks hold"
     if trace.ending == "stale":
         return Verdict.STALE, trace.reason
+    if trace.ending == "undecided":
+        return Verdict.UNDECIDED, trace.reason
     failure = trace.failure
     if failure is None:
         return Verdict.UNREACHABLE, trace.reason

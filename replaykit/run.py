@@ -341,17 +341,21 @@ class _Run(Caller):
         """Read what the checks look at; where no order explains it, look again for as long as they allow."""
         rules = self.state.rules
         checks = [each for each in rules.checks if each.at == "end" or not each.on]
-        patient = [each for each in checks if each.within]
-        deadline, asked = time.monotonic() + max([each.within for each in patient], default=0.0), -1
+        patient = {each.name: each.pause for each in checks if each.within}
+        deadline, asked = time.monotonic() + max([each.within for each in checks], default=0.0), -1
         while True:
             looks = self._look(checks)
+            if patient and asked < 0:  # what holds at once, or never
+                found = explain(self, history, [look for look in looks if look.name not in patient])
+                if found.answer != "explained":
+                    break
             found = explain(self, history, looks)
             left = deadline - time.monotonic()
             over = left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept)
             if found.answer == "explained" or not patient or over:
                 break
             if self.cassette is None:
-                time.sleep(min(left, *[each.pause for each in patient]))
+                time.sleep(min(left, *patient.values()))
             asked = len(self.kept)
         self.tally.update(("invariant", name) for name in rules.invariants)
         self.tally.update(("check", look.name) for look in looks)

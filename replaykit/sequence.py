@@ -67,6 +67,15 @@ def branches_of(sequence: Sequence) -> tuple[Sequence, ...]:
     return tuple(tuple(each) for _, each in groupby(calls, attrgetter("branch")))
 
 
+def renumbered(sequence: Sequence) -> Sequence:
+    """Give the branches the numbers from 1 on; a single one is no branch."""
+    branches = branches_of(sequence)
+    prefix = tuple(call for call in sequence if not call.branch)
+    first = 1 if len(branches) > 1 else 0
+    numbered = [tuple(call.replace(branch=number) for call in each) for number, each in enumerate(branches, first)]
+    return (*prefix, *(call for branch in numbered for call in branch)) if branches else sequence
+
+
 def one_by_one(sequence: Sequence) -> Sequence:
     """Put the calls of all branches one after the other."""
     return tuple(call.replace(branch=0) if call.branch else call for call in sequence)

@@ -15,6 +15,11 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
    often it fails, and go on from 1, with as many tries for each candidate as that rate asks for.
 
+Where the sequence ends in branches, which are sent at the same time, whole branches go first, then calls of any
+place, and what can be sent before the others is (as in quickcheck-state-machine). Races show now and then, so
+that it is measured at once how often, and a candidate counts only if it fails twice: else the search would go from
+one to the next rarer one.
+
 Labels survive: what stands in the result has the number that it had in the sequence that was generated.
 """
 
@@ -31,8 +36,9 @@ from replaykit.command import REF
 from replaykit.errors import UnreachableError
 from replaykit.generator import Generator
 from replaykit.record import JsonData
-from replaykit.sequence import Call, Sequence, without
+from replaykit.sequence import Call, Sequence, branches_of, renumbered, without
 from replaykit.source import Key
+from replaykit.trace import Trace
 
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e
@@ -42,6 +48,9 @@ MEASURING = 10  # runs that say how often a flaky bug shows
 RAREST = 0.2  # how often it has to show, to be shrunk at all
 MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
 MOST_TRIES = 15  # of one candidate
+RACES = 3  # failures that have to be seen to say how often a race shows
+RACING = 30  # runs in which they are looked for
+RAREST_RACE = 0.05  # how often it has to show, to be shrunk at all
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
@@ -55,6 +64,7 @@ class Attempt(NamedTuple):
     same: bool  # did it fail with the fingerprint that we look for?
     sequence: Sequence  # what was executed, up to the failing call
     requests: int
+    trace: Trace | None = None  # all that happened
 
 
 Oracle: TypeAlias = Callable[[Sequence], Attempt]
@@ -74,6 +84,7 @@ class Shrunk:
     """What came of it."""
 
     sequence: Sequence
+    trace: Trace | None  # of the run that failed with this sequence; None where that is the first one still
     executions: int
     requests: int
     seconds: float
@@ -109,11 +120,14 @@ def shrink(
     stopped: str | None = None
     error: BaseException | None = None
     try:
-        search.start()
-        search.go()
-        search.confirm()
-        if search.failed < search.runs:
-            search.go_on_flaky()
+        if search.is_race:
+            search.race()
+        else:
+            search.start()
+            search.go()
+            search.confirm()
+            if search.failed < search.runs:
+                search.go_on_flaky()
     except _SpentError as spent:
         stopped = str(spent)
     except KeyboardInterrupt as interrupt:
@@ -122,11 +136,12 @@ def shrink(
         stopped, error = "the service was not reachable any more", unreachable
     if error is None and search.reproduced:
         try:
-            search.confirm()
+            search.confirm(MEASURING if search.is_race else CONFIRMING)
         except (KeyboardInterrupt, UnreachableError) as late:
             stopped, error = "interrupted while the result was confirmed", late
     return Shrunk(
         sequence=search.best,
+        trace=search.trace,
         executions=search.executions,
         requests=search.requests,
         seconds=time.monotonic() - search.began,
@@ -149,6 +164,7 @@ class _Search:
         fits: Callable[[Sequence], bool],
     ) -> None:
         self.best = sequence
+        self.trace: Trace | None = None
         self.oracle = oracle
         self.generators = generators
         self.budget = budget
@@ -159,6 +175,7 @@ class _Search:
         self.began = time.monotonic()
         self.reproduced = False
         self.tries = 1  # of a candidate
+        self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
 
     def go(self) -> None:
@@ -179,7 +196,7 @@ class _Search:
             self._check_budget()
             attempt = self._ask(self.best)
             if attempt.same:
-                self._adopt(attempt.sequence)
+                self._adopt(attempt)
                 self.reproduced = True
                 self.tries = number
                 return
@@ -191,10 +208,35 @@ class _Search:
         rate = self.failed / self.runs
         if rate < RAREST:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
-        self.tries = min(MOST_TRIES, max(2, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+        self.tries = _tries(rate)
         self.tried = {identity(self.best)}
         self.go()
         self.confirm(MEASURING)
+
+    def race(self) -> None:
+        """Search where the sequence ends in branches, with as many tries for each candidate as it needs now."""
+        while True:
+            before = identity(self.best)
+            self._measure_race()
+            self._drop_branches()
+            self._drop_calls()
+            self._send_before()
+            if identity(self.best) == before:
+                break
+        self.simplify()
+        self._drop_calls()
+        self.confirm(MEASURING)
+
+    def _measure_race(self) -> None:
+        while self.failed < RACES and self.runs < RACING:
+            self._check_budget()
+            self.failed += self._ask(self.best).same
+            self.runs += 1
+        rate = self.failed / self.runs
+        self.reproduced = self.reproduced or self.failed > 0
+        if rate < RAREST_RACE:
+            raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
+        self.tries = _tries(rate)
 
     def confirm(self, runs: int = CONFIRMING) -> None:
         """Run the best until it was run so often; it does not count against the budget."""
@@ -202,10 +244,10 @@ class _Search:
             self.failed += self._ask(self.best).same
             self.runs += 1
 
-    def _adopt(self, sequence: Sequence) -> None:
+    def _adopt(self, attempt: Attempt) -> None:
         """Take a sequence that failed for the best."""
-        self.best = sequence
-        self.tried.add(identity(sequence))
+        self.best, self.trace = attempt.sequence, attempt.trace
+        self.tried.add(identity(self.best))
         self.runs = self.failed = 0
 
     def _ask(self, candidate: Sequence) -> Attempt:
@@ -222,19 +264,28 @@ class _Search:
 
     def attempt(self, candidate: Sequence) -> bool:
         """Try a candidate; if it fails in the same way, it is the best from now on."""
+        candidate = renumbered(candidate)
         if not candidate or (key := identity(candidate)) in self.tried:
             return False
         self.tried.add(key)
         self._check_budget()
         if not self.fits(candidate):
             return False
+        seen = self._seen(candidate)
+        if seen is not None and self.is_race:
+            seen = self._seen(candidate)
+        if seen is not None:
+            self._adopt(seen)
+        return seen is not None
+
+    def _seen(self, candidate: Sequence) -> Attempt | None:
+        """Run a candidate until it fails in the same way, as often as that is worth."""
         for _ in range(self.tries):
             self._check_budget()
             attempt = self._ask(candidate)
             if attempt.same:
-                self._adopt(attempt.sequence)
-                return True
-        return False
+                return attempt
+        return None
 
     # --- calls
 
@@ -306,6 +357,40 @@ class _Search:
                             if self.attempt(candidate):
                                 return True
         return False
+
+    # --- branches
+
+    def _drop_branches(self) -> None:
+        """Remove whole branches, as long as two are left."""
+        for branch in reversed(branches_of(self.best)):
+            if len(branches_of(self.best)) > 2:  # noqa: PLR2004
+                self._attempt_race(without(self.best, [call.label for call in branch]))
+
+    def _drop_calls(self) -> None:
+        """Remove what the branches do not need, then calls in chunks of falling size, from the last to the first."""
+        inside = {call.label for call in self.best if call.branch}
+        needed = _closed(self.best, inside)
+        self._attempt_race(tuple(call for call in self.best if call.label in needed))
+        size = max(1, len(self.best) // 2)
+        while size:
+            end = len(self.best)
+            while end > 0:
+                chunk = self.best[max(0, end - size) : end]
+                self._attempt_race(without(self.best, [call.label for call in chunk]))
+                end = min(end - size, len(self.best))
+            size //= 2
+
+    def _send_before(self) -> None:
+        """Send the first call of a branch before all branches."""
+        for branch in branches_of(self.best):
+            for call in branch:
+                first = [each for each in self.best if not each.branch or each.label == call.label]
+                rest = [each for each in self.best if each.branch and each.label != call.label]
+                if not self._attempt_race((*(each.replace(branch=0) for each in first), *rest)):
+                    break
+
+    def _attempt_race(self, candidate: Sequence) -> bool:
+        return len(branches_of(candidate)) > 1 and self.attempt(candidate)
 
     # --- values
 
@@ -467,6 +552,11 @@ class _Search:
                     break
 
 
+def _tries(rate: float) -> int:
+    """Say how often a candidate is to be tried for a bug that shows at this rate."""
+    return min(MOST_TRIES, max(2, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+
+
 # --- calls and their arguments ------------------------------------------------------------------
 
 
@@ -477,7 +567,7 @@ def identity(sequence: Sequence) -> str:
     def renamed(found: re.Match[str]) -> str:
         return f'"{found[1]}@{places.get(found[2], found[2])}{found[3]}"'
 
-    said = json.dumps([[call.tag, call.version, call.args] for call in sequence], sort_keys=True)
+    said = json.dumps([[call.tag, call.version, call.branch, call.args] for call in sequence], sort_keys=True)
     return re.sub(r'"([a-z][a-z0-9_]*)@(\d+)((?:\.\d+)?)"', renamed, said)
 
 

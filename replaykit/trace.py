@@ -64,6 +64,12 @@ class Trace(Record):
         return {step.call.label: (step.called, step.returned) for step in self.steps if step.called is not None}
 
     @property
+    def in_turn(self) -> tuple[Call, ...]:
+        """The calls one after the other, those of branches in the order in which they were sent."""
+        steps = sorted(self.steps, key=lambda step: -1.0 if step.called is None else step.called)
+        return tuple(step.call.replace(branch=0) if step.call.branch else step.call for step in steps)
+
+    @property
     def requests(self) -> int:
         """How many requests were sent."""
         inside = sum(len(step.interactions) + len(step.observing) for step in self.steps)

@@ -73,6 +73,7 @@ class Verdict(Enum):
     DIFFERENT = "different"
     STALE = "stale"
     UNREACHABLE = "unreachable"
+    UNDECIDED = "undecided"
 
 
 OK = 0
@@ -87,6 +88,7 @@ _OF_VERDICT = {
     Verdict.DIFFERENT: NOT_JUDGED,
     Verdict.STALE: NOT_JUDGED,
     Verdict.UNREACHABLE: NOT_JUDGED,
+    Verdict.UNDECIDED: NOT_JUDGED,
 }
 
 

@@ -1,5 +1,6 @@
 """replaykit integration."""
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,20 @@ from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
+    from replaykit.generate import Parallel
     from replaykit.shrink import Budget
+
+
+def _read_parallel(context: click.Context, parameter: click.Parameter, text: str | None) -> "Parallel | None":
+    del context, parameter
+    if text is None:
+        return None
+    from replaykit.generate import Parallel
+
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not BRANCHESxLENGTH, as 3x3")
+    return Parallel(int(found[1]), int(found[2]))
 
 
 @click.command(short_help="Test a service with random sequences of commands.")
@@ -30,6 +44,19 @@ if TYPE_CHECKING:
     help="Save each new failure in this folder, as a bundle.",
 )
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option(
+    "--parallel",
+    metavar="BRANCHESxLENGTH",
+    callback=_read_parallel,
+    help="End each sequence in branches of so many commands that are sent at the same time, as 3x3: finds races.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="With --parallel, how often each sequence is run.",
+)
 @click.option(
     "--shrink-executions",
     type=click.IntRange(min=1),
@@ -86,6 +113,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
             stop_on_fail=options["stop_on_fail"],
             settings=options["settings"],
             budget=_budget(options),
+            parallel=options["parallel"],
+            repeat=options["repeat"],
             watcher=progress,
             names=(
                 project.portable(options["model"]),

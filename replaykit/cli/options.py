@@ -26,6 +26,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "seed": int,
     "save_failures": str,
     "stop_on_fail": bool,
+    "parallel": str,
+    "repeat": int,
     "shrink_executions": int,
     "shrink_time": (int, float),
     "no_shrink": bool,

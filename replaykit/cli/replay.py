@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How often to run it.  [default: once; a flaky bug or a race as often as it needs]",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 @click.pass_context
 def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
@@ -77,6 +83,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
                 offline=options["offline"],
                 health_check=options["health"],
                 settings=options["settings"],
+                attempts=options["attempts"],
             )
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))
@@ -91,7 +98,8 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
     code = exit_code(replayed.verdict)
-    conclude(replayed.verdict.value, replayed.reason, code)
+    often = f" (in {replayed.failed} of {replayed.attempts} attempts)" if replayed.attempts > 1 else ""
+    conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
     return replayed.verdict.value, code
 
 

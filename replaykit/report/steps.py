@@ -18,8 +18,11 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
     before: JsonData = None
     for index, step in enumerate(trace.steps):
         fails = trace.failure is not None and (step.call.label == failing)
+        branch = step.call.branch
+        if branch and (index == 0 or trace.steps[index - 1].call.branch != branch):
+            lines.append(f"  branch {branch}, sent at the same time as the others:")
         mark = "✗" if fails else "?" if step.event is None else "✓"
-        lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}")
+        lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}")
         for interaction in step.interactions:
             lines += _interaction(interaction, verbose=verbose)
         if verbose:
@@ -57,6 +60,14 @@ def said_text(said: Said) -> str:
     """Show an event or an observation."""
     data = loads(said.data)
     return f"{said.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in data.items())})"
+
+
+def _when(step: Step) -> str:
+    """Say when a call of a branch was sent and answered."""
+    if step.called is None:
+        return ""
+    returned = "never" if step.returned is None else f"{step.returned * 1000:.1f}"
+    return f"  ({step.called * 1000:.1f} to {returned} ms)"
 
 
 def _event(step: Step) -> str:
