@@ -56,6 +56,8 @@ MAX_LINES = 200_000
 MAX_SECONDS = 1e9  # that an interaction can have taken
 MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
 NONCE = re.compile(r"[0-9a-f]{1,64}")
+_RARE = ("raw", "repeats", "twice", "branch")  # what most calls do not have
+_USUAL = {name: Call.model_fields[name].default for name in _RARE}
 MAX_NAME = 1000  # characters of a header name that YAML takes for a key
 
 
@@ -177,8 +179,9 @@ class Writer:
                 self.interaction("command", label, each)
             if step.called is not None:
                 self.moment(label, step.called, step.returned)
-            if step.event is not None:
-                self.event(label, step.event)
+            for said in (step.event, step.again):
+                if said is not None:
+                    self.event(label, said)
             if step.state is not None:
                 self.state(label, step.state)
             for each in step.observing:
@@ -206,10 +209,8 @@ class Writer:
 
     def call(self, call: Call) -> None:
         """Write a call that is about to be sent."""
-        branch = {"branch": call.branch} if call.branch else {}
-        raw = {"raw": call.raw} if call.raw else {}
-        data = {"step": call.label, **branch, "tag": call.tag, "version": call.version, "args": call.args, **raw}
-        self._record("command", data)
+        data = {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args}
+        self._record("command", data | {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]})
 
     def moment(self, step: int, called: float, returned: float | None) -> None:
         """Write when a call of a branch was sent and answered, in seconds since the branches were started."""
@@ -663,7 +664,8 @@ class _Builder:
             empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
             self.steps.append({"call": call, **empty})
         elif kind == "event":
-            self._step(data, reader)["event"] = _said(data, reader)
+            step = self._step(data, reader)
+            step["again" if "event" in step else "event"] = _said(data, reader)
         elif kind == "observation":
             target = self._step(data, reader)["observations"] if "step" in data else self.closing_observations
             target.append(_said(data, reader))

@@ -9,7 +9,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
@@ -59,22 +59,31 @@ class _Message(Record):
 class Command(_Message):
     """One thing that we can ask of the service: a type with arguments.
 
-    Class keywords: `tag` (default: the class name in snake_case), `version`, `aliases` (older tags), and
-    `weight`, which says how often it is generated compared with the others.
+    Class keywords: `tag` (default: the class name in snake_case), `version`, `aliases` (older tags), `weight`, which
+    says how often it is generated compared with the others, and `idempotent`, which says that nothing more happens
+    when it is sent again: at any time (True), or only "at once".
     """
 
     weight: ClassVar[float] = 1.0
+    idempotent: ClassVar[Literal[True, False, "at once"]] = False
 
     def __init_subclass__(
         cls,
         *,
         weight: float = 1.0,
+        idempotent: Literal[True, False, "at once"] = False,
         tag: str | None = None,
         version: int = 1,
         aliases: Sequence[str] = (),
         **config: Any,
     ) -> None:
         super().__init_subclass__(tag=tag, version=version, aliases=aliases, **config)
+        if idempotent not in (True, False, "at once"):
+            raise DefinitionError(
+                f"{cls.__name__} has idempotent={idempotent!r}.",
+                'Write idempotent=True if it may be sent again at any time, idempotent="at once" if only then.',
+            )
+        cls.idempotent = idempotent
         if not weight > 0:
             raise DefinitionError(
                 f"{cls.__name__} has the weight {weight}.",

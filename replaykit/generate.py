@@ -19,6 +19,7 @@ from replaykit.model import Model
 from replaykit.record import JsonText, copied, loads, text_of
 from replaykit.sequence import Call, Sequence
 from replaykit.source import NothingToReferToError, Source, derive
+from replaykit.stutter import Stutter
 
 TRIES = 50  # commands drawn for one step before it is given up
 SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be
@@ -38,21 +39,26 @@ class Parallel:
 class Generated:
     """A source of calls for a run: each is drawn when it is needed, at most `length` of them before any branches."""
 
-    def __init__(self, model: type[Model], seed: int, length: int, parallel: Parallel | None = None) -> None:
+    def __init__(
+        self, model: type[Model], seed: int, length: int, parallel: Parallel | None = None, stutter: float = 0.0
+    ) -> None:
         self._model = model
         self._seed = seed
         self._source = Source(seed)
         self._size = SIZES[self._source.below(len(SIZES))]
         self._parallel = parallel
         self._length = min(length, self._source.pick(PREFIXES)) if parallel else length
+        self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
         if len(self.drawn) >= self._length:
             return None
-        call = self._draw_one(state, refs)
+        call = self._draw_again(state) or self._draw_one(state, refs)
         if call is not None:
+            if self._stutter is not None and call.repeats is None:
+                call = self._stutter.of(call, state.rules.by_tag[call.tag], state)
             self.drawn.append(call)
         elif not self.drawn:
             commands = self._model.commands
@@ -63,6 +69,14 @@ class Generated:
                 f"At least one command must need no ref, and have preconditions that hold there.{theirs}",
             )
         return call
+
+    def _draw_again(self, state: Model) -> Call | None:
+        number = len(self.drawn)
+        label = self._stutter.next(number, state) if self._stutter is not None else None
+        if label is None:
+            return None
+        first = next(call for call in self.drawn if call.label == label)
+        return Call(label=number, tag=first.tag, version=first.version, repeats=label)
 
     def branches(self, state: Model, refs: Refs) -> tuple[Sequence, ...]:
         """Draw what is to be run at the same time; nothing where that was not asked for, or is not possible."""

@@ -25,7 +25,7 @@ from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
 from replaykit.run import MAX_BRANCHES, execute
-from replaykit.sequence import Call, Fixed, Sequence, branches_of, one_by_one
+from replaykit.sequence import Call, Fixed, Sequence, branches_of, one_by_one, said_once
 from replaykit.shrink import Attempt, Budget, Shrunk, shrink
 from replaykit.source import derive
 from replaykit.trace import Trace
@@ -151,6 +151,7 @@ def run(
     names: tuple[str, str] | None = None,
     parallel: Parallel | None = None,
     repeat: int = REPEAT,
+    stutter: float = 0.0,
 ) -> Result:
     """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
 
@@ -160,6 +161,7 @@ def run(
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
+    `stutter` is how often an idempotent command is sent again.
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
@@ -174,6 +176,13 @@ def run(
         )
     if parallel is not None:
         _check_parallel(model, adapter, parallel, repeat)
+    if not 0 <= stutter <= 1:
+        raise UsageError(f"The probability of stutter is {stutter:g}.", "Give a number from 0 to 1.")
+    if stutter and not any(command.idempotent for command in model.commands):
+        raise DefinitionError(
+            f"{model.__name__} has no command that may be sent again.",
+            "Say so of those that may: class Credit(Command, idempotent=True).",
+        )
     if adapter is Mock and save_failures is not None:
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
     campaign = _Campaign(
@@ -193,6 +202,7 @@ def run(
         stop_on_fail=stop_on_fail,
         parallel=parallel,
         repeat=repeat,
+        stutter=stutter,
     )
     began = time.monotonic()
     try:
@@ -238,6 +248,7 @@ class _Campaign:
     stop_on_fail: bool
     parallel: Parallel | None
     repeat: int
+    stutter: float
     findings: dict[str, Finding] = field(default_factory=dict)
     waiting: list[Finding] = field(default_factory=list)  # to be shrunk
     folder: Path | None = None
@@ -286,7 +297,7 @@ class _Campaign:
 
         Say too whether the trace is on its way to the disk.
         """
-        calls = Generated(self.result.model, seed, self.max_commands, self.parallel)
+        calls = Generated(self.result.model, seed, self.max_commands, self.parallel, self.stutter)
         self.result.total_runs += 1
         trace = self._execute(adapters, calls, index, seed, writer)
         sequence = tuple(calls.drawn)
@@ -294,13 +305,14 @@ class _Campaign:
             if trace.ending != "passed":
                 break
             trace = self._execute(adapters, Fixed(sequence), index, seed, writer)
-        if trace.failure is None or not trace.failure.is_finding or not trace.moments:
+        # what comes of sending at the same time, or again, does not come of sending one after the other, and once
+        plain = said_once(trace.in_turn)
+        if trace.failure is None or not trace.failure.is_finding or plain == trace.sequence:
             return trace, True
-        # a race is one only if the same calls do not fail one after the other
-        alone = execute(self.result.model, adapters.new(), Fixed(trace.in_turn))
+        alone = execute(self.result.model, adapters.new(), Fixed(plain))
         self._count(alone)
-        is_race = alone.failure is None or not alone.failure.is_finding
-        return trace if is_race else alone, is_race
+        fails = alone.failure is not None and alone.failure.is_finding
+        return alone if fails else trace, not fails
 
     def _execute(
         self, adapters: Adapters, calls: Generated | Fixed, index: int, seed: int, writer: Writer | None

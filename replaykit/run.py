@@ -32,11 +32,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.caller import Caller, Cassette, Over
-from replaykit.command import Event, Observation, Refs
+from replaykit.command import Command, Event, Observation, Refs
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted
 from replaykit.history import (
@@ -51,12 +51,15 @@ from replaykit.history import (
 )
 from replaykit.interaction import Interaction, Request
 from replaykit.linearize import Linearization
-from replaykit.model import Check, Model
+from replaykit.model import Check, Model, Prediction
 from replaykit.record import JsonText
 from replaykit.redact import redacted
 from replaykit.sequence import Call, Sequence
+from replaykit.stutter import REPEATED, in_order, is_answered_again
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
+
+T = TypeVar("T")
 
 MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
 
@@ -124,6 +127,14 @@ def execute(
         return run.go()
 
 
+class _First(NamedTuple):
+    """A command that had an effect, and the answer to it."""
+
+    label: int
+    command: Command
+    event: Event
+
+
 class _Run(Caller):
     """One run: the tape of its requests, and the loop over its steps."""
 
@@ -147,6 +158,8 @@ class _Run(Caller):
         self.observations: list[Said] = []
         self.step: dict[str, Any] = {}
         self.branches: dict[int, Branch] = {}  # by the thread that sends them
+        self.effective: dict[int, _First] = {}  # what can be sent again, by label
+        self.checking: Kind = "check"  # what it is that a check finds now
 
     @staticmethod
     def _first_state(model: type[Model]) -> Model:
@@ -182,7 +195,7 @@ class _Run(Caller):
             self._reset()
             while (call := self._next_call()) is not None:
                 self._take_step(call)
-            branches = self.calls.branches(self.state, self.refs)
+            branches = self._draw(lambda: self.calls.branches(self.state, self.refs))
             if branches and not isinstance(self.adapter, Mock):
                 history = self._send_branches(branches)
                 self.part, self.kept, self.observations = "end", [], []
@@ -224,8 +237,12 @@ class _Run(Caller):
 
     def _next_call(self) -> Call | None:
         self.call = None
+        return self._draw(lambda: self.calls.next(self.state, self.refs))
+
+    def _draw(self, draw: Callable[[], T]) -> T:
+        """Ask where the calls come from, which asks the model."""
         try:
-            return self.calls.next(self.state, self.refs)
+            return draw()
         except (DefinitionError, StaleError):
             raise
         except Exception as error:
@@ -235,22 +252,64 @@ class _Run(Caller):
         self.count += 1
         self.call = call
         self.part, self.kept, self.observations = "command", [], []
-        command = self.command(call)
-        self.require(call, command)
+        if call.repeats is None:
+            first = None
+            command = self.command(call)
+            self.require(call, command)
+        else:
+            first = self._first_of(call)
+            command = first.command
         self.step = {"call": call}
+        self.checking = "idempotency" if call.twice or first is not None else "check"
         if not self.minted and is_minted(call.args):
             self._tell_nonce()
         if self.listener is not None:
             self.listener.call(call)
         self.tally["command", call.tag] += 1
         prediction = self.guarded("model", "expects", lambda: self.state.predict(command))
-        self.refs.step = call.label
-        event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
-        self.refs.step = None
-        said = Said(tag=event.tag, version=event.version, data=self.text(event))
-        self.step["event"] = said
-        if self.listener is not None:
-            self.listener.event(call.label, said)
+        event = self._send(call, command, prediction, first)
+        if first is None:
+            self._judge_event(call, command, prediction, event)
+        else:
+            self._snapshot(call)
+        self._judge_invariants()
+        due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
+        self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
+        self._judge_checks(due)
+        self._close_step()
+        self.checking = "check"
+
+    def _send(self, call: Call, command: Command, prediction: Prediction | None, first: "_First | None") -> Event:
+        """Send a command, or send it again, and take down what was answered."""
+        event: Event
+        again: Event | None = None
+        broken = ""
+        if call.twice and not isinstance(self.adapter, Mock):
+            event, again, broken = self._send_twice(call, prediction)
+        elif first is not None and isinstance(self.adapter, Mock):
+            event = first.event
+        else:
+            self.refs.step = call.label if first is None else first.label
+            event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+            self.refs.step = None
+        for name, answer in (("event", event), ("again", again)):
+            if answer is not None:
+                self.step[name] = said = Said(tag=answer.tag, version=answer.version, data=self.text(answer))
+                if self.listener is not None:
+                    self.listener.event(call.label, said)
+        if first is not None:
+            fits = self.guarded(
+                "model", "on", lambda: is_answered_again(self.state, command, prediction, first.event, event)
+            )
+            broken = "" if fits else f"sent again, it was answered {event!r}, and the first time {first.event!r}"
+        if first is not None or again is not None:
+            self.tally["idempotency", REPEATED] += 1
+        if broken:
+            raise Over("failed", failure=self.failure("idempotency", REPEATED, broken))
+        return event
+
+    def _judge_event(self, call: Call, command: Command, prediction: Prediction | None, event: Event) -> None:
+        """Judge what was answered, and fold it into the state."""
         broken = None
         if prediction is not None:
             self.tally["expectation", prediction.name] += 1
@@ -263,6 +322,7 @@ class _Run(Caller):
                     actual=repr(event),
                     outcome=f"{prediction.tags} -> {event.tag}",
                 )
+        before = self.text(self.state) if command.idempotent else b""
         try:
             self.guarded("model", "on", lambda: self.state.apply(event))
             self._snapshot(call)
@@ -271,11 +331,37 @@ class _Run(Caller):
                 raise
         if broken is not None:
             raise Over("failed", failure=broken)
-        self._judge_invariants()
-        due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
-        self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
-        self._judge_checks(due)
-        self._close_step()
+        if command.idempotent and self.step["state"] != before:
+            self.effective[call.label] = _First(call.label, command, event)
+
+    def _first_of(self, call: Call) -> "_First":
+        """Return what a call repeats."""
+        first = self.effective.get(-1 if call.repeats is None else call.repeats)
+        if first is None:
+            raise Over("stale", f"step {call.label}: there is nothing to repeat; step {call.repeats} had no effect")
+        return first
+
+    def _send_twice(self, call: Call, prediction: Prediction | None) -> tuple[Event, Event, str]:
+        """Send a command twice at the same time; return the answers, and what is wrong with them as a pair."""
+        pair = [Branch(self.adapter, self.state, self.cassette, (call,)) for _ in range(2)]
+        self._send_history(pair)
+        over = first_over(pair) or next((each.over for each in pair if each.over is not None), None)
+        answers = [sent.event for each in pair for sent in each.sent if sent.event is not None]
+        fitting = None
+        if over is None:
+            fitting = self.guarded("model", "on", lambda: in_order(self.state, prediction, answers))
+            if fitting == answers[::-1] and answers[0] != answers[1]:
+                pair.reverse()
+        for interaction in [each for branch in pair for sent in branch.sent for each in sent.kept]:
+            self.kept.append(interaction)
+            if self.listener is not None:
+                self.listener.interaction("command", call.label, interaction)
+        if over is not None:
+            raise over
+        event, again = fitting or answers
+        expected = prediction is None or prediction.admits(event) or prediction.admits(again)
+        broken = f"sent twice at the same time, it was answered {event!r} and {again!r}"
+        return event, again, broken if fitting is None and expected else ""
 
     def _tell_nonce(self) -> None:
         self.minted = True
@@ -291,15 +377,20 @@ class _Run(Caller):
         history = [Branch(self.adapter, self.state, self.cassette, calls) for calls in sequences]
         self.call = None
         try:
-            (send_together if self.cassette is None else send_in_turn)(history, self.branches)
+            self._send_history(history)
         finally:
-            self.branches = {}
             for branch in history:
                 self._take_branch(branch)
         over = first_over(history)
         if over is not None:
             raise over
         return history
+
+    def _send_history(self, history: list[Branch]) -> None:
+        try:
+            (send_together if self.cassette is None else send_in_turn)(history, self.branches)
+        finally:
+            self.branches = {}
 
     def _take_branch(self, branch: Branch) -> None:
         for sent in branch.sent:
@@ -392,21 +483,26 @@ class _Run(Caller):
             method = getattr(self.state, check.name)
             kind = check.observation
             if kind is None:
-                self.tally["check", check.name] += 1
-                self._judge("check", check.name, method)
+                self._count_check(check)
+                self._judge(self.checking, check.name, method)
                 continue
             if kind not in seen:
                 seen[kind] = self._observe(kind)
             observed = seen[kind]
             if observed is None:
                 continue
-            self.tally["check", check.name] += 1
+            self._count_check(check)
             if check.within:
                 settled = self._await(check, kind, method, observed)
                 if settled is not observed:  # time went by, so what was seen before is old
                     seen = {kind: settled}
             else:
-                self._judge("check", check.name, partial(method, observed))
+                self._judge(self.checking, check.name, partial(method, observed))
+
+    def _count_check(self, check: Check) -> None:
+        self.tally["check", check.name] += 1
+        if self.checking != "check":
+            self.tally[self.checking, check.name] += 1
 
     def _await(
         self, check: Check, kind: type[Observation], method: Callable[[Observation], None], observed: Observation
@@ -416,7 +512,7 @@ class _Run(Caller):
         Of a cassette, time is up where nothing is left on it, or nothing was asked of it.
         """
         deadline, asked = time.monotonic() + check.within, -1
-        while (failure := self.failure_of("check", check.name, partial(method, observed))) is not None:
+        while (failure := self.failure_of(self.checking, check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
             if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
                 message = f"{failure.message} (still so after {check.within:g} seconds)"

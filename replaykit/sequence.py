@@ -28,12 +28,14 @@ class Call(Record):
     version: int = 1
     args: dict[str, JsonData] = {}  # noqa: RUF012  pydantic copies it
     raw: dict[str, JsonData] = {}  # noqa: RUF012
+    repeats: int | None = None  # the label of the call that is sent again, with its arguments
+    twice: bool = False  # sent twice at the same time
     branch: int = 0  # of those that are run at the same time; 0 before them
 
     @property
     def needs(self) -> set[int]:
-        """The labels of the calls whose products it names."""
-        return steps_named_in(self.args)
+        """The labels of the calls whose products it names, or that it repeats."""
+        return steps_named_in(self.args) if self.repeats is None else {self.repeats}
 
 
 Sequence: TypeAlias = tuple[Call, ...]
@@ -74,6 +76,11 @@ def renumbered(sequence: Sequence) -> Sequence:
     first = 1 if len(branches) > 1 else 0
     numbered = [tuple(call.replace(branch=number) for call in each) for number, each in enumerate(branches, first)]
     return (*prefix, *(call for branch in numbered for call in branch)) if branches else sequence
+
+
+def said_once(sequence: Sequence) -> Sequence:
+    """Leave out what is sent again."""
+    return tuple(call.replace(twice=False) if call.twice else call for call in sequence if call.repeats is None)
 
 
 def one_by_one(sequence: Sequence) -> Sequence:

@@ -401,9 +401,20 @@ class _Search:
         self._cut()
         self._lower()
         self._earliest()
+        self._calm()
         for label in [call.label for call in self.best]:
             for name in self._fields(label):
                 self._simplify_field(label, name)
+
+    def _calm(self) -> None:
+        """Send once, or again at once, what is sent twice at the same time."""
+        for call in [call for call in self.best if call.twice]:
+            once = call.replace(twice=False)
+            label = max(each.label for each in self.best) + 1
+            again = Call(label=label, tag=call.tag, version=call.version, repeats=call.label)
+            place = next((index for index, each in enumerate(self.best) if each.label == call.label), -1)
+            if place >= 0 and not self.attempt(_replaced(self.best, {call.label: once})):
+                self.attempt((*self.best[:place], once, again, *self.best[place + 1 :]))
 
     def _fields(self, label: int) -> list[str]:
         call = _call(self.best, label)
@@ -567,8 +578,13 @@ def identity(sequence: Sequence) -> str:
     def renamed(found: re.Match[str]) -> str:
         return f'"{found[1]}@{places.get(found[2], found[2])}{found[3]}"'
 
-    said = json.dumps([[call.tag, call.version, call.branch, call.args] for call in sequence], sort_keys=True)
+    said = json.dumps([_meaning(call) for call in sequence], sort_keys=True)
     return re.sub(r'"([a-z][a-z0-9_]*)@(\d+)((?:\.\d+)?)"', renamed, said)
+
+
+def _meaning(call: Call) -> list[JsonData]:
+    repeats = None if call.repeats is None else f"{call.tag}@{call.repeats}"  # written as a ref, to be renamed as one
+    return [call.tag, call.version, call.args, call.branch, call.twice, repeats]
 
 
 def _call(sequence: Sequence, label: int) -> Call | None:

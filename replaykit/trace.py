@@ -34,6 +34,7 @@ class Step(Record):
     call: Call
     interactions: tuple[Interaction, ...] = ()
     event: Said | None = None  # None: no answer that could be read
+    again: Said | None = None  # the second answer, where the call was sent twice at the same time
     observing: tuple[Interaction, ...] = ()  # what was sent to read the observations
     observations: tuple[Said, ...] = ()
     state: JsonText | None = None  # the projection after the step; None in a branch, where nobody knows it

@@ -36,6 +36,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     # workshop
+    "stutter",
     "generate",
     "cassette",
     "caller",

@@ -81,7 +81,7 @@ class OpenAccount(Command, weight=2):
     currency: Currency
 
 
-class Credit(Command, weight=4):
+class Credit(Command, weight=4, idempotent=True):
     """Add money to an account."""
 
     account: Ref[Account]
@@ -90,7 +90,7 @@ class Credit(Command, weight=4):
     key: Key
 
 
-class Debit(Command, weight=3):
+class Debit(Command, weight=3, idempotent=True):
     """Take money from an account."""
 
     account: Ref[Account]
@@ -107,7 +107,7 @@ class Authorize(Command, weight=3):
     currency: Currency
 
 
-class Capture(Command, weight=4):
+class Capture(Command, weight=4, idempotent=True):
     """Take money that is held."""
 
     authorization: Ref[Authorization]

@@ -58,6 +58,13 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     help="With --parallel, how often each sequence is run.",
 )
 @click.option(
+    "--stutter",
+    type=click.FloatRange(0, 1),
+    default=0,
+    metavar="PROBABILITY",
+    help="How often an idempotent command is sent again, as a client's retry: at once, later, or at the same time.",
+)
+@click.option(
     "--shrink-executions",
     type=click.IntRange(min=1),
     metavar="N",
@@ -115,6 +122,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             budget=_budget(options),
             parallel=options["parallel"],
             repeat=options["repeat"],
+            stutter=options["stutter"],
             watcher=progress,
             names=(
                 project.portable(options["model"]),

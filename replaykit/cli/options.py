@@ -28,6 +28,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "stop_on_fail": bool,
     "parallel": str,
     "repeat": int,
+    "stutter": (int, float),
     "shrink_executions": int,
     "shrink_time": (int, float),
     "no_shrink": bool,

@@ -53,7 +53,10 @@ def confirmation(runs: int | None, failed: int | None) -> str:
 
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
-    return f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"
+    if call.repeats is not None:
+        return f"{call.tag} again, as [{call.repeats}]"
+    said = f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"
+    return f"{said} twice at the same time" if call.twice else said
 
 
 def said_text(said: Said) -> str:
@@ -71,7 +74,9 @@ def _when(step: Step) -> str:
 
 
 def _event(step: Step) -> str:
-    return "no event" if step.event is None else said_text(step.event)
+    if step.event is None:
+        return "no event"
+    return said_text(step.event) + (f" and {said_text(step.again)}" if step.again is not None else "")
 
 
 def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
