@@ -10,7 +10,7 @@ import platform
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,16 @@ from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
 from replaykit.run import MAX_BRANCHES, execute
-from replaykit.sequence import Call, Fixed, Sequence, branches_of, one_by_one, said_once
-from replaykit.shrink import Attempt, Budget, Shrunk, shrink
-from replaykit.source import derive
+from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once
+from replaykit.shrink import Attempt, Budget, Shrunk, shrink, tries
+from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
 
 MAX_SEED = 1 << 32
+GONE = 0.001  # how often a bug that is still there may be called gone
+MOST_LOOKS = 40  # for it, at the end of a campaign
+ORDERS = 6  # in which the calls of a race are sent one after the other
 REPEAT = 10  # runs of one sequence that ends in branches
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
 
@@ -81,6 +84,7 @@ class Finding:
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
     shrunk: Shrunk | None = None
+    gone_after: int = 0  # runs at the end of the campaign in which it did not show any more; 0 where it did
 
     @property
     def fingerprint(self) -> str:
@@ -291,6 +295,24 @@ class _Campaign:
             self._shrink_waiting(adapters, index, seed)
             if result.died or lost == GIVE_UP or (self.stop_on_fail and result.failures):
                 return
+        self._look_again(adapters)
+
+    def _look_again(self, adapters: Adapters) -> None:
+        """Run each finding once more when the campaign is over: one that does not show any more was not flaky.
+
+        A flaky bug shows now and then, all the time; what showed and does not any more says that the service changed.
+        """
+        for finding in self.result.failures:
+            shrunk = finding.shrunk
+            if shrunk is None or not shrunk.failed or finding.first_seen_run == self.result.total_runs:
+                continue
+            looks = tries(shrunk.failed / (shrunk.runs + 1), GONE, MOST_LOOKS)  # it may be rarer than it seemed
+            for _ in range(looks):
+                failure = execute(self.result.model, adapters.new(), Fixed(shrunk.sequence)).failure
+                if failure is not None and is_same(finding.failure, failure):
+                    break
+            else:
+                finding.gone_after = looks
 
     def _one_run(self, adapters: Adapters, index: int, seed: int, writer: Writer | None) -> tuple[Trace, bool]:
         """Draw a sequence and run it; where it ends in branches, again and again, since races show now and then.
@@ -305,14 +327,28 @@ class _Campaign:
             if trace.ending != "passed":
                 break
             trace = self._execute(adapters, Fixed(sequence), index, seed, writer)
-        # what comes of sending at the same time, or again, does not come of sending one after the other, and once
-        plain = said_once(trace.in_turn)
-        if trace.failure is None or not trace.failure.is_finding or plain == trace.sequence:
+        failure = trace.failure
+        if failure is None or not failure.is_finding:
             return trace, True
-        alone = execute(self.result.model, adapters.new(), Fixed(plain))
-        self._count(alone)
-        fails = alone.failure is not None and alone.failure.is_finding
-        return alone if fails else trace, not fails
+        for plain in self._plainer(trace, seed):
+            alone = execute(self.result.model, adapters.new(), Fixed(plain))
+            self._count(alone)
+            if alone.failure is not None and alone.failure.is_finding:
+                return alone, False
+        return trace, True
+
+    def _plainer(self, trace: Trace, seed: int) -> Iterator[Sequence]:
+        """List the calls of a failure one after the other, each once: what fails so too is no race, and no retry.
+
+        In which order, if any, a bug shows that needs no race is not known, so several are tried for a new failure.
+        """
+        sequence, source = trace.sequence, Source(derive(seed, ORDERS))
+        plain = said_once(trace.in_turn)
+        if plain != sequence:
+            yield plain
+        if branches_of(sequence) and trace.failure is not None and trace.failure.fingerprint not in self.findings:
+            for _ in range(ORDERS):
+                yield interleaved(said_once(sequence), source)
 
     def _execute(
         self, adapters: Adapters, calls: Generated | Fixed, index: int, seed: int, writer: Writer | None

@@ -5,7 +5,6 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.model import Model
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
+from replaykit.shrink import tries
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, Verdict, is_same
 
@@ -99,7 +99,7 @@ def attempts_for(bundle: Bundle) -> int:
     if shrinking is None or not shrinking.runs or shrinking.failed is None or shrinking.failed == shrinking.runs:
         return least
     rate = max(shrinking.failed, 0.5) / shrinking.runs  # what never failed again is taken for seldom
-    return min(MOST_ATTEMPTS, max(least, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+    return max(least, tries(rate, MISSED, MOST_ATTEMPTS))
 
 
 def _attempts(bundle: Bundle, adapters: Adapters, wanted: int, *, offline: bool, listener: Listener | None) -> Replayed:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from replaykit.command import Refs, steps_named_in
 from replaykit.model import Model
 from replaykit.record import JsonData, Record
+from replaykit.source import Source
 
 
 class Call(Record):
@@ -76,6 +77,17 @@ def renumbered(sequence: Sequence) -> Sequence:
     first = 1 if len(branches) > 1 else 0
     numbered = [tuple(call.replace(branch=number) for call in each) for number, each in enumerate(branches, first)]
     return (*prefix, *(call for branch in numbered for call in branch)) if branches else sequence
+
+
+def interleaved(sequence: Sequence, source: Source) -> Sequence:
+    """Put the calls of all branches one after the other, in some order that keeps that of each branch."""
+    waiting = [list(branch) for branch in branches_of(sequence)]
+    drawn = []
+    while waiting:
+        branch = source.pick(waiting)
+        drawn.append(branch.pop(0).replace(branch=0))
+        waiting = [each for each in waiting if each]
+    return (*(call for call in sequence if not call.branch), *drawn)
 
 
 def said_once(sequence: Sequence) -> Sequence:

@@ -208,7 +208,7 @@ class _Search:
         rate = self.failed / self.runs
         if rate < RAREST:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
-        self.tries = _tries(rate)
+        self.tries = max(2, tries(rate))
         self.tried = {identity(self.best)}
         self.go()
         self.confirm(MEASURING)
@@ -236,11 +236,11 @@ class _Search:
         self.reproduced = self.reproduced or self.failed > 0
         if rate < RAREST_RACE:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
-        self.tries = _tries(rate)
+        self.tries = max(2, tries(rate))
 
     def confirm(self, runs: int = CONFIRMING) -> None:
         """Run the best until it was run so often; it does not count against the budget."""
-        while self.runs < runs:
+        while self.runs < runs or (self.is_race and not self.failed and self.runs < RACING):
             self.failed += self._ask(self.best).same
             self.runs += 1
 
@@ -563,9 +563,9 @@ class _Search:
                     break
 
 
-def _tries(rate: float) -> int:
-    """Say how often a candidate is to be tried for a bug that shows at this rate."""
-    return min(MOST_TRIES, max(2, math.ceil(math.log(MISSED) / math.log(1 - min(rate, 0.99)))))
+def tries(rate: float, missed: float = MISSED, most: int = MOST_TRIES) -> int:
+    """Say how often to look for what shows at a rate, so that it is missed no more often than so."""
+    return min(most, max(1, math.ceil(math.log(missed) / math.log(1 - min(rate, 0.99)))))
 
 
 # --- calls and their arguments ------------------------------------------------------------------

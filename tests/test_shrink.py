@@ -773,3 +773,149 @@ def test_a_sequence_is_cut_after_a_label():
 
     assert sequence[:4] == until(sequence, 3)
     assert sequence == until(sequence, 99)
+
+
+# --- branches -----------------------------------------------------------------------------------
+
+
+def race(rate: float, seed: int) -> Callable[[Sequence], Attempt]:
+    """Give the oracle of a race: two credits of one account, in two branches, show it at a rate."""
+    chance = random.Random(seed)
+
+    def oracle(candidate: Sequence) -> Attempt:
+        made = {call.label for call in candidate if call.tag == "open" and not call.branch}
+        branches = {
+            account: {
+                call.branch for call in candidate if call.tag == "credit" and call.branch and account in call.needs
+            }
+            for account in made
+        }
+        racing = any(len(numbers) > 1 for numbers in branches.values())
+        return Attempt(racing and chance.random() < rate, candidate, len(candidate))
+
+    return oracle
+
+
+def parallel(seed: int) -> Sequence:
+    """Draw six calls, and three branches of three more; some of them race."""
+    chance = random.Random(seed)
+    calls = [Call(label=label, tag="open", args={"owner": "ab"}) for label in range(3)]
+    calls += [Call(label=label, tag="create", args={"name": "cd"}) for label in range(3, 6)]
+    for branch in (1, 2, 3):
+        for _ in range(3):
+            account = f"account@{chance.randrange(2)}"
+            calls.append(
+                Call(
+                    label=len(calls),
+                    tag="credit",
+                    args={"account": account, "amount": chance.randrange(1, 500)},
+                    branch=branch,
+                )
+            )
+    return tuple(calls)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.6, 0.3])
+def test_a_race_becomes_two_branches_of_one_call(rate: float):
+    """Whatever its rate: one account, and two credits of it, one in each branch; amounts are as small as can be."""
+    minimal = 0
+    for seed in SEEDS:
+        shrunk = shrink(parallel(seed), race(rate, seed), generators)
+        calls = shrunk.sequence
+        minimal += ["open", "credit", "credit"] == [call.tag for call in calls]
+        minimal -= [0, 1, 2] != [call.branch for call in calls][:3]
+
+        assert 10 <= shrunk.runs <= 30
+        assert shrunk.failed > 0
+
+    assert minimal >= len(SEEDS) - (0 if rate == 1.0 else 2)
+
+
+def test_a_race_that_hardly_ever_shows_is_left_as_it_is():
+    """Below the floor nothing is tried, and that is said."""
+    shrunk = shrink(parallel(1), race(0.0, 1), generators)
+
+    assert parallel(1) == shrunk.sequence
+    assert "it failed in 0 of 30 runs, too seldom to be shrunk" == shrunk.stopped
+    assert not shrunk.confirmed
+
+
+def test_a_candidate_that_showed_a_race_once_is_not_taken_for_one():
+    """A sequence that shows it one time in a hundred is not adopted, though it is shorter."""
+    chance = random.Random(3)
+
+    def oracle(candidate: Sequence) -> Attempt:
+        often = len(candidate) >= 12
+        return Attempt(chance.random() < (1.0 if often else 0.01), candidate, len(candidate))
+
+    lengths = [len(shrink(parallel(seed), oracle, generators).sequence) for seed in SEEDS]
+
+    assert {12} == set(lengths)
+
+
+def test_the_first_call_of_a_branch_is_sent_before_where_that_is_enough():
+    """What is needed, but need not race, ends up in the prefix."""
+
+    def oracle(candidate: Sequence) -> Attempt:
+        create = next((call for call in candidate if call.tag == "create"), None)
+        pings = {call.branch for call in candidate if call.tag == "ping"}
+        return Attempt(create is not None and len(pings - {0}) == 2, candidate, len(candidate))
+
+    sequence = (
+        Call(label=0, tag="create", args={"name": "a"}, branch=1),
+        Call(label=1, tag="ping", branch=1),
+        Call(label=2, tag="ping", branch=2),
+    )
+
+    assert [0, 1, 2] == [call.branch for call in shrink(sequence, oracle, generators).sequence]
+
+
+# --- repetitions --------------------------------------------------------------------------------
+
+
+def test_what_is_repeated_goes_with_its_repetition():
+    """A repetition is not left without the call that it repeats, and both keep their arguments."""
+    seen = []
+
+    def oracle(candidate: Sequence) -> Attempt:
+        seen.append(candidate)
+        return Attempt(any(call.repeats is not None for call in candidate), candidate, len(candidate))
+
+    sequence = (
+        Call(label=0, tag="create", args={"name": "dd"}),
+        Call(label=1, tag="create", args={"name": "ee"}),
+        Call(label=2, tag="ping"),
+        Call(label=3, tag="create", repeats=1),
+    )
+    shrunk = shrink(sequence, oracle, generators).sequence
+
+    assert [(1, None), (3, 1)] == [(call.label, call.repeats) for call in shrunk]
+    assert {"name": "a"} == shrunk[0].args
+    assert all(call.needs <= {each.label for each in candidate} for candidate in seen for call in candidate)
+
+
+@pytest.mark.parametrize(("needs_both", "shape"), [(True, [(None, True)]), (False, [(None, False), (0, False)])])
+def test_what_is_sent_twice_is_sent_again_where_that_is_enough(needs_both: bool, shape: list[tuple[int | None, bool]]):
+    """One request after the other is simpler than two at the same time, if it fails as well."""
+
+    def oracle(candidate: Sequence) -> Attempt:
+        again = any(call.repeats is not None for call in candidate) and not needs_both
+        return Attempt(again or any(call.twice for call in candidate), candidate, len(candidate))
+
+    shrunk = shrink((Call(label=0, tag="ping", twice=True),), oracle, generators).sequence
+
+    assert shape == [(call.repeats, call.twice) for call in shrunk]
+
+
+def test_a_repetition_of_the_first_call_has_an_identity_of_its_own():
+    """Which call is repeated tells two sequences apart, and labels do not."""
+
+    def sequence(first: int, repeats: int) -> Sequence:
+        return (
+            Call(label=first, tag="ping"),
+            Call(label=first + 1, tag="ping"),
+            Call(label=9, tag="ping", repeats=first + repeats),
+        )
+
+    assert identity(sequence(0, 0)) == identity(sequence(4, 0))
+    assert identity(sequence(0, 0)) != identity(sequence(0, 1))

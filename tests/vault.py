@@ -165,7 +165,7 @@ class Boxes(Observation):
 
 class Vault(Model):
     commands: ClassVar = (Make, Add)
-    boxes: dict[Ref[Box], Box] = {}  # noqa: RUF012  pydantic copies it
+    boxes: dict[Ref[Box], Box] = {}  # noqa: RUF012
     server_errors: ClassVar = True
 
     @requires

@@ -70,6 +70,10 @@ def _finding(finding: Finding) -> list[str]:
         )
         if shrunk.stopped:
             lines.append(f"  shrinking was ended early: {shrunk.stopped}")
+    if finding.gone_after:
+        lines.append(
+            f"  gone: not seen in the last {count(finding.gone_after, 'run')}; the service changed while it was tested"
+        )
     if finding.path is not None:
         replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
         lines.append(f"  saved as {finding.path}{replaced}")
