@@ -7,7 +7,7 @@ from examples.answers import RefusedError
 from examples.serving import Bug
 
 BUGS = (
-    Bug("overbooking", "race", "seats are looked at first and taken later, so holds at the same time sell too many", 5),
+    Bug("overbooking", "race", "seats are looked at first and taken later, so holds at the same time sell too many", 3),
     Bug("confirm-draft", "illegal transition", "a draft can be confirmed without being held", 2),
     Bug("expired-confirms", "illegal transition", "a hold that has expired can still be confirmed", 4),
     Bug("double-cancel", "illegal transition", "cancelling twice is accepted, and gives the seat back twice", 3),
