@@ -177,8 +177,9 @@ def _after(caller: Caller, state: Model, sent: Sent) -> Model:
         if event is None:
             event = _only(prediction)
         fits = event is not None and (prediction is None or prediction.admits(event))
-        after = copied(state)
+        after = state
         if fits and event is not None:
+            after = copied(state)
             after.apply(event)
     except Exception as error:
         raise NotSaidError(f"in some order, the model raises at {sent}: {type(error).__name__}: {error}") from error

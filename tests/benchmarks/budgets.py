@@ -3,6 +3,7 @@
 python tests/benchmarks/budgets.py
 """
 
+import random
 import statistics
 import subprocess
 import sys
@@ -14,12 +15,18 @@ from pathlib import Path
 import httpx
 
 from examples.leaderboard import Leaderboard
-from replaykit import Mock, integration, service
+from examples.toybank import Bank
+from examples.toybank.model import Account, AccountOpened, Debit, Paid, ReadStatement, StatementRead
+from replaykit import Mock, Ref, integration, service
+from replaykit.adapter import predicted
 from replaykit.bundle import Writer, read
 from replaykit.cassette import Player
 from replaykit.client import Client
+from replaykit.command import Refs
 from replaykit.difference import same
+from replaykit.history import Branch, Sent, explain
 from replaykit.interaction import Interaction, Request, Response
+from replaykit.sequence import Call
 from replaykit.trace import Trace
 
 ROUNDS = 7
@@ -122,6 +129,67 @@ def steps() -> float:
     return statistics.median(rates)
 
 
+def linearizing() -> tuple[float, float, int]:
+    """Return the median and the longest seconds in which four branches of eight are judged, and how often undecided.
+
+    In half of these histories of debits and statements, a statement lacks a line.
+    """
+    chance = random.Random(1)
+    seconds, undecided = [], 0
+    for number in range(60):
+        history = _history(chance, lost=number % 2 == 1)
+        caller = Branch(Mock(Bank), _bank(), None, ())
+        began = time.perf_counter()
+        found = explain(caller, history, [])
+        seconds.append(time.perf_counter() - began)
+        undecided += found.answer == "undecided"
+        if found.answer != "undecided" and (found.answer == "refuted") != (number % 2 == 1):
+            raise AssertionError(f"history {number}: {found.answer}")
+    return statistics.median(seconds), max(seconds), undecided
+
+
+ACCOUNT = Ref[Account]("account@0", 0)
+
+
+def _bank() -> Bank:
+    state = Bank()
+    state.apply(AccountOpened(account=ACCOUNT, currency="EUR"))
+    state.apply(Paid(payment=Ref("payment@1", 1), account=ACCOUNT, amount=100))
+    return state
+
+
+def _history(chance: random.Random, *, lost: bool) -> list[Branch]:
+    """Draw what four branches of eight see: each call takes effect at a moment of its own time."""
+    branches = [Branch(Mock(Bank), Bank(), None, ()) for _ in range(4)]
+    calls = []
+    for number, branch in enumerate(branches):
+        now = 0.0
+        for place in range(8):
+            called = now + chance.random() * 0.0005
+            now = called + 0.001 + chance.random() * 0.002
+            calls.append((called + chance.random() * (now - called), called, now, branch, 10 + number * 8 + place))
+    state, spoilt = _bank(), 28 if lost else -1
+    for index, (_, called, returned, branch, label) in enumerate(sorted(calls, key=lambda each: each[0])):
+        amount = chance.randrange(1, 30)
+        debit = Debit(account=ACCOUNT, amount=amount, currency="EUR", key=str(label))
+        read = ReadStatement(account=ACCOUNT, page=1)
+        command = read if index % 4 == 0 or index == spoilt else debit
+        event = predicted(state, command, _refs(label))
+        if isinstance(event, StatementRead) and index == spoilt:
+            event = event.replace(amounts=[*event.amounts[:1], *event.amounts[2:]])  # a line that is long there
+        else:
+            state.apply(event)
+        call = Call(label=label, tag=command.tag)
+        branch.sent.append(Sent(call, command, called, returned, event))
+    return branches
+
+
+def _refs(label: int) -> Refs:
+    refs = Refs()
+    refs.step = label
+    return refs
+
+
 def start_up(*words: str) -> float:
     """Return the seconds that a command line takes above bare Python."""
 
@@ -143,6 +211,11 @@ def main() -> None:
     print(f"loading 1,000 interactions of 2 KB: {loading() * 1000:.0f} ms (budget 100 or less)")
     print(
         f"comparing equal documents of 50 KB: {_seconds(lambda: same(document, twin)) * 1000:.2f} ms (budget 1 or less)"
+    )
+    median, most, undecided = linearizing()
+    print(
+        f"four branches of eight: {median * 1000:.0f} ms, at most {most * 1000:.0f} ms, {undecided} undecided "
+        "(budget 100 or less)"
     )
     print(f"steps a second without a service: {steps():.0f} (budget 20,000 or more)")
     print(f"start-up of --help above bare Python: {start_up('--help') * 1000:.0f} ms (budget 150 or less)")
