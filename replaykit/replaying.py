@@ -22,6 +22,7 @@ from replaykit.shrink import tries
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, Verdict, is_same
 
+UNKNOWN_ATTEMPTS = 3  # of a bundle that does not say how often the bug shows
 RACE_ATTEMPTS = 10  # of a bundle whose calls are sent at the same time
 MOST_ATTEMPTS = 50
 MISSED = 0.01  # how often a bug that is there may be called fixed
@@ -54,8 +55,8 @@ def replay(
     """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
 
     It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
-    each time needs one attempt, a flaky one as many as its rate asks for, a race at least ten; offline, there is
-    but one. `listener` hears of the first attempt.
+    each time is looked for in three attempts, or until it shows, a flaky one in as many as its rate asks for, a race
+    in ten at least; offline, there is but one. `listener` hears of the first attempt.
 
     Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
     can't be judged, UsageError, DefinitionError, ForeignHostError.
@@ -68,13 +69,14 @@ def replay(
             client.require_loopback(url)
     adapters = Adapters(model, adapter, url, settings or {})
     wanted = 1 if offline else attempts or attempts_for(bundle)
+    patient = attempts is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
-        replayed = _attempts(bundle, adapters, wanted, offline=offline, listener=listener)
+        replayed = _attempts(bundle, adapters, wanted, patient=patient, offline=offline, listener=listener)
         if replayed.verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
-            again = _attempts(bundle, adapters, wanted, offline=offline, listener=None)
+            again = _attempts(bundle, adapters, wanted, patient=patient, offline=offline, listener=None)
             if again.verdict is not replayed.verdict or adapters.hung_up > before:
                 reason = (
                     f"the service hung up in between, as one does that is started anew, and a second run did not "
@@ -93,16 +95,27 @@ def replay(
 
 
 def attempts_for(bundle: Bundle) -> int:
-    """Say in how many attempts a bug is to be looked for, so that one that is there is not called fixed."""
+    """Say in how many attempts a bug is to be looked for, so that one that is there is not called fixed.
+
+    One that failed in five of five runs may still be flaky, and be meant to show in five of six.
+    """
     least = RACE_ATTEMPTS if branches_of(bundle.trace.sequence) else 1
     shrinking = bundle.provenance.shrinking
-    if shrinking is None or not shrinking.runs or shrinking.failed is None or shrinking.failed == shrinking.runs:
-        return least
-    rate = max(shrinking.failed, 0.5) / shrinking.runs  # what never failed again is taken for seldom
+    if shrinking is None or not shrinking.runs or shrinking.failed is None:
+        return max(least, UNKNOWN_ATTEMPTS)
+    rate = max(shrinking.failed, 0.5) / (shrinking.runs + (shrinking.failed == shrinking.runs))
     return max(least, tries(rate, MISSED, MOST_ATTEMPTS))
 
 
-def _attempts(bundle: Bundle, adapters: Adapters, wanted: int, *, offline: bool, listener: Listener | None) -> Replayed:
+def _is_steady(bundle: Bundle) -> bool:
+    """Say whether a bug showed each time, so that how often it does is nothing to find out."""
+    shrinking = bundle.provenance.shrinking
+    return not branches_of(bundle.trace.sequence) and (shrinking is None or shrinking.failed == shrinking.runs)
+
+
+def _attempts(
+    bundle: Bundle, adapters: Adapters, wanted: int, *, patient: bool, offline: bool, listener: Listener | None
+) -> Replayed:
     """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed."""
     chosen: Replayed | None = None
     failed = attempts = 0
@@ -114,6 +127,8 @@ def _attempts(bundle: Bundle, adapters: Adapters, wanted: int, *, offline: bool,
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
             chosen = Replayed(verdict, reason, bundle.failure, trace)
         if verdict in {Verdict.STALE, Verdict.UNREACHABLE}:  # it will be the same again
+            break
+        if verdict is not Verdict.FIXED and not patient:
             break
     assert chosen is not None  # noqa: S101  there is at least one attempt
     return replace(chosen, attempts=attempts, failed=failed)

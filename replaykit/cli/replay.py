@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--attempts",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How often to run it.  [default: once; a flaky bug or a race as often as it needs]",
+    help="How often to run it.  [default: until it fails, at most 3 times; a flaky bug or a race as it needs]",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 @click.pass_context
@@ -98,7 +98,10 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
     code = exit_code(replayed.verdict)
-    often = f" (in {replayed.failed} of {replayed.attempts} attempts)" if replayed.attempts > 1 else ""
+    often = ""
+    if replayed.attempts > 1:
+        share = "each" if replayed.verdict is Verdict.FIXED else replayed.failed
+        often = f" (in {share} of {replayed.attempts} attempts)"
     conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
     return replayed.verdict.value, code
 
