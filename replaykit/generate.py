@@ -7,6 +7,9 @@ the others as they were. Which step is drawn from which seed is pinned by a gold
 Branches, which are run at the same time, are drawn all at once, when the calls before them are done. What a branch
 makes is then not known yet: the model says what it should be. A call is taken only if it may be asked in every order
 of the branches, as far as the model can tell; else what the service answers to it would say nothing.
+
+With `swarm`, each run does without a random part of the commands (Groce et al., "Swarm testing", ISSTA 2012):
+what many calls of a few commands lead to is seldom met where all commands take turns.
 """
 
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be
 PREFIXES = (2, 5, 10, 20)  # calls before branches
 REDRAWN = 3  # calls of a branch that are drawn for each that it is to have
 MOST_STATES = 300  # that are looked at to see whether a call may be asked in every order
+KEPT = 0.5  # how likely a swarm run keeps a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,20 @@ class Parallel:
 
 
 class Generated:
-    """A source of calls for a run: each is drawn when it is needed, at most `length` of them before any branches."""
+    """A source of calls for a run: each is drawn when it is needed, at most `length` of them before any branches.
+
+    With `swarm` they are of a random part of the model's commands; of all, where none of those is possible at first.
+    """
 
     def __init__(
-        self, model: type[Model], seed: int, length: int, parallel: Parallel | None = None, stutter: float = 0.0
+        self,
+        model: type[Model],
+        seed: int,
+        length: int,
+        parallel: Parallel | None = None,
+        stutter: float = 0.0,
+        *,
+        swarm: bool = False,
     ) -> None:
         self._model = model
         self._seed = seed
@@ -48,6 +62,7 @@ class Generated:
         self._size = SIZES[self._source.below(len(SIZES))]
         self._parallel = parallel
         self._length = min(length, self._source.pick(PREFIXES)) if parallel else length
+        self._commands = tuple(each for each in model.commands if not swarm or self._source.chance(KEPT))
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
 
@@ -56,6 +71,9 @@ class Generated:
         if len(self.drawn) >= self._length:
             return None
         call = self._draw_again(state) or self._draw_one(state, refs)
+        if call is None and not self.drawn and self._commands != self._model.commands:
+            self._commands, self._source = self._model.commands, Source(self._seed)
+            call = self._draw_one(state, refs)
         if call is not None:
             if self._stutter is not None and call.repeats is None:
                 call = self._stutter.of(call, state.rules.by_tag[call.tag], state)
@@ -112,7 +130,7 @@ class Generated:
         seed = derive(self._seed, len(self.drawn))
         source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
-        offered = list(self._model.commands)
+        offered = list(self._commands)
         weights = [command.weight for command in offered]
         for _ in range(TRIES):
             if not offered:

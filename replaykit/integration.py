@@ -149,6 +149,7 @@ def run(
     health_check: str | None = None,
     save_failures: str | Path | None = None,
     stop_on_fail: bool = False,
+    swarm: bool = False,
     settings: Mapping[str, str] | None = None,
     budget: Budget | None = None,
     watcher: Watcher | None = None,
@@ -161,7 +162,8 @@ def run(
 
     `adapter=Mock` runs the model against itself, without a service. `health_check` is a path, a URL with
     `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
-    model and adapter, where the class names alone would not find them.
+    model and adapter, where the class names alone would not find them. `swarm` leaves a random part of the
+    model's commands out of each run.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
@@ -207,6 +209,7 @@ def run(
         parallel=parallel,
         repeat=repeat,
         stutter=stutter,
+        swarm=swarm,
     )
     began = time.monotonic()
     try:
@@ -253,6 +256,7 @@ class _Campaign:
     parallel: Parallel | None
     repeat: int
     stutter: float
+    swarm: bool
     findings: dict[str, Finding] = field(default_factory=dict)
     waiting: list[Finding] = field(default_factory=list)  # to be shrunk
     folder: Path | None = None
@@ -319,7 +323,9 @@ class _Campaign:
 
         Say too whether the trace is on its way to the disk.
         """
-        calls = Generated(self.result.model, seed, self.max_commands, self.parallel, self.stutter)
+        calls = Generated(
+            self.result.model, seed, self.max_commands, self.parallel, self.stutter, swarm=self.swarm
+        )
         self.result.total_runs += 1
         trace = self._execute(adapters, calls, index, seed, writer)
         sequence = tuple(calls.drawn)

@@ -44,6 +44,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     help="Save each new failure in this folder, as a bundle.",
 )
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
 @click.option(
     "--parallel",
     metavar="BRANCHESxLENGTH",
@@ -118,6 +119,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             health_check=options["health"],
             save_failures=options["save_failures"],
             stop_on_fail=options["stop_on_fail"],
+            swarm=options["swarm"],
             settings=options["settings"],
             budget=_budget(options),
             parallel=options["parallel"],

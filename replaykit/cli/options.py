@@ -29,6 +29,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "parallel": str,
     "repeat": int,
     "stutter": (int, float),
+    "swarm": bool,
     "shrink_executions": int,
     "shrink_time": (int, float),
     "no_shrink": bool,

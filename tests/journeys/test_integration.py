@@ -151,6 +151,17 @@ def test_settings_and_profiles(tmp_path: Path):
     assert "speed" in wrong.err
 
 
+def test_swarm_is_an_option_and_a_key_of_a_profile(tmp_path: Path):
+    """What is met only where some commands are left out is found with --swarm, and where the profile says so."""
+    (tmp_path / "pyproject.toml").write_text("[tool.replaykit.profiles.bees]\nswarm = true\n")
+    line = ["integration", "--model", f"{ROOT}/tests/test_generate.py:Stack", "--mock", "--seed", "1", "--no-shrink"]
+    plain, option, key = (replaykit(*line, *more, cwd=tmp_path) for more in ([], ["--swarm"], ["--profile", "bees"]))
+
+    assert (0, 1, 1) == (plain.code, option.code, key.code), plain.err
+    assert "is_never_full" in option.out
+    assert option.verdict == key.verdict
+
+
 def test_url_on_the_command_line_goes_before_start_in_the_profile():
     """Who names a URL means that service, whatever the profile would start."""
     ran = replaykit("integration", "--profile", "leaderboard", "--url", "http://127.0.0.1:9", "--health-timeout", "0.2")
