@@ -1,6 +1,7 @@
 """How well planted bugs are found and shrunk: the scorecard by which the engine is judged.
 
     python tests/benchmarks/scorecard.py [--service NAME] [--bug NAME] [--seeds 10] [--runs 300] [--json]
+                                         [--swarm] [--reuse 0.5] [--no-shrink]
 
 For each bug: in how many seeds it was found, the requests to the first failure, the length after shrinking
 against the shortest known, the requests that shrinking took (medians), and how many results are as short as that.
@@ -9,6 +10,9 @@ one of them on. With no bug on: false alarms, in 50 runs for each seed and model
 
 A race shows only to concurrent requests, and a run sends one after the other: such a bug is run like the others,
 with fewer runs, so that the table shows what is not found.
+
+--swarm and --reuse change how sequences are drawn. With --no-shrink failures are only found, which shows what
+that does to finding them in a fraction of the time.
 """
 
 import argparse
@@ -28,7 +32,7 @@ from examples.serving import Bug
 from examples.toybank import postgres
 from examples.toybank.ledger import BUGS as TOYBANK_BUGS
 from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
-from replaykit import Adapter, Failure, Model, Trace, integration, service
+from replaykit import Adapter, Budget, Failure, Model, Trace, generator, integration, service
 from replaykit.adapter import Adapters
 from replaykit.integration import Finding, Result, Silent
 from replaykit.run import execute
@@ -66,6 +70,16 @@ SERVICES = {
         travelbooking.TravelApi,
     ),
 }
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How the runs of a measurement are made."""
+
+    seeds: int = 10
+    runs: int = 300
+    swarm: bool = False
+    shrinking: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,11 +124,12 @@ class AsFound(Silent):
         self.traces[finding.fingerprint] = finding.trace
 
 
-def campaign(its: Service, model: type[Model], url: str, seed: int, runs: int, watcher: Silent) -> Result:
+def campaign(its: Service, model: type[Model], url: str, seed: int, runs: int, watcher: Silent, ways: Ways) -> Result:
     """Run until the first failure."""
     return integration.run(
-        model=model, adapter=its.adapter, base_url=url, seed=seed, max_runs=runs, stop_on_fail=True, watcher=watcher
-    )
+        model=model, adapter=its.adapter, base_url=url, seed=seed, max_runs=runs, stop_on_fail=True, watcher=watcher,
+        swarm=ways.swarm, budget=Budget() if ways.shrinking else Budget(executions=0),
+    )  # fmt: skip
 
 
 def median(values: list[Any]) -> float | None:
@@ -122,30 +137,31 @@ def median(values: list[Any]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def measure(name: str, bug: Bug, seeds: int, runs: int) -> tuple[Row, list[int]]:
+def measure(name: str, bug: Bug, ways: Ways) -> tuple[Row, list[int]]:
     """Run one bug with all seeds; return its row, and the requests of each shrink."""
-    its = SERVICES[name]
+    its, runs = SERVICES[name], RACE_RUNS if bug.kind == "race" else ways.runs
     reached, lengths, shrinks, seconds = [], [], [], []
     with service.reached(url=None, start=its.start(bug.name), health=None, patience=None) as url:
-        for seed in range(seeds):
+        for seed in range(ways.seeds):
             watcher = FirstFailure()
-            result = campaign(its, its.models[0], url, seed, RACE_RUNS if bug.kind == "race" else runs, watcher)
+            result = campaign(its, its.models[0], url, seed, runs, watcher, ways)
             if not result.failures:
                 continue
             finding = result.failures[0]
             reached.append(watcher.requests)
-            lengths.append(len(finding.trace.steps))
-            shrinks.append(finding.shrunk.requests if finding.shrunk else 0)
-            seconds.append(finding.shrunk.seconds if finding.shrunk else 0.0)
+            if finding.shrunk is not None:
+                lengths.append(len(finding.trace.steps))
+                shrinks.append(finding.shrunk.requests)
+                seconds.append(finding.shrunk.seconds)
     minimal = sum(length <= bug.shortest for length in lengths)
     row = Row(
-        name, bug.name, bug.kind, seeds, len(lengths), median(reached), bug.shortest, median(lengths), minimal,
+        name, bug.name, bug.kind, ways.seeds, len(reached), median(reached), bug.shortest, median(lengths), minimal,
         median(shrinks), median(seconds),
     )  # fmt: skip
     return row, shrinks
 
 
-def slips(name: str, seeds: int) -> Counter[tuple[str, bool]]:
+def slips(name: str, ways: Ways) -> Counter[tuple[str, bool]]:
     """Run with all bugs on that show one request after the other; count results by the bug met, and whether it slipped.
 
     Which bugs a sequence shows is found out on services that have one bug each. What only several bugs together
@@ -170,11 +186,12 @@ def slips(name: str, seeds: int) -> Counter[tuple[str, bool]]:
                     shown.add(bug)
             return shown
 
-        for seed in range(seeds):
+        for seed in range(ways.seeds):
             watcher = AsFound()
             result = integration.run(
-                model=its.models[0], adapter=its.adapter, base_url=url, seed=seed, max_runs=SLIP_RUNS, watcher=watcher
-            )
+                model=its.models[0], adapter=its.adapter, base_url=url, seed=seed, max_runs=SLIP_RUNS, watcher=watcher,
+                swarm=ways.swarm,
+            )  # fmt: skip
             for finding in result.failures:
                 before = shown_by(watcher.traces[finding.fingerprint], finding.failure)
                 after = shown_by(finding.trace, finding.failure)
@@ -185,13 +202,13 @@ def slips(name: str, seeds: int) -> Counter[tuple[str, bool]]:
     return counted
 
 
-def false_alarms(name: str, seeds: int) -> tuple[int, int]:
+def false_alarms(name: str, ways: Ways) -> tuple[int, int]:
     """Run all models of a service with no bug on; return how many runs failed, and of how many."""
     its, alarms, total = SERVICES[name], 0, 0
     with service.reached(url=None, start=its.start(), health=None, patience=None) as url:
         for model in its.models:
-            for seed in range(seeds):
-                result = campaign(its, model, url, seed, ALARM_RUNS, Silent())
+            for seed in range(ways.seeds):
+                result = campaign(its, model, url, seed, ALARM_RUNS, Silent(), ways)
                 alarms += len(result.failures) + result.not_judged
                 total += result.total_runs
     return alarms, total
@@ -203,9 +220,11 @@ def table(rows: list[Row]) -> str:
     lines = [f"| {head} |", f"|{'---|' * (head.count('|') + 1)}"]
     for row in rows:
         said = ["-"] * 2 + [str(row.shortest)] + ["-"] * 3
-        if row.found:
-            said = [
-                f"{row.requests_to_failure:g}", f"{row.length:g}", str(row.shortest), f"{row.minimal}/{row.found}",
+        if row.requests_to_failure is not None:
+            said[0] = f"{row.requests_to_failure:g}"
+        if row.length is not None:
+            said[1:] = [
+                f"{row.length:g}", str(row.shortest), f"{row.minimal}/{row.found}",
                 f"{row.shrink_requests:g}", f"{row.slipped}/{row.met}",
             ]  # fmt: skip
         lines.append(f"| {row.service} | {row.bug} | {row.found}/{row.seeds} | {' | '.join(said)} |")
@@ -217,10 +236,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--service", choices=sorted(SERVICES), action="append")
     parser.add_argument("--bug", action="append", help="only this one, without looking for false alarms")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--seeds", type=int, default=Ways.seeds)
+    parser.add_argument("--runs", type=int, default=Ways.runs)
+    parser.add_argument("--swarm", action="store_true", help="leave a random part of the commands out of each run")
+    parser.add_argument(
+        "--reuse", type=float, default=generator.REUSE, metavar="PROBABILITY",
+        help="how often an argument repeats an earlier value of its kind; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument("--no-shrink", action="store_true", help="only find them: no lengths, and no slips")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    generator.REUSE = options.reuse
+    ways = Ways(options.seeds, options.runs, options.swarm, not options.no_shrink)
     names = options.service or sorted(SERVICES)
     chosen = [(name, bug) for name in names for bug in SERVICES[name].bugs if bug.name in (options.bug or [bug.name])]
     unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
@@ -229,19 +256,19 @@ def main() -> None:
     rows, shrinks, alarms = [], [], {}
     for name, bug in chosen:
         began = time.monotonic()
-        row, requests = measure(name, bug, options.seeds, options.runs)
+        row, requests = measure(name, bug, ways)
         rows.append(row)
         shrinks += requests
         print(f"{table([row]).splitlines()[-1]} {time.monotonic() - began:.0f} s", file=sys.stderr)
     for name in names if options.bug is None else []:
-        counted = slips(name, options.seeds)
+        counted = slips(name, ways) if ways.shrinking else Counter()
         rows = [
             replace(row, met=counted[row.bug, False] + counted[row.bug, True], slipped=counted[row.bug, True])
             if row.service == name
             else row
             for row in rows
         ]
-        alarms[name] = false_alarms(name, options.seeds)
+        alarms[name] = false_alarms(name, ways)
     if options.json:
         said = {
             "rows": [asdict(row) for row in rows],
@@ -251,7 +278,7 @@ def main() -> None:
         print(json.dumps(said, indent=2))
         return
     print(table(rows))
-    print(f"\nMedian of the requests that shrinking took: {median(shrinks) or 0:g}.")
+    print(f"\nMedian of the requests that shrinking took: {median(shrinks) or 0:g}." if ways.shrinking else "")
     for name, (count, total) in alarms.items():
         print(f"With no bug on, {name}: {count} false alarms in {total} runs.")
 
