@@ -1,0 +1,36 @@
+"""The benchmarks that are not run as tests are tried out, each with little to do."""
+
+import subprocess
+import sys
+
+from conftest import ROOT, environment
+
+
+def table(name: str, *arguments: str) -> list[list[str]]:
+    """Run a benchmark, and return the rows of the table that it prints."""
+    done = subprocess.run(
+        [sys.executable, f"tests/benchmarks/{name}.py", *arguments],
+        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_peers_find_and_shrink_the_same_bug():
+    """With replaykit and with Hypothesis, duplicate-names is found, and shrunk to two commands or more."""
+    rows = table("peers", "--bug", "duplicate-names", "--seeds", "1")
+
+    assert [["replaykit", "1/1"], ["Hypothesis", "1/1"]] == [row[2:4] for row in rows]
+    assert all(float(number) >= 2 for row in rows for number in row[4:8])
+    assert all(float(length) >= float(shortest) for *_, length, shortest, _ in rows)
+
+
+def test_scorecard_finds_without_shrinking():
+    """With --no-shrink, and other ways to draw sequences, a bug is found, and nothing is said of its length."""
+    least = ("--bug", "double-cancel", "--seeds", "1", "--no-shrink")
+    [usual], [row] = table("scorecard", *least), table("scorecard", *least, "--swarm", "--reuse", "0")
+
+    assert ["travelbooking", "double-cancel", "1/1"] == row[:3] == usual[:3]
+    assert ["-", "3", "-", "-", "-"] == row[4:] == usual[4:]
+    assert row[3] != usual[3]
