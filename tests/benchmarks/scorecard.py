@@ -1,7 +1,7 @@
 """How well planted bugs are found and shrunk: the scorecard by which the engine is judged.
 
     python tests/benchmarks/scorecard.py [--service NAME] [--bug NAME] [--seeds 10] [--runs 300] [--json]
-                                         [--swarm] [--reuse 0.5] [--no-shrink]
+                                         [--swarm] [--reuse 0.5] [--no-pools] [--no-shrink]
 
 For each bug: in how many seeds it was found, the requests to the first failure, the length after shrinking
 against the shortest known, the requests that shrinking took (medians), and how many results are as short as that.
@@ -11,8 +11,8 @@ one of them on. With no bug on: false alarms, in 50 runs for each seed and model
 A race shows only to concurrent requests, and a run sends one after the other: such a bug is run like the others,
 with fewer runs, so that the table shows what is not found.
 
---swarm and --reuse change how sequences are drawn. With --no-shrink failures are only found, which shows what
-that does to finding them in a fraction of the time.
+--swarm, --reuse and --no-pools change how sequences are drawn. With --no-shrink failures are only found, which
+shows in a fraction of the time what that does to finding them.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from examples.toybank.ledger import BUGS as TOYBANK_BUGS
 from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
 from replaykit import Adapter, Budget, Failure, Model, Trace, generator, integration, service
 from replaykit.adapter import Adapters
+from replaykit.combinator import Pool
 from replaykit.integration import Finding, Result, Silent
 from replaykit.run import execute
 from replaykit.sequence import Fixed
@@ -243,10 +244,13 @@ def main() -> None:
         "--reuse", type=float, default=generator.REUSE, metavar="PROBABILITY",
         help="how often an argument repeats an earlier value of its kind; default: %(default)s",
     )  # fmt: skip
+    parser.add_argument("--no-pools", action="store_true", help="draw from pools as if they had no limit")
     parser.add_argument("--no-shrink", action="store_true", help="only find them: no lengths, and no slips")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     generator.REUSE = options.reuse
+    if options.no_pools:
+        Pool.sample = lambda pool, source, size: generator.draw(pool.inner, source, size)
     ways = Ways(options.seeds, options.runs, options.swarm, not options.no_shrink)
     names = options.service or sorted(SERVICES)
     chosen = [(name, bug) for name in names for bug in SERVICES[name].bugs if bug.name in (options.bug or [bug.name])]
