@@ -323,9 +323,7 @@ class _Campaign:
 
         Say too whether the trace is on its way to the disk.
         """
-        calls = Generated(
-            self.result.model, seed, self.max_commands, self.parallel, self.stutter, swarm=self.swarm
-        )
+        calls = Generated(self.result.model, seed, self.max_commands, self.parallel, self.stutter, swarm=self.swarm)
         self.result.total_runs += 1
         trace = self._execute(adapters, calls, index, seed, writer)
         sequence = tuple(calls.drawn)

@@ -5,8 +5,9 @@ from typing import ClassVar
 import pytest
 
 from replaykit import Command, Entity, Event, Mock, Model, Ref, expects, integration, invariant, like, on, requires
+from replaykit.command import Refs
 from replaykit.errors import DefinitionError
-from replaykit.generate import Generated
+from replaykit.generate import Generated, Parallel
 from replaykit.run import execute
 from replaykit.sequence import Sequence
 
@@ -137,6 +138,21 @@ def test_a_swarm_run_does_without_some_commands():
 def test_a_run_that_is_no_swarm_run_has_all_commands():
     """Without the option, a run of twelve commands seldom misses one of three."""
     assert sum(len(set(drawn(Stack, seed, swarm=False))) == 3 for seed in SEEDS) > 180
+
+
+def test_the_branches_of_a_swarm_run_do_without_the_same_commands():
+    """What is left out before the branches is left out in them, and each subset of the commands is met."""
+    met = []
+    for seed in SEEDS:
+        calls = Generated(Stack, seed, 1, Parallel(3, 3), swarm=True)
+        before = calls.next(Stack(), Refs())
+        branches = calls.branches(Stack(), Refs())
+        assert before is not None
+        assert [3, 3, 3] == [len(branch) for branch in branches]
+        met.append(frozenset([before.tag, *(call.tag for branch in branches for call in branch)]))
+
+    assert 7 == len(set(met))
+    assert all(60 < sum(tag not in each for each in met) < 120 for tag in ("push", "peek", "clear"))
 
 
 def test_a_seed_means_the_same_swarm_run():
