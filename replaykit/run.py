@@ -32,7 +32,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.caller import Caller, Cassette, Over
@@ -201,7 +201,7 @@ class _Run(Caller):
                 self.part, self.kept, self.observations = "end", [], []
                 self._judge_history(history)
             else:
-                self.part, self.kept, self.observations = "end", [], []
+                self.part, self.kept, self.observations, self.checking = "end", [], [], "check"
                 self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
         except Over as over:
             ending, reason, failure = over.ending, over.reason, over.failure
@@ -252,61 +252,46 @@ class _Run(Caller):
         self.count += 1
         self.call = call
         self.part, self.kept, self.observations = "command", [], []
+        self.checking = "check"
         if call.repeats is None:
-            first = None
             command = self.command(call)
             self.require(call, command)
+            self._tell(call)
+            prediction = self.guarded("model", "expects", lambda: self.state.predict(command))
+            event = self._send_twice(call, prediction) if call.twice else self._send(call.label, command)
+            self._judge_event(call, command, prediction, event)
         else:
             first = self._first_of(call)
             command = first.command
-        self.step = {"call": call}
-        self.checking = "idempotency" if call.twice or first is not None else "check"
-        if not self.minted and is_minted(call.args):
-            self._tell_nonce()
-        if self.listener is not None:
-            self.listener.call(call)
-        self.tally["command", call.tag] += 1
-        prediction = self.guarded("model", "expects", lambda: self.state.predict(command))
-        event = self._send(call, command, prediction, first)
-        if first is None:
-            self._judge_event(call, command, prediction, event)
-        else:
-            self._snapshot(call)
+            self._tell(call)
+            event = self._send_again(call, first)
         self._judge_invariants()
         due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
         self._close_step()
-        self.checking = "check"
 
-    def _send(self, call: Call, command: Command, prediction: Prediction | None, first: "_First | None") -> Event:
-        """Send a command, or send it again, and take down what was answered."""
-        event: Event
-        again: Event | None = None
-        broken = ""
-        if call.twice and not isinstance(self.adapter, Mock):
-            event, again, broken = self._send_twice(call, prediction)
-        elif first is not None and isinstance(self.adapter, Mock):
-            event = first.event
-        else:
-            self.refs.step = call.label if first is None else first.label
-            event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
-            self.refs.step = None
-        for name, answer in (("event", event), ("again", again)):
-            if answer is not None:
-                self.step[name] = said = Said(tag=answer.tag, version=answer.version, data=self.text(answer))
-                if self.listener is not None:
-                    self.listener.event(call.label, said)
-        if first is not None:
-            fits = self.guarded(
-                "model", "on", lambda: is_answered_again(self.state, command, prediction, first.event, event)
-            )
-            broken = "" if fits else f"sent again, it was answered {event!r}, and the first time {first.event!r}"
-        if first is not None or again is not None:
-            self.tally["idempotency", REPEATED] += 1
-        if broken:
-            raise Over("failed", failure=self.failure("idempotency", REPEATED, broken))
+    def _tell(self, call: Call) -> None:
+        """Take down the call that is about to be sent."""
+        self.step = {"call": call}
+        if not self.minted and is_minted(call.args):
+            self._tell_nonce()
+        if self.listener is not None:
+            self.listener.call(call)
+        self.tally["command", call.tag] += 1
+
+    def _send(self, label: int, command: Command) -> Event:
+        self.refs.step = label
+        event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+        self.refs.step = None
+        self._keep_answer("event", event)
         return event
+
+    def _keep_answer(self, name: str, event: Event) -> None:
+        said = Said(tag=event.tag, version=event.version, data=self.text(event))
+        self.step[name] = said
+        if self.listener is not None and self.call is not None:
+            self.listener.event(self.call.label, said)
 
     def _judge_event(self, call: Call, command: Command, prediction: Prediction | None, event: Event) -> None:
         """Judge what was answered, and fold it into the state."""
@@ -334,6 +319,8 @@ class _Run(Caller):
         if command.idempotent and self.step["state"] != before:
             self.effective[call.label] = _First(call.label, command, event)
 
+    # --- sending again
+
     def _first_of(self, call: Call) -> "_First":
         """Return what a call repeats."""
         first = self.effective.get(-1 if call.repeats is None else call.repeats)
@@ -341,16 +328,34 @@ class _Run(Caller):
             raise Over("stale", f"step {call.label}: there is nothing to repeat; step {call.repeats} had no effect")
         return first
 
-    def _send_twice(self, call: Call, prediction: Prediction | None) -> tuple[Event, Event, str]:
-        """Send a command twice at the same time; return the answers, and what is wrong with them as a pair."""
+    def _send_again(self, call: Call, first: "_First") -> Event:
+        """Send a command again, and hold the service to its first answer."""
+        self.checking = "idempotency"
+        command, before = first.command, first.event
+        if isinstance(self.adapter, Mock):
+            event = before
+            self._keep_answer("event", event)
+        else:
+            event = self._send(first.label, command)  # what it makes now is named as made by the first
+        self.tally["idempotency", REPEATED] += 1
+        if not self.guarded("model", "expects", lambda: is_answered_again(self.state, command, before, event)):
+            self._not_repeated(f"sent again, it was answered {event!r}, and the first time {before!r}")
+        self._snapshot(call)
+        return event
+
+    def _send_twice(self, call: Call, prediction: Prediction | None) -> Event:
+        """Send a command twice at the same time; return the first answer, and hold the service to it."""
+        if isinstance(self.adapter, Mock):
+            return self._send(call.label, self.command(call))
+        self.checking = "idempotency"
         pair = [Branch(self.adapter, self.state, self.cassette, (call,)) for _ in range(2)]
         self._send_history(pair)
         over = first_over(pair) or next((each.over for each in pair if each.over is not None), None)
         answers = [sent.event for each in pair for sent in each.sent if sent.event is not None]
         fitting = None
         if over is None:
-            fitting = self.guarded("model", "on", lambda: in_order(self.state, prediction, answers))
-            if fitting == answers[::-1] and answers[0] != answers[1]:
+            fitting = self.guarded("model", "expects", lambda: in_order(self.state, prediction, answers))
+            if fitting is not None and fitting != answers:
                 pair.reverse()
         for interaction in [each for branch in pair for sent in branch.sent for each in sent.kept]:
             self.kept.append(interaction)
@@ -359,9 +364,17 @@ class _Run(Caller):
         if over is not None:
             raise over
         event, again = fitting or answers
-        expected = prediction is None or prediction.admits(event) or prediction.admits(again)
-        broken = f"sent twice at the same time, it was answered {event!r} and {again!r}"
-        return event, again, broken if fitting is None and expected else ""
+        self._keep_answer("event", event)
+        self._keep_answer("again", again)
+        self.tally["idempotency", REPEATED] += 1
+        if fitting is None and (prediction is None or any(map(prediction.admits, answers))):
+            self._not_repeated(f"sent twice at the same time, it was answered {event!r} and {again!r}")
+        return event
+
+    def _not_repeated(self, message: str) -> NoReturn:
+        raise Over("failed", failure=self.failure("idempotency", REPEATED, message))
+
+    # --- sending at the same time
 
     def _tell_nonce(self) -> None:
         self.minted = True

@@ -61,17 +61,15 @@ def has_effect(state: Model, event: Event) -> bool:
     return text_of(after) != text_of(state)
 
 
-def is_answered_again(
-    state: Model, command: Command, prediction: Prediction | None, first: Event, again: Event
-) -> bool:
+def is_answered_again(state: Model, command: Command, first: Event, again: Event) -> bool:
     """Say whether a repetition was answered as it should be: as the first time.
 
     What is idempotent by its nature may also say that there is nothing left to do, as the model expects it now.
     """
-    if again == first:
-        return True
-    by_nature = command.idempotent == "at once" and prediction is not None
-    return by_nature and prediction is not None and prediction.admits(again) and not has_effect(state, again)
+    if again == first or command.idempotent != "at once":
+        return again == first
+    prediction = state.predict(command)
+    return prediction is not None and prediction.admits(again) and not has_effect(state, again)
 
 
 def in_order(state: Model, prediction: Prediction | None, events: list[Event]) -> list[Event] | None:
