@@ -6,10 +6,9 @@
 For each bug: in how many seeds it was found, the requests to the first failure, the length after shrinking
 against the shortest known, the requests that shrinking took (medians), and how many results are as short as that.
 With all bugs on at once: how often shrinking slipped from one bug to another, which is asked of services with only
-one of them on. With no bug on: false alarms, in 50 runs for each seed and model.
+one of them on. With no bug on: false alarms, in 50 runs for each seed and model, and as many that end in branches.
 
-A race shows only to concurrent requests, and a run sends one after the other: such a bug is run like the others,
-with fewer runs, so that the table shows what is not found.
+A race shows only to requests at the same time: such a bug is looked for with three branches of three commands.
 
 --swarm, --reuse and --no-pools change how sequences are drawn. With --no-shrink failures are only found, which
 shows in a fraction of the time what that does to finding them.
@@ -35,13 +34,14 @@ from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
 from replaykit import Adapter, Budget, Failure, Model, Trace, generator, integration, service
 from replaykit.adapter import Adapters
 from replaykit.combinator import Pool
-from replaykit.integration import Finding, Result, Silent
+from replaykit.generate import Parallel
+from replaykit.integration import REPEAT, Finding, Result, Silent
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.verdict import is_same
 
 ALARM_RUNS = 50  # for each seed, with no bug on
-RACE_RUNS = 20  # for each seed
+ALARM_REPEAT = 2  # of each of them that ends in branches
 SLIP_RUNS = 20  # for each seed, with all bugs on
 
 
@@ -102,19 +102,6 @@ class Row:
     slipped: int = 0  # of them, those that are another bug after shrinking
 
 
-class FirstFailure(Silent):
-    """Notes how many requests were sent until the first failure."""
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self._over = False
-
-    def ran(self, number: int, trace: Any) -> None:
-        del number
-        self.requests += 0 if self._over else trace.requests
-        self._over = self._over or trace.ending == "failed"
-
-
 class AsFound(Silent):
     """Keeps each failure as it was before it was shrunk."""
 
@@ -125,11 +112,14 @@ class AsFound(Silent):
         self.traces[finding.fingerprint] = finding.trace
 
 
-def campaign(its: Service, model: type[Model], url: str, seed: int, runs: int, watcher: Silent, ways: Ways) -> Result:
-    """Run until the first failure."""
+def campaign(
+    its: Service, model: type[Model], url: str, seed: int, runs: int, ways: Ways, *, repeat: int = 0
+) -> Result:
+    """Run until the first failure; where something is repeated, with branches."""
     return integration.run(
-        model=model, adapter=its.adapter, base_url=url, seed=seed, max_runs=runs, stop_on_fail=True, watcher=watcher,
+        model=model, adapter=its.adapter, base_url=url, seed=seed, max_runs=runs, stop_on_fail=True,
         swarm=ways.swarm, budget=Budget() if ways.shrinking else Budget(executions=0),
+        parallel=Parallel(3, 3) if repeat else None, repeat=repeat or 1,
     )  # fmt: skip
 
 
@@ -140,16 +130,17 @@ def median(values: list[Any]) -> float | None:
 
 def measure(name: str, bug: Bug, ways: Ways) -> tuple[Row, list[int]]:
     """Run one bug with all seeds; return its row, and the requests of each shrink."""
-    its, runs = SERVICES[name], RACE_RUNS if bug.kind == "race" else ways.runs
+    its = SERVICES[name]
     reached, lengths, shrinks, seconds = [], [], [], []
     with service.reached(url=None, start=its.start(bug.name), health=None, patience=None) as url:
         for seed in range(ways.seeds):
-            watcher = FirstFailure()
-            result = campaign(its, its.models[0], url, seed, runs, watcher, ways)
+            result = campaign(
+                its, its.models[0], url, seed, ways.runs, ways, repeat=REPEAT if bug.kind == "race" else 0
+            )
             if not result.failures:
                 continue
             finding = result.failures[0]
-            reached.append(watcher.requests)
+            reached.append(result.requests)
             if finding.shrunk is not None:
                 lengths.append(len(finding.trace.steps))
                 shrinks.append(finding.shrunk.requests)
@@ -203,15 +194,15 @@ def slips(name: str, ways: Ways) -> Counter[tuple[str, bool]]:
     return counted
 
 
-def false_alarms(name: str, ways: Ways) -> tuple[int, int]:
-    """Run all models of a service with no bug on; return how many runs failed, and of how many."""
+def false_alarms(name: str, ways: Ways, repeat: int) -> tuple[int, int]:
+    """Run the models of a service with no bug on; return how many runs failed, and of how many."""
     its, alarms, total = SERVICES[name], 0, 0
     with service.reached(url=None, start=its.start(), health=None, patience=None) as url:
-        for model in its.models:
+        for model in its.models[:1] if repeat else its.models:
             for seed in range(ways.seeds):
-                result = campaign(its, model, url, seed, ALARM_RUNS, Silent(), ways)
+                result = campaign(its, model, url, seed, ALARM_RUNS, ways, repeat=repeat)
                 alarms += len(result.failures) + result.not_judged
-                total += result.total_runs
+                total += result.total_runs * max(repeat, 1)
     return alarms, total
 
 
@@ -272,7 +263,8 @@ def main() -> None:
             else row
             for row in rows
         ]
-        alarms[name] = false_alarms(name, ways)
+        alarms[name] = false_alarms(name, ways, 0)
+        alarms[f"{name} with branches"] = false_alarms(name, ways, ALARM_REPEAT)
     if options.json:
         said = {
             "rows": [asdict(row) for row in rows],
