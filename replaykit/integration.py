@@ -26,7 +26,7 @@ from replaykit.generator import Generator
 from replaykit.model import Model, digest_of
 from replaykit.run import MAX_BRANCHES, execute
 from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once
-from replaykit.shrink import Attempt, Budget, Shrunk, shrink, tries
+from replaykit.shrink import Attempt, Budget, Shrunk, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
@@ -310,7 +310,7 @@ class _Campaign:
             shrunk = finding.shrunk
             if shrunk is None or not shrunk.failed or finding.first_seen_run == self.result.total_runs:
                 continue
-            looks = tries(shrunk.failed / (shrunk.runs + 1), GONE, MOST_LOOKS)  # it may be rarer than it seemed
+            looks = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS)
             for _ in range(looks):
                 failure = execute(self.result.model, adapters.new(), Fixed(shrunk.sequence)).failure
                 if failure is not None and is_same(finding.failure, failure):

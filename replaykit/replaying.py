@@ -18,13 +18,13 @@ from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.model import Model
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
-from replaykit.shrink import tries
+from replaykit.shrink import rate_at_least, tries
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, Verdict, is_same
 
-UNKNOWN_ATTEMPTS = 3  # of a bundle that does not say how often the bug shows
-RACE_ATTEMPTS = 10  # of a bundle whose calls are sent at the same time
-MOST_ATTEMPTS = 50
+UNKNOWN_TIMES = 4  # of a bundle that does not say how often the bug shows
+RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
+MOST_TIMES = 100
 MISSED = 0.01  # how often a bug that is there may be called fixed
 
 
@@ -50,13 +50,13 @@ def replay(
     health_check: str | None = None,
     settings: Mapping[str, str] | None = None,
     listener: Listener | None = None,
-    attempts: int | None = None,
+    times: int | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
 
     It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
-    each time is looked for in three attempts, or until it shows, a flaky one in as many as its rate asks for, a race
-    in ten at least; offline, there is but one. `listener` hears of the first attempt.
+    each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
+    race in ten at least; `times` says how many instead. Offline, there is but one. `listener` hears of the first.
 
     Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
     can't be judged, UsageError, DefinitionError, ForeignHostError.
@@ -68,8 +68,8 @@ def replay(
         if not offline:
             client.require_loopback(url)
     adapters = Adapters(model, adapter, url, settings or {})
-    wanted = 1 if offline else attempts or attempts_for(bundle)
-    patient = attempts is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
+    wanted = 1 if offline else times or times_for(bundle)
+    patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
         replayed = _attempts(bundle, adapters, wanted, patient=patient, offline=offline, listener=listener)
         if replayed.verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
@@ -94,17 +94,17 @@ def replay(
     return replayed
 
 
-def attempts_for(bundle: Bundle) -> int:
-    """Say in how many attempts a bug is to be looked for, so that one that is there is not called fixed.
+def times_for(bundle: Bundle) -> int:
+    """Say in how many attempts a bug is to be looked for, so that one that is there is hardly ever called fixed.
 
-    One that failed in five of five runs may still be flaky, and be meant to show in five of six.
+    One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
-    least = RACE_ATTEMPTS if branches_of(bundle.trace.sequence) else 1
+    least = RACE_TIMES if branches_of(bundle.trace.sequence) else 1
     shrinking = bundle.provenance.shrinking
     if shrinking is None or not shrinking.runs or shrinking.failed is None:
-        return max(least, UNKNOWN_ATTEMPTS)
-    rate = max(shrinking.failed, 0.5) / (shrinking.runs + (shrinking.failed == shrinking.runs))
-    return max(least, tries(rate, MISSED, MOST_ATTEMPTS))
+        return max(least, UNKNOWN_TIMES)
+    rate = rate_at_least(max(shrinking.failed, 1), shrinking.runs)  # one that never failed again did so once
+    return max(least, tries(rate, MISSED, MOST_TIMES))
 
 
 def _is_steady(bundle: Bundle) -> bool:

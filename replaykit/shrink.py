@@ -48,6 +48,7 @@ MEASURING = 10  # runs that say how often a flaky bug shows
 RAREST = 0.2  # how often it has to show, to be shrunk at all
 MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
 MOST_TRIES = 15  # of one candidate
+NINE_OF_TEN = 1.2816  # quantile of the normal distribution
 RACES = 3  # failures that have to be seen to say how often a race shows
 RACING = 30  # runs in which they are looked for
 RAREST_RACE = 0.05  # how often it has to show, to be shrunk at all
@@ -566,6 +567,16 @@ class _Search:
 def tries(rate: float, missed: float = MISSED, most: int = MOST_TRIES) -> int:
     """Say how often to look for what shows at a rate, so that it is missed no more often than so."""
     return min(most, max(1, math.ceil(math.log(missed) / math.log(1 - min(rate, 0.99)))))
+
+
+def rate_at_least(failed: int, runs: int) -> float:
+    """Say how often something shows at least, that showed in some of a few runs, in nine of ten cases.
+
+    The lower bound of Wilson's interval ("Probable inference", 1927): 5 of 5 may be 0.75, and 5 of 10 may be 0.31.
+    """
+    rate, spread = failed / runs, NINE_OF_TEN**2 / runs
+    middle = rate + spread / 2
+    return (middle - NINE_OF_TEN * math.sqrt((rate * (1 - rate) + spread / 4) / runs)) / (1 + spread)
 
 
 # --- calls and their arguments ------------------------------------------------------------------

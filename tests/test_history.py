@@ -339,7 +339,7 @@ def test_a_race_is_replayed_in_several_attempts(lost_update: tuple[Path, integra
     with Service("add") as racy, Service() as fixed:
         there = replay(bundle, model=Vault, adapter=VaultApi, url=racy.url)
         gone = replay(bundle, model=Vault, adapter=VaultApi, url=fixed.url)
-        once = replay(bundle, model=Vault, adapter=VaultApi, url=fixed.url, attempts=1)
+        once = replay(bundle, model=Vault, adapter=VaultApi, url=fixed.url, times=1)
 
     assert Verdict.REPRODUCED == there.verdict
     assert 1 <= there.failed <= there.attempts

@@ -15,16 +15,29 @@ from replaykit.errors import StaleError, UnreachableError
 if TYPE_CHECKING:
     from replaykit.bundle import Bundle
 
+MOST_TIMES = 100_000
+
+
+def _read_times(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
+    del context, parameter
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_TIMES:
+        raise click.BadParameter(f"{text!r} is neither auto nor a number from 1 to {MOST_TIMES}")
+    return int(text)
+
 
 @click.command(short_help="Run saved bugs again: are they still there?")
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
 @click.option(
-    "--attempts",
-    type=click.IntRange(min=1),
+    "--times",
     metavar="N",
-    help="How often to run it.  [default: until it fails, at most 3 times; a flaky bug or a race as it needs]",
+    default="auto",
+    show_default=True,
+    callback=_read_times,
+    help="How often to run it; auto: as often as the recorded rate asks for, before the bug may be called fixed.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 @click.pass_context
@@ -83,7 +96,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
                 offline=options["offline"],
                 health_check=options["health"],
                 settings=options["settings"],
-                attempts=options["attempts"],
+                times=options["times"],
             )
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))
