@@ -11,7 +11,7 @@ from replaykit.version import __version__
 
 if TYPE_CHECKING:
     from replaykit import gen, integration
-    from replaykit.adapter import Adapter, Mock, handles, observes
+    from replaykit.adapter import Adapter, Mock, handles, observes, within
     from replaykit.bundle import Bundle, read
     from replaykit.command import Command, Entity, Event, Observation, Ref, Wait, Waited
     from replaykit.difference import same
@@ -49,6 +49,7 @@ _HOMES = {
     "Adapter": "adapter",
     "handles": "adapter",
     "observes": "adapter",
+    "within": "adapter",
     "Mock": "adapter",
     # running
     "integration": "",
@@ -100,6 +101,7 @@ __all__ = [
     "replay",
     "requires",
     "same",
+    "within",
 ]
 
 

@@ -12,12 +12,22 @@ line (`--set token=...`) may change:
             return {"Authorization": f"Bearer {self.token}"}
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from replaykit.client import Client
 from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs, Wait, Waited
-from replaykit.dispatch import F, Mark, marked, marked_methods, members_of, only_parameter, signature_of
+from replaykit.dispatch import (
+    F,
+    Mark,
+    budgeted,
+    is_budget,
+    marked,
+    marked_methods,
+    members_of,
+    only_parameter,
+    signature_of,
+)
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
@@ -37,6 +47,13 @@ def handles(method: F) -> F:
 def observes(method: F) -> F:
     """Mark how an observation is read from the service: `def board(self) -> Board`."""
     return marked(method, Mark("observes"))
+
+
+def within(seconds: float) -> Callable[[F], F]:
+    """Say what the requests of a handler may take together for one command; it stands beside `@handles`."""
+    if not is_budget(seconds):
+        raise DefinitionError(f"@within({seconds!r}) can't be.", "Give it seconds, more than 0: @within(0.2).")
+    return lambda method: budgeted(method, seconds)
 
 
 class Adapter(Generic[M]):

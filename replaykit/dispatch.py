@@ -10,13 +10,16 @@ import textwrap
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from replaykit.errors import DefinitionError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "__replaykit__"
+_BUDGET = "__replaykit_within__"
+
+LONGEST = 1e9  # seconds that a budget may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,41 @@ def marked(method: F, mark: Mark) -> F:
         raise DefinitionError(
             f"{method.__qualname__} has two decorators of replaykit.", "Give each of them a method of its own."
         )
+    if mark.role != "handles" and hasattr(method, _BUDGET):
+        raise _misplaced(method.__qualname__)
     setattr(method, _MARK, mark)
     return method
+
+
+def budgeted(method: F, seconds: float) -> F:
+    """Attach a budget to a handler, beside its mark; raise DefinitionError for what is none, or has one already."""
+    if not callable(method):
+        raise DefinitionError(f"@within(...) decorates {method!r}, which is no method.", "Write it above a handler.")
+    mark = getattr(method, _MARK, None)
+    if mark is not None and mark.role != "handles":
+        raise _misplaced(method.__qualname__)
+    if hasattr(method, _BUDGET):
+        raise DefinitionError(f"{method.__qualname__} has @within twice.", "Keep one of them.")
+    setattr(method, _BUDGET, float(seconds))
+    return method
+
+
+def budget_of(owner: type, name: str) -> float | None:
+    """Return the seconds that a method's requests may take; None where it has no budget."""
+    budget: float | None = getattr(inspect.getattr_static(owner, name, None), _BUDGET, None)
+    return budget
+
+
+def is_budget(value: object) -> TypeGuard[float]:
+    """Say whether a value can be a budget: seconds, more than 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST
+
+
+def _misplaced(place: str) -> DefinitionError:
+    return DefinitionError(
+        f"{place} has @within, and handles no command.",
+        "A budget stands beside @handles; give an endpoint that is only read one with --latency, or in the profile.",
+    )
 
 
 def marked_methods(owner: type) -> list[tuple[str, Mark]]:
@@ -55,6 +91,8 @@ def marked_methods(owner: type) -> list[tuple[str, Mark]]:
         mark = getattr(inspect.getattr_static(owner, name, None), _MARK, None)
         if mark is not None:
             found.append((name, mark))
+        elif budget_of(owner, name) is not None:
+            raise _misplaced(f"{owner.__name__}.{name}")
     return found
 
 

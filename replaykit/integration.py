@@ -23,9 +23,10 @@ from replaykit.command import generators_of
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
+from replaykit.latency import CANDIDATE, RUNS, Budgets, Decided, budgets_of, decide
 from replaykit.model import Model, digest_of
 from replaykit.run import MAX_BRANCHES, execute
-from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once
+from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once, until
 from replaykit.shrink import Attempt, Budget, Shrunk, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
@@ -111,6 +112,8 @@ class Result:
     faults: dict[str, Failure] = field(default_factory=dict)  # of the test code, by fingerprint
     trouble: str = ""  # why the first run that was not judged was not
     unjudged: Trace | None = None  # that run
+    forgiven: int = 0  # slow answers in sequences that were not slow in the majority of their executions
+    budgets: tuple[str, ...] = ()  # handlers and endpoints that have one, by name
     died: str = ""  # why the campaign was ended, where the service was not there any more
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)
     interrupted: KeyboardInterrupt | None = None
@@ -135,6 +138,7 @@ class Result:
         wanted += [("expectation", name) for name in dict.fromkeys(expected)]
         wanted += [("invariant", name) for name in rules.invariants]
         wanted += [("check", check.name) for check in rules.checks]
+        wanted += [("latency", name) for name in self.budgets]
         return [f"{role} {name}" for role, name in wanted if not self.tally[role, name]]
 
 
@@ -151,6 +155,7 @@ def run(
     stop_on_fail: bool = False,
     swarm: bool = False,
     settings: Mapping[str, str] | None = None,
+    latency: Mapping[str, float] | None = None,
     budget: Budget | None = None,
     watcher: Watcher | None = None,
     names: tuple[str, str] | None = None,
@@ -163,7 +168,7 @@ def run(
     `adapter=Mock` runs the model against itself, without a service. `health_check` is a path, a URL with
     `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
     model and adapter, where the class names alone would not find them. `swarm` leaves a random part of the
-    model's commands out of each run.
+    model's commands out of each run. `latency` says what endpoints may take, in seconds: {"GET /players": 0.2}.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
@@ -191,10 +196,12 @@ def run(
         )
     if adapter is Mock and save_failures is not None:
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
+    budgets = budgets_of(model, adapter, latency or {})
     campaign = _Campaign(
         result=Result(
             model=model,
             adapter=adapter,
+            budgets=tuple(budgets.names),
             seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
             max_runs=max_runs,
         ),
@@ -202,6 +209,7 @@ def run(
         health=health_check,
         max_commands=max_commands,
         settings=dict(settings or {}),
+        budgets=budgets,
         budget=budget or Budget(),
         watcher=watcher or Silent(),
         names=names or (_name_of(model), _name_of(adapter)),
@@ -249,6 +257,7 @@ class _Campaign:
     health: str | None
     max_commands: int
     settings: dict[str, str]
+    budgets: Budgets
     budget: Budget
     watcher: Watcher
     names: tuple[str, str]
@@ -312,7 +321,7 @@ class _Campaign:
                 continue
             looks = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS)
             for _ in range(looks):
-                failure = execute(self.result.model, adapters.new(), Fixed(shrunk.sequence)).failure
+                failure = _again(adapters, self.budgets, finding.failure, shrunk.sequence).trace.failure
                 if failure is not None and is_same(finding.failure, failure):
                     break
             else:
@@ -331,15 +340,16 @@ class _Campaign:
             if trace.ending != "passed":
                 break
             trace = self._execute(adapters, Fixed(sequence), index, seed, writer)
+        written, trace = trace, self._timed(trace, adapters)
         failure = trace.failure
-        if failure is None or not failure.is_finding:
-            return trace, True
+        if failure is None or not failure.is_finding or failure.kind == "latency":
+            return trace, trace is written
         for plain in self._plainer(trace, seed):
             alone = execute(self.result.model, adapters.new(), Fixed(plain))
             self._count(alone)
             if alone.failure is not None and alone.failure.is_finding:
                 return alone, False
-        return trace, True
+        return trace, trace is written
 
     def _plainer(self, trace: Trace, seed: int) -> Iterator[Sequence]:
         """List the calls of a failure one after the other, each once: what fails so too is no race, and no retry.
@@ -367,6 +377,31 @@ class _Campaign:
     def _count(self, trace: Trace) -> None:
         self.result.steps += len(trace.steps)
         self.result.requests += trace.requests
+
+    def _timed(self, ran: Trace, adapters: Adapters) -> Trace:
+        """Run again what was slow; return what the run comes to, which fails if it is slow most of the time.
+
+        What was found to be slow before is counted, and not looked at again: what is behind it would not be seen.
+        """
+        for measured in self.budgets.measure(ran):
+            self.result.tally["latency", measured.budget.name] += 1
+        slow = self.budgets.slow(ran) if ran.ending == "passed" else []
+        known = [failure for failure in slow if failure.fingerprint in self.findings]
+        if len(slow) > len(known):
+
+            def unknown(trace: Trace) -> list[Failure]:
+                return [each for each in self.budgets.slow(trace) if each.fingerprint not in self.findings]
+
+            def again() -> Trace:
+                trace = execute(self.result.model, adapters.new(), Fixed(ran.sequence))
+                self._count(trace)
+                return trace
+
+            decided = decide(unknown, again, RUNS, first=ran)
+            if decided.trace.ending not in {"passed", "stale"}:
+                return decided.trace
+            self.result.forgiven += decided.slow
+        return ran.replace(ending="failed", failure=known[0]) if known else ran
 
     def _not_judged(self, trace: Trace) -> None:
         self.result.not_judged += 1
@@ -409,13 +444,16 @@ class _Campaign:
             finding = self.waiting.pop(0)
             if not finding.trace.steps or not self.budget.executions:  # it failed in the reset, or nobody wants it
                 continue
-            oracle = _Oracle(adapters, finding, self.watcher, lambda other: self._meet(other, index, seed))
+            oracle = _Oracle(
+                adapters, finding, self.budgets, self.watcher, lambda other: self._meet(other, index, seed)
+            )
+            sequence = _up_to_failure(finding.trace)
             shrunk = shrink(
-                finding.trace.sequence,
+                sequence,
                 oracle,
                 lambda call: generators_for(self.result.model, call),
                 budget=self.budget,
-                fits=_simulation(self.result.model, finding.trace.sequence),
+                fits=_simulation(self.result.model, sequence),
             )
             finding.shrunk = shrunk
             finding.trace = shrunk.trace or finding.trace
@@ -460,27 +498,58 @@ class _Campaign:
 class _Oracle:
     """Runs a candidate against the service, and says whether it is the same bug."""
 
-    def __init__(self, adapters: Adapters, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]) -> None:
+    def __init__(
+        self,
+        adapters: Adapters,
+        finding: Finding,
+        budgets: Budgets,
+        watcher: Watcher,
+        meet: Callable[[Trace], None],
+    ) -> None:
         self.adapters = adapters
         self.finding = finding
+        self.budgets = budgets
         self.watcher = watcher
         self.meet = meet
         self.length = len(finding.trace.steps)  # of the last sequence that failed so
         self.executions = 0
 
     def __call__(self, candidate: Sequence) -> Attempt:
-        trace = execute(self.adapters.model, self.adapters.new(), Fixed(candidate))
-        self.executions += 1
+        decided = _again(self.adapters, self.budgets, self.finding.failure, candidate)
+        trace = decided.trace
+        self.executions += decided.executions
         if trace.ending == "unreachable":
             raise UnreachableError(trace.reason)
         failure = trace.failure
         same = failure is not None and is_same(self.finding.failure, failure)
+        if same and (shorter := _up_to_failure(trace)) != trace.sequence:
+            found = self(shorter)
+            executions, requests = found.executions + decided.executions, found.requests + decided.requests
+            return found._replace(executions=executions, requests=requests)
         if same:
             self.length = len(trace.steps)
         elif failure is not None and failure.is_finding and failure.fingerprint != self.finding.fingerprint:
             self.meet(trace)
         self.watcher.tried(self.finding, self.executions, self.length)
-        return Attempt(same=same, sequence=trace.sequence, requests=trace.requests, trace=trace)
+        return Attempt(same, trace.sequence, decided.requests, trace, decided.executions)
+
+
+def _again(adapters: Adapters, budgets: Budgets, failure: Failure, sequence: Sequence) -> Decided:
+    """Run a sequence, to see whether it has a bug: once, or as often as it takes to know that it is slow."""
+
+    def slow(trace: Trace) -> list[Failure]:
+        return [each for each in budgets.slow(trace) if is_same(failure, each)]
+
+    most = CANDIDATE if failure.kind == "latency" else 1
+    return decide(slow, lambda: execute(adapters.model, adapters.new(), Fixed(sequence)), most)
+
+
+def _up_to_failure(trace: Trace) -> Sequence:
+    """Return the calls of a run up to the one that was slow, which does not end it."""
+    failure = trace.failure
+    if failure is None or failure.kind != "latency" or failure.step is None:
+        return trace.sequence
+    return until(trace.sequence, failure.step)
 
 
 def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:

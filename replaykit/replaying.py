@@ -6,7 +6,7 @@ A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Player
 from replaykit.interaction import FIRST_SERVER_ERROR
+from replaykit.latency import RUNS, Budgets, budgets_of, decide
 from replaykit.model import Model
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
@@ -49,6 +50,7 @@ def replay(
     offline: bool = False,
     health_check: str | None = None,
     settings: Mapping[str, str] | None = None,
+    latency: Mapping[str, float] | None = None,
     listener: Listener | None = None,
     times: int | None = None,
 ) -> Replayed:
@@ -57,11 +59,14 @@ def replay(
     It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
     race in ten at least; `times` says how many instead. Offline, there is but one. `listener` hears of the first.
+    What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
+    endpoints may take, in seconds.
 
     Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
     can't be judged, UsageError, DefinitionError, ForeignHostError.
     """
     require_whole(bundle, "The bundle")
+    budgets = budgets_of(model, adapter, latency or {})
     recorded_url = bundle.provenance.url or "http://127.0.0.1"
     if url is None:
         url = recorded_url
@@ -71,12 +76,12 @@ def replay(
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
-        replayed = _attempts(bundle, adapters, wanted, patient=patient, offline=offline, listener=listener)
+        replayed = _attempts(bundle, adapters, budgets, wanted, patient=patient, offline=offline, listener=listener)
         if replayed.verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
-            again = _attempts(bundle, adapters, wanted, patient=patient, offline=offline, listener=None)
+            again = _attempts(bundle, adapters, budgets, wanted, patient=patient, offline=offline, listener=None)
             if again.verdict is not replayed.verdict or adapters.hung_up > before:
                 reason = (
                     f"the service hung up in between, as one does that is started anew, and a second run did not "
@@ -99,6 +104,8 @@ def times_for(bundle: Bundle) -> int:
 
     One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
+    if bundle.failure.kind == "latency":
+        return 1  # which takes several executions
     least = RACE_TIMES if branches_of(bundle.trace.sequence) else 1
     shrinking = bundle.provenance.shrinking
     if shrinking is None or not shrinking.runs or shrinking.failed is None:
@@ -114,13 +121,20 @@ def _is_steady(bundle: Bundle) -> bool:
 
 
 def _attempts(
-    bundle: Bundle, adapters: Adapters, wanted: int, *, patient: bool, offline: bool, listener: Listener | None
+    bundle: Bundle,
+    adapters: Adapters,
+    budgets: Budgets,
+    wanted: int,
+    *,
+    patient: bool,
+    offline: bool,
+    listener: Listener | None,
 ) -> Replayed:
     """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed."""
     chosen: Replayed | None = None
     failed = attempts = 0
     for _ in range(wanted):
-        trace, verdict, reason = _attempt(bundle, adapters, offline=offline, listener=listener)
+        trace, verdict, reason = _attempt(bundle, adapters, budgets, offline=offline, listener=listener)
         listener = None
         attempts += 1
         failed += verdict is Verdict.REPRODUCED
@@ -145,24 +159,48 @@ _RANK = {
 
 
 def _attempt(
-    bundle: Bundle, adapters: Adapters, *, offline: bool, listener: Listener | None
+    bundle: Bundle, adapters: Adapters, budgets: Budgets, *, offline: bool, listener: Listener | None
 ) -> tuple[Trace, Verdict, str]:
-    """Run a bundle's sequence once, and judge it."""
+    """Run a bundle's sequence, and judge it: once, or a slow one as often as it takes to be sure."""
     tally: Counter[tuple[str, str]] = Counter()
-    trace = execute(
-        adapters.model,
-        adapters.new(),
-        Fixed(bundle.trace.sequence),
-        cassette=Player(bundle.trace.interactions(), bundle.trace.moments) if offline else None,
-        listener=listener,
-        tally=tally,
-        nonce=bundle.trace.nonce if offline else None,
-    )
-    verdict, reason = judge(bundle.failure, trace)
-    if verdict is Verdict.FIXED and not _was_looked_at(bundle.failure, adapters.model, tally):
-        failure = bundle.failure
+    failure = bundle.failure
+
+    def run(listener: Listener | None = None) -> Trace:
+        return execute(
+            adapters.model,
+            adapters.new(),
+            Fixed(bundle.trace.sequence),
+            cassette=Player(bundle.trace.interactions(), bundle.trace.moments) if offline else None,
+            listener=listener,
+            tally=tally,
+            nonce=bundle.trace.nonce if offline else None,
+        )
+
+    if failure.kind == "latency":
+        return _timed(failure, run, budgets.recorded(failure), 1 if offline else RUNS, run(listener))
+    trace = run(listener)
+    verdict, reason = judge(failure, trace)
+    if verdict is Verdict.FIXED and not _was_looked_at(failure, adapters.model, tally):
         return trace, Verdict.STALE, f"nothing fails, but the model no longer judges the {failure.kind} {failure.name}"
     return trace, verdict, reason
+
+
+def _timed(
+    failure: Failure, run: Callable[[], Trace], budgets: Budgets, most: int, first: Trace
+) -> tuple[Trace, Verdict, str]:
+    """Judge what was slow when it was recorded, at that step: nothing else is measured."""
+
+    def slow(trace: Trace) -> list[Failure]:
+        return [each for each in budgets.slow(trace) if (each.step, each.command) == (failure.step, failure.command)]
+
+    decided = decide(slow, run, most, first)
+    verdict, reason = judge(failure, decided.trace)
+    places = {(each.step, each.command) for each in budgets.measure(decided.trace)}
+    if verdict is Verdict.FIXED and (failure.step, failure.command) not in places:
+        return decided.trace, Verdict.STALE, f"nothing fails, but nothing is sent that {failure.name} is measured by"
+    if verdict in {Verdict.FIXED, Verdict.REPRODUCED} and most > 1:
+        reason = f"{reason} (slow in {decided.slow} of {decided.executions} executions)"
+    return decided.trace, verdict, reason
 
 
 def _was_looked_at(failure: Failure, model: type[Model], tally: Counter[tuple[str, str]]) -> bool:

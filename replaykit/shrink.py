@@ -66,6 +66,7 @@ class Attempt(NamedTuple):
     sequence: Sequence  # what was executed, up to the failing call
     requests: int
     trace: Trace | None = None  # all that happened
+    executions: int = 1  # that it took to say so
 
 
 Oracle: TypeAlias = Callable[[Sequence], Attempt]
@@ -252,8 +253,8 @@ class _Search:
         self.runs = self.failed = 0
 
     def _ask(self, candidate: Sequence) -> Attempt:
-        self.executions += 1
         attempt = self.oracle(candidate)
+        self.executions += attempt.executions
         self.requests += attempt.requests
         return attempt
 

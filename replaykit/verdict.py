@@ -25,6 +25,7 @@ Kind: TypeAlias = Literal[
     "linearization",
     "idempotency",
     "server_error",
+    "latency",
     "adapter",
     "model",
 ]
@@ -34,7 +35,7 @@ class Failure(Record):
     """Why a run failed. Of kind `adapter` or `model`, it is a fault of the test code, and no finding."""
 
     kind: Kind
-    name: str  # of the check, the expectation, or the method that raised
+    name: str  # of the check, the expectation, the handler or endpoint that was slow, or the method that raised
     step: int | None  # label; None at the end of the run
     command: str | None  # tag
     message: str

@@ -35,6 +35,7 @@ READING_ORDER = [
     "sequence",
     "verdict",
     "trace",
+    "latency",
     # workshop
     "stutter",
     "generate",
@@ -87,7 +88,7 @@ DOORS = {
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
 Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on read
-replay requires same
+replay requires same within
 """.split()
 
 

@@ -121,6 +121,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             stop_on_fail=options["stop_on_fail"],
             swarm=options["swarm"],
             settings=options["settings"],
+            latency=options["latency"],
             budget=_budget(options),
             parallel=options["parallel"],
             repeat=options["repeat"],
@@ -181,6 +182,9 @@ def replay_command(path: str, context: click.Context) -> str:
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
             words += ["--set", f"{name}=..."]  # its value may be a secret, and logs are kept
+    for name, seconds in context.params["latency"].items():
+        if name not in context.meta.get("latency", {}) or context.meta["latency"][name] != seconds:
+            words += ["--latency", _quoted(f"{name}={seconds:g}")]
     return " ".join(words)
 
 

@@ -35,6 +35,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "no_shrink": bool,
     "quiet": bool,
     "settings": dict,
+    "latency": dict,
 }
 
 
@@ -52,7 +53,12 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
         chosen[option] = value
-    settings = chosen.pop("settings", {})
+    settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
+    try:
+        _check_endpoints(latency)
+    except UsageError as error:
+        raise ProfileError(f"The profile {name!r}: {error.happened}", error.todo) from None
+    context.meta["latency"] = latency
     context.meta["profile"] = name
     context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
     context.default_map = {**(context.default_map or {}), **chosen}
@@ -75,6 +81,25 @@ def _read_settings(context: click.Context, _: click.Parameter, pairs: tuple[str,
     return settings
 
 
+def _read_latency(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> dict[str, float]:
+    said = {}
+    for pair in pairs:
+        endpoint, equals, seconds = pair.rpartition("=")
+        try:
+            said[endpoint] = float(seconds if equals else "")
+        except ValueError:
+            raise click.BadParameter(f"{pair!r} is not ENDPOINT=SECONDS, as in 'GET /players=0.2'") from None
+    _check_endpoints(said)
+    return {**{name: each for name, each in context.meta.get("latency", {}).items() if name not in said}, **said}
+
+
+def _check_endpoints(latency: dict[str, Any]) -> None:
+    if latency:
+        from replaykit.latency import read_endpoints
+
+        read_endpoints(latency)
+
+
 def service_options(command: C) -> C:
     """Add what says where the service is, and how to speak to it."""
     options = [
@@ -91,6 +116,8 @@ def service_options(command: C) -> C:
                      help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,
                      help="Change a setting of the adapter; may be given several times."),
+        click.option("--latency", multiple=True, metavar="ENDPOINT=SECONDS", callback=_read_latency,
+                     help="What an endpoint may take, as in 'GET /players=0.2'; may be given several times."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

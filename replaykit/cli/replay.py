@@ -97,6 +97,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
                 health_check=options["health"],
                 settings=options["settings"],
                 times=options["times"],
+                latency=options["latency"],
             )
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))

@@ -32,6 +32,7 @@ def summary(result: Result) -> str:
         f"{result.passed} passed",
         f"{result.failed} failed",
         *([f"{result.not_judged} not judged"] if result.not_judged else []),
+        *([f"{count(result.forgiven, 'slow answer')} forgiven"] if result.forgiven else []),
         f"{result.steps} steps",
         f"{result.requests} requests in {result.duration:.1f} s ({rate:.0f}/s)",
         f"seed {result.seed}",
