@@ -88,7 +88,7 @@ def _read_latency(context: click.Context, _: click.Parameter, pairs: tuple[str, 
         try:
             said[endpoint] = float(seconds if equals else "")
         except ValueError:
-            raise click.BadParameter(f"{pair!r} is not ENDPOINT=SECONDS, as in 'GET /players=0.2'") from None
+            raise click.BadParameter(f"{pair!r} is not WHERE=SECONDS, as in 'GET /players=0.2'") from None
     _check_endpoints(said)
     return {**{name: each for name, each in context.meta.get("latency", {}).items() if name not in said}, **said}
 
@@ -116,7 +116,7 @@ def service_options(command: C) -> C:
                      help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,
                      help="Change a setting of the adapter; may be given several times."),
-        click.option("--latency", multiple=True, metavar="ENDPOINT=SECONDS", callback=_read_latency,
+        click.option("--latency", multiple=True, metavar="WHERE=SECONDS", callback=_read_latency,
                      help="What an endpoint may take, as in 'GET /players=0.2'; may be given several times."),
     ]  # fmt: skip
     for option in reversed(options):
