@@ -542,12 +542,37 @@ def test_whatever_else_fails_in_a_run_goes_before_what_is_slow(service: Service)
 
 def test_what_is_slow_behind_something_slow_is_found_too(service: Service):
     """A later run tells of what the first one hid, and what is known is counted."""
-    service.slow_from, service.slow_to_add = 0, True
-    result = hunt(service, latency={"POST /items": ALLOWED}, max_runs=4, max_commands=3, budget=Budget(executions=0))
 
-    assert {"look", "POST /items"} == {finding.failure.name for finding in result.failures}
-    assert 4 == result.failed
-    assert 4 == sum(finding.occurrences for finding in result.failures)
+    class Looking(Shop):
+        commands = (Look,)
+
+    service.slow_from = 0
+    result = hunt(service, Looking, latency={"GET /items": ALLOWED}, max_commands=2, budget=Budget(executions=0))
+
+    assert ["look", "GET /items"] == [finding.failure.name for finding in result.failures]
+    assert [2, 1] == [finding.occurrences for finding in result.failures]
+    assert (3, 0) == (result.failed, result.forgiven)
+
+
+def test_what_is_known_to_be_slow_hides_no_other_failure(service: Service):
+    """A later run that is slow in the same place fails as what breaks in it."""
+
+    class Breakable(Shop):
+        commands = (Look,)
+        broken: ClassVar[list[bool]] = []
+
+        @invariant
+        def holds(self) -> None:
+            assert not self.broken
+
+    class Breaking(integration.Silent):
+        def ran(self, number: int, trace: Trace) -> None:
+            Breakable.broken.append(True)
+
+    service.slow_from = 0
+    result = hunt(service, Breakable, watcher=Breaking(), max_runs=2, max_commands=2, budget=Budget(executions=0))
+
+    assert ["latency", "invariant"] == [finding.failure.kind for finding in result.failures]
 
 
 def test_a_lost_answer_is_not_a_slow_one(service: Service):
@@ -573,7 +598,7 @@ def test_waiting_is_not_measured(service: Service):
     result = hunt(service, Late, latency={"GET /items": ALLOWED}, max_runs=1, max_commands=3)
 
     assert (0, []) == (result.exit_code, result.failures)
-    assert 9 == len(Late.looks)
+    assert len(Late.looks) >= 9
 
 
 def test_a_budget_that_nothing_was_measured_by_is_told(service: Service):
@@ -629,7 +654,7 @@ def test_what_is_not_slow_most_of_the_time_is_fixed(slow_in: set[int], service: 
     replayed = replay(slow_look, model=Shop, adapter=Quick, url=service.url)
 
     assert Verdict.FIXED is replayed.verdict, replayed.reason
-    assert 3 + len(slow_in) == service.resets
+    assert service.resets >= 3 + len(slow_in)
 
 
 def test_today_s_budget_goes_before_the_recorded_one(service: Service, slow_look: Bundle):
@@ -671,6 +696,21 @@ def test_a_replay_measures_nothing_but_what_was_slow(service: Service, slow_look
     replayed = replay(slow_look, model=Shop, adapter=Quick, url=service.url, latency={"POST /items": ALLOWED})
 
     assert Verdict.FIXED is replayed.verdict
+
+
+def test_what_is_slow_at_another_step_is_not_what_was_recorded(service: Service, tmp_path: Path):
+    """Where only a later step is slow, the recorded one is fixed."""
+    service.slow_from = 1
+    bundle = saved(service, tmp_path, budget=Budget(executions=0))
+    adds = [call.label for call in bundle.trace.sequence if call.tag == "add"]
+    last = bundle.trace.sequence[-1].replace(label=99, tag="look")
+    steps = (*bundle.trace.steps, Step(call=last))
+    assert len([label for label in adds if label < bundle.failure.step]) < len(adds)
+
+    service.slow_from = len(adds)
+    longer = bundle.replace(trace=bundle.trace.replace(steps=steps))
+
+    assert Verdict.FIXED is replay(longer, model=Shop, adapter=Quick, url=service.url).verdict
 
 
 def test_what_is_not_asked_any_more_is_stale(service: Service, slow_look: Bundle):
