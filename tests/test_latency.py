@@ -36,8 +36,10 @@ from replaykit import (
 )
 from replaykit.bundle import Bundle, read
 from replaykit.errors import BundleError, DefinitionError, UsageError
+from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.latency import RUNS, Budgets, budgets_of, decide, endpoint_of
+from replaykit.replaying import attempts_for
 from replaykit.report import terminal
 from replaykit.sequence import Call
 from replaykit.trace import Step, Trace
@@ -394,6 +396,16 @@ def test_time_that_goes_by_on_purpose_is_not_measured():
     assert [("GET /items", 0, "nap", 0.06)] == slow(budgets, napping)
 
 
+def test_what_is_sent_at_the_same_time_is_not_measured():
+    """Neither branches nor a call that is sent twice, nor what is read when branches are over."""
+    budgets = budgets_of(Shop, Quick, {"GET /items": ALLOWED})
+    slowly = step(3, "look", asked("/items", 9.0))
+    twice = slowly.replace(call=slowly.call.replace(twice=True), observing=(asked("/items", 0.06),))
+    branch = slowly.replace(call=slowly.call.replace(branch=1))
+
+    assert [("GET /items", 3, "look", 0.06)] == slow(budgets, twice, branch, closing=(asked("/items", 9.0),))
+
+
 # --- the tolerance ------------------------------------------------------------------------------
 
 LOOK = Failure(kind="latency", name="look", step=1, command="look", message="slow")
@@ -575,6 +587,44 @@ def test_what_is_known_to_be_slow_hides_no_other_failure(service: Service):
     assert ["latency", "invariant"] == [finding.failure.kind for finding in result.failures]
 
 
+def test_a_slow_step_before_branches_is_shrunk_to_what_comes_one_after_the_other(service: Service, tmp_path: Path):
+    """Where sequences end in branches, the bundle has none of them."""
+
+    class Reading(Shop):
+        commands = (Add,)
+
+        @check
+        def arrived(self, listing: Listing) -> None:
+            assert listing.count == self.count
+
+    service.slow_from = 0
+    bundle = saved(
+        service, tmp_path, Plain, model=Reading, latency={"GET /items": ALLOWED}, max_commands=4,
+        parallel=Parallel(2, 1), repeat=2,
+    )  # fmt: skip
+
+    assert [("add", 0)] == [(call.tag, call.branch) for call in bundle.trace.sequence]
+    assert "GET /items" == bundle.failure.name
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_what_is_not_slow_any_more_at_the_end_is_said_to_be_gone(repaired: bool, service: Service):
+    """A finding is looked at once more when the campaign is over, as often as it takes to know that it is slow."""
+
+    class Looking(Shop):
+        commands = (Look,)
+
+    class Repairing(integration.Silent):
+        def shrunk(self, finding: integration.Finding) -> None:
+            service.slow_from = float("inf") if repaired else 0
+
+    service.slow_from = 0
+    result = hunt(service, Looking, max_runs=2, max_commands=1, watcher=Repairing())
+    [finding] = result.failures
+
+    assert repaired == bool(finding.gone_after)
+
+
 def test_a_lost_answer_is_not_a_slow_one(service: Service):
     """What takes longer than the time-out says nothing, with a budget as without."""
     service.slow_from, service.pause = 0, 1.0
@@ -645,6 +695,15 @@ def test_what_is_still_slow_reproduces(service: Service, slow_look: Bundle):
     assert [Verdict.REPRODUCED] * 2 == [live.verdict, offline.verdict]
     assert "(slow in 3 of 3 executions)" in live.reason
     assert slow_look.failure == offline.trace.failure
+
+
+def test_one_attempt_takes_several_executions(slow_look: Bundle):
+    """What was slow is not looked for in more attempts, however seldom it was slow in the end."""
+    shrinking = slow_look.provenance.shrinking
+    assert shrinking is not None
+    seldom = slow_look.provenance.replace(shrinking=shrinking.replace(runs=10, failed=3))
+
+    assert 1 == attempts_for(slow_look.replace(provenance=seldom))
 
 
 @pytest.mark.parametrize("slow_in", [set(), {1}, {2, 3}])
