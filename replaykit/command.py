@@ -263,6 +263,10 @@ class Refs:
         """Return the ref of that name, or None if nothing is bound to it."""
         return self._by_label.get(label)
 
+    def bound(self) -> list[tuple[str, Any]]:
+        """List what the service made: the tag of the entity, and the service's own id."""
+        return [(entity, service_id) for entity, _, service_id in self._by_id.copy()]
+
     def of(self, entity: str) -> list[str]:
         """List the names of all that is bound of one kind, in the order in which it was made."""
         return [ref.label for ref in self._by_label.copy().values() if ref.entity == entity]

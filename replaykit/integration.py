@@ -20,6 +20,7 @@ from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
 from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
 from replaykit.command import generators_of
+from replaykit.coverage import Coverage, checked
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
@@ -115,8 +116,12 @@ class Result:
     forgiven: int = 0  # slow answers in sequences that were not slow in the majority of their executions
     budgets: tuple[str, ...] = ()  # handlers and endpoints that have one, by name
     died: str = ""  # why the campaign was ended, where the service was not there any more
-    tally: Counter[tuple[str, str]] = field(default_factory=Counter)
+    coverage: Coverage = field(init=False)
+    required: dict[str, float] = field(default_factory=dict)  # percent that must be covered, by kind
     interrupted: KeyboardInterrupt | None = None
+
+    def __post_init__(self) -> None:
+        self.coverage = Coverage.of(self.model, self.adapter, self.budgets)
 
     @property
     def success(self) -> bool:
@@ -128,18 +133,12 @@ class Result:
         """The exit code of the campaign: 1 something was found, 125 something could not be judged, else 0."""
         if self.failures:
             return FOUND
-        return NOT_JUDGED if self.not_judged or self.died or not self.total_runs else OK
+        unjudged = self.not_judged or self.died or not self.total_runs or self.coverage.lacking(self.required)
+        return NOT_JUDGED if unjudged else OK
 
     def never_exercised(self) -> list[str]:
-        """List the commands and checks that no run exercised: what they hold was not looked at."""
-        rules = self.model.rules
-        wanted = [("command", command.tag) for command in self.model.commands]
-        expected = (name for command, name in rules.expects.items() if command in self.model.commands)
-        wanted += [("expectation", name) for name in dict.fromkeys(expected)]
-        wanted += [("invariant", name) for name in rules.invariants]
-        wanted += [("check", check.name) for check in rules.checks]
-        wanted += [("latency", name) for name in self.budgets]
-        return [f"{role} {name}" for role, name in wanted if not self.tally[role, name]]
+        """List the commands, checks and outcomes that no run exercised: what they hold was not looked at."""
+        return self.coverage.never()
 
 
 def run(
@@ -162,6 +161,7 @@ def run(
     parallel: Parallel | None = None,
     repeat: int = REPEAT,
     stutter: float = 0.0,
+    require_coverage: Mapping[str, float] | None = None,
 ) -> Result:
     """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
 
@@ -169,6 +169,8 @@ def run(
     `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
     model and adapter, where the class names alone would not find them. `swarm` leaves a random part of the
     model's commands out of each run. `latency` says what endpoints may take, in seconds: {"GET /players": 0.2}.
+    `require_coverage` says how many percent must be covered for a success:
+    {"commands": 100, "checks": 100, "outcomes": 90, "transitions": 50}.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
@@ -204,6 +206,7 @@ def run(
             budgets=tuple(budgets.names),
             seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
             max_runs=max_runs,
+            required=checked(require_coverage or {}),
         ),
         url=base_url,
         health=health_check,
@@ -293,7 +296,9 @@ class _Campaign:
         result, lost = self.result, 0
         for index in range(result.max_runs):
             seed = derive(result.seed, index)
-            trace, written = self._one_run(adapters, index, seed, writer)
+            tally: Counter[tuple[str, str]] = Counter()
+            trace, written = self._one_run(adapters, index, seed, writer, tally)
+            result.coverage.add(tally)
             if trace.failure is not None and trace.failure.is_finding:
                 lost = 0
                 result.failed += 1
@@ -327,20 +332,22 @@ class _Campaign:
             else:
                 finding.gone_after = looks
 
-    def _one_run(self, adapters: Adapters, index: int, seed: int, writer: Writer | None) -> tuple[Trace, bool]:
+    def _one_run(
+        self, adapters: Adapters, index: int, seed: int, writer: Writer | None, tally: Counter[tuple[str, str]]
+    ) -> tuple[Trace, bool]:
         """Draw a sequence and run it; where it ends in branches, again and again, since races show now and then.
 
         Say too whether the trace is on its way to the disk.
         """
         calls = Generated(self.result.model, seed, self.max_commands, self.parallel, self.stutter, swarm=self.swarm)
         self.result.total_runs += 1
-        trace = self._execute(adapters, calls, index, seed, writer)
+        trace = self._execute(adapters, calls, index, seed, writer, tally)
         sequence = tuple(calls.drawn)
         for _ in range(self.repeat - 1 if branches_of(sequence) else 0):
             if trace.ending != "passed":
                 break
-            trace = self._execute(adapters, Fixed(sequence), index, seed, writer)
-        written, trace = trace, self._timed(trace, adapters)
+            trace = self._execute(adapters, Fixed(sequence), index, seed, writer, tally)
+        written, trace = trace, self._timed(trace, adapters, tally)
         failure = trace.failure
         if failure is None or not failure.is_finding or failure.kind == "latency":
             return trace, trace is written
@@ -365,12 +372,20 @@ class _Campaign:
                 yield interleaved(said_once(sequence), source)
 
     def _execute(
-        self, adapters: Adapters, calls: Generated | Fixed, index: int, seed: int, writer: Writer | None
+        self,
+        adapters: Adapters,
+        calls: Generated | Fixed,
+        index: int,
+        seed: int,
+        writer: Writer | None,
+        tally: Counter[tuple[str, str]],
     ) -> Trace:
         if writer is not None:
             writer.rewind()
             writer.begin(self._provenance(index, seed))
-        trace = execute(self.result.model, adapters.new(), calls, listener=writer, tally=self.result.tally)
+        adapter = adapters.new()
+        trace = execute(self.result.model, adapter, calls, listener=writer, tally=tally)
+        self.result.coverage.fold(trace, adapter.refs)
         self._count(trace)
         return trace
 
@@ -378,13 +393,13 @@ class _Campaign:
         self.result.steps += len(trace.steps)
         self.result.requests += trace.requests
 
-    def _timed(self, ran: Trace, adapters: Adapters) -> Trace:
+    def _timed(self, ran: Trace, adapters: Adapters, tally: Counter[tuple[str, str]]) -> Trace:
         """Run again what was slow; return what the run comes to, which fails if it is slow most of the time.
 
         What was found to be slow before is counted, and not looked at again: what is behind it would not be seen.
         """
         for measured in self.budgets.measure(ran):
-            self.result.tally["latency", measured.budget.name] += 1
+            tally["latency", measured.budget.name] += 1
         slow = self.budgets.slow(ran) if ran.ending == "passed" else []
         known = [failure for failure in slow if failure.fingerprint in self.findings]
         if len(slow) > len(known):

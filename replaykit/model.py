@@ -7,6 +7,7 @@ and mistakes are found there.
 
 import hashlib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, overload
@@ -27,6 +28,9 @@ from replaykit.generator import Generator, functions_in
 from replaykit.record import JsonData, State, fields_of, jsonable
 
 Ev = TypeVar("Ev", bound=Event)
+
+MAX_LABELS = 1000  # kept of a run, and of a campaign
+MAX_LABEL = 200  # characters that are kept of a label
 
 # --- the decorators -----------------------------------------------------------------------------
 
@@ -242,6 +246,8 @@ class Model(State):
     are subclasses that change it.
     """
 
+    __slots__ = ("_tally",)  # no field, so that it is in no snapshot, no comparison and no copy
+
     commands: ClassVar[tuple[type[Command], ...]] = ()
     server_errors: ClassVar[bool] = False  # is any 5xx answer a failure?
     rules: ClassVar[Rules] = Rules()
@@ -249,6 +255,23 @@ class Model(State):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         cls.rules = _rules_of(cls)
+
+    def label(self, text: str) -> None:
+        """Name what is seen here: the summary of a campaign says in how many of its runs it was.
+
+        Any method may do so. It counts once in a run, and only in the run's own state: not in a copy, in a shrink
+        candidate, or in a precondition of a command that was not sent.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a label is a text, not {text!r}")
+        if not text.strip():
+            raise ValueError("a label is a text that says something, and this one is empty")
+        tally: Counter[tuple[str, str]] | None = getattr(self, "_tally", None)
+        if tally is not None:
+            key = ("label", text[:MAX_LABEL])
+            if key not in tally and len(tally) >= MAX_LABELS:
+                key = ("label", "")  # which says that there were more
+            tally[key] += 1
 
     def apply(self, event: Event) -> None:
         """Fold an event into the state; an event that no `@on` method is about changes nothing."""
@@ -288,6 +311,11 @@ class Model(State):
         if fields is None:
             return None
         return [ref.label for name in fields for ref in getattr(self, name)]
+
+
+def count_labels(state: Model, tally: Counter[tuple[str, str]] | None) -> None:
+    """Let a tally count the labels of a state from now on, or let nobody."""
+    object.__setattr__(state, "_tally", tally)
 
 
 class ReturnedError(TypeError):

@@ -51,7 +51,7 @@ from replaykit.history import (
 )
 from replaykit.interaction import Interaction, Request
 from replaykit.linearize import Linearization
-from replaykit.model import Check, Model, Prediction
+from replaykit.model import Check, Model, Prediction, count_labels
 from replaykit.record import JsonText
 from replaykit.redact import redacted
 from replaykit.sequence import Call, Sequence
@@ -114,8 +114,8 @@ def execute(
 ) -> Trace:
     """Run calls against the service behind an adapter, or against a cassette, and return what happened.
 
-    `tally` counts what was exercised, by role and name: ("check", "board_matches"). `nonce` is what makes minted
-    values unique to a run: a new one, or the recorded one where its cassette is played.
+    `tally` counts what was exercised, by role and name: ("check", "board_matches"), ("label", "sold out"). `nonce`
+    is what makes minted values unique to a run: a new one, or the recorded one where its cassette is played.
     Raises DefinitionError where the model or the adapter can't be used at all.
     """
     if nonce is not None:
@@ -241,12 +241,15 @@ class _Run(Caller):
 
     def _draw(self, draw: Callable[[], T]) -> T:
         """Ask where the calls come from, which asks the model."""
+        count_labels(self.state, None)  # preconditions are asked of commands that are never sent
         try:
             return draw()
         except (DefinitionError, StaleError):
             raise
         except Exception as error:
             raise self.fault("model", "requires", error) from error
+        finally:
+            count_labels(self.state, self.tally)
 
     def _take_step(self, call: Call) -> None:
         self.count += 1
@@ -264,7 +267,9 @@ class _Run(Caller):
             first = self._first_of(call)
             command = first.command
             self._tell(call)
+            count_labels(self.state, None)  # what would be expected of it now is not what happens
             event = self._send_again(call, first)
+            count_labels(self.state, self.tally)
         self._judge_invariants()
         due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
@@ -383,6 +388,7 @@ class _Run(Caller):
 
     def _send_branches(self, sequences: tuple[Sequence, ...]) -> list[Branch]:
         """Send branches at the same time, and take down what became of each; a cassette is asked one by one."""
+        count_labels(self.state, None)  # from here on the model is asked of orders that may never have been
         if len(sequences) > MAX_BRANCHES:
             raise Over("stale", f"nobody sends {len(sequences)} branches at the same time (at most {MAX_BRANCHES})")
         if not self.minted and any(is_minted(call.args) for calls in sequences for call in calls):

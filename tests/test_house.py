@@ -47,14 +47,17 @@ READING_ORDER = [
     "shrink",
     "notation",
     "bundle",
+    "coverage",
     # journeys
     "integration",
     "replaying",
     # faces
     "report.steps",
+    "report.coverage",
     "report.terminal",
     "report",
     "cli.console",
+    "cli.document",
     "cli.progress",
     "cli.options",
     "cli.integration",

@@ -2,18 +2,21 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from replaykit import project
+from replaykit.cli import document
 from replaykit.cli.console import conclude, note, program, say
 from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from replaykit.generate import Parallel
+    from replaykit.integration import Result
     from replaykit.shrink import Budget
 
 
@@ -78,6 +81,19 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     help="How long one failure may be shrunk.  [default: 60]",
 )
 @click.option("--no-shrink", is_flag=True, help="Save failures as they are.")
+@click.option(
+    "--coverage",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write what was exercised to this file, as JSON; - prints it.",
+)
+@click.option(
+    "--require-coverage",
+    metavar="[KIND=]PERCENT",
+    multiple=True,
+    help="Exit with 125 where less was exercised: 100 of commands and checks, or outcomes=90; may be given several "
+    "times.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def integration(context: click.Context, /, **options: Any) -> int:
@@ -99,6 +115,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit import integration as campaign
     from replaykit.adapter import Adapter, Mock, read_settings
     from replaykit.cli.progress import Progress
+    from replaykit.coverage import requirements
     from replaykit.model import Model
     from replaykit.report import terminal
 
@@ -106,10 +123,12 @@ def integration(context: click.Context, /, **options: Any) -> int:
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
     if adapter is not Mock:
         read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
+    required = requirements(options["require_coverage"])
+    to = _document(options["coverage"])
     progress = Progress(options["runs"], quiet=options["quiet"])
 
     def run(url: str | None) -> campaign.Result:
-        return campaign.run(
+        ran = campaign.run(
             model=model,
             adapter=adapter,
             base_url=url,
@@ -131,7 +150,10 @@ def integration(context: click.Context, /, **options: Any) -> int:
                 project.portable(options["model"]),
                 "mock" if options["mock"] else project.portable(options["adapter"]),
             ),
+            require_coverage=required,
         )
+        _write_coverage(to, ran)  # at once, since stopping the service may take long
+        return ran
 
     if options["mock"]:
         if context.get_parameter_source("save_failures") is not ParameterSource.COMMANDLINE:
@@ -153,12 +175,39 @@ def integration(context: click.Context, /, **options: Any) -> int:
         if finding.path is not None:
             say(f"Replay it: {replay_command(str(finding.path), context)}")
     say(terminal.summary(result))
+    _say_coverage(result, printed=options["coverage"] == "-")
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
     word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
     conclude(word, terminal.verdict(result), code)
     return code
+
+
+def _document(name: str | None) -> Path | None:
+    """Return where a document goes, once it is known that it can; None where it is printed, or nobody wants it."""
+    if name in {None, "-"}:
+        return None
+    path = Path(str(name))
+    document.prepare(path)
+    return path
+
+
+def _write_coverage(path: Path | None, result: "Result") -> None:
+    from replaykit.report import coverage
+
+    if path is not None:
+        document.write(path, coverage.document(result) + "\n")
+
+
+def _say_coverage(result: "Result", *, printed: bool) -> None:
+    from replaykit.report import coverage
+
+    shown = coverage.render(result.coverage)
+    if shown:
+        say(shown)
+    if printed:
+        say(coverage.document(result, indent=None))
 
 
 def _budget(options: dict[str, Any]) -> "Budget":

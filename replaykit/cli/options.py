@@ -34,6 +34,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "shrink_time": (int, float),
     "no_shrink": bool,
     "quiet": bool,
+    "coverage": str,
+    "require_coverage": (list, str, int, float),
     "settings": dict,
     "latency": dict,
 }
@@ -52,7 +54,7 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
             raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = value
+        chosen[option] = [value] if option == "require_coverage" and not isinstance(value, list) else value
     settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
     try:
         _check_endpoints(latency)

@@ -50,6 +50,9 @@ def verdict(result: Result) -> str:
         return f"the service is not there any more; {result.died}"
     if result.not_judged:
         return f"{result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
+    lacking = result.coverage.lacking(result.required)
+    if lacking:
+        return "; ".join(lacking)
     return f"{count(result.total_runs, 'run')}, nothing found"
 
 

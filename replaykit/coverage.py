@@ -1,0 +1,307 @@
+"""Coverage: what of a model and of a service the runs of a campaign exercised.
+
+It is folded from the trace of each run, from what the engine has tallied (checks, labels), and from the ids that
+the service gave in that run. Of commands, checks, outcomes and transitions it is known how many there are. Nobody
+knows what a service has for endpoints; those are only counted.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, get_args, get_origin
+from urllib.parse import unquote, urlsplit
+
+from replaykit.adapter import Adapter
+from replaykit.command import Command, Event, Refs, Wait, Waited
+from replaykit.dispatch import members_of, signature_of
+from replaykit.errors import UsageError
+from replaykit.generator import spelled_out
+from replaykit.interaction import Interaction
+from replaykit.model import MAX_LABELS, Like, Model
+from replaykit.record import fields_of
+from replaykit.trace import Step, Trace
+
+KINDS = ("commands", "checks", "outcomes", "transitions")  # of which it is known how many there are
+USUAL = ("commands", "checks")  # what is meant by a percentage alone
+WHOLE = 100.0  # percent
+MAX_ENDPOINTS = 500  # kept of a campaign: method, path and status
+MAX_PATH = 200  # characters that are kept of a path
+
+_ID = re.compile(
+    r"""-?\d+                                                            # a number
+      | [0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}                       # a UUID
+      | [0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}
+      | (?=\D*\d)[0-9a-fA-F]{8,}                                         # hexadecimal
+      | (?=\D*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z0-9_-]{16,}={0,2}  # base64
+      | (?=(?:\D*\d){3})[A-Za-z0-9]{20,}                                 # base32, ULID
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a campaign exercised, and how often: of each kind a counter, and where it is known, all that there is."""
+
+    runs: int = 0
+    commands: Counter[str] = field(default_factory=Counter)  # steps, by tag
+    checks: Counter[tuple[str, str]] = field(default_factory=Counter)  # how often judged, by role and name
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # steps, by the tags of command and event
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)  # steps, by their tag after another one
+    endpoints: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by method, path, and status or error
+    labels: Counter[str] = field(default_factory=Counter)  # runs
+    endpoints_left_out: int = 0  # interactions that are not in the table, because it is full
+    labels_left_out: int = 0  # runs that named something that is not in the table, because it is full
+    known_commands: tuple[str, ...] = ()
+    known_checks: tuple[tuple[str, str], ...] = ()
+    admitted: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # outcome -> tags that count for it
+    _texts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arguments of a command that are any text
+
+    @classmethod
+    def of(cls, model: type[Model], adapter: type[Adapter[Any]], budgets: Iterable[str] = ()) -> "Coverage":
+        """Say what there is to exercise in a model with its adapter and its latency budgets; nothing of it is yet."""
+        rules, commands = model.rules, model.commands
+        expected = dict.fromkeys(name for command, name in rules.expects.items() if command in commands)
+        return cls(
+            known_commands=tuple(command.tag for command in commands),
+            known_checks=(
+                *(("expectation", name) for name in expected),
+                *(("invariant", name) for name in rules.invariants),
+                *(("check", check.name) for check in rules.checks),
+                *(("latency", name) for name in budgets),
+            ),
+            admitted={
+                (command.tag, event.tag): frozenset(each.tag for each in _family(event))
+                for command in commands
+                for event in _events_of(command, model, adapter)
+            },
+            _texts={command.tag: _texts_of(command) for command in commands},
+        )
+
+    def fold(self, trace: Trace, refs: Refs) -> None:
+        """Count what happened in a run, or in one of several that it is made of, with what its refs were bound to."""
+        self.commands.update(step.call.tag for step in trace.steps)
+        self.transitions.update(
+            (one.tag, then.tag)
+            for one, then in pairwise(step.call for step in trace.steps)
+            if one.branch == then.branch  # else nobody knows which came first
+        )
+        self.outcomes.update((step.call.tag, step.event.tag) for step in trace.steps if step.event is not None)
+        if trace.requests:
+            self._visit(trace, _Places(refs))
+
+    def add(self, tally: Mapping[tuple[str, str], int]) -> None:
+        """Count a run, with what the engine tallied in it: checks, and labels, each of which counts once."""
+        self.runs += 1
+        for (role, name), count in tally.items():
+            if role == "label":
+                self._name(name)
+            elif role != "command":
+                self.checks[role, name] += count
+
+    def _name(self, label: str) -> None:
+        if label and (label in self.labels or len(self.labels) < MAX_LABELS):
+            self.labels[label] += 1
+        else:
+            self.labels_left_out += 1
+
+    def _visit(self, trace: Trace, places: "_Places") -> None:
+        self._count(trace.resetting, places)
+        for step in trace.steps:
+            places.learn(step, self._texts.get(step.call.tag, ()))
+            self._count(step.interactions, places)
+            self._count(step.observing, places)
+        self._count(trace.closing, places)
+
+    def _count(self, interactions: Iterable[Interaction], places: "_Places") -> None:
+        for each in interactions:
+            request, response, trouble = each.request, each.response, each.trouble
+            said = response.status if response is not None else trouble.error if trouble is not None else "no answer"
+            endpoint = (request.method, places.path(request.url), str(said))
+            if endpoint in self.endpoints or len(self.endpoints) < MAX_ENDPOINTS:
+                self.endpoints[endpoint] += 1
+            else:
+                self.endpoints_left_out += 1
+
+    # --- of what there is
+
+    def total(self, kind: str) -> int:
+        """How many there are of a kind: commands, checks, outcomes or transitions."""
+        return len(self.known_commands) ** 2 if kind == "transitions" else len(self._known(kind))
+
+    def covered(self, kind: str) -> int:
+        """How many of them were exercised."""
+        return self.total(kind) - len(self.missing(kind))
+
+    def percent(self, kind: str) -> float:
+        """How much of a kind was exercised, from 0 to 100; of nothing, all."""
+        total = self.total(kind)
+        return WHOLE * self.covered(kind) / total if total else WHOLE
+
+    def missing(self, kind: str) -> list[str]:
+        """List those of a kind that were never exercised, each as a text."""
+        return [" -> ".join(each) if kind in {"outcomes", "transitions"} else " ".join(each)
+                for each in self._known(kind) if not self._seen(kind, each)]  # fmt: skip
+
+    def never(self) -> list[str]:
+        """List the commands, checks and outcomes that were never exercised; of a command that was not, no outcomes."""
+        outcomes = [" -> ".join(each) for each in self.admitted if self.commands[each[0]] and not self._came(each)]
+        commands = [f"command {tag}" for tag in self.missing("commands")]
+        return [*commands, *self.missing("checks"), *(f"outcome {each}" for each in outcomes)]
+
+    def lacking(self, required: Mapping[str, float]) -> list[str]:
+        """Say for each kind of which less was exercised than is required, by how much."""
+        return [
+            f"coverage of {kind} is {int(self.percent(kind))} %, {wanted:g} % were asked for"
+            for kind, wanted in required.items()
+            if self.covered(kind) * WHOLE < wanted * self.total(kind)
+        ]
+
+    def _known(self, kind: str) -> list[tuple[str, ...]]:
+        if kind == "commands":
+            return [(tag,) for tag in self.known_commands]
+        if kind == "checks":
+            return list(self.known_checks)
+        if kind == "outcomes":
+            return list(self.admitted)
+        if kind == "transitions":
+            return [(first, then) for first in self.known_commands for then in self.known_commands]
+        raise _unknown(kind)
+
+    def _seen(self, kind: str, each: tuple[str, ...]) -> bool:
+        if kind == "commands":
+            return self.commands[each[0]] > 0
+        if kind == "outcomes":
+            return self._came((each[0], each[1]))
+        counted = self.checks if kind == "checks" else self.transitions
+        return counted[each[0], each[1]] > 0
+
+    def _came(self, outcome: tuple[str, str]) -> bool:
+        return any(self.outcomes[outcome[0], tag] for tag in self.admitted[outcome])
+
+
+# --- what an annotation admits ------------------------------------------------------------------
+
+
+def _events_of(command: type[Command], model: type[Model], adapter: type[Adapter[Any]]) -> list[type[Event]]:
+    """List what may come of a command: as the model expects it, else as its handler is annotated."""
+    for owner, name in ((model, model.rules.expects.get(command)), (adapter, adapter.handlers.get(command))):
+        events = list(_events_in(signature_of(owner, name)[0].get("return"))) if name is not None else []
+        if events:
+            return list(dict.fromkeys(events))
+    return [Waited] if issubclass(command, Wait) else []
+
+
+def _events_in(annotation: Any) -> Iterator[type[Event]]:
+    """List the events that an annotation names; Event itself, and Any, name none."""
+    for each in members_of(annotation):
+        if get_origin(each) in (tuple, Like):
+            for inner in get_args(each):
+                yield from _events_in(inner)
+        elif isinstance(each, type) and issubclass(each, Event) and each is not Event:
+            yield each
+
+
+def _family(event: type[Event]) -> Iterator[type[Event]]:
+    """List an event and all that are derived from it: who admits the one admits the others."""
+    yield event
+    for each in event.__subclasses__():
+        yield from _family(each)
+
+
+# --- endpoints ----------------------------------------------------------------------------------
+
+
+def _texts_of(command: type[Command]) -> tuple[str, ...]:
+    """List the arguments of a command that may be any text, the last one first."""
+    return tuple(name for name, annotation, _, _ in fields_of(command) if str in members_of(annotation))[::-1]
+
+
+class _Places:
+    """What the parts of a path mean in one run."""
+
+    def __init__(self, refs: Refs) -> None:
+        self.nonce = refs.nonce
+        self.entities: dict[str, list[str]] = {}  # by the service's id
+        self.texts: dict[str, str] = {}  # an argument -> its name
+        for entity, service_id in refs.bound():
+            self.entities.setdefault(str(service_id), []).append(entity)
+
+    def learn(self, step: Step, names: Iterable[str]) -> None:
+        """Remember the texts that a command was given: a service may have them in its paths."""
+        for name in names:
+            text = step.call.args.get(name)
+            if text and isinstance(text, str):
+                self.texts[spelled_out(text, self.nonce)] = name
+
+    def path(self, url: str) -> str:
+        """Return the path of a URL with a placeholder for each id and each argument in it."""
+        before, parts = "", []
+        for part in urlsplit(url).path.split("/"):
+            parts.append(self._part(unquote(part) if "%" in part else part, before) or part if part else "")
+            before = part
+        return "/".join(parts)[:MAX_PATH] or "/"
+
+    def _part(self, part: str, before: str) -> str:
+        """Return the placeholder for a part of a path; an empty text if it is always the same."""
+        entities = self.entities.get(part)
+        if entities is not None:
+            named = next((each for each in entities if _speaks_of(before, each)), None)
+            if named is None and len(entities) == 1 and not part.isdecimal():
+                named = entities[0]
+            return f"{{{named or 'id'}}}"  # the same number may name things of several kinds
+        if part in self.texts:
+            return f"{{{self.texts[part]}}}"
+        return "{id}" if _is_id(part) else ""
+
+
+@lru_cache(maxsize=4096)
+def _is_id(part: str) -> bool:
+    return _ID.fullmatch(part) is not None
+
+
+@lru_cache(maxsize=4096)
+def _speaks_of(part: str, entity: str) -> bool:
+    """Say whether a part of a path names a kind of thing, in the plural too: accounts, categories, line-items."""
+    said = re.sub(r"[^a-z0-9]", "", part.lower())
+    return said.startswith(entity.replace("_", "")[:-1] or entity)
+
+
+# --- what is required ---------------------------------------------------------------------------
+
+
+def requirements(texts: Iterable[str]) -> dict[str, float]:
+    """Read how much must be covered: `100` of commands and checks, `outcomes=90` of one kind. Raises UsageError."""
+    required: dict[str, float] = {}
+    for text in texts:
+        kind, equals, said = text.rpartition("=")
+        try:
+            percent = float(said.strip().removesuffix("%"))
+        except ValueError:
+            raise UsageError(
+                f"The coverage {text!r} can't be required.",
+                "Write a percentage, or a kind with one: 100, outcomes=90. "
+                f"The kinds are {', '.join(KINDS)}; a percentage alone is about {' and '.join(USUAL)}.",
+            ) from None
+        for each in (kind.strip(),) if equals else USUAL:
+            if each in required:
+                raise UsageError(f"The coverage of {each} is required twice.", "Say it once.")
+            required[each] = percent
+    return checked(required)
+
+
+def checked(required: Mapping[str, float]) -> dict[str, float]:
+    """Return what is required, by kind, if it can be. Raises UsageError."""
+    for kind, percent in required.items():
+        if kind not in KINDS:
+            raise _unknown(kind)
+        if not 0 <= percent <= WHOLE:
+            raise UsageError(f"{percent:g} % of {kind} can't be covered.", "A percentage is a number from 0 to 100.")
+    return dict(required)
+
+
+def _unknown(kind: str) -> UsageError:
+    return UsageError(f"There is no coverage of {kind!r}.", f"The kinds are {', '.join(KINDS)}.")

@@ -1,0 +1,91 @@
+"""What a campaign exercised: a few lines for people, a JSON document for machines."""
+
+import json
+
+from replaykit.coverage import KINDS, Coverage
+from replaykit.integration import Result
+from replaykit.record import JsonData
+from replaykit.report.steps import count
+
+LABELS = 20  # lines of labels that are shown
+FORMAT = 1  # of the document
+
+
+def render(coverage: Coverage) -> str:
+    """Show how much was exercised, and in how many runs each label was seen; nothing where nothing ran."""
+    if not coverage.runs:
+        return ""
+    parts = [f"{coverage.covered(kind)} of {coverage.total(kind)} {kind}" for kind in KINDS]
+    more = " or more" if coverage.endpoints_left_out else ""
+    parts.append(f"{len(coverage.endpoints)}{more} endpoints x status")
+    lines = [f"coverage: {', '.join(parts)}"]
+    labels = coverage.labels.most_common()
+    if labels:
+        lines.append("labels, and the runs in which they were seen:")
+    width = len(str(coverage.runs))
+    for label, runs in labels[:LABELS]:
+        lines.append(f"  {runs:>{width}} runs {_percent(runs, coverage.runs):>5g} %  {' '.join(label.split())}")
+    if len(labels) > LABELS:
+        lines.append(f"  and {len(labels) - LABELS} more")
+    if coverage.labels_left_out:
+        lines.append(f"  {count(coverage.labels_left_out, 'run')} had more labels than are kept")
+    return "\n".join(lines)
+
+
+def document(result: Result, *, indent: int | None = 2) -> str:
+    """Write all counts as JSON, in ASCII; without an indent, in one line."""
+    coverage = result.coverage
+    data: JsonData = {
+        "format": FORMAT,
+        "model": result.model.__name__,
+        "seed": result.seed,
+        "runs": coverage.runs,
+        "interrupted": result.interrupted is not None,
+        "summary": {
+            kind: {
+                "covered": coverage.covered(kind),
+                "total": coverage.total(kind),
+                "percent": _percent(coverage.covered(kind), coverage.total(kind)),
+                "required": result.required.get(kind),
+            }
+            for kind in KINDS
+        },
+        "commands": [
+            {"command": tag, "steps": coverage.commands[tag]}
+            for tag in dict.fromkeys((*coverage.known_commands, *coverage.commands))
+        ],
+        "checks": [
+            {"role": role, "name": name, "judged": coverage.checks[role, name]}
+            for role, name in dict.fromkeys((*coverage.known_checks, *coverage.checks))
+        ],
+        "outcomes": [
+            {
+                "command": each[0],
+                "event": each[1],
+                "steps": coverage.outcomes[each],
+                "admitted": each in coverage.admitted,
+            }
+            for each in dict.fromkeys((*coverage.admitted, *coverage.outcomes))
+        ],
+        "transitions": [
+            {"command": command, "then": then, "steps": coverage.transitions[command, then]}
+            for command in coverage.known_commands
+            for then in coverage.known_commands
+        ],
+        "endpoints": [
+            {"method": method, "path": path, "status": int(status) if status.isdecimal() else status, "requests": seen}
+            for (method, path, status), seen in sorted(coverage.endpoints.items())
+        ],
+        "endpoints_left_out": coverage.endpoints_left_out,
+        "labels": [
+            {"label": label, "runs": runs, "percent": _percent(runs, coverage.runs)}
+            for label, runs in coverage.labels.most_common()
+        ],
+        "labels_left_out": coverage.labels_left_out,
+    }
+    return json.dumps(data, indent=indent)
+
+
+def _percent(part: int, whole: int) -> float:
+    """Return a percentage with one digit behind the point, rounded down: only all is 100."""
+    return 1000 * part // whole / 10 if whole else 100.0
