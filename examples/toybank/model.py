@@ -308,11 +308,15 @@ class Bank(Model):
     def authorized(self, event: Authorized) -> None:
         self.authorizations[event.authorization] = Authorization(account=event.account, amount=event.amount)
         self.accounts[event.account].held += event.amount
+        if sum(each.status == "open" and each.account == event.account for each in self.authorizations.values()) > 1:
+            self.label("two holds on one account")
 
     @on
     def captured(self, event: Captured) -> None:
         authorization = self.authorizations[event.authorization]
         account = self.accounts[authorization.account]
+        if authorization.captured:
+            self.label("a hold is captured in parts")
         authorization.captured += event.amount
         if not authorization.left:
             authorization.status = "captured"

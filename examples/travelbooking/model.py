@@ -227,6 +227,7 @@ class Travel(Model):
             return Held(booking=cmd.booking)
         if any(most <= 0 for _, most in free):
             return SOLD_OUT
+        self.label("an open payment has the last seat or room")
         return Held(booking=cmd.booking), SOLD_OUT
 
     @expects
@@ -237,6 +238,8 @@ class Travel(Model):
     @expects
     def cancel(self, cmd: Cancel) -> Cancelled | tuple[Cancelled | Rejected, ...]:
         booking = self.bookings[cmd.booking]
+        if booking.state == "pending":
+            self.label("a booking is called off while its payment is open")
         if booking.state in {"draft", "held"}:
             return Cancelled(booking=cmd.booking)
         if booking.settled == "confirmed":
