@@ -160,6 +160,11 @@ class Coverage:
             if self.covered(kind) * WHOLE < wanted * self.total(kind)
         ]
 
+    def admits(self, command: str, event: str) -> bool | None:
+        """Say whether an outcome is one of those that the model admits; None where it does not say."""
+        said = [event in tags for (asked, _), tags in self.admitted.items() if asked == command]
+        return any(said) if said else None
+
     def _known(self, kind: str) -> list[tuple[str, ...]]:
         if kind == "commands":
             return [(tag,) for tag in self.known_commands]

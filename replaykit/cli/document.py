@@ -1,42 +1,49 @@
-"""Documents that other programs read: written to a file whole or not at all, or printed."""
+"""Documents that other programs read: written to a file, whole or not at all."""
 
-import errno
 import os
 from pathlib import Path
 
 from replaykit.errors import UnwritableError
 
 
-def prepare(path: Path) -> None:
-    """Make the folder of a document that will be written. Raises UnwritableError where that can't be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    if path.is_dir():
-        raise _unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-    if not os.access(path.parent if path.is_file() or not path.exists() else path, os.W_OK):
-        raise _unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+class Document:
+    """A file that will be written; nothing where no file is named, or `-`, which is left to be printed."""
 
-
-def write(path: Path, text: str) -> None:
-    """Write a document at its name, in place of the one that was there. Raises UnwritableError."""
-    if path.exists() and not path.is_file():  # a pipe, a terminal
+    def __init__(self, name: str | None) -> None:
+        """Make the folder; raise UnwritableError where that can't be, or the name is that of a folder."""
+        self.name = name
+        self.trouble: UnwritableError | None = None  # why it could not be written
+        self._path = None if name is None or name == "-" else Path(name)
+        if self._path is None:
+            return
         try:
-            path.write_text(text, encoding="utf-8")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(path, error) from None
-        return
-    path = path.resolve()
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        beside.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+        if self._path.is_dir():
+            raise self._unwritable(IsADirectoryError(None, "it is a folder"))
+        existing = self._path if self._path.exists() and not self._path.is_file() else self._path.parent
+        if not os.access(existing, os.W_OK):
+            raise self._unwritable(PermissionError(None, "no permission"))
 
+    def write(self, text: str) -> None:
+        """Write it, in place of what was there. Trouble is kept: there may be more important things to tell first."""
+        path = self._path
+        if path is None:
+            return
+        try:
+            if path.exists() and not path.is_file():  # a pipe, a terminal
+                path.write_text(text, encoding="utf-8")
+                return
+            path = path.resolve()
+            beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            try:
+                beside.write_text(text, encoding="utf-8")
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+        except OSError as error:
+            self.trouble = self._unwritable(error)
 
-def _unwritable(path: Path, error: OSError) -> UnwritableError:
-    return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another file.")
+    def _unwritable(self, error: OSError) -> UnwritableError:
+        return UnwritableError(f"{self.name} can't be written: {error.strerror}.", "Make room, or choose another file.")

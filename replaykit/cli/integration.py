@@ -2,15 +2,14 @@
 
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from replaykit import project
-from replaykit.cli import document
 from replaykit.cli.console import conclude, note, program, say
+from replaykit.cli.document import Document
 from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
 
@@ -117,18 +116,19 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit.cli.progress import Progress
     from replaykit.coverage import requirements
     from replaykit.model import Model
-    from replaykit.report import terminal
+    from replaykit.report import coverage, terminal
 
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
     if adapter is not Mock:
         read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    required = requirements(options["require_coverage"])
-    to = _document(options["coverage"])
+    _forget_what_is_for_the_service(context, options)
+    required = requirements(options["require_coverage"] or ())
+    written = Document(options["coverage"])
     progress = Progress(options["runs"], quiet=options["quiet"])
 
     def run(url: str | None) -> campaign.Result:
-        ran = campaign.run(
+        result = campaign.run(
             model=model,
             adapter=adapter,
             base_url=url,
@@ -152,12 +152,10 @@ def integration(context: click.Context, /, **options: Any) -> int:
             ),
             require_coverage=required,
         )
-        _write_coverage(to, ran)  # at once, since stopping the service may take long
-        return ran
+        written.write(coverage.document(result))  # at once, since stopping the service may take long
+        return result
 
     if options["mock"]:
-        if context.get_parameter_source("save_failures") is not ParameterSource.COMMANDLINE:
-            options["save_failures"] = None  # a profile's, meant for runs against the service
         result = run(None)
     else:
         with service.reached(
@@ -175,7 +173,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         if finding.path is not None:
             say(f"Replay it: {replay_command(str(finding.path), context)}")
     say(terminal.summary(result))
-    _say_coverage(result, printed=options["coverage"] == "-")
+    _say_coverage(result, written)
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
@@ -184,30 +182,23 @@ def integration(context: click.Context, /, **options: Any) -> int:
     return code
 
 
-def _document(name: str | None) -> Path | None:
-    """Return where a document goes, once it is known that it can; None where it is printed, or nobody wants it."""
-    if name in {None, "-"}:
-        return None
-    path = Path(str(name))
-    document.prepare(path)
-    return path
+def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
+    """Leave out, of a run without it, what a profile says of runs against the service."""
+    for name in ("save_failures", "coverage", "require_coverage"):
+        if options["mock"] and context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            options[name] = None
 
 
-def _write_coverage(path: Path | None, result: "Result") -> None:
-    from replaykit.report import coverage
-
-    if path is not None:
-        document.write(path, coverage.document(result) + "\n")
-
-
-def _say_coverage(result: "Result", *, printed: bool) -> None:
+def _say_coverage(result: "Result", written: Document) -> None:
     from replaykit.report import coverage
 
     shown = coverage.render(result.coverage)
     if shown:
         say(shown)
-    if printed:
+    if written.name == "-":
         say(coverage.document(result, indent=None))
+    if written.trouble is not None:
+        raise written.trouble
 
 
 def _budget(options: dict[str, Any]) -> "Budget":

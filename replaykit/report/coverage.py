@@ -60,12 +60,12 @@ def document(result: Result, *, indent: int | None = 2) -> str:
         ],
         "outcomes": [
             {
-                "command": each[0],
-                "event": each[1],
-                "steps": coverage.outcomes[each],
-                "admitted": each in coverage.admitted,
+                "command": command,
+                "event": event,
+                "steps": coverage.outcomes[command, event],
+                "admitted": coverage.admits(command, event),
             }
-            for each in dict.fromkeys((*coverage.admitted, *coverage.outcomes))
+            for command, event in dict.fromkeys((*coverage.admitted, *coverage.outcomes))
         ],
         "transitions": [
             {"command": command, "then": then, "steps": coverage.transitions[command, then]}
@@ -83,7 +83,7 @@ def document(result: Result, *, indent: int | None = 2) -> str:
         ],
         "labels_left_out": coverage.labels_left_out,
     }
-    return json.dumps(data, indent=indent)
+    return json.dumps(data, indent=indent) + ("\n" if indent else "")
 
 
 def _percent(part: int, whole: int) -> float:
