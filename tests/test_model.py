@@ -1,6 +1,9 @@
 """Models: mistakes are found when the class is made, and methods are found by what they take."""
 
+import copy
 import json
+import pickle
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -25,8 +28,8 @@ from replaykit import (
     requires,
 )
 from replaykit.errors import DefinitionError
-from replaykit.model import CheckFailedError, Prediction, ReturnedError, digest_of
-from replaykit.record import text_of
+from replaykit.model import CheckFailedError, Prediction, ReturnedError, count_labels, digest_of
+from replaykit.record import copied, text_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -867,3 +870,54 @@ def test_the_digest_follows_the_source_of_preconditions():
 
     assert digest_of(Game) != digest_of(Other)
     assert digest_of(Game) == digest_of(Checked)
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+
+class Naming(Model):
+    commands: ClassVar = (Create,)
+    names: list[str] = []  # noqa: RUF012
+
+    @invariant
+    def few(self) -> None:
+        self.label("few")
+
+
+def test_labels_are_no_part_of_the_state():
+    """What was named changes no snapshot, no comparison and no digest."""
+    named, tally = Naming(), Counter()
+    count_labels(named, tally)
+    named.few()
+
+    assert {("label", "few"): 1} == tally
+    assert Naming() == named
+    assert b'{"names":[]}' == text_of(named)
+    assert "Naming(names=[])" == repr(named)
+    assert digest_of(Naming) == digest_of(type("Naming", (Naming,), {"__module__": __name__, "few": lambda _: None}))
+
+
+@pytest.mark.parametrize(
+    "copy_of",
+    [copied, copy.copy, copy.deepcopy, Model.model_copy, lambda state: pickle.loads(pickle.dumps(state))],  # noqa: S301
+    ids=["copied", "copy", "deepcopy", "model_copy", "pickle"],
+)
+def test_copy_of_a_state_tells_nobody_what_it_names(copy_of):
+    """A copy is what might be, and its labels do not count; nor do those of a state that nobody listens to."""
+    named, tally = Naming(), Counter()
+    count_labels(named, tally)
+    copy_of(named).few()
+    Naming().few()
+
+    assert {} == tally
+    named.few()
+    count_labels(named, None)
+    named.few()
+    assert {("label", "few"): 1} == tally
+
+
+@pytest.mark.parametrize(("wrong", "error"), [("", ValueError), ("  ", ValueError), (3, TypeError), (None, TypeError)])
+def test_label_that_is_none_is_told_wherever_the_model_runs(wrong, error):
+    """A label is a text that says something, also where nobody counts it."""
+    with pytest.raises(error, match="a label is a text"):
+        Naming().label(wrong)

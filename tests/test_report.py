@@ -1,7 +1,13 @@
-"""Reports: a trace as text."""
+"""Reports: a trace as text; what a campaign exercised, as text and as JSON."""
 
+import json
+from collections import Counter
+from typing import ClassVar
+
+from replaykit import Command, Event, Mock, Model, expects, integration
+from replaykit.coverage import Coverage
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.report import steps
+from replaykit.report import coverage, steps
 from replaykit.sequence import Call
 from replaykit.trace import Step, Trace
 from replaykit.verdict import Failure
@@ -48,3 +54,102 @@ def test_looks_that_saw_the_same_are_shown_once():
     assert 1 == shown.count("pending")
     assert 1 == shown.count("done")
     assert "3 times with the same answer" in shown
+
+
+# --- coverage -----------------------------------------------------------------------------------
+
+
+class Ask(Command):
+    pass
+
+
+class Told(Event):
+    pass
+
+
+class Refused(Event):
+    pass
+
+
+class Asking(Model):
+    commands: ClassVar = (Ask,)
+
+    @expects
+    def answers(self, cmd: Ask) -> Told | Refused:
+        self.label("asked\nVERDICT passed: \u20ac")
+        return Told()
+
+
+def test_coverage_is_shown_in_a_few_lines():
+    """One line says how much was exercised; then come the labels, those that were seen most first."""
+    shown = Coverage.of(Asking, Mock)
+    shown.runs = 400
+    shown.commands.update({"ask": 3})
+    shown.outcomes.update({("ask", "told"): 3})
+    shown.endpoints.update({("GET", "/", "200"): 3})
+    shown.labels = Counter({"rare": 1, "always": 400, "a third": 133})
+
+    assert [
+        "coverage: 1 of 1 commands, 0 of 1 checks, 1 of 2 outcomes, 0 of 1 transitions, 1 endpoints x status",
+        "labels, and the runs in which they were seen:",
+        "  400 runs   100 %  always",
+        "  133 runs  33.2 %  a third",
+        "    1 runs   0.2 %  rare",
+    ] == coverage.render(shown).splitlines()
+
+
+def test_coverage_that_is_cut_says_so():
+    """More labels than are shown or kept, and more endpoints than are kept, are told; where nothing ran is nothing."""
+    shown = Coverage.of(Asking, Mock)
+
+    assert "" == coverage.render(shown)
+
+    shown.runs, shown.labels_left_out, shown.endpoints_left_out = 30, 2, 1
+    shown.labels = Counter({f"label {number}": 30 - number for number in range(25)})
+    first, *lines = coverage.render(shown).splitlines()
+
+    assert first.endswith("0 or more endpoints x status")
+    assert ["  and 5 more", "  2 runs had more labels than are kept"] == lines[-2:]
+    assert 20 == sum("label " in line for line in lines)
+
+
+def test_coverage_as_json_has_all_counts():
+    """The document names what there is, also what never was, and is the same for the same seed."""
+    results = [integration.run(model=Asking, adapter=Mock, seed=1, max_runs=3, max_commands=4) for _ in range(2)]
+    one, other = map(coverage.document, results)
+
+    assert one == other
+    assert one.isascii()
+    assert "\n" not in coverage.document(results[0], indent=None)
+    whole = {"covered": 1, "total": 1, "percent": 100.0, "required": None}
+    assert {
+        "format": 1,
+        "model": "Asking",
+        "seed": 1,
+        "runs": 3,
+        "interrupted": False,
+        "summary": {
+            "commands": whole,
+            "checks": whole,
+            "outcomes": {"covered": 1, "total": 2, "percent": 50.0, "required": None},
+            "transitions": whole,
+        },
+        "commands": [{"command": "ask", "steps": 12}],
+        "checks": [{"role": "expectation", "name": "answers", "judged": 12}],
+        "outcomes": [
+            {"command": "ask", "event": "told", "steps": 12, "admitted": True},
+            {"command": "ask", "event": "refused", "steps": 0, "admitted": True},
+        ],
+        "transitions": [{"command": "ask", "then": "ask", "steps": 9}],
+        "endpoints": [],
+        "endpoints_left_out": 0,
+        "labels": [{"label": "asked\nVERDICT passed: \u20ac", "runs": 3, "percent": 100.0}],
+        "labels_left_out": 0,
+    } == json.loads(one)
+
+
+def test_label_is_one_line():
+    """Nothing that a model names can look like a line of its own."""
+    result = integration.run(model=Asking, adapter=Mock, seed=1, max_runs=1, max_commands=1)
+
+    assert "  1 runs   100 %  asked VERDICT passed: \u20ac" == coverage.render(result.coverage).splitlines()[-1]

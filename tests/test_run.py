@@ -857,6 +857,63 @@ def test_the_tally_counts_what_was_exercised(client):
     assert {("command", "ask"): 2, ("expectation", "fine"): 2, ("invariant", "fine_state"): 1} == dict(tally)
 
 
+# --- labels -------------------------------------------------------------------------------------
+
+
+class Naming(Web):
+    """Names what it sees, and what it is asked in orders that may never have been."""
+
+    wrong: ClassVar[Any] = "fine"
+
+    @expects
+    def fine(self, cmd: Ask) -> Answered:
+        self.label(f"expected {cmd.path}")
+        return Answered(status=200)
+
+    @invariant
+    def named(self) -> None:
+        self.label(self.wrong)
+
+
+def labels(tally: Counter[tuple[str, str]]) -> dict[str, int]:
+    """List the labels of a tally."""
+    return {name: count for (role, name), count in tally.items() if role == "label"}
+
+
+def test_labels_are_tallied(client):
+    """What the methods of the model name is tallied, each time that they are run."""
+    tally: Counter[tuple[str, str]] = Counter()
+    trace = run(Naming, client, asks("/a", "/b"), tally=tally)
+
+    assert "passed" == trace.ending
+    assert {"expected /a": 1, "expected /b": 1, "fine": 2} == labels(tally)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [("", "empty"), (" \n", "empty"), (7, "not 7"), (None, "not None")])
+def test_label_that_is_none_is_a_fault_of_the_model(client, wrong: Any, said: str):
+    """A label is a text that says something; what is none is told with the method that has it."""
+
+    class Wrong(Naming):
+        wrong: ClassVar[Any] = None
+
+    Wrong.wrong = wrong
+    trace = run(Wrong, client, asks("/a"))
+
+    assert ("model", "named", 0, "ask") == why(trace)
+    assert said in trace.failure.message
+
+
+def test_what_is_named_in_orders_that_are_tried_is_not_tallied(client):
+    """Of branches nobody knows the order, so the model is asked of many, and their labels do not count."""
+    tally: Counter[tuple[str, str]] = Counter()
+    prefix, *branches = asks("/a", "/b", "/c")
+    calls = (prefix, *(call.replace(branch=number + 1) for number, call in enumerate(branches)))
+    trace = run(Naming, client, calls, tally=tally)
+
+    assert ("passed", 3) == (trace.ending, len(trace.steps))
+    assert {"expected /a": 1, "fine": 1} == labels(tally)
+
+
 # --- services that settle later -----------------------------------------------------------------
 
 

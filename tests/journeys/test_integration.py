@@ -1,5 +1,6 @@
 """Integration through the command line: exit code first."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -96,6 +97,11 @@ def test_service_that_never_gets_healthy_is_125():
         ["integration", *NAMES, "--start", "python -m examples.leaderboard"],
         ["integration", "--profile", "none-of-that-name"],
         ["integration", "--model", "Leaderboard", "--mock"],
+        ["integration", "--profile", "leaderboard", "--require-coverage", "101"],
+        ["integration", "--profile", "leaderboard", "--require-coverage", "lines=90"],
+        ["integration", "--profile", "leaderboard", "--require-coverage", "90", "--require-coverage", "90"],
+        ["integration", "--profile", "leaderboard", "--coverage", "examples"],
+        ["integration", "--profile", "leaderboard", "--coverage", "README.md/coverage.json"],
         ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--set", "timeout"],
         ["no-such-command"],
         [],
@@ -175,6 +181,100 @@ def test_mock_run_needs_no_service():
 
     assert 0 == ran.code
     assert "never exercised: check board_matches" in ran.out
+
+
+# --- coverage -----------------------------------------------------------------------------------
+
+
+def test_coverage_is_shown_and_written(tmp_path: Path):
+    """The summary has a line of what was exercised; the file has all counts, with no names and ids in its paths."""
+    path = tmp_path / "new" / "coverage.json"
+    ran = replaykit(
+        "integration", *NAMES, "--start", leaderboard(), "--runs", "10", "--seed", "1", "--coverage", path,
+    )  # fmt: skip
+    written = json.loads(path.read_text())
+
+    assert 0 == ran.code, ran
+    assert (
+        "coverage: 2 of 2 commands, 4 of 4 checks, 3 of 3 outcomes, 4 of 4 transitions, 6 endpoints x status" in ran.out
+    )
+    assert [path] == list(path.parent.iterdir())
+    assert ["/players", "/players", "/players", "/reset", "/scores/", "/scores/{name}"] == [
+        each["path"] for each in written["endpoints"]
+    ]
+    assert 500 == sum(each["steps"] for each in written["commands"])
+    assert written["summary"]["outcomes"] == {"covered": 3, "total": 3, "percent": 100.0, "required": None}
+
+
+def test_labels_of_a_model_are_shown():
+    """What the model of TravelBooking names stands below the coverage, with the runs in which it was seen."""
+    ran = replaykit("integration", "--profile", "travelbooking", "--runs", "20", "--seed", "1")
+
+    assert 0 == ran.code, ran
+    assert " runs " in ran.out
+    assert " %  a booking is called off while its payment is open\n" in ran.out
+
+
+def test_coverage_that_is_required_and_not_reached_is_125():
+    """What was not looked at was not judged, and the verdict says what; something that was found goes first."""
+    mock = ("integration", "--model", "examples.leaderboard:Leaderboard", "--mock", "--seed", "3", "--runs", "5")
+    lacking = replaykit(*mock, "--require-coverage", "100", "--require-coverage", "outcomes=100")
+    enough = replaykit(*mock, "--require-coverage", "commands=100", "--require-coverage", "checks=75")
+    found = replaykit(
+        "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--stop-on-fail", "--seed", "3",
+        "--no-shrink", "--require-coverage", "100",
+    )  # fmt: skip
+
+    assert (125, 0) == (lacking.code, enough.code), lacking
+    assert "VERDICT not judged: coverage of checks is 75 %, 100 % were asked for (exit 125)" == lacking.verdict
+    assert "VERDICT passed: 5 runs, nothing found (exit 0)" == enough.verdict
+    assert "coverage: 1 of 2 commands" in found.out
+    assert "VERDICT failed: found 1 distinct failure in 1 run (exit 1)" == found.verdict
+
+
+def test_coverage_is_printed_in_a_line_before_the_verdict():
+    """With `-` the document is one line of the output, and the verdict is still the last one."""
+    ran = replaykit(
+        "integration", "--model", "examples.leaderboard:Leaderboard", "--mock", "--runs", "3", "--coverage", "-"
+    )
+    [line] = [line for line in ran.out.splitlines() if line.startswith("{")]
+
+    assert 0 == ran.code, ran
+    assert 3 == json.loads(line)["runs"]
+    assert ran.verdict.startswith("VERDICT passed")
+
+
+def test_coverage_that_can_not_be_written_is_129_after_all_was_told():
+    """A full disk loses the document, and not what was found."""
+    ran = replaykit(
+        "integration", "--model", "examples.leaderboard:Leaderboard", "--mock", "--runs", "3", "--coverage", "/dev/full"
+    )
+
+    assert 129 == ran.code, ran
+    assert "coverage: 2 of 2 commands" in ran.out
+    assert "error[unwritable]: /dev/full can't be written" in ran.err
+
+
+def test_coverage_in_a_profile_is_for_runs_against_the_service(tmp_path: Path):
+    """A profile may name the file and what is required, in each of its forms; a mock run looks at neither."""
+    (tmp_path / "pyproject.toml").write_text(
+        "".join(
+            f'[tool.replaykit.profiles.{name}]\nmodel = "examples.leaderboard:Leaderboard"\n'
+            f'adapter = "examples.leaderboard:LeaderboardApi"\nstart = "{leaderboard()}"\nruns = 1\nseed = 1\n'
+            f'commands = 2\ncoverage = "coverage.json"\nrequire_coverage = {required}\n'
+            for name, required in {"number": 50, "text": '"transitions=50"', "list": '["50", "transitions=50"]'}.items()
+        )
+    )
+    here = {"cwd": tmp_path, "PYTHONPATH": str(ROOT)}
+    mock = replaykit("integration", "--profile", "list", "--mock", **here)
+    written = (tmp_path / "coverage.json").exists()
+    codes = {name: replaykit("integration", "--profile", name, **here).code for name in ("number", "text", "list")}
+    line = replaykit("integration", "--profile", "text", "--require-coverage", "0", **here)
+
+    assert (0, False) == (mock.code, written), mock
+    assert {"number": 0, "text": 125, "list": 125} == codes
+    assert (tmp_path / "coverage.json").exists()
+    assert 0 == line.code, line
 
 
 FAULTY = textwrap.dedent(
@@ -257,11 +357,12 @@ def test_service_that_dies_is_125(tmp_path: Path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_campaign_stops_its_service(number: signal.Signals, code: int, tmp_path: Path):
-    """Ctrl-C and TERM end a campaign with their code, and its service with it."""
+    """Ctrl-C and TERM end a campaign with their code, and its service with it; what was exercised is written."""
     mark = f"{tmp_path}"
     process = subprocess.Popen(
         [sys.executable, "-m", "replaykit", "integration", *NAMES, "--start",
-         f"{leaderboard()} --host 127.0.0.1", "--runs", "100000", "--save-failures", mark],
+         f"{leaderboard()} --host 127.0.0.1", "--runs", "100000", "--save-failures", mark,
+         "--coverage", f"{mark}.json"],
         cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
@@ -275,6 +376,9 @@ def test_interrupted_campaign_stops_its_service(number: signal.Signals, code: in
     assert code == process.returncode, err
     assert "VERDICT interrupted" in out
     assert [] == list(Path(mark).iterdir())
+    coverage = json.loads(Path(f"{mark}.json").read_text())
+    assert coverage["interrupted"]
+    assert f"after {coverage['runs']} run" in out
 
 
 def test_closed_output_does_not_change_the_exit_code(tmp_path: Path):
