@@ -88,7 +88,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
 )
 @click.option(
     "--require-coverage",
-    metavar="[KIND=]PERCENT",
+    metavar="PERCENT",
     multiple=True,
     help="Exit with 125 where less was exercised: 100 of commands and checks, or outcomes=90; may be given several "
     "times.",
