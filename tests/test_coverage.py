@@ -278,6 +278,8 @@ def test_campaign_counts_its_runs():
         ("/lineItems/17", "/lineItems/{line_item}"),
         ("/categories/17", "/categories/{category}"),
         ("/people/17", "/people/{id}"),
+        ("/people/23", "/people/{id}"),
+        ("/accounts/23", "/accounts/{account}"),
         ("/accounts/18", "/accounts/{id}"),
         ("/accounts/-1", "/accounts/{id}"),
         ("/a/123e4567-e89b-12d3-a456-426614174000", "/a/{id}"),
@@ -297,6 +299,7 @@ def test_campaign_counts_its_runs():
 def test_ids_in_paths_become_placeholders(path: str, placeholder: str):
     """What the service made has its entity's name, a number only where the path says so; other ids are `{id}`."""
     refs = bound(account="acc 7", line_item=17, category="17")
+    refs.bind(Account, 23)
     coverage = covered((step(0, "open", "opened", asked(path)),), refs=refs)
 
     assert [("GET", placeholder, "200")] == list(coverage.endpoints)
@@ -454,13 +457,14 @@ def test_tables_of_labels_are_bounded_and_say_so():
 
 def test_what_is_lacking_is_said_rounded_down():
     """Only all is 100 %, and what is not required is not lacking."""
-    coverage = covered((step(0, "open", "opened"), step(1, "open", "refused")), tally={("invariant", "sane"): 1})
+    seen = [("open", "opened"), ("open", "refused"), ("close", "closed"), ("close", "refused")]
+    coverage = covered(tuple(step(label, *each) for label, each in enumerate(seen)), tally={("invariant", "sane"): 1})
 
-    assert [] == coverage.lacking({"commands": 25, "checks": 25, "outcomes": 100 / 3, "transitions": 6.25})
+    assert [] == coverage.lacking({"commands": 50, "checks": 25, "outcomes": 200 / 3, "transitions": 18.75})
     assert [
-        "coverage of outcomes is 33 %, 34 % were asked for",
-        "coverage of transitions is 6 %, 6.5 % were asked for",
-    ] == coverage.lacking({"commands": 0, "outcomes": 34, "transitions": 6.5})
+        "coverage of outcomes is 66 %, 67 % were asked for",
+        "coverage of transitions is 18 %, 18.8 % were asked for",
+    ] == coverage.lacking({"commands": 0, "outcomes": 67, "transitions": 18.8})
 
 
 def test_of_nothing_all_is_covered():
@@ -507,8 +511,9 @@ def test_result_without_the_coverage_that_was_required_is_no_success():
         return integration.run(model=Shop, adapter=Mock, seed=1, max_runs=2, require_coverage=required).exit_code
 
     assert [0, 0, 125] == [code(), code(commands=100, checks=100, outcomes=50), code(outcomes=51)]
-    with pytest.raises(UsageError, match="lines"):
-        code(lines=100)
+    for wrong in ({"lines": 100}, {"commands": 101}):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            code(**wrong)
 
 
 def test_failure_goes_before_coverage_that_is_lacking():

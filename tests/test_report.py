@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import ClassVar
 
-from replaykit import Command, Event, Mock, Model, expects, integration
+from replaykit import Command, Event, Mock, Model, expects, integration, requires
 from replaykit.coverage import Coverage
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.report import coverage, steps
@@ -87,13 +87,13 @@ def test_coverage_is_shown_in_a_few_lines():
     shown.commands.update({"ask": 3})
     shown.outcomes.update({("ask", "told"): 3})
     shown.endpoints.update({("GET", "/", "200"): 3})
-    shown.labels = Counter({"rare": 1, "always": 400, "a third": 133})
+    shown.labels = Counter({"rare": 1, "always": 400, "two thirds": 267})
 
     assert [
         "coverage: 1 of 1 commands, 0 of 1 checks, 1 of 2 outcomes, 0 of 1 transitions, 1 endpoints x status",
         "labels, and the runs in which they were seen:",
         "  400 runs   100 %  always",
-        "  133 runs  33.2 %  a third",
+        "  267 runs  66.7 %  two thirds",
         "    1 runs   0.2 %  rare",
     ] == coverage.render(shown).splitlines()
 
@@ -146,6 +146,31 @@ def test_coverage_as_json_has_all_counts():
         "labels": [{"label": "asked\nVERDICT passed: \u20ac", "runs": 3, "percent": 100.0}],
         "labels_left_out": 0,
     } == json.loads(one)
+
+
+def test_what_never_was_is_in_the_json():
+    """A command that was never asked is there, with its zero."""
+
+    class Never(Command):
+        pass
+
+    class Shy(Asking):
+        commands: ClassVar = (Never, Ask)
+
+        @expects
+        def not_this(self, cmd: Never) -> Told:
+            return Told()
+
+        @requires
+        def never(self, cmd: Never) -> bool:
+            return False
+
+    written = json.loads(coverage.document(integration.run(model=Shy, adapter=Mock, seed=1, max_runs=1)))
+
+    assert [{"command": "never", "steps": 0}, {"command": "ask", "steps": 50}] == written["commands"]
+    assert {"role": "expectation", "name": "not_this", "judged": 0} in written["checks"]
+    assert {"command": "never", "event": "told", "steps": 0, "admitted": True} in written["outcomes"]
+    assert {"command": "ask", "then": "never", "steps": 0} in written["transitions"]
 
 
 def test_label_is_one_line():
