@@ -272,7 +272,7 @@ def _is_id(part: str) -> bool:
 def _speaks_of(part: str, entity: str) -> bool:
     """Say whether a part of a path names a kind of thing, in the plural too: accounts, categories, line-items."""
     said = re.sub(r"[^a-z0-9]", "", part.lower())
-    return said.startswith(entity.replace("_", "")[:-1] or entity)
+    return said.startswith(entity.replace("_", "").removesuffix("y"))
 
 
 # --- what is required ---------------------------------------------------------------------------

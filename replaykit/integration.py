@@ -297,8 +297,10 @@ class _Campaign:
         for index in range(result.max_runs):
             seed = derive(result.seed, index)
             tally: Counter[tuple[str, str]] = Counter()
-            trace, written = self._one_run(adapters, index, seed, writer, tally)
-            result.coverage.add(tally)
+            try:
+                trace, written = self._one_run(adapters, index, seed, writer, tally)
+            finally:
+                result.coverage.add(tally)
             if trace.failure is not None and trace.failure.is_finding:
                 lost = 0
                 result.failed += 1

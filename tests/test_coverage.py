@@ -5,6 +5,8 @@ from itertools import product
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from vault import Service as VaultService
+from vault import Vault, VaultApi
 
 from replaykit import (
     Adapter,
@@ -31,9 +33,11 @@ from replaykit import (
 from replaykit.command import Refs
 from replaykit.coverage import MAX_ENDPOINTS, MAX_PATH, Coverage, requirements
 from replaykit.errors import UsageError
+from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.model import MAX_LABEL, MAX_LABELS
-from replaykit.sequence import Call
+from replaykit.run import execute
+from replaykit.sequence import Call, Fixed
 from replaykit.trace import Said, Step, Trace
 
 HOST = "http://127.0.0.1:1"
@@ -152,7 +156,8 @@ def covered(*runs: Trace | tuple[Step, ...], tally: dict[tuple[str, str], int] |
     coverage = Coverage.of(Bank, BankApi)
     for each in runs:
         trace = each if isinstance(each, Trace) else Trace(steps=each, ending="passed")
-        coverage.add(trace, Counter(tally or {}), refs or Refs())
+        coverage.fold(trace, refs or Refs())
+        coverage.add(tally or {})
     return coverage
 
 
@@ -281,6 +286,7 @@ def test_campaign_counts_its_runs():
         ("/people/23", "/people/{id}"),
         ("/accounts/23", "/accounts/{account}"),
         ("/accounts/18", "/accounts/{id}"),
+        ("/accoun/23", "/accoun/{id}"),
         ("/accounts/-1", "/accounts/{id}"),
         ("/a/123e4567-e89b-12d3-a456-426614174000", "/a/{id}"),
         ("/a/123E4567-E89B-12D3-A456-426614174000", "/a/{id}"),
@@ -424,6 +430,60 @@ def test_label_of_a_shrink_candidate_is_not_counted():
     assert 0 == result.coverage.labels["short"]
     assert 2 == result.coverage.labels["end"] == result.coverage.runs
     assert {"ask": 24} == result.coverage.commands
+
+
+def test_label_of_a_sequence_that_is_run_several_times_counts_once():
+    """A sequence with branches is run again and again, and is one run; all of its steps count."""
+
+    class Named(Vault):
+        @invariant
+        def named(self) -> None:
+            self.label("seen")
+
+    with VaultService() as service:
+        result = integration.run(
+            model=Named, adapter=VaultApi, base_url=service.url, seed=1, max_runs=3, parallel=Parallel(2, 2), repeat=4
+        )
+    resets = sum(count for (_, path, _), count in result.coverage.endpoints.items() if path == "/reset")
+
+    assert (3, 3) == (result.total_runs, result.coverage.runs)
+    assert {"seen": 3} == result.coverage.labels
+    assert 12 == resets
+    assert result.steps == result.coverage.commands.total()
+    assert result.requests == result.coverage.endpoints.total()
+
+
+def test_label_of_what_is_expected_of_a_repetition_is_not_counted():
+    """What the model would expect of a command that is sent again is not what happens; what comes after it is."""
+
+    class Put(Command, idempotent=True):
+        pass
+
+    class Putting(Model):
+        commands: ClassVar = (Put,)
+        count: int = 0
+
+        @expects
+        def told(self, cmd: Put) -> Told:
+            self.label(f"expected after {self.count}")
+            return Told()
+
+        @on
+        def tell(self, event: Told) -> None:
+            self.count += 1
+
+        @invariant
+        def counted(self) -> None:
+            self.label(f"seen {self.count}")
+
+    tally: Counter[tuple[str, str]] = Counter()
+    calls = (Call(label=0, tag="put"), Call(label=1, tag="put", repeats=0), Call(label=2, tag="put"))
+    trace = execute(Putting, Mock(Putting), Fixed(calls), tally=tally)
+
+    assert "passed" == trace.ending
+    assert {"expected after 0": 1, "seen 1": 2, "expected after 1": 1, "seen 2": 1} == {
+        name: count for (role, name), count in tally.items() if role == "label"
+    }
 
 
 def test_tables_of_labels_are_bounded_and_say_so():
