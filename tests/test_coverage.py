@@ -30,6 +30,7 @@ from replaykit import (
     on,
     requires,
 )
+from replaykit.client import Client
 from replaykit.command import Refs
 from replaykit.coverage import MAX_ENDPOINTS, MAX_PATH, Coverage, requirements
 from replaykit.errors import UsageError
@@ -453,37 +454,58 @@ def test_label_of_a_sequence_that_is_run_several_times_counts_once():
     assert result.requests == result.coverage.endpoints.total()
 
 
+class Empty(Command, idempotent="at once"):
+    pass
+
+
+class Emptied(Event):
+    pass
+
+
+class Nothing(Event):
+    pass
+
+
+class Box(Model):
+    """Names what it expects, and what it sees."""
+
+    commands: ClassVar = (Empty,)
+    is_full: bool = True
+
+    @expects
+    def empty(self, cmd: Empty) -> Emptied | Nothing:
+        self.label("full" if self.is_full else "empty")
+        return Emptied() if self.is_full else Nothing()
+
+    @on
+    def emptied(self, event: Emptied) -> None:
+        self.is_full = False
+
+    @invariant
+    def seen(self) -> None:
+        self.label("seen")
+
+
+class BoxApi(Adapter[Box]):
+    def reset(self) -> None:
+        self.is_full = True
+
+    @handles
+    def empty(self, cmd: Empty) -> Emptied | Nothing:
+        answer = Emptied() if self.is_full else Nothing()
+        self.is_full = False
+        return answer
+
+
 def test_label_of_what_is_expected_of_a_repetition_is_not_counted():
     """What the model would expect of a command that is sent again is not what happens; what comes after it is."""
-
-    class Put(Command, idempotent=True):
-        pass
-
-    class Putting(Model):
-        commands: ClassVar = (Put,)
-        count: int = 0
-
-        @expects
-        def told(self, cmd: Put) -> Told:
-            self.label(f"expected after {self.count}")
-            return Told()
-
-        @on
-        def tell(self, event: Told) -> None:
-            self.count += 1
-
-        @invariant
-        def counted(self) -> None:
-            self.label(f"seen {self.count}")
-
     tally: Counter[tuple[str, str]] = Counter()
-    calls = (Call(label=0, tag="put"), Call(label=1, tag="put", repeats=0), Call(label=2, tag="put"))
-    trace = execute(Putting, Mock(Putting), Fixed(calls), tally=tally)
+    calls = (Call(label=0, tag="empty"), Call(label=1, tag="empty", repeats=0))
+    with Client(HOST) as client:
+        trace = execute(Box, BoxApi(client), Fixed(calls), tally=tally)
 
-    assert "passed" == trace.ending
-    assert {"expected after 0": 1, "seen 1": 2, "expected after 1": 1, "seen 2": 1} == {
-        name: count for (role, name), count in tally.items() if role == "label"
-    }
+    assert ("passed", ["emptied", "nothing"]) == (trace.ending, [each.event.tag for each in trace.steps])
+    assert {"full": 1, "seen": 2} == {name: count for (role, name), count in tally.items() if role == "label"}
 
 
 def test_tables_of_labels_are_bounded_and_say_so():
