@@ -182,6 +182,7 @@ def test_what_there_is_follows_from_model_and_adapter():
     assert ["expectation open", "expectation rename", "invariant sane", "check rows_match"] == coverage.missing(
         "checks"
     )
+    assert ["latency GET /rows"] == Coverage.of(Bank, BankApi, ["GET /rows"]).missing("checks")[4:]
 
 
 def test_outcomes_are_what_the_model_expects_and_else_what_the_handler_returns():
