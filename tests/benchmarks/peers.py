@@ -37,7 +37,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from scorecard import SERVICES, FirstFailure, median
+from scorecard import SERVICES, median
 
 from examples.leaderboard import Leaderboard
 from examples.travelbooking import Travel
@@ -309,15 +309,14 @@ HEAD = "service | bug | with | found | requests to failure | shrink requests | l
 
 def with_replaykit(case: Case, url: str, seed: int, row: Row) -> None:
     """Look for a bug with replaykit, as its users do."""
-    watcher = FirstFailure()
     result = integration.run(
         model=case.model, adapter=SERVICES[case.service].adapter, base_url=url, seed=seed, max_runs=RUNS,
-        max_commands=COMMANDS, stop_on_fail=True, watcher=watcher,
+        max_commands=COMMANDS, stop_on_fail=True,
     )  # fmt: skip
     if not result.failures or result.failures[0].shrunk is None:
         row.troubles.append(result.trouble or result.died or "nothing found")
         return
-    row.finding.append(watcher.requests)
+    row.finding.append(result.requests)
     row.shrinking.append(result.failures[0].shrunk.requests)
     row.lengths.append(len(result.failures[0].trace.steps))
 
