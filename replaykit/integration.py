@@ -281,12 +281,8 @@ class _Campaign:
             if folder is None:
                 self._all_runs(adapters, None)
                 return
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
-            self.folder = folder
-            self.facts = _facts(self.result.model)
+            self.folder = made(folder)
+            self.facts = facts_of(self.result.model)
             with Writer(folder / f".run-{os.getpid()}-{os.urandom(4).hex()}.partial") as writer:
                 self._all_runs(adapters, writer)
         finally:
@@ -461,7 +457,7 @@ class _Campaign:
             finding = self.waiting.pop(0)
             if not finding.trace.steps or not self.budget.executions:  # it failed in the reset, or nobody wants it
                 continue
-            oracle = _Oracle(
+            oracle = Oracle(
                 adapters, finding, self.budgets, self.watcher, lambda other: self._meet(other, index, seed)
             )
             sequence = _up_to_failure(finding.trace)
@@ -470,7 +466,7 @@ class _Campaign:
                 oracle,
                 lambda call: generators_for(self.result.model, call),
                 budget=self.budget,
-                fits=_simulation(self.result.model, sequence),
+                fits=simulation(self.result.model, sequence),
             )
             finding.shrunk = shrunk
             finding.trace = shrunk.trace or finding.trace
@@ -512,7 +508,16 @@ class _Campaign:
         )
 
 
-class _Oracle:
+def made(folder: Path) -> Path:
+    """Make a folder for bundles, where there is none. Raises UnwritableError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
+    return folder
+
+
+class Oracle:
     """Runs a candidate against the service, and says whether it is the same bug."""
 
     def __init__(
@@ -570,14 +575,22 @@ def _up_to_failure(trace: Trace) -> Sequence:
 
 
 def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:
-    """Return the generators of a call's arguments; none where the command is not known any more."""
+    """Return the generators of a call's arguments, as far as its values may be theirs.
+
+    An old bundle may have a command that is not known any more, or an argument that comes from another function now.
+    """
     kind = model.rules.by_tag.get(call.tag)
     if kind is None or kind.version != call.version:
         return {}
-    return {name: generator for name, generator in generators_of(kind).items() if name in call.args}
+    return {
+        name: generator
+        for name, generator in generators_of(kind).items()
+        if name in call.args
+        and (name not in call.raw if generator.plain else name in call.raw and generator.accepts(call.raw[name]))
+    }
 
 
-def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], bool]:
+def simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], bool]:
     """Say without the service whether a candidate fits the preconditions, where the model can tell.
 
     It can where it has preconditions, expects something of every command, and follows the failing sequence
@@ -592,7 +605,7 @@ def _simulation(model: type[Model], sequence: Sequence) -> Callable[[Sequence], 
     return fits if fits(sequence) else lambda _: True
 
 
-def _facts(model: type[Model]) -> dict[str, Any]:
+def facts_of(model: type[Model]) -> dict[str, Any]:
     """Say what is the same for all runs of a campaign: what it is run with, and from which revision."""
     facts: dict[str, Any] = {"python": platform.python_version(), "httpx": client.HTTPX_VERSION}
     facts["model_digest"] = digest_of(model)

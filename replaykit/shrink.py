@@ -112,11 +112,12 @@ def shrink(
     *,
     budget: Budget | None = None,
     fits: Callable[[Sequence], bool] = lambda _: True,
+    looks: int = TRIES,
 ) -> Shrunk:
     """Search for the simplest sequence for which the oracle says the same; keep the best found at any stop.
 
     `sequence` ends with the failing call, and is known to fail. `fits` says, without running anything,
-    whether a candidate can be run at all.
+    whether a candidate can be run at all. `looks` is in how many runs the sequence has to fail again.
     """
     search = _Search(sequence, oracle, generators, budget or Budget(), fits)
     stopped: str | None = None
@@ -125,7 +126,7 @@ def shrink(
         if search.is_race:
             search.race()
         else:
-            search.start()
+            search.start(looks)
             search.go()
             search.confirm()
             if search.failed < search.runs:
@@ -192,9 +193,9 @@ class _Search:
             if identity(self.best) == before and not self.donate():
                 return
 
-    def start(self) -> None:
+    def start(self, looks: int) -> None:
         """Run what failed again, until it fails again: what does not can't be made smaller."""
-        for number in range(1, TRIES + 1):
+        for number in range(1, looks + 1):
             self._check_budget()
             attempt = self._ask(self.best)
             if attempt.same:
@@ -202,7 +203,7 @@ class _Search:
                 self.reproduced = True
                 self.tries = number
                 return
-        raise _SpentError(f"it did not fail again in {TRIES} runs of the same sequence")
+        raise _SpentError(f"it did not fail again in {looks} runs of the same sequence")
 
     def go_on_flaky(self) -> None:
         """Search again, with as many tries for each candidate as the bug needs to show itself."""

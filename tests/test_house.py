@@ -51,6 +51,7 @@ READING_ORDER = [
     # journeys
     "integration",
     "replaying",
+    "reshrinking",
     # faces
     "report.steps",
     "report.coverage",
@@ -62,6 +63,7 @@ READING_ORDER = [
     "cli.options",
     "cli.integration",
     "cli.replay",
+    "cli.reshrink",
     "cli.show",
     "cli.demo",
     "cli.app",
@@ -83,6 +85,7 @@ DOORS = {
         "cli.options",
         "cli.integration",
         "cli.replay",
+        "cli.reshrink",
         "cli.show",
         "cli.demo",
     },

@@ -66,3 +66,14 @@ class Progress:
             sys.stderr.flush()
         else:
             note(f"{text}, {seconds}")
+
+
+class ShrinkProgress(Progress):
+    """Watches one failure being shrunk, and the others that are met on the way."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(0, quiet=quiet)
+
+    def found(self, finding: Finding) -> None:
+        """Tell of another failure at once."""
+        self._line(f"met on the way: {finding.failure.kind} {finding.failure.name}: {finding.failure.message}")

@@ -87,7 +87,7 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
-        with _service(provenance.url, options) as url:
+        with recorded_service(provenance.url, options) as url:
             replayed = journey.replay(
                 bundle,
                 model=model,
@@ -121,9 +121,9 @@ def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str,
 
 
 @contextlib.contextmanager
-def _service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | None]:
-    """Give the URL of the service to replay against; None offline."""
-    if options["offline"]:
+def recorded_service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | None]:
+    """Give the URL of the service to replay against: the recorded one, if none is named; None offline."""
+    if options.get("offline"):
         yield None
         return
     from replaykit import client, service

@@ -1,0 +1,138 @@
+"""replaykit reshrink."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaykit.cli.console import conclude, note, say
+from replaykit.cli.options import service_options, settle
+from replaykit.cli.replay import recorded_service
+
+if TYPE_CHECKING:
+    from replaykit.reshrinking import Reshrunk
+
+
+@click.command(short_help="Shrink a saved bug again, with more time.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@service_options
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write here, and leave BUNDLE."
+)
+@click.option(
+    "--save-failures",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Save other failures that are met on the way in this folder.",
+)
+@click.option(
+    "--shrink-executions",
+    "executions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=2000,
+    show_default=True,
+    help="Runs in which it may be shrunk.",
+)
+@click.option(
+    "--shrink-time",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=300,
+    show_default=True,
+    help="How long it may be shrunk.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.pass_context
+def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
+    """Search for a simpler sequence that fails as a saved bug does, from its file alone.
+
+    The file is replaced only if what was found is simpler, and fails at least as often. Otherwise it stays as it
+    is, to the byte. Ctrl-C ends the search, and keeps the best so far.
+
+    \b
+    replaykit reshrink failures/bug.pd --start "python -m shop --port {port}"
+
+    Exits with 0 if the search came to its end, 125 if the bug does not show any more, or can't be judged here.
+    """  # noqa: D301  click wants a real \b
+    settle(context, options)
+    from replaykit import project
+    from replaykit import reshrinking as journey
+    from replaykit.adapter import Adapter, read_settings
+    from replaykit.bundle import read, require_whole
+    from replaykit.cli.progress import ShrinkProgress
+    from replaykit.model import Model
+    from replaykit.report.steps import count
+    from replaykit.shrink import Budget
+
+    saved = read(bundle)
+    require_whole(saved, str(bundle))
+    provenance, failure = saved.provenance, saved.failure
+    model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
+    adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
+    read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
+    if not options["quiet"]:
+        note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
+    progress = ShrinkProgress(quiet=options["quiet"])
+    with recorded_service(provenance.url, options) as url:
+        assert url is not None  # noqa: S101  only an offline replay has none
+        reshrunk = journey.reshrink(
+            saved,
+            bundle,
+            model=model,
+            adapter=adapter,
+            url=url,
+            output=options["output"],
+            save_failures=options["save_failures"],
+            settings=options["settings"],
+            budget=Budget(options["executions"], options["seconds"]),
+            watcher=progress,
+        )
+    progress.done()
+    lines = _lines(reshrunk)
+    if lines:
+        say("\n".join(lines))
+    word, reason = _conclusion(reshrunk, bundle)
+    conclude(word, reason, reshrunk.exit_code)
+    return reshrunk.exit_code
+
+
+def _lines(reshrunk: "Reshrunk") -> list[str]:
+    """Show what was found, and what else was met."""
+    from replaykit.report import steps
+
+    finding, shrunk, lines = reshrunk.finding, reshrunk.finding.shrunk, []
+    if reshrunk.outcome in {"simpler", "less reliable"}:
+        lines.append(steps.render(finding.trace))
+    if shrunk is not None and reshrunk.outcome != "not reproduced":
+        length = steps.count(len(finding.trace.steps), "command")
+        rate = f", {steps.confirmation(reshrunk.after.runs, reshrunk.after.failed)}"
+        lines.append(
+            f"  from {finding.calls_before} to {length} in {shrunk.executions} executions "
+            f"({shrunk.requests} requests, {shrunk.seconds:.1f} s){rate if reshrunk.after.runs else ''}"
+        )
+        if shrunk.stopped:
+            lines.append(f"  shrinking was ended early: {shrunk.stopped}")
+    for other in reshrunk.others:
+        failure = other.failure
+        lines.append(f"  met on the way: {failure.kind} {failure.name}  (fingerprint {other.fingerprint})")
+        lines.append(f"    {failure.message}")
+        if other.path is not None:
+            lines.append(f"    {'there is already' if other.replaced else 'saved as'} {other.path}")
+    if reshrunk.path is not None:
+        lines.append(f"  saved as {reshrunk.path}")
+    return lines
+
+
+def _conclusion(reshrunk: "Reshrunk", bundle: Path) -> tuple[str, str]:
+    """Say what it came to, in a word and in a sentence."""
+    from replaykit.report.steps import count
+
+    if reshrunk.outcome == "not reproduced":
+        return "not reproduced", reshrunk.reason
+    word = "interrupted" if reshrunk.interrupted is not None else reshrunk.outcome
+    if reshrunk.outcome != "simpler":
+        return word, f"{reshrunk.reason}; {bundle} is left as it is"
+    before, after = reshrunk.finding.calls_before, len(reshrunk.finding.trace.steps)
+    return word, f"{count(before, 'command')} became {after}" if after < before else "the values are simpler"
