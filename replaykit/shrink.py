@@ -307,11 +307,13 @@ class _Search:
             labels = wider
 
     def drop_values(self) -> None:
-        """Remove all calls that mention a value which the failing call does not."""
+        """Remove all calls that mention a value which the failing call does not; a single one is left to `remove`."""
         ours = _values(self.best[-1].args)
         values = dict.fromkeys(value for call in self.best for value in sorted(_values(call.args)) if value not in ours)
         for value in values:
-            self.attempt(without(self.best, [call.label for call in self.best[:-1] if value in _values(call.args)]))
+            kept = without(self.best, [call.label for call in self.best[:-1] if value in _values(call.args)])
+            if len(kept) < len(self.best) - 1:
+                self.attempt(kept)
 
     def remove(self) -> None:
         """Remove calls in chunks of falling size, then one by one until none can go."""
