@@ -467,6 +467,7 @@ class _Campaign:
                 lambda call: generators_for(self.result.model, call),
                 budget=self.budget,
                 fits=simulation(self.result.model, sequence),
+                at_end=finding.failure.step is None,
             )
             finding.shrunk = shrunk
             finding.trace = shrunk.trace or finding.trace

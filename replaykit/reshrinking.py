@@ -144,6 +144,7 @@ class _Again:
             budget=budget,
             fits=simulation(model, sequence),
             looks=MOST_TRIES,
+            at_end=finding.failure.step is None,
         )
         if isinstance(shrunk.error, UnreachableError):
             raise shrunk.error

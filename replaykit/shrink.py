@@ -4,7 +4,8 @@ Theory of operation. The search is pure: it proposes candidates, and an oracle, 
 each and says whether it failed with the same fingerprint. What costs is requests, not thought, so short
 candidates come first, no candidate is tried twice, and what can be known to fail to fit is never run.
 
-1. Slice: only what is related to the failing call, by values and refs that they share.
+1. Slice: only what is related to the failing call, by values and refs that they share. What fails at the end
+   of a run has no failing call: there, the shortest beginning that fails says which one matters.
 2. Drop values: all calls that mention one value, at once.
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
@@ -56,6 +57,7 @@ FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+THREADS = 12  # things that are tried alone
 FEW = 6  # calls or names: up to this many, all pairs of them are tried
 
 
@@ -113,13 +115,16 @@ def shrink(
     budget: Budget | None = None,
     fits: Callable[[Sequence], bool] = lambda _: True,
     looks: int = TRIES,
+    at_end: bool = False,
 ) -> Shrunk:
     """Search for the simplest sequence for which the oracle says the same; keep the best found at any stop.
 
     `sequence` ends with the failing call, and is known to fail. `fits` says, without running anything,
-    whether a candidate can be run at all. `looks` is in how many runs the sequence has to fail again.
+    whether a candidate can be run at all. `looks` is in how many runs the sequence has to fail again. `at_end`
+    says that it fails at the end of the run, whatever its last call is.
     """
     search = _Search(sequence, oracle, generators, budget or Budget(), fits)
+    search.at_end = at_end
     stopped: str | None = None
     error: BaseException | None = None
     try:
@@ -177,12 +182,15 @@ class _Search:
         self.requests = 0
         self.began = time.monotonic()
         self.reproduced = False
+        self.at_end = False  # does it fail at the end of the run, and not in a call?
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
+        if self.at_end and not self.thread():
+            self.shorten()
         self.slice()
         self.drop_values()
         self.remove()
@@ -292,6 +300,29 @@ class _Search:
 
     # --- calls
 
+    def thread(self) -> bool:
+        """Keep one thing, what was done to it, and what that needs; the shortest such thread comes first."""
+        threads = []
+        for call in self.best:
+            users = {user.label for user in self.best if call.label in user.needs}
+            if len(users) > 1:
+                threads.append(_closed(self.best, users))
+        for labels in sorted(threads, key=len)[:THREADS]:
+            if self.attempt(tuple(call for call in self.best if call.label in labels)):
+                return True
+        return False
+
+    def shorten(self) -> None:
+        """Find the shortest beginning that fails, where any may; the shorter it is, the sooner it is tried.
+
+        Its last call is the one that matters, from which the other passes can go on.
+        """
+        fine = 0  # calls that do not fail
+        while len(self.best) - fine > 1:
+            length = min(max(1, 2 * fine), (fine + len(self.best)) // 2)
+            if not self.attempt(self.best[:length]):
+                fine = length
+
     def slice(self) -> None:
         """Keep what is related to the failing call: what it needs, what shares a value, what shares with that."""
         last = self.best[-1]
@@ -302,6 +333,8 @@ class _Search:
                 return
             values = set().union(*(_values(call.args) for call in self.best if call.label in needed))
             wider = needed | {call.label for call in self.best if _values(call.args) & values}
+            if wider == labels:  # then what was done to the things that these calls made
+                wider = needed | {call.label for call in self.best if call.needs & needed}
             if wider == labels:
                 return
             labels = wider

@@ -553,6 +553,90 @@ def test_what_was_executed_is_adopted():
     assert 2 == len(result.sequence)
 
 
+# --- which candidates come first ----------------------------------------------------------------
+
+
+class AtEnd(Oracle):
+    """Runs a sequence on a bug that shows itself when the run is over, whatever its last call is."""
+
+    def failing(self, sequence: Sequence) -> Sequence | None:
+        fits = super().failing(sequence) is None  # its own `bug` never fails
+        return sequence if fits and sequence and self.at_end(sequence) else None
+
+    def __init__(self, at_end: Callable[[Sequence], bool]) -> None:
+        super().__init__(lambda _: False)
+        self.at_end = at_end
+
+
+def credited_twice(sequence: Sequence) -> bool:
+    accounts = arguments(sequence, "credit", "account")
+    return len(accounts) > len(set(accounts))
+
+
+def created_more_than_once(sequence: Sequence) -> bool:
+    names = arguments(sequence, "create", "name")
+    return len(names) > len(set(names))
+
+
+def test_what_fails_at_the_end_is_looked_for_in_one_thing_first():
+    """Where one account alone shows it, a few short candidates find that, and all of it costs half as much."""
+    plain, told = 0, 0
+    for seed in SEEDS:
+        start = drawn(seed, 50, (Open, Credit, Create, Ping))
+        blind, seeing = AtEnd(credited_twice), AtEnd(credited_twice)
+        plain += shrunk(blind, start).requests
+        result = shrunk(seeing, start, at_end=True)
+        told += result.requests
+
+        assert ["open", "credit", "credit"] == [each.tag for each in result.sequence]
+        assert {"open", "credit"} == {each.tag for each in seeing.asked[1]}
+    assert told <= plain / 2
+
+
+def test_what_fails_at_the_end_is_looked_for_in_short_beginnings():
+    """Where no thing shows it alone, beginnings are tried, from the shortest on, until the shortest is found."""
+    names = ["a", "b", "c", "d", "e", "f", "g", "h", "aa", "bb", "cc", "a", *["dd", "ee", "ff"] * 10]
+    oracle = AtEnd(created_more_than_once)
+    start = tuple(call(label, Create, name=name) for label, name in enumerate(names))
+    result = shrunk(oracle, start, at_end=True)
+
+    assert [1, 2, 4, 8, 16, 12, 10, 11] == [len(each) for each in oracle.asked[1:9]]
+    assert start[:12] == oracle.asked[6]
+    assert [("create", "a"), ("create", "a")] == said(result.sequence)
+
+
+def test_what_was_done_to_related_things_is_related():
+    """Another account of the same owner is related, and so is what was credited to it."""
+    start = (
+        *(call(label, Create, name=name) for label, name in enumerate(["b", "c", "d", "e", "f", "g"])),
+        call(10, Open, owner="a"),
+        call(11, Open, owner="h"),
+        call(12, Credit, account="account@10", amount=5),
+        call(13, Credit, account="account@11", amount=5),
+        call(14, Open, owner="a"),
+        call(15, Move, source="account@14", target="account@14"),
+    )
+    related = [10, 12, 14, 15]
+
+    def bug(sequence: Sequence) -> bool:
+        return sequence[-1].tag == "move" and {each.label for each in sequence} >= set(related)
+
+    oracle = Oracle(bug)
+    shrunk(oracle, start)
+
+    assert related in [[each.label for each in asked] for asked in oracle.asked[:5]]
+
+
+def test_what_one_call_alone_mentions_is_not_dropped_by_its_value():
+    """A name that stands in one call only is left to the removal of calls, which takes several at a time."""
+    start = tuple(call(label, Open, owner=name) for label, name in enumerate(["a", "b", "c", "d", "e", "f", "g", "h"]))
+    oracle = Oracle(lambda sequence: len(sequence) == 8)
+    shrunk(oracle, start)
+    removed = [8 - len(asked) for asked in oracle.asked if len(asked) < 8]
+
+    assert 1 not in removed[:4]
+
+
 # --- flaky bugs ---------------------------------------------------------------------------------
 
 
