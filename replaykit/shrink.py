@@ -7,6 +7,7 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 1. Slice: only what is related to the failing call, by values and refs that they share. What fails at the end
    of a run has no failing call: there, the shortest beginning that fails says which one matters.
 2. Drop values: all calls that mention one value, at once.
+   Likewise all calls of one type.
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
    depends on a removed call goes with it.
@@ -28,6 +29,7 @@ import json
 import math
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -183,6 +185,7 @@ class _Search:
         self.began = time.monotonic()
         self.reproduced = False
         self.at_end = False  # does it fail at the end of the run, and not in a call?
+        self.told_apart = 0  # calls in which names were last compared with each other
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
@@ -192,12 +195,13 @@ class _Search:
         if self.at_end and not self.thread():
             self.shorten()
         self.slice()
+        self.drop_kinds()
         self.drop_values()
         self.remove()
         while True:
             before = identity(self.best)
             self.simplify()
-            self.remove()
+            self.remove(1)
             if identity(self.best) == before and not self.donate():
                 return
 
@@ -220,7 +224,7 @@ class _Search:
         if rate < RAREST:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
         self.tries = max(2, tries(rate))
-        self.tried = {identity(self.best)}
+        self.tried, self.told_apart = {identity(self.best)}, 0
         self.go()
         self.confirm(MEASURING)
 
@@ -339,6 +343,13 @@ class _Search:
                 return
             labels = wider
 
+    def drop_kinds(self) -> None:
+        """Remove all calls of one type, the most frequent first, but for the failing one."""
+        counted = Counter(call.tag for call in self.best[:-1])
+        for tag, count in counted.most_common():
+            if count > 1:
+                self.attempt(self._without(tuple(call for call in self.best[:-1] if call.tag == tag)))
+
     def drop_values(self) -> None:
         """Remove all calls that mention a value which the failing call does not; a single one is left to `remove`."""
         ours = _values(self.best[-1].args)
@@ -348,9 +359,9 @@ class _Search:
             if len(kept) < len(self.best) - 1:
                 self.attempt(kept)
 
-    def remove(self) -> None:
-        """Remove calls in chunks of falling size, then one by one until none can go."""
-        size = float(min(FIRST_CHUNK, max(1, len(self.best) // 2)))
+    def remove(self, most: int = FIRST_CHUNK) -> None:
+        """Remove calls in chunks of falling size, `most` at first, then one by one until none can go."""
+        size = float(min(most, max(1, len(self.best) // 2)))
         while size >= 1:
             changed = self._remove_chunks(int(size))
             if int(size) > 1 or not changed:
@@ -484,6 +495,9 @@ class _Search:
 
     def _unify(self) -> None:
         """Say one name where two are said: the same for all, else each pair, as long as they are few."""
+        if self.told_apart == len(self.best):
+            return  # no call went since then, and what the names are called makes no difference
+        self.told_apart = len(self.best)
         for kind, (_, values) in self._texts().items():
             if len(values) > 1 and self.attempt(self._substitute(kind, dict.fromkeys(values[1:], values[0]))):
                 continue

@@ -637,6 +637,42 @@ def test_what_one_call_alone_mentions_is_not_dropped_by_its_value():
     assert 1 not in removed[:4]
 
 
+def test_all_calls_of_a_type_are_removed_at_once():
+    """Of a type of which none is needed, one candidate removes all calls but the failing one."""
+    kinds = [Increase, Ping, Increase, Create, Stamp] * 8
+    calls = {Increase: {"name": "a", "points": 1}, Ping: {}, Create: {"name": "b"}, Stamp: {"number": "<7>"}}
+    start = (
+        *(call(label, kind, **calls[kind]) for label, kind in enumerate(kinds)),
+        call(99, Increase, **calls[Increase]),
+    )
+
+    def bug(sequence: Sequence) -> bool:
+        return sequence[-1].label == 99 and sum(each.tag == "create" for each in sequence) == 8
+
+    oracle = Oracle(bug)
+    result = shrink(start, oracle, lambda _: {})
+    removed = [{each.tag for each in start} - {each.tag for each in asked[:-1]} for asked in oracle.asked]
+
+    assert 9 == len(result.sequence)
+    assert {"increase", "ping", "stamp"} in removed[:8]
+
+
+def test_names_are_not_compared_again_where_no_call_went():
+    """Names that a bug tells apart are told apart once, and not again under the names that they get."""
+    names = ["ah", "bg", "cf", "de", "eh", "fg", "gh", "hh"]
+    start = tuple(call(label, Create, name=name) for label, name in enumerate(names))
+
+    def bug(sequence: Sequence) -> bool:
+        return len(set(arguments(sequence, "create", "name"))) == 8
+
+    oracle = Oracle(bug)
+    result = shrunk(oracle, start)
+    merged = [asked for asked in oracle.asked if len(asked) == 8 and len(set(said(asked))) == 7]
+
+    assert [("create", name) for name in "abcdefgh"] == said(result.sequence)
+    assert 7 == len(merged)
+
+
 # --- flaky bugs ---------------------------------------------------------------------------------
 
 
