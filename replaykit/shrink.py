@@ -11,8 +11,8 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
    depends on a removed call goes with it.
-4. Simplify values: unify names, give them canonical names, lower numbers, then one field at a time, inside
-   the generator's domain.
+4. Simplify values: unify names, give them canonical names, lower numbers, alone and together, then one field
+   at a time, inside the generator's domain.
 5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one.
 6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
    often it fails, and go on from 1, with as many tries for each candidate as that rate asks for.
@@ -30,9 +30,9 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 from replaykit.command import REF
@@ -449,11 +449,14 @@ class _Search:
         self._rename()
         self._cut()
         self._lower()
+        self._lower_together(self._large())
         self._earliest()
         self._calm()
         for label in [call.label for call in self.best]:
             for name in self._fields(label):
                 self._simplify_field(label, name)
+        for pair in combinations(self._large()[:FEW], 2):
+            self._lower_together(pair)
 
     def _calm(self) -> None:
         """Send once, or again at once, what is sent twice at the same time."""
@@ -539,6 +542,46 @@ class _Search:
     def _lower(self) -> None:
         """Put all other values to their simplest at once."""
         self.attempt(tuple(self._lowest(call) for call in self.best))
+
+    def _large(self) -> list[tuple[int, str]]:
+        """List the arguments that are whole numbers, and not yet the simplest, by label and name."""
+        return [
+            (call.label, name)
+            for call in self.best
+            for name, generator in self.generators(call).items()
+            if _distance(generator, _raw(call, name))
+        ]
+
+    def _lower_together(self, places: Iterable[tuple[int, str]]) -> None:
+        """Lower whole numbers by the same amount, found by binary search: what they have to differ by stays."""
+        places = list(places)
+        done, amount = 0, 1  # what they were lowered by, and what is tried
+        above = 1 + min((abs(self._distance_at(*place)) for place in places), default=0)  # what is too much
+        while len(places) > 1 and done < amount < above:
+            if self.attempt(self._lowered(places, amount - done)):
+                amount, done = above - 1 if done == 0 else (amount + above) // 2, amount
+            elif done == 0:
+                return
+            else:
+                amount, above = (done + amount) // 2, amount
+
+    def _distance_at(self, label: int, name: str) -> int:
+        call = _call(self.best, label)
+        return 0 if call is None else _distance(self.generators(call)[name], _raw(call, name))
+
+    def _lowered(self, places: Iterable[tuple[int, str]], amount: int) -> Sequence:
+        """Lower some arguments by an amount; nothing is left where that leaves a domain."""
+        changed: dict[int, Call] = {}
+        for label, name in places:
+            call = changed.get(label) or _call(self.best, label)
+            if call is None:
+                return ()
+            generator, value = self.generators(call)[name], _raw(call, name)
+            value += amount if self._distance_at(label, name) > 0 else -amount
+            if not generator.accepts(value):
+                return ()
+            changed[label] = _with(call, name, value, generator)
+        return _replaced(self.best, changed)
 
     def _lowest(self, call: Call) -> Call:
         for name, generator in self.generators(call).items():
@@ -706,6 +749,12 @@ def _gifts(given: JsonData, taken: JsonData) -> Iterator[JsonData]:
         yield given + taken
     if given != taken:
         yield given
+
+
+def _distance(generator: Generator, value: JsonData) -> int:
+    """Say how far a whole number is from its simplest; 0 for all that is none, or is as simple as can be."""
+    simplest = next(iter(generator.shrink(value)), None)
+    return simplest - value if _is_whole(value) and _is_whole(simplest) else 0
 
 
 def _is_whole(value: JsonData) -> TypeGuard[int]:

@@ -299,6 +299,60 @@ def test_a_number_is_found_by_binary_search(border):
     assert result.executions <= 80
 
 
+def transfers(*cents: int) -> Sequence:
+    return tuple(call(label, Transfer, cents=each) for label, each in enumerate(cents))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lowest", "holds"),
+    [
+        ((58, 59), (0, 1), lambda one, two: two == one + 1),
+        ((10**9, 10**9 + 1), (3, 4), lambda one, two: two == one + 1 and one >= 3),
+        ((-58, -59), (-3, -4), lambda one, two: two == one - 1 and one <= -3),
+        ((70, 70, 70), (5, 5, 5), lambda one, two, three: one == two == three >= 5),
+        ((9, 61, 50), (2, 15, 4), lambda one, two, three: one >= 2 and two - three == 11 and three >= 4),
+    ],
+    ids=["neighbours", "large ones", "negative ones", "three", "two of three"],
+)
+def test_numbers_that_hang_together_are_lowered_together(numbers, lowest, holds):
+    """Where no number can be lowered alone, they are lowered by the same amount, in a few steps."""
+
+    def bug(sequence: Sequence) -> bool:
+        return len(sequence) == len(numbers) and holds(*arguments(sequence, "transfer", "cents"))
+
+    result = shrunk(Oracle(bug), transfers(*numbers))
+
+    assert list(lowest) == arguments(result.sequence, "transfer", "cents")
+    assert result.executions <= 130
+
+
+def test_numbers_of_different_fields_are_lowered_together_inside_of_their_domains():
+    """What the one has to exceed the other by stays, and the first that is at its bound ends it."""
+
+    def bug(sequence: Sequence) -> bool:
+        return len(sequence) == 2 and sequence[1].args["amount"] - sequence[0].args["points"] == 40
+
+    oracle = Oracle(bug)
+    start = (call(0, Increase, name="a", points=90), call(1, Credit, account="account@0", amount=130))
+    result = shrunk(oracle, start)
+
+    assert [0, 40] == [result.sequence[0].args["points"], result.sequence[1].args["amount"]]
+    assert [] == [
+        asked for asked in oracle.asked if not generators(asked[0])["points"].accepts(asked[0].args["points"])
+    ]
+
+
+def test_lowering_together_is_bounded():
+    """Of many numbers that nothing can lower, a few pairs are tried once."""
+    numbers = [7] * 30
+    oracle = Oracle(lambda sequence: numbers == arguments(sequence, "transfer", "cents"))
+    shrunk(oracle, transfers(*numbers))
+    whole = [asked for asked in oracle.asked if len(asked) == 30]
+    pairs = [asked for asked in whole if 28 == arguments(asked, "transfer", "cents").count(7)]
+
+    assert 0 < len(pairs) <= 15
+
+
 @pytest.mark.parametrize("number", range(len(SEEDS)))
 def test_mapped_values_shrink_before_the_function(number):
     """A value that a function made is simplified by its raw value, and both stand in the call."""
