@@ -13,7 +13,8 @@ candidates come first, no candidate is tried twice, and what can be known to fai
    depends on a removed call goes with it.
 4. Simplify values: unify names, give them canonical names, lower numbers, alone and together, then one field
    at a time, inside the generator's domain.
-5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one.
+5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one,
+   or *exchange*: name an earlier thing, which a call of another type may have made.
 6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
    often it fails, and go on from 1, with as many tries for each candidate as that rate asks for.
 
@@ -202,7 +203,7 @@ class _Search:
             before = identity(self.best)
             self.simplify()
             self.remove(1)
-            if identity(self.best) == before and not self.donate():
+            if identity(self.best) == before and not self.donate() and not self.exchange():
                 return
 
     def start(self, looks: int) -> None:
@@ -407,6 +408,21 @@ class _Search:
                                 return True
         return False
 
+    def exchange(self) -> bool:
+        """Name what a call of another type made before, where such calls are not known to make other things."""
+        if len(self.best) > SHORT:
+            return False
+        refs = [(call, ref) for call in self.best for ref in sorted(filter(REF.match, _values(call.args)), key=_order)]
+        makers = {(_entity(ref), maker.tag) for _, ref in refs if (maker := self._maker(ref)) is not None}
+        for call, ref in refs:
+            entity, maker = _entity(ref), self._maker(ref)
+            others = {tag for kind, tag in makers if kind != entity}
+            for earlier in self.best[: self.best.index(maker)] if maker is not None else ():
+                named = _renamed(call, ref, f"{entity}@{earlier.label}")
+                if earlier.tag not in others and self.attempt(_replaced(self.best, {call.label: named})):
+                    return True
+        return False
+
     # --- branches
 
     def _drop_branches(self) -> None:
@@ -605,13 +621,15 @@ class _Search:
 
     def _made_before(self, ref: str) -> list[str]:
         """List the refs to what calls like the one that made this made before it, as far as is known: account@3."""
-        entity, _, rest = ref.partition("@")
-        label, dot, more = rest.partition(".")
-        maker = _call(self.best, int(label))
+        maker = self._maker(ref)
         if maker is None:
             return []
         before = self.best[: self.best.index(maker)]
-        return [f"{entity}@{call.label}{dot}{more}" for call in before if call.tag == maker.tag]
+        _, dot, more = ref.partition("@")[2].partition(".")
+        return [f"{_entity(ref)}@{call.label}{dot}{more}" for call in before if call.tag == maker.tag]
+
+    def _maker(self, ref: str) -> Call | None:
+        return _call(self.best, _order(ref)[0])
 
     def _bisect_number(self, label: int, name: str) -> bool:
         """Lower a whole number by binary search between one that does not fail and one that does.
@@ -777,6 +795,10 @@ def _exchanged(data: Any, ref: str, other: str) -> Any:
     if isinstance(data, list):
         return [_exchanged(value, ref, other) for value in data]
     return other if data == ref else data
+
+
+def _entity(ref: str) -> str:
+    return ref.partition("@")[0]
 
 
 def _order(ref: str) -> tuple[int, str]:

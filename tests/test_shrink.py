@@ -66,6 +66,10 @@ class Transfer(Command):
     cents: Annotated[int, gen.integers(-(10**12), 10**12)]
 
 
+class Wake(Command):
+    minutes: Annotated[int, gen.integers(0, 95, step=5)]
+
+
 class Ping(Command):
     pass
 
@@ -74,7 +78,9 @@ class Stamp(Command):
     number: Annotated[str, gen.map(gen.integers(0, 1000), lambda number: f"<{number}>")]
 
 
-COMMANDS = {kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Transfer, Ping, Stamp)}
+COMMANDS = {
+    kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Transfer, Wake, Ping, Stamp)
+}
 
 
 def generators(call: Call) -> dict[str, gen.Generator]:
@@ -342,6 +348,18 @@ def test_numbers_of_different_fields_are_lowered_together_inside_of_their_domain
     ]
 
 
+def test_numbers_that_are_lowered_together_stay_in_their_domains():
+    """No number is lowered to one that its generator does not have."""
+
+    def bug(sequence: Sequence) -> bool:
+        return len(sequence) == 2 and sequence[1].args["cents"] - sequence[0].args["minutes"] == 7
+
+    oracle = Oracle(bug)
+    shrunk(oracle, (call(0, Wake, minutes=50), call(1, Transfer, cents=57)))
+
+    assert all(each % 5 == 0 for asked in oracle.asked for each in arguments(asked, "wake", "minutes"))
+
+
 def test_lowering_together_is_bounded():
     """Of many numbers that nothing can lower, a few pairs are tried once."""
     numbers = [7] * 30
@@ -457,6 +475,40 @@ def test_a_thing_that_no_call_names_yet_is_named_too():
 
     assert ["account@0"] == arguments(result.sequence, "credit", "account")
     assert 2 == len(result.sequence)
+
+
+def test_a_thing_that_a_call_of_another_type_made_is_named_too():
+    """Where nothing says that calls of a type make other things, they may have made what is named."""
+    start = (
+        call(0, Create, name="a"),
+        call(1, Open, owner="a"),
+        *(call(label, Ping) for label in range(2, 5)),
+        call(5, Credit, account="account@1", amount=1),
+    )
+
+    def bug(sequence: Sequence) -> bool:
+        *before, last = sequence
+        created = bool(before) and before[0].tag == "create"
+        return last.tag == "credit" and created and sum(each.label > max(last.needs) for each in before) >= 3
+
+    result = shrunk(Oracle(bug), start)
+
+    assert ["account@0"] == arguments(result.sequence, "credit", "account")
+    assert 5 == len(result.sequence)
+
+
+def test_what_is_known_to_make_other_things_is_not_named():
+    """No candidate names an account that a call is to have made of which it is known that it makes cards."""
+    start = (
+        call(0, Ping),
+        call(1, Open, owner="a"),
+        call(2, Pay, account="card@0", others=["account@1"]),
+        call(3, Credit, account="account@1", amount=1),
+    )
+    oracle = Oracle(lambda sequence: len(sequence) == 4)
+    shrunk(oracle, start)
+
+    assert {"account@1"} == {ref for asked in oracle.asked for ref in arguments(asked, "credit", "account")}
 
 
 def test_things_in_a_list_are_exchanged_too():
