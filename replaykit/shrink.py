@@ -5,9 +5,9 @@ each and says whether it failed with the same fingerprint. What costs is request
 candidates come first, no candidate is tried twice, and what can be known to fail to fit is never run.
 
 1. Slice: only what is related to the failing call, by values and refs that they share. What fails at the end
-   of a run has no failing call: there, the shortest beginning that fails says which one matters.
-2. Drop values: all calls that mention one value, at once.
-   Likewise all calls of one type.
+   of a run has no failing call: there, one thing is tried with what was done to it, or else the last call of the
+   shortest beginning that fails is taken for it.
+2. Drop: all calls of one type at once, then all that mention one value.
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
    depends on a removed call goes with it.
