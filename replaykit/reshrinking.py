@@ -178,8 +178,6 @@ class _Again:
     def _look(self) -> tuple[Verdict, str]:
         """Run the bundle's sequence once, and judge it as a replay does."""
         trace = execute(self.adapters.model, self.adapters.new(), Fixed(self.bundle.trace.sequence))
-        if trace.ending == "unreachable":
-            raise UnreachableError(trace.reason)
         return judge(self.bundle.failure, trace)
 
     def _fails_as_often(self, shrunk: Shrunk) -> bool:

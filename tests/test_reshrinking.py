@@ -456,14 +456,16 @@ def test_other_failures_are_told_and_saved_beside(service: Service, path: Path, 
     """A failure with another fingerprint is kept in the folder, as long as it was met; one that is there stays."""
     service.refuses = lambda names, name: twice(names, name) if "d" in names else 0
     service.loses = lambda names: len(set(names)) < len(names)
-    recorded(service, path)
-    results = [
-        shrunk_again(service, path, save_failures=tmp_path / folder, output=tmp_path / "small.pd")
-        for folder in ("beside", "beside", "elsewhere")
-    ]
-    [found] = (tmp_path / "beside").iterdir()
+    earlier = Shrinking(calls_before=40, executions=100, requests=1000, seconds=50.0, confirmed=True)
+    recorded(service, path, shrinking=earlier)
+    results, contents = [], []
+    for folder in ("beside", "beside", "elsewhere"):
+        results.append(shrunk_again(service, path, save_failures=tmp_path / folder, output=tmp_path / "small.pd"))
+        [found] = (tmp_path / folder).iterdir()
+        contents.append(found.read_bytes())
 
     assert ["nothing_is_lost"] * 3 == [other.failure.name for each in results for other in each.others]
+    assert contents[0] == contents[1]
     assert [False, True, False] == [other.replaced for each in results for other in each.others]
     assert "nothing_is_lost" == read(found).failure.name
     assert (7, 3, 11, None) == (
