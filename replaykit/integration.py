@@ -457,9 +457,7 @@ class _Campaign:
             finding = self.waiting.pop(0)
             if not finding.trace.steps or not self.budget.executions:  # it failed in the reset, or nobody wants it
                 continue
-            oracle = Oracle(
-                adapters, finding, self.budgets, self.watcher, lambda other: self._meet(other, index, seed)
-            )
+            oracle = Oracle(adapters, finding, self.budgets, self.watcher, lambda other: self._meet(other, index, seed))
             sequence = _up_to_failure(finding.trace)
             shrunk = shrink(
                 sequence,

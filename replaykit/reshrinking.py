@@ -19,6 +19,7 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, read, require_whole, save
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
+from replaykit.latency import budgets_of
 from replaykit.model import Model
 from replaykit.replaying import judge
 from replaykit.run import execute
@@ -126,7 +127,10 @@ class _Again:
         origin = bundle.provenance
         self.finding = Finding(bundle.failure, bundle.trace, origin.seed, first_seen_run=origin.run + 1)
         self.finding.calls_before = len(bundle.trace.steps)
-        self.oracle = Oracle(adapters, self.finding, watcher, self._meet)
+        budgets = budgets_of(adapters.model, adapters.kind, {})
+        if bundle.failure.kind == "latency":
+            budgets = budgets.recorded(bundle.failure)
+        self.oracle = Oracle(adapters, self.finding, budgets, watcher, self._meet)
 
     def go(self, budget: Budget) -> Reshrunk:
         """Search, and say what came of it."""
