@@ -19,7 +19,7 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, read, require_whole, save
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
-from replaykit.latency import budgets_of
+from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
 from replaykit.replaying import judge
 from replaykit.run import execute
@@ -84,12 +84,13 @@ def reshrink(
     output: Path | None = None,
     save_failures: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    latency: Mapping[str, float] | None = None,
     budget: Budget | None = None,
     watcher: Watcher | None = None,
 ) -> Reshrunk:
     """Shrink a bundle's sequence again, and replace its file, or write `output`, where the result is better.
 
-    `save_failures` names a folder for other failures that are met on the way. Ctrl-C ends the search: what was
+    `latency` says what endpoints may take, in seconds. `save_failures` names a folder for other failures that are met on the way. Ctrl-C ends the search: what was
     found until then is still run again, and kept if it is better; a second one ends that as well.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
     """
@@ -99,7 +100,11 @@ def reshrink(
         raise UnwritableError(f"{target.parent} is no folder that can be written to.", "Choose another one.")
     adapters = Adapters(model, adapter, url, settings or {})
     try:
-        again = _Again(bundle, adapters, url, made(save_failures) if save_failures else None, watcher or Silent())
+        budgets = budgets_of(model, adapter, latency or {})
+        if bundle.failure.kind == "latency":
+            budgets = budgets.recorded(bundle.failure)
+        folder = made(save_failures) if save_failures else None
+        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent())
         reshrunk = again.go(budget or LARGE)
     finally:
         adapters.close()
@@ -116,7 +121,9 @@ def reshrink(
 class _Again:
     """The search and what is asked after it."""
 
-    def __init__(self, bundle: Bundle, adapters: Adapters, url: str, folder: Path | None, watcher: Watcher) -> None:
+    def __init__(
+        self, bundle: Bundle, adapters: Adapters, budgets: Budgets, url: str, folder: Path | None, watcher: Watcher
+    ) -> None:
         self.bundle = bundle
         self.adapters = adapters
         self.url = url
@@ -127,9 +134,6 @@ class _Again:
         origin = bundle.provenance
         self.finding = Finding(bundle.failure, bundle.trace, origin.seed, first_seen_run=origin.run + 1)
         self.finding.calls_before = len(bundle.trace.steps)
-        budgets = budgets_of(adapters.model, adapters.kind, {})
-        if bundle.failure.kind == "latency":
-            budgets = budgets.recorded(bundle.failure)
         self.oracle = Oracle(adapters, self.finding, budgets, watcher, self._meet)
 
     def go(self, budget: Budget) -> Reshrunk:

@@ -86,6 +86,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             output=options["output"],
             save_failures=options["save_failures"],
             settings=options["settings"],
+            latency=options["latency"],
             budget=Budget(options["executions"], options["seconds"]),
             watcher=progress,
         )
