@@ -90,8 +90,9 @@ def reshrink(
 ) -> Reshrunk:
     """Shrink a bundle's sequence again, and replace its file, or write `output`, where the result is better.
 
-    `latency` says what endpoints may take, in seconds. `save_failures` names a folder for other failures that are met on the way. Ctrl-C ends the search: what was
-    found until then is still run again, and kept if it is better; a second one ends that as well.
+    `latency` says what endpoints may take, in seconds. `save_failures` names a folder for other failures that are
+    met on the way. Ctrl-C ends the search: what was found until then is still run again, and kept if it is better; a
+    second one ends that as well.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
     """
     require_whole(bundle, str(path))
