@@ -560,7 +560,12 @@ class _Search:
         self.attempt(tuple(self._lowest(call) for call in self.best))
 
     def _large(self) -> list[tuple[int, str]]:
-        """List the arguments that are whole numbers, and not yet the simplest, by label and name."""
+        """List the arguments that are whole numbers, and not yet the simplest, by label and name.
+
+        In a race there are none: each candidate takes so many runs that only what is lowered alone is worth them.
+        """
+        if self.is_race:
+            return []
         return [
             (call.label, name)
             for call in self.best
