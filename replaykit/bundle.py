@@ -54,6 +54,7 @@ MAX_FILE = 64 * 1024 * 1024  # bytes
 MAX_LINE = 16 * 1024 * 1024  # bytes
 MAX_LINES = 200_000
 MAX_SECONDS = 1e9  # that an interaction can have taken
+MAX_RUNS = 1_000_000  # of the result of shrinking
 MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
 NONCE = re.compile(r"[0-9a-f]{1,64}")
 _RARE = ("raw", "repeats", "twice", "branch")  # what most calls do not have
@@ -505,6 +506,9 @@ class _Reader:
         if isinstance(shrinking, dict):
             known["shrinking"] = {key: value for key, value in shrinking.items() if key in Shrinking.model_fields}
         provenance: Provenance = self.parse(Provenance, known)
+        counted = provenance.shrinking
+        if counted is not None and not 0 <= (counted.failed or 0) <= (counted.runs or 0) <= MAX_RUNS:
+            raise self.corrupt(f"it failed in {counted.failed} of {counted.runs} runs")
         if provenance.url is not None:
             self.url(provenance.url)
         return provenance
@@ -524,7 +528,7 @@ class _Reader:
     def take(self, data: dict[str, Any], key: str, kind: type[Any] | tuple[type[Any], ...], default: Any = ...) -> Any:
         """Return a value of a JSON object; raise CorruptBundleError with the line if it is not of its type."""
         value = data.get(key, default)
-        if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.corrupt(f"{key} is {value!r}" if value is not ... else f"{key} is missing")
         return value
 

@@ -86,7 +86,7 @@ class Coverage:
         self.commands.update(step.call.tag for step in trace.steps)
         self.transitions.update(
             (one.tag, then.tag)
-            for one, then in pairwise(step.call for step in trace.steps)
+            for one, then in pairwise(trace.sequence)
             if one.branch == then.branch  # else nobody knows which came first
         )
         self.outcomes.update((step.call.tag, step.event.tag) for step in trace.steps if step.event is not None)

@@ -12,6 +12,7 @@ With `swarm`, each run does without a random part of the commands (Groce et al.,
 what many calls of a few commands lead to is seldom met where all commands take turns.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from replaykit.adapter import predicted
@@ -19,8 +20,8 @@ from replaykit.command import Command, Refs, command_of, generators_of, steps_na
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import draw
 from replaykit.model import Model
-from replaykit.record import JsonText, copied, loads, text_of
-from replaykit.sequence import Call, Sequence
+from replaykit.record import copied, frozen, loads, text_of
+from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.source import NothingToReferToError, Source, derive
 from replaykit.stutter import Stutter
 
@@ -38,6 +39,16 @@ class Parallel:
 
     count: int
     length: int
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there can't be such branches; None if there can."""
+        if 1 < self.count <= MAX_BRANCHES and self.length > 0 and self.count * self.length <= MAX_PARALLEL:
+            return None
+        return (
+            f"{self.count} branches of {self.length} commands can't be: there are 2 to {MAX_BRANCHES} branches, and "
+            f"1 to {MAX_PARALLEL} commands in all of them"
+        )
 
 
 class Generated:
@@ -191,7 +202,7 @@ def _fits_in_every_order(branches: list[Sequence], state: Model, refs: Refs) -> 
     """
     own = {call.label for branch in branches for call in branch}
     waiting = [((0,) * len(branches), copied(state), refs.copy(), frozenset[int]())]
-    seen: set[tuple[tuple[int, ...], JsonText]] = set()
+    seen: set[tuple[tuple[int, ...], Hashable]] = set()
     while waiting and len(seen) < MOST_STATES:
         places, before, known, made = waiting.pop()
         for number, branch in enumerate(branches):
@@ -208,7 +219,7 @@ def _fits_in_every_order(branches: list[Sequence], state: Model, refs: Refs) -> 
                 after_made = made | _foresee(call, after, after_known)
             except Exception:  # noqa: BLE001  the user's code, in a state that it was not made for
                 return False
-            place = (_moved(places, number, places[number] + 1), text_of(after))
+            place = (_moved(places, number, places[number] + 1), frozen(after))
             if place not in seen:
                 seen.add(place)
                 waiting.append((place[0], after, after_known, after_made))

@@ -6,9 +6,11 @@ would have. What the branches saw is judged afterwards (module linearize): in so
 each answer is one that the model expects, all invariants hold after it, and all checks hold at the end.
 """
 
+import math
 import random
 import threading
 import time
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +22,7 @@ from replaykit.command import Command, Event, Observation
 from replaykit.interaction import Interaction
 from replaykit.linearize import Linearization, NotAdmissibleError, NotSaidError, Operation, linearize
 from replaykit.model import Model, Prediction
-from replaykit.record import copied, text_of
+from replaykit.record import copied, frozen
 from replaykit.sequence import Call, Sequence
 from replaykit.verdict import Kind
 
@@ -28,6 +30,7 @@ LINEARIZABLE = "linearizable"  # the name of what a race breaks
 JITTERED = 0.5  # how many calls of branches wait a little, so that they meet in more ways than one
 JITTER = 0.003  # seconds, at most
 START_TOGETHER = 10.0  # seconds in which all threads have to be there
+STOP_WITHIN = 2.0  # seconds that threads have to end in after Ctrl-C, each its share of them
 
 
 @dataclass(slots=True)
@@ -59,39 +62,47 @@ class Branch(Caller):
         super().__init__(adapter, state, cassette)
         self.part = "command"
         self.calls = calls
+        self.left = list(calls)
         self.sent: list[Sent] = []
         self.over: Over | None = None
         self.crash: BaseException | None = None
+        self.stopped = False  # by Ctrl-C: nothing more is to be sent
 
-    def go(self, began: float, stop: threading.Event) -> None:
-        """Send the calls. The first one that can't be sent, or gets no answer, is the last one."""
+    def go(self, began: float) -> None:
+        """Send the calls, until there are no more."""
+        while self.left and not self.stopped:
+            self.send_next(began)
+
+    def send_next(self, began: float) -> None:
+        """Send the next call. The first one that can't be sent, or gets no answer, is the last one."""
+        call = self.left.pop(0)
         try:
-            for call in self.calls:
-                if stop.is_set() or not self._send(call, began):
-                    return
+            if self._send(call, began):
+                return
         except Over as over:
             self.over = over
         except BaseException as error:  # noqa: BLE001  the thread that waits for this one raises it again
             self.crash = error
         finally:
             self.refs.step = None
+        self.left = []
 
     def _send(self, call: Call, began: float) -> bool:
         self.call, self.kept = call, []
-        before = {each.label for each in self.calls[: self.calls.index(call)]}
         try:
             command = self.command(call)
         except Over as over:
+            before = {each.label for each in self.calls[: len(self.calls) - len(self.left) - 1]}
             if over.ending == "stale" and call.needs & before:
                 return False
             raise
         recorded = None if self.cassette is None else self.cassette.moments.get(call.label)
-        if self.cassette is not None and recorded is None and call.twice:
-            recorded = 0.0, 0.0  # no order has to be found
+        if self.cassette is not None and recorded is None and not call.branch:
+            recorded = 0.0, 0.0  # sent twice: no order has to be found
         if self.cassette is not None and recorded is None:
             raise Over("stale", f"step {call.label}: the bundle does not say when it was called")
-        if recorded is None and random.random() < JITTERED:
-            time.sleep(random.random() * JITTER)
+        if recorded is None and _JITTER.random() < JITTERED:
+            time.sleep(_JITTER.random() * JITTER)
         self.refs.step = call.label
         sent = Sent(call, command, _now(began) if recorded is None else recorded[0], kept=self.kept)
         self.sent.append(sent)
@@ -105,40 +116,75 @@ class Branch(Caller):
         return self.over is not None and self.over.ending == "unknown"
 
 
+_JITTER = random.Random()
+
+
 def _now(began: float) -> float:
     return round(time.perf_counter() - began, 6)
 
 
 def send_together(branches: Listed[Branch], by_thread: dict[int, Branch]) -> None:
-    """Send all branches, each by a thread of its own, and wait for them; Ctrl-C lets them end after their call."""
-    began, stop = time.perf_counter(), threading.Event()
-    gate = threading.Barrier(len(branches))
+    """Send all branches, each by a thread of its own, and wait for them; after Ctrl-C they send nothing more."""
+    began, gate = time.perf_counter(), threading.Barrier(len(branches))
 
     def send(branch: Branch) -> None:
         by_thread[threading.get_ident()] = branch
-        gate.wait(START_TOGETHER)
-        branch.go(began, stop)
+        try:
+            gate.wait(START_TOGETHER)
+            branch.go(began)
+        except threading.BrokenBarrierError:
+            branch.over = Over("undecided", "the threads of the branches did not start together")
+        finally:
+            by_thread.pop(threading.get_ident(), None)
 
     threads = [threading.Thread(target=send, args=[branch], daemon=True) for branch in branches]
+    started: list[threading.Thread] = []
     try:
         for thread in threads:
             thread.start()
+            started.append(thread)
         for thread in threads:
             thread.join()
     finally:
-        stop.set()
-    for branch in branches:
-        if branch.crash is not None:
-            raise branch.crash
+        for branch in branches:
+            branch.stopped = True
+        gate.abort()
+        for thread in started:
+            thread.join(STOP_WITHIN / len(started))
+    _raise_crash(branches)
 
 
 def send_in_turn(branches: Listed[Branch], by_thread: dict[int, Branch]) -> None:
-    """Send one branch after the other, to a cassette, which knows when all of it happened."""
+    """Send the calls of all branches to a cassette, in the order in which they were answered when it was recorded."""
+    order: list[tuple[float, int]] = []
+    for number, branch in enumerate(branches):
+        answered = 0.0
+        for call in branch.calls:
+            moments = branch.cassette.moments if branch.cassette is not None else {}
+            answered = max(answered, returned_at(moments.get(call.label, (0.0, 0.0))[1]))
+            order.append((answered, number))
+    for _, number in sorted(order):
+        branch = branches[number]
+        if branch.left:
+            by_thread[threading.get_ident()] = branch
+            branch.send_next(0.0)
+    _raise_crash(branches)
+
+
+def _raise_crash(branches: Listed[Branch]) -> None:
     for branch in branches:
-        by_thread[threading.get_ident()] = branch
-        branch.go(time.perf_counter(), threading.Event())
         if branch.crash is not None:
             raise branch.crash
+
+
+def answered_in_order(branches: Listed[Branch]) -> list[Sent]:
+    """List what was sent in the order in which it was answered, which is that in which refs were bound."""
+    return sorted((each for branch in branches for each in branch.sent), key=lambda each: returned_at(each.returned))
+
+
+def returned_at(moment: float | None) -> float:
+    """Return when something was answered; a lost answer never was."""
+    return math.inf if moment is None else moment
 
 
 def first_over(branches: Listed[Branch]) -> Over | None:
@@ -164,8 +210,17 @@ def explain(caller: Caller, branches: Listed[Branch], looks: Listed[Look]) -> Li
             method = getattr(state, look.name)
             _hold(caller, "check", look.name, method if look.observed is None else partial(method, look.observed))
 
-    operations = [Operation(each.called, each.returned) for each in sent]
-    return linearize(operations, caller.state, step, key=text_of, end=end)
+    operations = [each for branch in branches for each in _operations(branch)]
+    return linearize(operations, caller.state, step, key=frozen, end=end)
+
+
+def _operations(branch: Branch) -> Iterator[Operation]:
+    """List when the calls of a branch were under way; one was answered before the next one was sent, if only just."""
+    before = -1.0
+    for each in branch.sent:
+        called = max(each.called, math.nextafter(before, math.inf))
+        before = max(called, each.returned or called)
+        yield Operation(called, None if each.returned is None else before)
 
 
 def _after(caller: Caller, state: Model, sent: Sent) -> Model:
@@ -201,7 +256,7 @@ def _only(prediction: Prediction | None) -> Event | None:
     return event if isinstance(event, Event) else None
 
 
-def _hold(caller: Caller, kind: Kind, name: str, look: Any) -> None:
+def _hold(caller: Caller, kind: Kind, name: str, look: Callable[[], object]) -> None:
     try:
         failure = caller.failure_of(kind, name, look)
     except Over as over:

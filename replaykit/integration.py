@@ -26,7 +26,7 @@ from replaykit.generate import Generated, Parallel
 from replaykit.generator import Generator
 from replaykit.latency import CANDIDATE, RUNS, Budgets, Decided, budgets_of, decide
 from replaykit.model import Model, digest_of
-from replaykit.run import MAX_BRANCHES, execute
+from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once, until
 from replaykit.shrink import Attempt, Budget, Shrunk, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
@@ -36,6 +36,7 @@ from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
 MAX_SEED = 1 << 32
 GONE = 0.001  # how often a bug that is still there may be called gone
 MOST_LOOKS = 40  # for it, at the end of a campaign
+LOOK_SECONDS = 10.0  # for each of them
 ORDERS = 6  # in which the calls of a race are sent one after the other
 REPEAT = 10  # runs of one sequence that ends in branches
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
@@ -235,11 +236,8 @@ def run(
 def _check_parallel(model: type[Model], adapter: type[Adapter[Any]], parallel: Parallel, repeat: int) -> None:
     if adapter is Mock:
         raise UsageError("A run without a service sends nothing at the same time.", "Leave out parallel, or mock.")
-    if not 2 <= parallel.count <= MAX_BRANCHES or parallel.length < 1 or repeat < 1:  # noqa: PLR2004
-        raise UsageError(
-            f"{parallel.count} branches of {parallel.length} calls, {repeat} times, can't be.",
-            f"There are 2 to {MAX_BRANCHES} branches of 1 call or more, and 1 repetition or more.",
-        )
+    if parallel.trouble is not None or repeat < 1:
+        raise UsageError(f"{parallel.trouble or f'{repeat} repetitions are none'}.", "Use other numbers.")
     if not (model.rules.expects or model.rules.checks):
         raise DefinitionError(
             f"{model.__name__} can't judge what is sent at the same time: it expects and checks nothing.",
@@ -322,11 +320,11 @@ class _Campaign:
             shrunk = finding.shrunk
             if shrunk is None or not shrunk.failed or finding.first_seen_run == self.result.total_runs:
                 continue
-            looks = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS)
+            looks, seconds = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS), time.monotonic()
             for _ in range(looks):
-                failure = _again(adapters, self.budgets, finding.failure, shrunk.sequence).trace.failure
-                if failure is not None and is_same(finding.failure, failure):
-                    break
+                trace = _again(adapters, self.budgets, finding.failure, shrunk.sequence).trace
+                if trace.ending != "passed" or time.monotonic() - seconds > LOOK_SECONDS:
+                    break  # it is there, or nobody knows
             else:
                 finding.gone_after = looks
 
@@ -342,9 +340,11 @@ class _Campaign:
         trace = self._execute(adapters, calls, index, seed, writer, tally)
         sequence = tuple(calls.drawn)
         for _ in range(self.repeat - 1 if branches_of(sequence) else 0):
-            if trace.ending != "passed":
+            if trace.ending not in {"passed", "undecided"}:
                 break
-            trace = self._execute(adapters, Fixed(sequence), index, seed, writer, tally)
+            again = self._execute(adapters, Fixed(sequence), index, seed, writer, tally)
+            if again.ending not in {"passed", "stale"}:  # where answers are left to chance, a repetition may not fit
+                trace = again
         written, trace = trace, self._timed(trace, adapters, tally)
         failure = trace.failure
         if failure is None or not failure.is_finding or failure.kind == "latency":
@@ -547,6 +547,13 @@ class Oracle:
             found = self(shorter)
             executions, requests = found.executions + decided.executions, found.requests + decided.requests
             return found._replace(executions=executions, requests=requests)
+        if same and (plain := said_once(trace.in_turn)) != trace.sequence:
+            # what fails one after the other too, and once, is no race and no retry, and may be something else
+            alone = execute(self.adapters.model, self.adapters.new(), Fixed(plain))
+            self.executions += 1
+            decided = decided._replace(executions=decided.executions + 1, requests=decided.requests + alone.requests)
+            if alone.failure is not None and alone.failure.is_finding:
+                trace, failure, same = alone, alone.failure, is_same(self.finding.failure, alone.failure)
         if same:
             self.length = len(trace.steps)
         elif failure is not None and failure.is_finding and failure.fingerprint != self.finding.fingerprint:

@@ -114,11 +114,10 @@ _END = -1  # nothing has to come any more
 def _next(operations: Sequence[Operation], done: int) -> Iterator[int]:
     """List what may come next, the first to return first; the end too, where all that was answered is done."""
     left = [number for number in range(len(operations)) if not done >> number & 1]
-    returns = {number: _returned(operations[number]) for number in left}
-    first = min(returns.values(), default=math.inf)
-    if first == math.inf:
-        yield _END
-    yield from sorted((number for number in left if operations[number].called <= first), key=returns.__getitem__)
+    first = min((_returned(operations[number]) for number in left), default=math.inf)
+    possible = [number for number in left if operations[number].called <= first]
+    possible.sort(key=lambda number: _returned(operations[number]))
+    return iter([_END, *possible] if first == math.inf else possible)
 
 
 def _returned(operation: Operation) -> float:

@@ -6,8 +6,8 @@ JSON has two forms here. *Data* is what `json` gives: dicts, lists, strings, num
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeAlias, TypeGuard, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, Self, TypeAlias, TypeGuard, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, core_schema, to_json, to_jsonable_python
@@ -86,6 +86,33 @@ def _copied(value: Any, known: dict[int, Any]) -> Any:
         if made is value and kind is not tuple:  # a tuple is its own copy only if nothing in it can change
             _CONSTANT.add(kind)
     return made
+
+
+def frozen(value: Any) -> Hashable:
+    """Say what a state holds as a value that can be hashed: two states are the same if this is.
+
+    The order of dicts and of sets does not count, which JSON text has to put in some order.
+    """
+    kind, same = type(value), cast("Hashable", value)
+    if kind in _CONSTANT:
+        return same
+    if kind is dict:
+        return frozenset([(key, frozen(each)) for key, each in value.items()])
+    if kind is list or kind is tuple:
+        return tuple([frozen(each) for each in value])
+    if kind is set:
+        return frozenset(value)
+    if isinstance(value, BaseModel):
+        return (
+            kind.__qualname__,
+            *[frozen(each) for each in value.__dict__.values()],
+            frozen(value.__pydantic_private__),
+        )
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return same
 
 
 def text_of(value: BaseModel) -> JsonText:

@@ -140,7 +140,7 @@ def _attempts(
         failed += verdict is Verdict.REPRODUCED
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
             chosen = Replayed(verdict, reason, bundle.failure, trace)
-        if verdict in {Verdict.STALE, Verdict.UNREACHABLE}:  # it will be the same again
+        if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
         if verdict is not Verdict.FIXED and not patient:
             break
@@ -180,6 +180,12 @@ def _attempt(
         return _timed(failure, run, budgets.recorded(failure), 1 if offline else RUNS, run(listener))
     trace = run(listener)
     verdict, reason = judge(failure, trace)
+    if verdict is Verdict.FIXED and len(trace.steps) < len(bundle.trace.sequence):
+        return (
+            trace,
+            Verdict.STALE,
+            "nothing fails, but a call of a branch could not be sent: what it needs is not there",
+        )
     if verdict is Verdict.FIXED and not _was_looked_at(failure, adapters.model, tally):
         return trace, Verdict.STALE, f"nothing fails, but the model no longer judges the {failure.kind} {failure.name}"
     return trace, verdict, reason
@@ -223,7 +229,8 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
         return Verdict.UNREACHABLE, trace.reason
     where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
     said = f"{failure.kind} {failure.name} {where}: {failure.message}"
-    if is_same(recorded, failure) and failure.step == recorded.step:
+    at_once = failure.step in trace.moments  # of two calls at the same time, the one may fail or the other
+    if is_same(recorded, failure) and (failure.step == recorded.step or at_once):
         return Verdict.REPRODUCED, said
     return Verdict.DIFFERENT, f"it fails in another way than recorded ({_recorded(recorded)}): {said}"
 

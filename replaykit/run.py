@@ -32,6 +32,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from replaykit.adapter import Adapter, Mock
@@ -43,6 +44,8 @@ from replaykit.history import (
     LINEARIZABLE,
     Branch,
     Look,
+    Sent,
+    answered_in_order,
     explain,
     first_over,
     refutation,
@@ -52,16 +55,14 @@ from replaykit.history import (
 from replaykit.interaction import Interaction, Request
 from replaykit.linearize import Linearization
 from replaykit.model import Check, Model, Prediction, count_labels
-from replaykit.record import JsonText
+from replaykit.record import JsonText, frozen
 from replaykit.redact import redacted
-from replaykit.sequence import Call, Sequence
+from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.stutter import REPEATED, in_order, is_answered_again
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.verdict import Failure, Kind
 
 T = TypeVar("T")
-
-MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
 
 
 class Calls(Protocol):
@@ -158,6 +159,7 @@ class _Run(Caller):
         self.observations: list[Said] = []
         self.step: dict[str, Any] = {}
         self.branches: dict[int, Branch] = {}  # by the thread that sends them
+        self.is_astray = False
         self.effective: dict[int, _First] = {}  # what can be sent again, by label
         self.checking: Kind = "check"  # what it is that a check finds now
 
@@ -173,11 +175,16 @@ class _Run(Caller):
     # --- the tape
 
     def answer(self, request: Request) -> Interaction | None:
+        if self.branches and (branch := self.branches.get(threading.get_ident())) is not None and branch.stopped:
+            raise InterruptedError("the run was interrupted, and sends nothing more")
         return None if self.cassette is None else self.cassette.answer(request)
 
     def keep(self, interaction: Interaction) -> None:
         if self.branches and (branch := self.branches.get(threading.get_ident())) is not None:
             branch.kept.append(redacted(interaction))
+            return
+        if self.branches:
+            self.is_astray = True  # sent by a thread of the adapter's: for which branch, nobody knows
             return
         if self.call is None and self.part not in {"reset", "end"}:
             return  # sent by a thread of the adapter's between two steps: no part of the sequence
@@ -312,7 +319,7 @@ class _Run(Caller):
                     actual=repr(event),
                     outcome=f"{prediction.tags} -> {event.tag}",
                 )
-        before = self.text(self.state) if command.idempotent else b""
+        before = frozen(self.state) if command.idempotent else None
         try:
             self.guarded("model", "on", lambda: self.state.apply(event))
             self._snapshot(call)
@@ -321,7 +328,7 @@ class _Run(Caller):
                 raise
         if broken is not None:
             raise Over("failed", failure=broken)
-        if command.idempotent and self.step["state"] != before:
+        if command.idempotent and frozen(self.state) != before:
             self.effective[call.label] = _First(call.label, command, event)
 
     # --- sending again
@@ -371,6 +378,7 @@ class _Run(Caller):
         event, again = fitting or answers
         self._keep_answer("event", event)
         self._keep_answer("again", again)
+        self._require_all_known()
         self.tally["idempotency", REPEATED] += 1
         if fitting is None and (prediction is None or any(map(prediction.admits, answers))):
             self._not_repeated(f"sent twice at the same time, it was answered {event!r} and {again!r}")
@@ -389,20 +397,26 @@ class _Run(Caller):
     def _send_branches(self, sequences: tuple[Sequence, ...]) -> list[Branch]:
         """Send branches at the same time, and take down what became of each; a cassette is asked one by one."""
         count_labels(self.state, None)  # from here on the model is asked of orders that may never have been
-        if len(sequences) > MAX_BRANCHES:
-            raise Over("stale", f"nobody sends {len(sequences)} branches at the same time (at most {MAX_BRANCHES})")
-        if not self.minted and any(is_minted(call.args) for calls in sequences for call in calls):
+        calls = [call for branch in sequences for call in branch]
+        if not 1 < len(sequences) <= MAX_BRANCHES or len(calls) > MAX_PARALLEL:
+            raise Over(
+                "stale",
+                f"nobody sends {len(sequences)} branches of {len(calls)} calls at the same time "
+                f"(2 to {MAX_BRANCHES}, and {MAX_PARALLEL} calls at most)",
+            )
+        if any(call.twice or call.repeats is not None for call in calls):
+            raise Over("stale", "in a branch, nothing is sent again")
+        if not self.minted and any(is_minted(call.args) for call in calls):
             self._tell_nonce()
-        history = [Branch(self.adapter, self.state, self.cassette, calls) for calls in sequences]
+        history = [Branch(self.adapter, self.state, self.cassette, branch) for branch in sequences]
         self.call = None
-        try:
-            self._send_history(history)
-        finally:
-            for branch in history:
-                self._take_branch(branch)
+        self._send_history(history)
+        for sent in answered_in_order(history):
+            self._take(sent)
         over = first_over(history)
         if over is not None:
             raise over
+        self._require_all_known()
         return history
 
     def _send_history(self, history: list[Branch]) -> None:
@@ -411,52 +425,61 @@ class _Run(Caller):
         finally:
             self.branches = {}
 
-    def _take_branch(self, branch: Branch) -> None:
-        for sent in branch.sent:
-            call, label = sent.call, sent.call.label
-            said = None
-            if sent.event is not None:
-                said = Said(tag=sent.event.tag, version=sent.event.version, data=self.text(sent.event))
-            self.tally["command", call.tag] += 1
-            if sent.event is not None and type(sent.command) in self.state.rules.expects:
-                self.tally["expectation", self.state.rules.expects[type(sent.command)]] += 1
-            self.steps.append(
-                Step(call=call, interactions=tuple(sent.kept), event=said, called=sent.called, returned=sent.returned)
-            )
-            if self.listener is None:
-                continue
-            self.listener.call(call)
-            for interaction in sent.kept:
-                self.listener.interaction("command", label, interaction)
-            self.listener.moment(label, sent.called, sent.returned)
-            if said is not None:
-                self.listener.event(label, said)
+    def _require_all_known(self) -> None:
+        if self.is_astray:
+            raise Over("undecided", "the adapter sends from threads of its own, and for which branch is not known")
+
+    def _take(self, sent: Sent) -> None:
+        """Take down a call of a branch."""
+        call, label, event = sent.call, sent.call.label, sent.event
+        said = None if event is None else Said(tag=event.tag, version=event.version, data=self.text(event))
+        self.tally["command", call.tag] += 1
+        if event is not None and type(sent.command) in self.state.rules.expects:
+            self.tally["expectation", self.state.rules.expects[type(sent.command)]] += 1
+        self.steps.append(
+            Step(call=call, interactions=tuple(sent.kept), event=said, called=sent.called, returned=sent.returned)
+        )
+        if self.listener is None:
+            return
+        self.listener.call(call)
+        for interaction in sent.kept:
+            self.listener.interaction("command", label, interaction)
+        self.listener.moment(label, sent.called, sent.returned)
+        if said is not None:
+            self.listener.event(label, said)
 
     def _judge_history(self, history: list[Branch]) -> None:
         """Look for an order that explains what the branches saw, and what can be read now."""
         self.tally["linearization", LINEARIZABLE] += 1
+        lost = [branch for branch in history if branch.is_lost]
         found = explain(self, history, [])
         if found.answer == "explained":
             found = self._explain_looks(history)
+            doubtful = bool(lost)  # what was lost may be done between two requests that read
+        else:
+            doubtful = any(len(branch.sent[-1].kept) > 1 for branch in lost)  # it may be done by half
+        if found.answer == "refuted" and doubtful and lost[0].over is not None:
+            raise lost[0].over
         if found.answer == "refuted":
             raise Over("failed", failure=self.failure("linearization", LINEARIZABLE, refutation(history, found)))
         if found.answer == "undecided":
             raise Over("undecided", f"no order was found that explains what the branches saw: {found.reasons[0]}")
         self.state = found.state
-        for branch in history:
-            if branch.over is not None:
-                raise branch.over
+        if lost and lost[0].over is not None:
+            raise lost[0].over
 
     def _explain_looks(self, history: list[Branch]) -> Linearization[Model]:
         """Read what the checks look at; where no order explains it, look again for as long as they allow."""
         rules = self.state.rules
-        checks = [each for each in rules.checks if each.at == "end" or not each.on]
+        checks = [each for each in rules.checks if each.at != "end" and not each.on]
+        checks += [each for each in rules.checks if each.at == "end"]
+        at_once = {each.name for each in takewhile(lambda each: not each.within, checks)}  # they do not wait for others
         patient = {each.name: each.pause for each in checks if each.within}
         deadline, asked = time.monotonic() + max([each.within for each in checks], default=0.0), -1
         while True:
             looks = self._look(checks)
             if patient and asked < 0:  # what holds at once, or never
-                found = explain(self, history, [look for look in looks if look.name not in patient])
+                found = explain(self, history, [look for look in looks if look.name in at_once])
                 if found.answer != "explained":
                     break
             found = explain(self, history, looks)

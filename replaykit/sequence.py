@@ -17,6 +17,9 @@ from replaykit.model import Model
 from replaykit.record import JsonData, Record
 from replaykit.source import Source
 
+MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
+MAX_PARALLEL = 1000  # calls in branches; the same
+
 
 class Call(Record):
     """One command to be asked: its tag and version, its arguments with refs as names.
@@ -66,7 +69,7 @@ def until(sequence: Sequence, label: int) -> Sequence:
 
 def branches_of(sequence: Sequence) -> tuple[Sequence, ...]:
     """List the branches of a sequence; none where one call comes after the other."""
-    calls = [call for call in sequence if call.branch]
+    calls = sorted([call for call in sequence if call.branch], key=attrgetter("branch"))
     return tuple(tuple(each) for _, each in groupby(calls, attrgetter("branch")))
 
 

@@ -48,6 +48,7 @@ FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a cal
 CHUNK_FACTOR = 1 - 1 / math.e
 TRIES = 5  # runs in which a failure has to happen again
 CONFIRMING = 5  # runs of the result: a bug that shows in 70 % of the runs shows in all five once in six times
+CONFIRMING_SECONDS = 1.0  # that this may take, however small the budget is
 MEASURING = 10  # runs that say how often a flaky bug shows
 RAREST = 0.2  # how often it has to show, to be shrunk at all
 MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
@@ -255,8 +256,11 @@ class _Search:
         self.tries = max(2, tries(rate))
 
     def confirm(self, runs: int = CONFIRMING) -> None:
-        """Run the best until it was run so often; it does not count against the budget."""
+        """Run the best until it was run so often; the budget does not count, but it may not take as long again."""
+        began, limit = time.monotonic(), max(self.budget.seconds, CONFIRMING_SECONDS)
         while self.runs < runs or (self.is_race and not self.failed and self.runs < RACING):
+            if self.runs and time.monotonic() - began > limit:
+                return
             self.failed += self._ask(self.best).same
             self.runs += 1
 

@@ -10,9 +10,11 @@ or so early that both are under way at the same time. Which commands bear that, 
 A command that had no effect is not sent again: it may well have one the second time.
 """
 
+from collections.abc import Hashable
+
 from replaykit.command import Command, Event
 from replaykit.model import Model, Prediction
-from replaykit.record import copied, text_of
+from replaykit.record import copied, frozen
 from replaykit.sequence import Call
 from replaykit.source import Source, derive
 
@@ -28,7 +30,7 @@ class Stutter:
         self._seed = seed
         self._probability = probability
         self._due: dict[int, int] = {}  # label of a call -> number of calls after which it is sent again
-        self._waiting: tuple[Call, int, bytes] | None = None  # its effect is not known yet
+        self._waiting: tuple[Call, int, Hashable] | None = None  # its effect is not known yet
 
     def of(self, call: Call, command: type[Command], state: Model) -> Call:
         """Choose whether a call that is about to be sent will be repeated; return it as it is to be sent."""
@@ -38,7 +40,7 @@ class Stutter:
         delay = source.pick([-1, 0, source.below(LATEST) + 1] if command.idempotent is True else [-1, 0])
         if delay < 0:
             return call.replace(twice=True)
-        self._waiting = call, call.label + delay + 1, text_of(state)
+        self._waiting = call, call.label + delay + 1, frozen(state)
         return call
 
     def next(self, number: int, state: Model) -> int | None:
@@ -46,7 +48,7 @@ class Stutter:
         if self._waiting is not None:
             call, when, before = self._waiting
             self._waiting = None
-            if text_of(state) != before:
+            if frozen(state) != before:
                 self._due[call.label] = when
         label = next((label for label, when in self._due.items() if when <= number), None)
         if label is not None:
@@ -58,7 +60,7 @@ def has_effect(state: Model, event: Event) -> bool:
     """Say whether an event changes the state, if it is folded in."""
     after = copied(state)
     after.apply(event)
-    return text_of(after) != text_of(state)
+    return frozen(after) != frozen(state)
 
 
 def is_answered_again(state: Model, command: Command, first: Event, again: Event) -> bool:

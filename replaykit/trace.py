@@ -1,6 +1,7 @@
 """Trace: everything that happened in one run, whatever the outcome."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from replaykit.interaction import Interaction
@@ -46,7 +47,7 @@ class Trace(Record):
     """One sequence executed once."""
 
     resetting: tuple[Interaction, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = ()  # those of branches in the order in which they were answered
     closing: tuple[Interaction, ...] = ()  # what was sent to read the observations at the end
     closing_observations: tuple[Said, ...] = ()
     nonce: str = ""  # what makes minted values unique to this run; empty where nothing was minted
@@ -56,8 +57,9 @@ class Trace(Record):
 
     @property
     def sequence(self) -> tuple[Call, ...]:
-        """The calls that were executed."""
-        return tuple(step.call for step in self.steps)
+        """The calls that were executed, those of one branch after those of the other."""
+        calls = tuple(step.call for step in self.steps)
+        return tuple(sorted(calls, key=attrgetter("branch"))) if calls and calls[-1].branch else calls
 
     @property
     def moments(self) -> Moments:

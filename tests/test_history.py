@@ -13,8 +13,8 @@ from replaykit.bundle import read, save
 from replaykit.cassette import Player
 from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
-from replaykit.run import MAX_BRANCHES, execute
-from replaykit.sequence import Call, Fixed, Sequence, branches_of, one_by_one, renumbered
+from replaykit.run import execute
+from replaykit.sequence import MAX_BRANCHES, Call, Fixed, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
 from replaykit.trace import Trace
 
@@ -185,7 +185,7 @@ def test_a_branch_ends_where_what_it_needs_was_not_made():
         trace = run(service, sequence, SmallVault)
 
     assert "passed" == trace.ending, trace.reason
-    assert [0, 2] == [step.call.label for step in trace.steps]
+    assert [0, 2] == [call.label for call in trace.sequence]
     assert "passed" == played(trace, SmallVault).ending
 
 

@@ -28,7 +28,11 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if found is None:
         raise click.BadParameter(f"{text!r} is not BRANCHESxLENGTH, as 3x3")
-    return Parallel(int(found[1]), int(found[2]))
+    parallel = Parallel(int(found[1]), int(found[2]))
+    trouble = parallel.trouble
+    if trouble is not None:
+        raise click.BadParameter(trouble)
+    return parallel
 
 
 @click.command(short_help="Test a service with random sequences of commands.")
@@ -184,7 +188,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
     """Leave out, of a run without it, what a profile says of runs against the service."""
-    for name in ("save_failures", "coverage", "require_coverage"):
+    for name in ("save_failures", "coverage", "require_coverage", "parallel"):
         if options["mock"] and context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             options[name] = None
 

@@ -16,10 +16,11 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
     lines: list[str] = []
     failing = trace.failure.step if trace.failure is not None else None
     before: JsonData = None
-    for index, step in enumerate(trace.steps):
+    steps = sorted(trace.steps, key=lambda step: step.call.branch)
+    for index, step in enumerate(steps):
         fails = trace.failure is not None and (step.call.label == failing)
         branch = step.call.branch
-        if branch and (index == 0 or trace.steps[index - 1].call.branch != branch):
+        if branch and (index == 0 or steps[index - 1].call.branch != branch):
             lines.append(f"  branch {branch}, sent at the same time as the others:")
         mark = "✗" if fails else "?" if step.event is None else "✓"
         lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}")
