@@ -37,6 +37,7 @@ MAX_SEED = 1 << 32
 GONE = 0.001  # how often a bug that is still there may be called gone
 MOST_LOOKS = 40  # for it, at the end of a campaign
 LOOK_SECONDS = 10.0  # for each of them
+SIGHTINGS = 5  # of one failure, that are shrunk until one shows it often enough
 ORDERS = 6  # in which the calls of a race are sent one after the other
 REPEAT = 10  # runs of one sequence that ends in branches
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
@@ -87,6 +88,8 @@ class Finding:
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
     shrunk: Shrunk | None = None
+    sightings: int = 1  # of those that were shrunk
+    other: Trace | None = None  # another run that shows it, where the first does so too seldom
     gone_after: int = 0  # runs at the end of the campaign in which it did not show any more; 0 where it did
 
     @property
@@ -437,6 +440,10 @@ class _Campaign:
         known = self.findings.get(failure.fingerprint)
         if known is not None:
             known.occurrences += counted
+            if known.shrunk is not None and known.shrunk.is_rare and known.sightings < SIGHTINGS:
+                known.sightings += 1
+                known.other = trace
+                self.waiting.append(known)
             return
         finding = Finding(failure, trace, seed, first_seen_run=index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
@@ -458,7 +465,8 @@ class _Campaign:
             if not finding.trace.steps or not self.budget.executions:  # it failed in the reset, or nobody wants it
                 continue
             oracle = Oracle(adapters, finding, self.budgets, self.watcher, lambda other: self._meet(other, index, seed))
-            sequence = _up_to_failure(finding.trace)
+            seen, finding.other = finding.other or finding.trace, None
+            sequence = _up_to_failure(seen)
             shrunk = shrink(
                 sequence,
                 oracle,
@@ -467,11 +475,12 @@ class _Campaign:
                 fits=simulation(self.result.model, sequence),
                 at_end=finding.failure.step is None,
             )
-            finding.shrunk = shrunk
-            finding.trace = shrunk.trace or finding.trace
-            finding.failure = finding.trace.failure or finding.failure
-            if finding.path is not None:
-                save(finding.path, self._provenance(index, seed, finding), finding.trace)
+            if finding.shrunk is None or shrunk.failed > finding.shrunk.failed:
+                finding.shrunk, finding.calls_before = shrunk, len(seen.steps)
+                finding.trace = shrunk.trace or seen
+                finding.failure = finding.trace.failure or finding.failure
+                if finding.path is not None:
+                    save(finding.path, self._provenance(index, seed, finding), finding.trace)
             self.watcher.shrunk(finding)
             if isinstance(shrunk.error, UnreachableError):
                 self.result.died = str(shrunk.error)

@@ -30,6 +30,7 @@ from replaykit.trace import Trace
 from replaykit.verdict import Failure
 
 RUNS = 5  # executions of a sequence in which something was slow, at most
+SHORT = 0.01  # seconds that are said to the microsecond
 CANDIDATE = 3  # the same of a shrink candidate
 
 _ENDPOINT = re.compile(r"([A-Z]+) (/[^\s?#]*)")
@@ -93,7 +94,7 @@ class Measured(NamedTuple):
 
     budget: Budget
     step: int | None  # label; None at the end of the run
-    command: str | None  # tag
+    command: str | None  # tag; None for an endpoint, which is the same whatever was asked before
     seconds: float
 
     @property
@@ -105,7 +106,7 @@ class Measured(NamedTuple):
         """Say it as the failure of a run."""
         name, allowed = self.budget
         said = f"{self.seconds:.3f}"
-        if float(said) <= allowed:
+        if float(said) <= allowed or self.seconds < SHORT:
             said = f"{self.seconds:.6f}"
         return Failure(
             kind="latency",
@@ -142,18 +143,16 @@ class Budgets:
             handler = self.handlers.get(tag)
             if handler is not None and alone:
                 yield Measured(handler, label, tag, _seconds(*alone))
-            yield from self._endpoints_of((*alone, *step.observing), label, tag)
+            yield from self._endpoints_of((*alone, *step.observing), label)
         if not any(step.call.branch for step in trace.steps):
-            yield from self._endpoints_of(trace.closing, None, None)
+            yield from self._endpoints_of(trace.closing, None)
 
-    def _endpoints_of(
-        self, interactions: tuple[Interaction, ...], step: int | None, command: str | None
-    ) -> Iterator[Measured]:
+    def _endpoints_of(self, interactions: tuple[Interaction, ...], step: int | None) -> Iterator[Measured]:
         for each in interactions if self.endpoints else ():
             parts = _parts_of(each.request.url)
             budget = next((it for known, it in self.endpoints.items() if known.fits(each.request.method, parts)), None)
             if budget is not None:
-                yield Measured(budget, step, command, _seconds(each))
+                yield Measured(budget, step, None, _seconds(each))
 
     def slow(self, trace: Trace) -> list[Failure]:
         """List what took too long in a run, each budget once for each step."""

@@ -57,9 +57,7 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     place, colon, name = spec.partition(":")
     if not (place and colon and name):
         raise UsageError(f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class.")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _look_here()
     if not trusted:
         _require_inside(spec)
     try:
@@ -78,6 +76,13 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
         what = "nothing of that name" if found is None else repr(found)
         raise LoadError(f"{spec} names {what}, and no {kind.__name__}.", f"Name a subclass of {kind.__name__}.")
     return found
+
+
+def _look_here() -> None:
+    """Let Python find modules in the current folder, as it does for a script there."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _where(error: BaseException) -> str:
@@ -116,6 +121,7 @@ def _import_file(path: Path) -> Any:
 
 def is_inside(spec: str) -> bool:
     """Say whether what `package.module:Name` names lies inside the project; nothing is imported to find that out."""
+    _look_here()
     place = spec.partition(":")[0]
     found = Path(place) if place.endswith(".py") else _find(place)
     if found is None or "site-packages" in found.parts:

@@ -12,7 +12,7 @@ from typing import Any
 
 from replaykit import client, service
 from replaykit.adapter import Adapter, Adapters
-from replaykit.bundle import Bundle, require_whole
+from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.cassette import Player
 from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.latency import RUNS, Budgets, budgets_of, decide
@@ -26,6 +26,8 @@ from replaykit.verdict import Failure, Verdict, is_same
 UNKNOWN_TIMES = 4  # of a bundle that does not say how often the bug shows
 RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
 MOST_TIMES = 100
+DOUBTED = 0.05  # how often it may be missed, where it is so rare that that takes more attempts than there are
+NEVER = 1_000_000  # attempts
 MISSED = 0.01  # how often a bug that is there may be called fixed
 
 
@@ -92,11 +94,32 @@ def replay(
             replayed = again
     finally:
         adapters.close()
+    if replayed.verdict is Verdict.FIXED and not offline and times is None:
+        replayed = _sure_enough(bundle, replayed)
     doubtful = replayed.verdict is Verdict.REPRODUCED and not offline and _is_doubtful(replayed.trace)
     if doubtful and not service.is_healthy(url, health_check):
         reason = f"it failed as recorded, but the service is not healthy: {replayed.reason}"
         replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
     return replayed
+
+
+def _sure_enough(bundle: Bundle, replayed: Replayed) -> Replayed:
+    """Call a bug fixed only if it would have been seen, were it there."""
+    shrinking = bundle.provenance.shrinking
+    if shrinking is None or not shrinking.runs or bundle.failure.kind == "latency":
+        return replayed
+    needed = tries(_rate_of(shrinking), DOUBTED, NEVER)
+    if needed <= replayed.attempts:
+        return replayed
+    reason = (
+        f"it did not show, but it showed in {shrinking.failed} of {shrinking.runs} runs when it was recorded, which is "
+        f"too seldom to say more in {replayed.attempts} attempts; with --times {needed}, it would hardly be missed"
+    )
+    return replace(replayed, verdict=Verdict.UNDECIDED, reason=reason)
+
+
+def _rate_of(shrinking: Shrinking) -> float:
+    return rate_at_least(max(shrinking.failed or 0, 1), shrinking.runs or 1)  # what never failed again did so once
 
 
 def times_for(bundle: Bundle) -> int:
@@ -110,8 +133,7 @@ def times_for(bundle: Bundle) -> int:
     shrinking = bundle.provenance.shrinking
     if shrinking is None or not shrinking.runs or shrinking.failed is None:
         return max(least, UNKNOWN_TIMES)
-    rate = rate_at_least(max(shrinking.failed, 1), shrinking.runs)  # one that never failed again did so once
-    return max(least, tries(rate, MISSED, MOST_TIMES))
+    return max(least, tries(_rate_of(shrinking), MISSED, MOST_TIMES))
 
 
 def _is_steady(bundle: Bundle) -> bool:

@@ -18,7 +18,7 @@ from replaykit.record import JsonData, Record
 from replaykit.source import Source
 
 MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
-MAX_PARALLEL = 1000  # calls in branches; the same
+MAX_PARALLEL = 128  # calls in branches; the orders of more of them are hardly ever searched to the end
 
 
 class Call(Record):

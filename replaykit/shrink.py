@@ -53,10 +53,11 @@ MEASURING = 10  # runs that say how often a flaky bug shows
 RAREST = 0.2  # how often it has to show, to be shrunk at all
 MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
 MOST_TRIES = 15  # of one candidate
+RARE = 0.1  # how often a result fails, of which a better one is welcome
 NINE_OF_TEN = 1.2816  # quantile of the normal distribution
 RACES = 3  # failures that have to be seen to say how often a race shows
-RACING = 30  # runs in which they are looked for
-RAREST_RACE = 0.05  # how often it has to show, to be shrunk at all
+RACING = 60  # runs in which they are looked for
+RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
@@ -100,6 +101,11 @@ class Shrunk:
     failed: int  # how many of them failed in the same way
     stopped: str | None = None  # what ended it before its time, in words
     error: BaseException | None = None  # what ended it, where the caller has to know
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether the result failed so seldom that another sequence with the same failure may show it better."""
+        return self.error is None and (not self.failed or self.failed < RARE * self.runs)
 
     @property
     def confirmed(self) -> bool:

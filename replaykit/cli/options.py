@@ -139,3 +139,18 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
+
+
+def recorded_or_given(context: click.Context, name: str, recorded: str) -> tuple[str, bool]:
+    """Say which model or adapter a bundle is judged with, and whether the user names it.
+
+    What the command line says goes first, then what the bundle was recorded with, where that lies inside the
+    project, then what the profile says.
+    """
+    from replaykit import project
+
+    given: str | None = context.params.get(name)
+    on_line = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    if given and (on_line or not project.is_inside(recorded)):
+        return given, True
+    return recorded, False

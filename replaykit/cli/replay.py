@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, say
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.options import recorded_or_given, service_options, settle
 from replaykit.errors import StaleError, UnreachableError
 
 if TYPE_CHECKING:
-    from replaykit.bundle import Bundle
+    from replaykit.adapter import Adapter
+    from replaykit.bundle import Bundle, Provenance
+    from replaykit.model import Model
 
 MOST_TIMES = 100_000
 
@@ -60,7 +62,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     loaded = [(path, read(path)) for path in bundles]  # a bad bundle is the same at every commit: told first
     for path, bundle in loaded:
         require_whole(bundle, str(path))
-    outcomes = [_replay(path, bundle, options) for path, bundle in loaded]
+    outcomes = [_replay(context, path, bundle, options) for path, bundle in loaded]
     code = worst([code for _, code in outcomes])
     if len(outcomes) > 1:
         words = Counter(word for word, _ in outcomes)
@@ -68,18 +70,28 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     return code
 
 
-def _replay(path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str, int]:
-    """Replay one bundle; return the verdict's word and its exit code."""
+def loaded_for(context: click.Context, provenance: "Provenance") -> "tuple[type[Model], type[Adapter[Any]]]":
+    """Import the model and the adapter that a bundle is judged with."""
     from replaykit import project
+    from replaykit.adapter import Adapter
+    from replaykit.model import Model
+
+    model, trusted = recorded_or_given(context, "model", provenance.model)
+    loaded = project.load(model, Model, trusted=trusted)
+    adapter, trusted = recorded_or_given(context, "adapter", provenance.adapter)
+    return loaded, project.load(adapter, Adapter, trusted=trusted)
+
+
+def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str, int]:
+    """Replay one bundle; return the verdict's word and its exit code."""
     from replaykit import replaying as journey
-    from replaykit.adapter import Adapter, read_settings
-    from replaykit.model import Model, digest_of
+    from replaykit.adapter import read_settings
+    from replaykit.model import digest_of
     from replaykit.report import steps
     from replaykit.verdict import Verdict, exit_code
 
     provenance = bundle.provenance
-    model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
-    adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
+    model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     failure = bundle.failure
     length = steps.count(len(bundle.trace.steps), "command")

@@ -7,7 +7,7 @@ import click
 
 from replaykit.cli.console import conclude, note, say
 from replaykit.cli.options import service_options, settle
-from replaykit.cli.replay import recorded_service
+from replaykit.cli.replay import loaded_for, recorded_service
 
 if TYPE_CHECKING:
     from replaykit.reshrinking import Reshrunk
@@ -57,20 +57,17 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     Exits with 0 if the search came to its end, 125 if the bug does not show any more, or can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
-    from replaykit import project
     from replaykit import reshrinking as journey
-    from replaykit.adapter import Adapter, read_settings
+    from replaykit.adapter import read_settings
     from replaykit.bundle import read, require_whole
     from replaykit.cli.progress import ShrinkProgress
-    from replaykit.model import Model
     from replaykit.report.steps import count
     from replaykit.shrink import Budget
 
     saved = read(bundle)
     require_whole(saved, str(bundle))
     provenance, failure = saved.provenance, saved.failure
-    model = project.load(options["model"] or provenance.model, Model, trusted=bool(options["model"]))
-    adapter = project.load(options["adapter"] or provenance.adapter, Adapter, trusted=bool(options["adapter"]))
+    model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")

@@ -10,6 +10,8 @@ from replaykit.record import JsonData, loads
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 
+FEW = 5  # more runs in which what failed is confirmed, and no more is to be said
+
 
 def render(trace: Trace, *, verbose: bool = False) -> str:
     """Show each step: the call, the event, the requests; `verbose` adds bodies and how the state changed."""
@@ -26,6 +28,8 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
         lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}")
         for interaction in step.interactions:
             lines += _interaction(interaction, verbose=verbose)
+        if fails and trace.failure is not None and trace.failure.kind == "latency" and not verbose:
+            lines += [line for each in step.observing for line in _interaction(each, verbose=False)]
         if verbose:
             lines += [f"         {line}" for line in _changes(before, step, first=index == 0)]
             lines += _observing(step.observing)
@@ -49,7 +53,9 @@ def confirmation(runs: int | None, failed: int | None) -> str:
         return "not confirmed"
     if not failed:
         return f"not confirmed: it did not fail in {count(runs, 'more run')}"
-    return "confirmed" if failed == runs else f"flaky: it failed in {failed} of {count(runs, 'more run')}"
+    if failed == runs:
+        return "confirmed" if runs <= FEW else f"confirmed: it failed in {count(runs, 'more run')}"
+    return f"flaky: it failed in {failed} of {count(runs, 'more run')}"
 
 
 def call_text(call: Call) -> str:
