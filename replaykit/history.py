@@ -67,6 +67,7 @@ class Branch(Caller):
         self.over: Over | None = None
         self.crash: BaseException | None = None
         self.stopped = False  # by Ctrl-C: nothing more is to be sent
+        self.done = threading.Event()
 
     def go(self, began: float) -> None:
         """Send the calls, until there are no more."""
@@ -136,21 +137,21 @@ def send_together(branches: Listed[Branch], by_thread: dict[int, Branch]) -> Non
             branch.over = Over("undecided", "the threads of the branches did not start together")
         finally:
             by_thread.pop(threading.get_ident(), None)
+            branch.done.set()
 
-    threads = [threading.Thread(target=send, args=[branch], daemon=True) for branch in branches]
-    started: list[threading.Thread] = []
+    started: list[Branch] = []
     try:
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-        for thread in threads:
-            thread.join()
+        for branch in branches:
+            threading.Thread(target=send, args=[branch], daemon=True).start()
+            started.append(branch)
+        for branch in branches:
+            branch.done.wait()  # not Thread.join, which takes a thread for dead that was interrupted (bpo-45274)
     finally:
         for branch in branches:
             branch.stopped = True
         gate.abort()
-        for thread in started:
-            thread.join(STOP_WITHIN / len(started))
+        for branch in started:
+            branch.done.wait(STOP_WITHIN / len(started))
     _raise_crash(branches)
 
 

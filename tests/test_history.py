@@ -1,23 +1,56 @@
 """Branches: calls that are sent at the same time, to a real service, and the order that explains what they saw."""
 
+import os
+import signal
 import threading
+import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from vault import Add, Added, Boxes, PatientVault, Service, SilentVault, SmallVault, Vault, VaultApi
+from vault import (
+    Add,
+    Added,
+    Box,
+    Boxes,
+    Full,
+    Made,
+    Make,
+    PatientVault,
+    Service,
+    SilentVault,
+    SmallVault,
+    Vault,
+    VaultApi,
+)
 
-from replaykit import Adapter, Model, Verdict, eventually, handles, integration, replay, same
+from replaykit import (
+    Adapter,
+    Failure,
+    Model,
+    Verdict,
+    check,
+    eventually,
+    handles,
+    integration,
+    observes,
+    on,
+    replay,
+    same,
+)
 from replaykit.adapter import Adapters
-from replaykit.bundle import read, save
+from replaykit.bundle import Bundle, Provenance, read, save
 from replaykit.cassette import Player
 from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
+from replaykit.record import loads
 from replaykit.run import execute
 from replaykit.sequence import MAX_BRANCHES, Call, Fixed, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
 from replaykit.trace import Trace
 
+PROVENANCE = Provenance(model="a:B", adapter="a:C", model_digest="0", campaign_seed=1, run=0, seed=1, commands=2)
 TWICE_FIVE: Sequence = (
     Call(label=0, tag="make"),
     Call(label=1, tag="add", args={"box": "box@0", "number": 5, "key": "a"}, branch=1),
@@ -45,9 +78,9 @@ def runs(service: Service, sequence: Sequence, model: type[Model] = Vault, count
     return [run(service, sequence, model) for _ in range(count)]
 
 
-def played(trace: Trace, model: type[Model] = Vault) -> Trace:
+def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
     """Run the sequence of a trace against its own cassette."""
-    adapters = Adapters(model, VaultApi, "http://127.0.0.1:1", {})
+    adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
     player = Player(trace.interactions(), trace.moments)
     try:
         return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
@@ -387,3 +420,247 @@ def test_numbers_of_branches_that_can_not_be_are_refused(parallel: Parallel, rep
     """One branch, no calls, no repetition, or too many threads are mistakes of the caller."""
     with pytest.raises(UsageError):
         integration.run(model=Vault, adapter=VaultApi, base_url="http://127.0.0.1:1", parallel=parallel, repeat=repeat)
+
+
+# --- what may not be judged ---------------------------------------------------------------------
+
+
+class Settling(PatientVault):
+    """Looks at the end for what takes its time, and then at what does not."""
+
+    @eventually(within=1.0, every=0.02, at="end")
+    def numbers_match(self, seen: Boxes) -> None:
+        same(seen.numbers, {ref: box.number for ref, box in self.boxes.items()})
+
+    @check(at="end")
+    def and_so_they_are(self, seen: Boxes) -> None:
+        self.numbers_match(seen)
+
+
+def test_a_check_after_a_patient_one_waits_as_well():
+    """What is looked at after something that may take its time is read when that has settled."""
+    with Service() as service:
+        service.late = 4
+        trace = run(service, TWICE_FIVE, Settling)
+
+    assert "passed" == trace.ending, trace.failure
+
+
+class Bag(Vault):
+    """Remembers numbers in a set, and in a dict whose order differs from order to order."""
+
+    seen: set[int] = set()  # noqa: RUF012
+    last: dict[int, int] = {}  # noqa: RUF012
+
+    @on
+    def added(self, event: Added) -> None:
+        super().added(event)
+        self.seen.add(event.number)
+        self.last.pop(event.number, None)
+        self.last[event.number] = 0
+
+    @check(at="end")
+    def nothing_is_right(self, seen: Boxes) -> None:
+        assert not self.boxes
+
+
+def test_the_order_of_dicts_and_sets_makes_no_other_state():
+    """Operations that commute are judged in as many steps as there are sets of them, not orders."""
+    calls = [Call(label=100 + box, tag="make") for box in range(3)]
+    for branch in (1, 2, 3):
+        calls += [
+            Call(
+                label=branch * 10 + place,
+                tag="add",
+                args={"box": f"box@{99 + branch}", "number": branch * 10 + place, "key": f"{branch}-{place}"},
+                branch=branch,
+            )
+            for place in range(4)
+        ]
+    with Service() as service:
+        trace = run(service, tuple(calls), Bag)
+
+    assert "failed" == trace.ending, trace.reason
+    assert "nothing_is_right" in trace.failure.message
+
+
+def test_what_is_read_after_a_lost_answer_refutes_nothing():
+    """A request without an answer may be done between two requests that read; so the run is unknown."""
+
+    class Misreading(VaultApi):
+        looks = 0
+
+        @observes
+        def all(self) -> Boxes:
+            self.looks += 1
+            return super().all() if self.looks == 1 else super().all().replace(numbers={})
+
+    with Service() as service:
+        service.lose = ["/boxes/0/add"]
+        trace = run(service, TWICE_FIVE, adapter=Misreading)
+
+    assert ("unknown", None) == (trace.ending, trace.failure)
+
+
+def test_a_replay_that_does_not_send_all_calls_is_stale():
+    """A call that could not be sent was not judged, so nothing is fixed; nor is a single branch a race."""
+    make = Call(label=0, tag="make", branch=1)
+    sequence = (make, add(1, 1), Call(label=2, tag="make", branch=2))
+    with Service() as service:
+        whole = run(service, sequence, SmallVault)
+        failing = whole.replace(ending="failed", failure=Failure(
+            kind="linearization", name="linearizable", step=None, command=None, message="-",
+        ))  # fmt: skip
+        bundle = Bundle(provenance=PROVENANCE, trace=failing)
+        all_sent = replay(bundle, model=SmallVault, adapter=VaultApi, url=service.url)
+        service.room = 0
+        not_all = replay(bundle, model=SmallVault, adapter=VaultApi, url=service.url)
+        single = run(service, sequence[:2], SmallVault)
+
+    assert Verdict.FIXED == all_sent.verdict, all_sent.reason
+    assert Verdict.STALE == not_all.verdict, not_all.reason
+    assert "stale" == single.ending
+
+
+def test_a_repetition_that_does_not_fit_is_no_judgement():
+    """Where the service may refuse by chance, a drawn sequence that can't be sent again is left at that."""
+
+    class Chancy(VaultApi):
+        turns: ClassVar[Counter[str]] = Counter()
+
+        @handles
+        def make(self, cmd: Make) -> Made | Full:
+            self.turns["make"] += 1
+            return Full() if self.turns["make"] % 3 == 0 else super().make(cmd)
+
+    with Service() as service:
+        result = integration.run(
+            model=SmallVault, adapter=Chancy, base_url=service.url, seed=1, max_runs=15, parallel=Parallel(2, 2)
+        )
+
+    assert (0, 15) == (result.exit_code, result.passed), result.trouble
+
+
+def test_a_server_error_of_either_branch_is_the_same():
+    """Which of two calls at the same time gets the 500 does not matter."""
+
+    class Second(VaultApi):
+        turns: ClassVar[Counter[str]] = Counter()
+
+        @handles
+        def add(self, cmd: Add) -> Added:
+            self.turns["add"] += 1
+            if self.turns["add"] % 2 == 0:
+                self.http.post("/crash")
+            return super().add(cmd)
+
+    with Service() as service:
+        traces = [run(service, TWICE_FIVE, adapter=Second) for _ in range(12)]
+        bundle = Bundle(provenance=PROVENANCE, trace=traces[0])
+        options: dict[str, Any] = {"model": Vault, "adapter": Second, "url": service.url, "health_check": "/boxes"}
+        verdicts = {replay(bundle, times=1, **options).verdict for _ in range(12)}
+
+    assert {1, 2} == {trace.failure.step for trace in traces}
+    assert {Verdict.REPRODUCED} == verdicts
+
+
+def test_a_state_that_no_json_can_say_ends_no_search():
+    """An event that a model folds into a NaN is no reason for a traceback."""
+
+    class Odd(SilentVault):
+        number: float = 0.0
+
+        @on
+        def added(self, event: Added) -> None:
+            self.number = float("nan")
+
+    with Service() as service:
+        trace = run(service, TWICE_FIVE, Odd)
+
+    assert trace.ending in {"passed", "failed"}
+
+
+def test_an_adapter_with_threads_of_its_own_leaves_branches_undecided():
+    """Nobody knows for which branch such a thread sends, so nothing is judged, and nothing is attributed wrongly."""
+
+    class Helped(VaultApi):
+        @handles
+        def add(self, cmd: Add) -> Added:
+            helper = threading.Thread(target=self.http.get, args=["/boxes"])
+            helper.start()
+            helper.join()
+            return super().add(cmd)
+
+    with Service() as service:
+        trace = run(service, TWICE_FIVE, adapter=Helped)
+
+    assert "undecided" == trace.ending
+    assert "threads of its own" in trace.reason
+    assert [1, 1] == [len(step.interactions) for step in trace.steps[1:]]
+
+
+def test_what_two_branches_both_get_is_named_the_same_offline():
+    """An id is named by the branch that was answered first, when it is recorded and when it is played."""
+
+    class Sharing(VaultApi):
+        @handles
+        def make(self, cmd: Make) -> Made:
+            self.http.post("/boxes/new")
+            return Made(box=self.ref(Box, 0))
+
+    sequence = (Call(label=1, tag="make", branch=1), Call(label=2, tag="make", branch=2))
+    with Service() as service:
+        traces = [run(service, sequence, Unchecked, Sharing) for _ in range(12)]
+
+    names = {tuple(loads(step.event.data)["box"] for step in trace.steps) for trace in traces}
+    for trace in traces:
+        again = played(trace, Unchecked, Sharing)
+        assert trace.ending == again.ending
+        assert [step.event for step in trace.steps] == [step.event for step in again.steps]
+    assert {("box@1", "box@1"), ("box@2", "box@2")} == names
+
+
+class Unchecked(Vault):
+    """Reads nothing."""
+
+    @check
+    def numbers_match(self) -> None:
+        pass
+
+
+def test_ctrl_c_ends_the_branches():
+    """After an interruption nothing more is sent, however much a handler still has to say."""
+
+    class Talking(VaultApi):
+        @handles
+        def add(self, cmd: Add) -> Added:
+            for turn in range(100):
+                self.http.get("/boxes")
+                time.sleep(0.01)
+                if turn == 5 and cmd.key == "a":
+                    os.kill(os.getpid(), signal.SIGINT)  # to the process, as a terminal does
+            return super().add(cmd)
+
+    with Service() as service:
+        with pytest.raises(KeyboardInterrupt):
+            run(service, TWICE_FIVE, adapter=Talking)
+        sent = service.asked
+        time.sleep(0.2)
+
+        assert sent == service.asked
+        assert sent < 50
+
+
+def test_shrinking_does_not_slip_from_a_race_to_a_bug_that_needs_none():
+    """A candidate that fails also one after the other is another finding, and no smaller race."""
+    with Service("add") as service:
+        service.refused = 1  # a plain bug: this number is not added
+        result = integration.run(
+            model=Vault, adapter=VaultApi, base_url=service.url, seed=4, max_runs=20, max_commands=4,
+            parallel=Parallel(2, 2), stop_on_fail=False,
+        )  # fmt: skip
+        kinds = {finding.failure.kind: finding.trace.sequence for finding in result.failures}
+        alone = [run(service, one_by_one(kinds["linearization"])) for _ in range(3)]
+
+    assert {"expectation", "linearization"} <= set(kinds)
+    assert ["passed"] * 3 == [trace.ending for trace in alone]

@@ -48,6 +48,8 @@ class Service(ThreadingHTTPServer):
         self.late = 0  # how often the list still shows nothing
         self.room = 1000  # for boxes
         self.most = 1000  # in a box
+        self.refused = -1  # a number that is not added
+        self.asked = 0
         threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -62,6 +64,7 @@ class Service(ThreadingHTTPServer):
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Do what is asked."""
+        self.asked += 1
         if path == "/reset":
             self.boxes, self.keys = [], {}
             return 200, {}
@@ -102,7 +105,8 @@ class Service(ThreadingHTTPServer):
             self.lock.release()
             time.sleep(WINDOW)
             self.lock.acquire()
-        self.boxes[box] = min(before + body["number"], self.most)
+        if body["number"] != self.refused:
+            self.boxes[box] = min(before + body["number"], self.most)
         return {"box": box, "now": self.boxes[box]}
 
 
