@@ -18,7 +18,7 @@ import yaml
 from conftest import environment
 
 from replaykit import bundle as bundles
-from replaykit.bundle import Bundle, Provenance, Writer, read, read_bytes, save
+from replaykit.bundle import Bundle, Provenance, Shrinking, Writer, read, read_bytes, save
 from replaykit.errors import (
     BundleError,
     CorruptBundleError,
@@ -304,6 +304,7 @@ def lines(*more: str) -> bytes:
         '# {"k":"x","a":' + "[" * 300 + "]" * 300 + "}",
         '# {"k":"x","a":' + "[" * 100000 + "]" * 100000 + "}",
         '# {"k":"net","step":1}',
+        '# {"k":"moment","step":1,"called":0,"returned":1}',
         '# {"k":"nonce"}',
         '# {"k":"nonce","nonce":null}',
         '# {"k":"nonce","nonce":3}',
@@ -518,3 +519,35 @@ def test_values_that_can_not_be_are_errors_too(line: str):
     """A URL that is none, and a time beyond all bounds, are told with their line."""
     with pytest.raises(CorruptBundleError, match="line 3"):
         read_bytes(lines(line))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        '"called":true',
+        '"called":-1',
+        '"called":null',
+        '"returned":0.1',
+        '"called":0.1,"returned":false',
+        '"called":"1"',
+    ],
+)
+def test_moments_that_can_not_be_are_errors(moment: str):
+    """When a call of a branch was sent is a number of seconds from 0 on, and no truth value."""
+    command = '# {"k":"command","step":1,"branch":1,"tag":"x"}'
+    with pytest.raises(CorruptBundleError, match="line 4"):
+        read_bytes(lines(f'{command}\n# {{"k":"moment","step":1,{moment}}}'))
+
+
+@pytest.mark.parametrize(
+    ("runs", "failed"), [(1, 10**6), (10**400, 1), (10**17, 1), (-5, -3), (5, -1), (None, 3)], ids=str
+)
+def test_rates_that_can_not_be_are_errors(runs: int | None, failed: int, tmp_path: Path):
+    """How often a result failed lies between never and each time, of as many runs as anybody makes."""
+    shrinking = Shrinking(
+        calls_before=3, executions=1, requests=1, seconds=1.0, confirmed=False, runs=runs, failed=failed
+    )
+    path = tmp_path / "odd.pd"
+    save(path, provenance().replace(shrinking=shrinking), Trace(ending="passed"))
+    with pytest.raises(CorruptBundleError, match="line 2"):
+        read(path)

@@ -1,12 +1,13 @@
 """Records and states: what is copied, and what is shared."""
 
 import copy
+from collections import deque
 from decimal import Decimal
 
 import pytest
 
 from replaykit import Entity, Model, Ref
-from replaykit.record import copied, text_of
+from replaykit.record import copied, frozen, text_of
 
 
 class Item(Entity):
@@ -83,3 +84,28 @@ def test_a_state_that_copies_itself_is_asked_to():
 
     assert {"own"} == copied(Own()).names
     assert {"own"} == copy.deepcopy(Own()).names
+
+
+def test_states_are_the_same_whatever_the_order_of_their_dicts_and_sets():
+    """A thing that was taken out and put in again makes no other state; a list in another order does."""
+    one, other = shop(), shop()
+    one.items[Ref("item@1")] = Item()
+    other.items = {Ref("item@1"): Item(), **other.items}
+    one.names, other.names = {"a", "b", "c"}, {"c", "b", "a"}
+
+    assert frozen(one) == frozen(other)
+    assert hash(frozen(one)) == hash(frozen(other))
+
+    other.items[Ref("item@0")].lines.reverse()
+
+    assert frozen(one) != frozen(other)
+
+
+def test_a_state_with_values_that_can_not_be_hashed_is_compared_all_the_same():
+    """What pydantic does not know is compared as it is shown."""
+
+    class Odd(Shop):
+        queue: deque[int] = deque()  # noqa: RUF012
+
+    assert frozen(Odd(queue=deque([1]))) == frozen(Odd(queue=deque([1])))
+    assert frozen(Odd(queue=deque([1]))) != frozen(Odd(queue=deque([2])))

@@ -12,6 +12,7 @@ import pytest
 from conftest import NAMES, ROOT, environment, leaderboard, replaykit
 
 from replaykit import service
+from replaykit.bundle import read, save
 
 
 @pytest.fixture(scope="module")
@@ -324,3 +325,55 @@ def test_replay_needs_no_examples_beside_it(duplicate_names: Path, tmp_path: Pat
     )  # fmt: skip
 
     assert 1 == done.returncode, done.stderr
+
+
+def test_the_recorded_model_goes_before_that_of_a_profile(tmp_path: Path):
+    """A bundle is judged with what it was recorded with, whatever the profile names; the command line goes first."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.replaykit.profiles.shop]\nmodel = "stricter:Loose"\nadapter = "examples.leaderboard:LeaderboardApi"\n'
+    )
+    (tmp_path / "stricter.py").write_text(
+        textwrap.dedent(
+            """
+            from examples.leaderboard import Leaderboard
+            from replaykit import check
+
+            class Loose(Leaderboard):
+                pass
+
+            class Strict(Leaderboard):
+                @check
+                def nobody_is_there(self) -> None:
+                    assert not self.scores
+            """
+        )
+    )
+    options = {"cwd": tmp_path, "PYTHONPATH": str(ROOT)}
+    found = replaykit(
+        "integration", "--profile", "shop", "--model", "stricter:Strict", "--start", leaderboard(), "--runs", 3,
+        "--save-failures", "failures", **options,
+    )  # fmt: skip
+    [bundle] = (tmp_path / "failures").glob("*.pd")
+    again = replaykit("replay", bundle, "--profile", "shop", "--start", leaderboard(), **options)
+    other = replaykit(
+        "replay", bundle, "--profile", "shop", "--model", "stricter:Loose", "--start", leaderboard(), **options
+    )
+
+    assert 1 == found.code, found
+    assert 1 == again.code, again
+    assert 125 == other.code, other
+
+
+def test_a_bug_that_showed_too_seldom_is_not_called_fixed(duplicate_names: Path, tmp_path: Path):
+    """Of one that showed in 1 of 30 runs, a hundred attempts say too little; with --times, the user takes the word."""
+    bundle = read(duplicate_names)
+    shrinking = bundle.provenance.shrinking.replace(runs=30, failed=1, confirmed=False)
+    rare = tmp_path / "rare.pd"
+    save(rare, bundle.provenance.replace(shrinking=shrinking), bundle.trace)
+    unsure = replaykit("replay", rare, "--start", leaderboard())
+    sure = replaykit("replay", rare, "--start", leaderboard(), "--times", 2)
+
+    assert 125 == unsure.code, unsure
+    assert unsure.verdict.startswith("VERDICT undecided: it did not show, but it showed in 1 of 30 runs")
+    assert "--times " in unsure.verdict
+    assert 0 == sure.code, sure
