@@ -195,6 +195,16 @@ def first_over(branches: Listed[Branch]) -> Over | None:
     return overs[0].over if overs else None
 
 
+def lost_in(branches: Listed[Branch]) -> Over | None:
+    """Return what says that an answer was lost, in the first branch where one was."""
+    return next((branch.over for branch in branches if branch.is_lost), None)
+
+
+def is_half_lost(branches: Listed[Branch]) -> bool:
+    """Say whether a command whose answer was lost had sent more than one request: it may have been done by half."""
+    return any(len(branch.sent[-1].kept) > 1 for branch in branches if branch.is_lost)
+
+
 def _last_called(branch: Branch) -> float:
     return branch.sent[-1].called if branch.sent else 0.0
 

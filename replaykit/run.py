@@ -48,6 +48,8 @@ from replaykit.history import (
     answered_in_order,
     explain,
     first_over,
+    is_half_lost,
+    lost_in,
     refutation,
     send_in_turn,
     send_together,
@@ -451,22 +453,19 @@ class _Run(Caller):
     def _judge_history(self, history: list[Branch]) -> None:
         """Look for an order that explains what the branches saw, and what can be read now."""
         self.tally["linearization", LINEARIZABLE] += 1
-        lost = [branch for branch in history if branch.is_lost]
+        lost = lost_in(history)
         found = explain(self, history, [])
         if found.answer == "explained":
             found = self._explain_looks(history)
-            doubtful = bool(lost)  # what was lost may be done between two requests that read
-        else:
-            doubtful = any(len(branch.sent[-1].kept) > 1 for branch in lost)  # it may be done by half
-        if found.answer == "refuted" and doubtful and lost[0].over is not None:
-            raise lost[0].over
+            if lost is not None:  # it may have been done between two requests that read, so these refute nothing
+                raise lost
+        elif lost is not None and is_half_lost(history):
+            raise lost
         if found.answer == "refuted":
             raise Over("failed", failure=self.failure("linearization", LINEARIZABLE, refutation(history, found)))
         if found.answer == "undecided":
             raise Over("undecided", f"no order was found that explains what the branches saw: {found.reasons[0]}")
         self.state = found.state
-        if lost and lost[0].over is not None:
-            raise lost[0].over
 
     def _explain_looks(self, history: list[Branch]) -> Linearization[Model]:
         """Read what the checks look at; where no order explains it, look again for as long as they allow."""
