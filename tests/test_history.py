@@ -23,10 +23,11 @@ from vault import (
     SmallVault,
     Vault,
     VaultApi,
+    played,
+    run,
 )
 
 from replaykit import (
-    Adapter,
     Failure,
     Model,
     Verdict,
@@ -41,12 +42,11 @@ from replaykit import (
 )
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, read, save
-from replaykit.cassette import Player
 from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.record import loads
 from replaykit.run import execute
-from replaykit.sequence import MAX_BRANCHES, Call, Fixed, Sequence, branches_of, one_by_one, renumbered
+from replaykit.sequence import MAX_BRANCHES, Call, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
 from replaykit.trace import Trace
 
@@ -58,34 +58,9 @@ TWICE_FIVE: Sequence = (
 )
 
 
-def run(
-    service: Service,
-    sequence: Sequence,
-    model: type[Model] = Vault,
-    adapter: type[Adapter[Any]] = VaultApi,
-    **options: Any,
-) -> Trace:
-    """Run a sequence once."""
-    adapters = Adapters(model, adapter, service.url, {})
-    try:
-        return execute(model, adapters.new(), Fixed(sequence), **options)
-    finally:
-        adapters.close()
-
-
 def runs(service: Service, sequence: Sequence, model: type[Model] = Vault, count: int = 10) -> list[Trace]:
     """Run a sequence several times."""
     return [run(service, sequence, model) for _ in range(count)]
-
-
-def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
-    """Run the sequence of a trace against its own cassette."""
-    adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
-    player = Player(trace.interactions(), trace.moments)
-    try:
-        return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
-    finally:
-        adapters.close()
 
 
 def add(label: int, branch: int, box: str = "box@0", key: str | None = None) -> Call:

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from vault import Add, Added, Box, Make, Service, SilentVault, Vault, VaultApi
+from vault import Add, Added, Box, Make, Service, SilentVault, Vault, VaultApi, played, run
 
-from replaykit import Adapter, Command, Event, Mock, Model, Ref, Verdict, expects, handles, integration, on, replay
+from replaykit import Command, Event, Mock, Model, Ref, Verdict, expects, handles, integration, on, replay
 from replaykit.adapter import Adapters
 from replaykit.bundle import Provenance, read, save
-from replaykit.cassette import Player
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Generated
 from replaykit.run import execute
-from replaykit.sequence import Call, Fixed, Sequence, said_once
-from replaykit.trace import Trace
+from replaykit.sequence import Call, Sequence, said_once
 
 ONCE: Sequence = (
     Call(label=0, tag="make"),
@@ -23,27 +21,6 @@ ONCE: Sequence = (
 )
 AGAIN: Sequence = (*ONCE, Call(label=2, tag="add", repeats=1))
 TWICE: Sequence = (ONCE[0], ONCE[1].replace(twice=True))
-
-
-def run(
-    service: Service, sequence: Sequence, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi
-) -> Trace:
-    """Run a sequence once."""
-    adapters = Adapters(model, adapter, service.url, {})
-    try:
-        return execute(model, adapters.new(), Fixed(sequence))
-    finally:
-        adapters.close()
-
-
-def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
-    """Run the sequence of a trace against its own cassette."""
-    adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
-    player = Player(trace.interactions(), trace.moments)
-    try:
-        return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
-    finally:
-        adapters.close()
 
 
 def drawn(model: type[Model], seed: int, stutter: float) -> Sequence:

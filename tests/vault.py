@@ -27,6 +27,11 @@ from replaykit import (
     requires,
     same,
 )
+from replaykit.adapter import Adapters
+from replaykit.cassette import Player
+from replaykit.run import execute
+from replaykit.sequence import Fixed, Sequence
+from replaykit.trace import Trace
 
 WINDOW = 0.01  # seconds between looking and acting, where a race is on
 MOST = 3  # boxes in a run
@@ -249,3 +254,31 @@ class VaultApi(Adapter[Vault]):
     def all(self) -> Boxes:
         numbers = self.http.get("/boxes").json()["boxes"]
         return Boxes(numbers={self.ref(Box, box): number for box, number in enumerate(numbers)})
+
+
+# --- running it ---------------------------------------------------------------------------------
+
+
+def run(
+    service: Service,
+    sequence: Sequence,
+    model: type[Model] = Vault,
+    adapter: type[Adapter[Any]] = VaultApi,
+    **options: Any,
+) -> Trace:
+    """Run a sequence once."""
+    adapters = Adapters(model, adapter, service.url, {})
+    try:
+        return execute(model, adapters.new(), Fixed(sequence), **options)
+    finally:
+        adapters.close()
+
+
+def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
+    """Run the sequence of a trace against its own cassette."""
+    adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
+    player = Player(trace.interactions(), trace.moments)
+    try:
+        return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
+    finally:
+        adapters.close()
