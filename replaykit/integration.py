@@ -28,7 +28,7 @@ from replaykit.latency import CANDIDATE, RUNS, Budgets, Decided, budgets_of, dec
 from replaykit.model import Model, digest_of
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once, until
-from replaykit.shrink import Attempt, Budget, Shrunk, rate_at_least, shrink, tries
+from replaykit.shrink import Attempt, Budget, Shrunk, identity, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
@@ -541,6 +541,7 @@ class Oracle:
         self.budgets = budgets
         self.watcher = watcher
         self.meet = meet
+        self.harmless: set[str] = set()  # what passed one after the other
         self.length = len(finding.trace.steps)  # of the last sequence that failed so
         self.executions = 0
 
@@ -556,13 +557,15 @@ class Oracle:
             found = self(shorter)
             executions, requests = found.executions + decided.executions, found.requests + decided.requests
             return found._replace(executions=executions, requests=requests)
-        if same and (plain := said_once(trace.in_turn)) != trace.sequence:
+        if same and (plain := said_once(trace.in_turn)) != trace.sequence and identity(plain) not in self.harmless:
             # what fails one after the other too, and once, is no race and no retry, and may be something else
             alone = execute(self.adapters.model, self.adapters.new(), Fixed(plain))
             self.executions += 1
             decided = decided._replace(executions=decided.executions + 1, requests=decided.requests + alone.requests)
             if alone.failure is not None and alone.failure.is_finding:
                 trace, failure, same = alone, alone.failure, is_same(self.finding.failure, alone.failure)
+            else:
+                self.harmless.add(identity(plain))
         if same:
             self.length = len(trace.steps)
         elif failure is not None and failure.is_finding and failure.fingerprint != self.finding.fingerprint:
