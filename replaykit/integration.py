@@ -217,7 +217,7 @@ def run(
         max_commands=max_commands,
         settings=dict(settings or {}),
         budgets=budgets,
-        budget=budget or Budget(),
+        budget=budget or (Budget.for_races() if parallel else Budget()),
         watcher=watcher or Silent(),
         names=names or (_name_of(model), _name_of(adapter)),
         stop_on_fail=stop_on_fail,

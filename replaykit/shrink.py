@@ -87,6 +87,11 @@ class Budget:
     executions: int = 500
     seconds: float = 60.0
 
+    @classmethod
+    def for_races(cls) -> "Budget":
+        """Return a larger one: each candidate is run several times."""
+        return cls(executions=2000)
+
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:

@@ -75,7 +75,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     "--shrink-executions",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs in which one failure may be shrunk.  [default: 500]",
+    help="Runs in which one failure may be shrunk.  [default: 500; with --parallel 2,000]",
 )
 @click.option(
     "--shrink-time",
@@ -208,7 +208,7 @@ def _say_coverage(result: "Result", written: Document) -> None:
 def _budget(options: dict[str, Any]) -> "Budget":
     from replaykit.shrink import Budget
 
-    usual = Budget()
+    usual = Budget.for_races() if options["parallel"] else Budget()
     return Budget(
         executions=0 if options["no_shrink"] else options["shrink_executions"] or usual.executions,
         seconds=options["shrink_time"] or usual.seconds,

@@ -118,7 +118,7 @@ def campaign(
     """Run until the first failure; where something is repeated, with branches."""
     return integration.run(
         model=model, adapter=its.adapter, base_url=url, seed=seed, max_runs=runs, stop_on_fail=True,
-        swarm=ways.swarm, budget=Budget() if ways.shrinking else Budget(executions=0),
+        swarm=ways.swarm, budget=None if ways.shrinking else Budget(executions=0),
         parallel=Parallel(3, 3) if repeat else None, repeat=repeat or 1,
     )  # fmt: skip
 
