@@ -348,16 +348,16 @@ class _Campaign:
             again = self._execute(adapters, Fixed(sequence), index, seed, writer, tally)
             if again.ending not in {"passed", "stale"}:  # where answers are left to chance, a repetition may not fit
                 trace = again
-        written, trace = trace, self._timed(trace, adapters, tally)
+        ran, trace = trace, self._timed(trace, adapters, tally)
         failure = trace.failure
         if failure is None or not failure.is_finding or failure.kind == "latency":
-            return trace, trace is written
+            return trace, trace is ran
         for plain in self._plainer(trace, seed):
             alone = execute(self.result.model, adapters.new(), Fixed(plain))
             self._count(alone)
             if alone.failure is not None and alone.failure.is_finding:
                 return alone, False
-        return trace, trace is written
+        return trace, trace is ran
 
     def _plainer(self, trace: Trace, seed: int) -> Iterator[Sequence]:
         """List the calls of a failure one after the other, each once: what fails so too is no race, and no retry.

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from replaykit.interaction import Interaction
 from replaykit.record import JsonText, Record
-from replaykit.sequence import Call
+from replaykit.sequence import Call, one_by_one
 from replaykit.verdict import Failure
 
 Ending: TypeAlias = Literal[
@@ -70,7 +70,7 @@ class Trace(Record):
     def in_turn(self) -> tuple[Call, ...]:
         """The calls one after the other, those of branches in the order in which they were sent."""
         steps = sorted(self.steps, key=lambda step: -1.0 if step.called is None else step.called)
-        return tuple(step.call.replace(branch=0) if step.call.branch else step.call for step in steps)
+        return one_by_one(tuple(step.call for step in steps))
 
     @property
     def requests(self) -> int:
