@@ -16,11 +16,13 @@ from examples.leaderboard import Leaderboard, LeaderboardApi
 from examples.leaderboard.service import BUGS
 from examples.toybank import postgres
 from replaykit import integration, service
+from replaykit.bundle import read
 from replaykit.generate import Parallel
 
 MODELS = [(name, model) for name, its in SERVICES.items() for model in its.models]
 PLANTED = [(name, bug) for name, its in SERVICES.items() for bug in its.bugs if bug.kind != "race"]
 RACES = [(name, bug) for name, its in SERVICES.items() for bug in its.bugs if bug.kind == "race"]
+RACE_SEEDS = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,21 +75,29 @@ def test_planted_bug_is_found_and_its_bundle_tells_whether_it_is_there(name, bug
 
 @pytest.mark.parametrize(("name", "bug"), RACES, ids=lambda each: getattr(each, "name", each))
 def test_race_is_found_in_branches_and_its_bundle_tells_whether_it_is_there(name, bug, sound, tmp_path):
-    """A race is found by commands that are sent at the same time; its replays say whether it is there."""
-    with running(SERVICES[name].start(bug.name)) as url:
-        ran = replaykit(
-            "integration", *named(name), "--url", url, "--runs", 100, "--seed", 0, "--stop-on-fail",
-            "--parallel", "3x3", "--save-failures", tmp_path,
-        )  # fmt: skip
-        bundles = sorted(tmp_path.glob("*.pd"))
-        there = [replaykit("replay", bundle, "--url", url) for bundle in bundles]
-    gone = [replaykit("replay", bundle, "--url", sound[name]).code for bundle in bundles]
-    offline = [replaykit("replay", bundle, "--offline").code for bundle in bundles]
+    """A race is found by commands that are sent at the same time; its replays say whether it is there.
 
-    assert 1 == ran.code, ran
-    assert ["linearizable-6d7a767f.pd"] == [bundle.name for bundle in bundles], ran.out
-    assert ([1], [0], [1]) == ([each.code for each in there], gone, offline)
-    assert re.search(r"\(in \d+ of \d\d attempts\) \(exit 1\)$", there[0].verdict), there[0].verdict
+    On a busy machine it may show so seldom that a replay rightly says no more than that; then another seed is taken.
+    """
+    with running(SERVICES[name].start(bug.name)) as url:
+        for seed in range(RACE_SEEDS):
+            folder = tmp_path / str(seed)
+            ran = replaykit(
+                "integration", *named(name), "--url", url, "--runs", 100, "--seed", seed, "--stop-on-fail",
+                "--parallel", "3x3", "--save-failures", folder,
+            )  # fmt: skip
+            assert 1 == ran.code, ran
+            [bundle] = folder.glob("*.pd")
+            shrinking = read(bundle).provenance.shrinking
+            if shrinking.failed >= shrinking.runs * 0.2:
+                break
+        there = replaykit("replay", bundle, "--url", url)
+    gone = replaykit("replay", bundle, "--url", sound[name])
+    offline = replaykit("replay", bundle, "--offline")
+
+    assert "linearizable-6d7a767f.pd" == bundle.name, ran.out
+    assert (1, 0, 1) == (there.code, gone.code, offline.code), there.out + gone.out + offline.out
+    assert re.search(r"\(in \d+ of \d\d attempts\) \(exit 1\)$", there.verdict), there.verdict
 
 
 @pytest.mark.parametrize("name", ["toybank", "travelbooking"])
