@@ -12,11 +12,12 @@ from replaykit.version import __version__
 if TYPE_CHECKING:
     from replaykit import gen, integration
     from replaykit.adapter import Adapter, Mock, handles, observes, within
-    from replaykit.bundle import Bundle, read
+    from replaykit.bundle import Bundle
     from replaykit.command import Command, Entity, Event, Observation, Ref, Wait, Waited
     from replaykit.difference import same
     from replaykit.errors import ReplaykitError
     from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
+    from replaykit.reader import read
     from replaykit.replaying import Replayed, replay
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
@@ -55,7 +56,7 @@ _HOMES = {
     "integration": "",
     "Budget": "shrink",
     # replaying
-    "read": "bundle",
+    "read": "reader",
     "Bundle": "bundle",
     "Trace": "trace",
     "Failure": "verdict",

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
-from replaykit.bundle import Provenance, Shrinking, Writer, name_of, save
+from replaykit.bundle import Provenance, Shrinking, name_of
 from replaykit.command import generators_of
 from replaykit.coverage import Coverage, checked
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
@@ -32,6 +32,7 @@ from replaykit.shrink import Attempt, Budget, Shrunk, identity, rate_at_least, s
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
+from replaykit.writer import Writer, save
 
 MAX_SEED = 1 << 32
 GONE = 0.001  # how often a bug that is still there may be called gone

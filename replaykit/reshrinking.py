@@ -16,11 +16,12 @@ from typing import Any, Literal, TypeAlias
 
 from replaykit import client
 from replaykit.adapter import Adapter, Adapters
-from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, read, require_whole, save
+from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
 from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
+from replaykit.reader import read
 from replaykit.replaying import judge
 from replaykit.run import execute
 from replaykit.sequence import Fixed
@@ -28,6 +29,7 @@ from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, 
 from replaykit.trace import Trace
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
+from replaykit.writer import save
 
 LARGE = Budget(executions=2000, seconds=300.0)
 MOST_RUNS = 40  # of what was, and of what came of it, to see which of them fails more often

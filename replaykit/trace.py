@@ -16,6 +16,7 @@ Ending: TypeAlias = Literal[
     "unknown",  # an answer was lost, so that nobody knows what the service did
     "stale",  # a call of a fixed sequence no longer fits
     "undecided",  # whether some order explains what branches saw could not be found out
+    "recorded",  # nothing was judged: it was recorded without a model
 ]
 
 Moments: TypeAlias = Mapping[int, tuple[float, float | None]]  # by label: when a call was sent, and when answered
@@ -50,6 +51,7 @@ class Trace(Record):
     steps: tuple[Step, ...] = ()  # those of branches in the order in which they were answered
     closing: tuple[Interaction, ...] = ()  # what was sent to read the observations at the end
     closing_observations: tuple[Said, ...] = ()
+    recorded: tuple[Interaction, ...] = ()  # what was sent without a model, by no step
     nonce: str = ""  # what makes minted values unique to this run; empty where nothing was minted
     ending: Ending
     reason: str = ""  # why it ended so, where there is no failure to say it
@@ -76,11 +78,11 @@ class Trace(Record):
     def requests(self) -> int:
         """How many requests were sent."""
         inside = sum(len(step.interactions) + len(step.observing) for step in self.steps)
-        return len(self.resetting) + inside + len(self.closing)
+        return len(self.resetting) + inside + len(self.closing) + len(self.recorded)
 
     def interactions(self) -> list[Interaction]:
         """List all interactions in the order in which they happened."""
         listed = [*self.resetting]
         for step in self.steps:
             listed += [*step.interactions, *step.observing]
-        return [*listed, *self.closing]
+        return [*listed, *self.closing, *self.recorded]

@@ -18,7 +18,8 @@ import yaml
 from conftest import environment
 
 from replaykit import bundle as bundles
-from replaykit.bundle import Bundle, Provenance, Shrinking, Writer, read, read_bytes, save
+from replaykit import reader
+from replaykit.bundle import Bundle, Origin, Provenance, Shrinking
 from replaykit.errors import (
     BundleError,
     CorruptBundleError,
@@ -28,9 +29,12 @@ from replaykit.errors import (
     UnwritableError,
 )
 from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.reader import read, read_bytes
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.verdict import Failure
+from replaykit.version import BUNDLE_FORMAT
+from replaykit.writer import Writer, save
 
 GOLDEN = sorted((Path(__file__).parent / "bundles").glob("*.pd"))
 
@@ -105,7 +109,22 @@ def test_read_is_what_was_written(text: str, tmp_path: Path):
     """A trace with a hostile text in every place is read back as it was written."""
     made = trace(text)
 
-    assert Bundle(provenance=provenance(), trace=made) == read_bytes(written(tmp_path, made))
+    assert Bundle(origin=provenance(), trace=made) == read_bytes(written(tmp_path, made))
+
+
+def test_what_was_recorded_without_a_model_has_neither_steps_nor_a_run(tmp_path: Path):
+    """A bundle of interactions alone is read back; asked for its model or its failure, it says that it has none."""
+    made = Trace(recorded=(interaction(), interaction("y")), ending="recorded")
+    path = tmp_path / "made.pd"
+    save(path, Origin(url="http://127.0.0.1:1"), made)
+    bundle = read(path)
+
+    assert Bundle(origin=Origin(url="http://127.0.0.1:1"), trace=made) == bundle
+    assert list(made.recorded) == bundle.trace.interactions()
+    with pytest.raises(BundleError, match="without a model"):
+        _ = bundle.provenance
+    with pytest.raises(BundleError, match="no failure"):
+        _ = bundle.failure
 
 
 def test_random_texts_and_bodies_are_read_back(tmp_path: Path):
@@ -348,10 +367,10 @@ def test_newer_format_is_refused_by_name():
 
 def test_large_files_and_lines_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A file or a line above the limits is an error, before it is parsed."""
-    monkeypatch.setattr(bundles, "MAX_LINE", 1000)
+    monkeypatch.setattr(reader, "MAX_LINE", 1000)
     with pytest.raises(CorruptBundleError, match="line 3"):
         read_bytes(lines("# " + "x" * 2000))
-    monkeypatch.setattr(bundles, "MAX_FILE", 10)
+    monkeypatch.setattr(reader, "MAX_FILE", 10)
     path = tmp_path / "large.pd"
     path.write_bytes(lines())
     with pytest.raises(CorruptBundleError, match="at most 10"):
@@ -412,7 +431,7 @@ def test_killed_writer_loses_at_most_one_line(tmp_path: Path):
     script.write_text(
         "import sys, pathlib\n"
         "from test_bundle import interaction, provenance\n"
-        "from replaykit.bundle import Writer\n"
+        "from replaykit.writer import Writer\n"
         "writer = Writer(pathlib.Path(sys.argv[1]))\n"
         "writer.begin(provenance())\n"
         "print('go', flush=True)\n"
@@ -451,7 +470,7 @@ def test_golden_bundles_are_read_for_ever(path: Path):
 
 def test_there_is_a_golden_bundle_of_each_format():
     """The folder of golden bundles holds one for each format up to the present one."""
-    assert [f"format-{number}.pd" for number in range(1, bundles.BUNDLE_FORMAT + 1)] == [path.name for path in GOLDEN]
+    assert [f"format-{number}.pd" for number in range(1, BUNDLE_FORMAT + 1)] == [path.name for path in GOLDEN]
 
 
 def test_full_disk_is_told_and_no_fault_of_the_test_code(tmp_path: Path):

@@ -43,15 +43,17 @@ from replaykit import (
     same,
 )
 from replaykit.adapter import Adapters
-from replaykit.bundle import Bundle, Provenance, read, save
+from replaykit.bundle import Bundle, Provenance
 from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.history import Branch, Look, Sent, explain
+from replaykit.reader import read
 from replaykit.record import loads
 from replaykit.run import execute
 from replaykit.sequence import MAX_BRANCHES, Call, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
 from replaykit.trace import Trace
+from replaykit.writer import save
 
 PROVENANCE = Provenance(model="a:B", adapter="a:C", model_digest="0", campaign_seed=1, run=0, seed=1, commands=2)
 TWICE_FIVE: Sequence = (
@@ -488,7 +490,7 @@ def test_a_replay_that_does_not_send_all_calls_is_stale():
         failing = whole.replace(ending="failed", failure=Failure(
             kind="linearization", name="linearizable", step=None, command=None, message="-",
         ))  # fmt: skip
-        bundle = Bundle(provenance=PROVENANCE, trace=failing)
+        bundle = Bundle(origin=PROVENANCE, trace=failing)
         all_sent = replay(bundle, model=SmallVault, adapter=VaultApi, url=service.url)
         service.room = 0
         not_all = replay(bundle, model=SmallVault, adapter=VaultApi, url=service.url)
@@ -533,7 +535,7 @@ def test_a_server_error_of_either_branch_is_the_same():
 
     with Service() as service:
         traces = [run(service, TWICE_FIVE, adapter=Second) for _ in range(12)]
-        bundle = Bundle(provenance=PROVENANCE, trace=traces[0])
+        bundle = Bundle(origin=PROVENANCE, trace=traces[0])
         options: dict[str, Any] = {"model": Vault, "adapter": Second, "url": service.url, "health_check": "/boxes"}
         verdicts = {replay(bundle, times=1, **options).verdict for _ in range(12)}
 

@@ -47,6 +47,8 @@ READING_ORDER = [
     "shrink",
     "notation",
     "bundle",
+    "writer",
+    "reader",
     "coverage",
     # journeys
     "integration",

@@ -34,11 +34,12 @@ from replaykit import (
     replay,
     within,
 )
-from replaykit.bundle import Bundle, read
+from replaykit.bundle import Bundle
 from replaykit.errors import BundleError, DefinitionError, UsageError
 from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.latency import RUNS, Budgets, budgets_of, decide, endpoint_of
+from replaykit.reader import read
 from replaykit.replaying import times_for
 from replaykit.report import terminal
 from replaykit.sequence import Call
@@ -703,7 +704,7 @@ def test_one_attempt_takes_several_executions(slow_look: Bundle):
     assert shrinking is not None
     seldom = slow_look.provenance.replace(shrinking=shrinking.replace(runs=10, failed=3))
 
-    assert 1 == times_for(slow_look.replace(provenance=seldom))
+    assert 1 == times_for(slow_look.replace(origin=seldom))
 
 
 @pytest.mark.parametrize("slow_in", [set(), {1}, {2, 3}])

@@ -25,12 +25,14 @@ from replaykit import (
     same,
 )
 from replaykit.adapter import Adapters
-from replaykit.bundle import Bundle, Provenance, Shrinking, read, save
+from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import StaleError, Terminated, TruncatedBundleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Silent, generators_for
+from replaykit.reader import read
 from replaykit.reshrinking import MOST_RUNS, Reshrunk, reshrink
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
+from replaykit.writer import save
 
 # --- the service --------------------------------------------------------------------------------
 

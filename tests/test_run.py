@@ -44,17 +44,19 @@ from replaykit import (
     requires,
     same,
 )
-from replaykit.bundle import Bundle, Provenance, Writer, read
+from replaykit.bundle import Bundle, Provenance
 from replaykit.cassette import Player
 from replaykit.client import Client
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated
 from replaykit.interaction import Interaction, Request, Response
+from replaykit.reader import read
 from replaykit.redact import PLACEHOLDER
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
 from replaykit.service import free_port
 from replaykit.trace import Trace
+from replaykit.writer import Writer
 
 # --- the service --------------------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ from vault import Add, Added, Box, Make, Service, SilentVault, Vault, VaultApi, 
 
 from replaykit import Command, Event, Mock, Model, Ref, Verdict, expects, handles, integration, on, replay
 from replaykit.adapter import Adapters
-from replaykit.bundle import Provenance, read, save
+from replaykit.bundle import Provenance
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Generated
+from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Call, Sequence, said_once
+from replaykit.writer import save
 
 ONCE: Sequence = (
     Call(label=0, tag="make"),

@@ -56,7 +56,8 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
-    from replaykit.bundle import read, require_whole
+    from replaykit.bundle import require_whole
+    from replaykit.reader import read
     from replaykit.verdict import worst
 
     loaded = [(path, read(path)) for path in bundles]  # a bad bundle is the same at every commit: told first

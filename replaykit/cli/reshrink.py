@@ -59,8 +59,9 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     settle(context, options)
     from replaykit import reshrinking as journey
     from replaykit.adapter import read_settings
-    from replaykit.bundle import read, require_whole
+    from replaykit.bundle import require_whole
     from replaykit.cli.progress import ShrinkProgress
+    from replaykit.reader import read
     from replaykit.report.steps import count
     from replaykit.shrink import Budget
 

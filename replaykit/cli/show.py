@@ -2,10 +2,15 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from replaykit.cli.console import program, say
+
+if TYPE_CHECKING:
+    from replaykit.bundle import Provenance
+    from replaykit.trace import Trace
 
 
 @click.command(short_help="Show what a bundle holds.")
@@ -13,11 +18,12 @@ from replaykit.cli.console import program, say
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 def show(bundle: Path, *, verbose: bool) -> int:
     """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported."""
-    from replaykit.bundle import read
+    from replaykit.bundle import Provenance
+    from replaykit.reader import read
     from replaykit.report import steps
 
     read_bundle = read(bundle)
-    provenance, trace = read_bundle.provenance, read_bundle.trace
+    origin, trace = read_bundle.origin, read_bundle.trace
     failure = trace.failure
     if failure is not None:
         say(f"{failure.kind} {failure.name}  (fingerprint {failure.fingerprint})")
@@ -28,6 +34,24 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if trace.steps and trace.steps[-1].state is not None:
         say(f"  state afterwards: {trace.steps[-1].state.decode('utf-8', 'replace')[:400]}")
     say()
+    if isinstance(origin, Provenance):
+        _say_run(origin, trace)
+    if origin.revision is not None:
+        say(f"revision  {origin.revision}{' with changes' if origin.dirty else ''}")
+    versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
+    say(f"recorded  {origin.recorded or 'at an unknown time'} by {', '.join([origin.tool, *versions])}")
+    if not read_bundle.whole:
+        say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
+    elif failure is not None:
+        again = f"{program()} replay {shlex.quote(str(bundle))}"
+        say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}", or --url URL')
+    return 0
+
+
+def _say_run(provenance: "Provenance", trace: "Trace") -> None:
+    """Say which model and adapter ran with which seed, and what shrinking did."""
+    from replaykit.report import steps
+
     shrinking = provenance.shrinking
     if shrinking is not None:
         confirmed = "confirmed" if shrinking.confirmed else steps.confirmation(shrinking.runs, shrinking.failed)
@@ -38,13 +62,3 @@ def show(bundle: Path, *, verbose: bool) -> int:
     say(f"model     {provenance.model}  (digest {provenance.model_digest})")
     say(f"adapter   {provenance.adapter}")
     say(f"seed      {provenance.seed}  (run {provenance.run + 1} of campaign {provenance.campaign_seed})")
-    if provenance.revision is not None:
-        say(f"revision  {provenance.revision}{' with changes' if provenance.dirty else ''}")
-    versions = [f"Python {provenance.python}", f"httpx {provenance.httpx}"] if provenance.python else []
-    say(f"recorded  {provenance.recorded or 'at an unknown time'} by {', '.join([provenance.tool, *versions])}")
-    if not read_bundle.whole:
-        say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
-    elif failure is not None:
-        again = f"{program()} replay {shlex.quote(str(bundle))}"
-        say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}", or --url URL')
-    return 0

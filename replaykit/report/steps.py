@@ -39,6 +39,8 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
         lines.append(f"  {'✗' if failed else '✓'} at the end")
     if verbose:
         lines += _observing(trace.closing)
+    for interaction in trace.recorded:
+        lines += _interaction(interaction, verbose=verbose)
     return "\n".join(lines)
 
 

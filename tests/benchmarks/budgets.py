@@ -19,15 +19,16 @@ from examples.toybank import Bank
 from examples.toybank.model import Account, AccountOpened, Debit, Paid, ReadStatement, StatementRead
 from replaykit import Mock, Ref, integration, service
 from replaykit.adapter import predicted
-from replaykit.bundle import Writer, read
 from replaykit.cassette import Player
 from replaykit.client import Client
 from replaykit.command import Refs
 from replaykit.difference import same
 from replaykit.history import Branch, Sent, explain
 from replaykit.interaction import Interaction, Request, Response
+from replaykit.reader import read
 from replaykit.sequence import Call
 from replaykit.trace import Trace
+from replaykit.writer import Writer
 
 ROUNDS = 7
 REQUESTS = 500

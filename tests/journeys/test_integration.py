@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import NAMES, ROOT, environment, leaderboard, replaykit
 
-from replaykit.bundle import read
+from replaykit.reader import read
 
 
 def test_bug_is_found_shrunk_and_saved(duplicate_names: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import NAMES, ROOT, environment, leaderboard, processes
 
-from replaykit.bundle import read
+from replaykit.reader import read
 
 MOMENTS = 12
 

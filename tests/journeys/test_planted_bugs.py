@@ -16,8 +16,8 @@ from examples.leaderboard import Leaderboard, LeaderboardApi
 from examples.leaderboard.service import BUGS
 from examples.toybank import postgres
 from replaykit import integration, service
-from replaykit.bundle import read
 from replaykit.generate import Parallel
+from replaykit.reader import read
 
 MODELS = [(name, model) for name, its in SERVICES.items() for model in its.models]
 PLANTED = [(name, bug) for name, its in SERVICES.items() for bug in its.bugs if bug.kind != "race"]

@@ -12,7 +12,8 @@ import pytest
 from conftest import NAMES, ROOT, environment, leaderboard, replaykit
 
 from replaykit import service
-from replaykit.bundle import read, save
+from replaykit.reader import read
+from replaykit.writer import save
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,8 @@ def test_missing_file_is_129(tmp_path: Path):
 
 def test_bundle_of_a_stranger_is_not_replayed_against_its_host(duplicate_names: Path, tmp_path: Path):
     """A recorded host that is not this machine is refused without --url."""
-    from replaykit.bundle import read, save
+    from replaykit.reader import read
+    from replaykit.writer import save
 
     foreign = read(duplicate_names)
     path = tmp_path / "foreign.pd"
@@ -123,7 +125,8 @@ def test_bundle_of_a_stranger_is_not_replayed_against_its_host(duplicate_names: 
 @pytest.mark.parametrize("model", ["os:system", "json:JSONDecoder", "no.such:Model"])
 def test_bundle_does_not_choose_what_is_imported(model: str, duplicate_names: Path, tmp_path: Path):
     """A model outside of the project is not imported because a bundle says so."""
-    from replaykit.bundle import read, save
+    from replaykit.reader import read
+    from replaykit.writer import save
 
     known = read(duplicate_names)
     path = tmp_path / "strange.pd"
@@ -303,7 +306,8 @@ def test_show_imports_nothing_and_shows_all(duplicate_names: Path, tmp_path: Pat
 
 def test_show_is_not_fooled_by_terminal_escapes(duplicate_names: Path, tmp_path: Path):
     """What a service or a file says is shown, and never sent to the terminal as it is."""
-    from replaykit.bundle import read, save
+    from replaykit.reader import read
+    from replaykit.writer import save
 
     known = read(duplicate_names)
     evil = known.failure.replace(message="\x1b]0;owned\x07 \u202egnp.exe")

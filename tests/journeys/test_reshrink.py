@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import NAMES, leaderboard, replaykit
 
-from replaykit.bundle import read
+from replaykit.reader import read
 from replaykit.sequence import Sequence
 
 

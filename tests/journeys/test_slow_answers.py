@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Ran, replaykit
 
-from replaykit.bundle import read
+from replaykit.reader import read
 
 SERVICE = textwrap.dedent(
     """

@@ -1,0 +1,379 @@
+"""Reader: a bundle read back, line by line, every line checked; see `bundle` for the format."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from replaykit.bundle import (
+    MAX_FILE,
+    MAX_LINE,
+    MAX_LINES,
+    MAX_RUNS,
+    MAX_SECONDS,
+    NONCE,
+    Bundle,
+    Origin,
+    Provenance,
+    Shrinking,
+)
+from replaykit.errors import CorruptBundleError, MissingFileError, NewerBundleError, TruncatedBundleError
+from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.notation import decode, unmark_binary
+from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
+from replaykit.sequence import Call
+from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.verdict import Failure
+from replaykit.version import BUNDLE_FORMAT, __version__
+from replaykit.writer import last_line
+
+
+def read(path: Path) -> Bundle:
+    """Read a bundle from a file. Raises MissingFileError, or a BundleError with the number of the line.
+
+    A file without its end is read as far as it goes, and is not `whole`.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise MissingFileError(f"{path} is no regular file.", "Name a bundle.")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise CorruptBundleError(f"{path} is too large; a bundle has at most {MAX_FILE} bytes.")
+    except OSError as error:
+        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    return read_bytes(content, str(path))
+
+
+def read_bytes(content: bytes, name: str = "The bundle") -> Bundle:
+    """Read a bundle from its bytes; see `read`."""
+    return _Reader(content, name).bundle()
+
+
+class _Reader:
+    """Reads one bundle, line by line."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.content = content
+        self.name = name
+        self.number = 0  # of the line that is being read, from 1
+
+    def bundle(self) -> Bundle:
+        origin: Origin | None = None
+        builder = _Builder()
+        whole = False
+        for start, line in self._lines():
+            if whole:
+                raise self.corrupt("there is something after the end")
+            if line.startswith(b"- "):
+                builder.item(self._json(unmark_binary(line[2:])), self)
+            elif line.startswith(b"# {"):
+                data = self._json(line[2:])
+                if self.number == 2:  # noqa: PLR2004
+                    origin = self._origin(data)
+                elif data.get("k") == "end":
+                    builder.end(data, self)
+                    self._check_end(line, start, builder)
+                    whole = True
+                else:
+                    builder.record(data.get("k"), data, self)
+            elif line not in (b"version: 1\n", b"interactions:\n", b"interactions: []\n"):
+                raise self.corrupt("this is no line of a bundle")
+        if origin is None:
+            raise self._no_bundle()
+        return Bundle(origin=origin, trace=builder.trace(), whole=whole)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        if not self.content:
+            raise TruncatedBundleError(f"{self.name} is empty: whoever wrote it was stopped before its first line.")
+        if not self.content.startswith(b"version: 1\n"):
+            raise self._no_bundle()
+        start, end = 0, len(self.content)
+        while start < end:
+            stop = self.content.find(b"\n", start) + 1
+            self.number += 1
+            if self.number > MAX_LINES:
+                raise self.corrupt(f"there are more than {MAX_LINES} lines")
+            if (stop or end) - start > MAX_LINE:
+                raise self.corrupt(f"the line has more than {MAX_LINE} bytes")
+            if not stop:
+                if self.content.rfind(b'\n# {"k":"end"', 0, start) >= 0:
+                    raise self.corrupt("there is something after the end")
+                return  # a line without its end: the writer was stopped here
+            yield start, self.content[start:stop]
+            start = stop
+
+    def _no_bundle(self) -> CorruptBundleError:
+        todo = "A bundle begins with `version: 1` and a comment."
+        if self.content.startswith(b"version: 1\r\n"):
+            todo = (
+                "Its lines end with CR LF: git changed them. Write `*.pd text eol=lf` into .gitattributes, get it anew."
+            )
+        return CorruptBundleError(f"{self.name} is no bundle: it does not begin as one.", todo)
+
+    def corrupt(self, why: str) -> CorruptBundleError:
+        """Return the error for the line that is being read."""
+        return CorruptBundleError(
+            f"{self.name}, line {self.number}: {why}.", "The file was changed after it was written; get it anew."
+        )
+
+    def _json(self, line: bytes) -> dict[str, Any]:
+        try:
+            return decode(line)
+        except ValueError as error:
+            raise self.corrupt(str(error)) from None
+
+    def _origin(self, data: dict[str, Any]) -> Origin:
+        if data.get("k") != "bundle":
+            raise self._no_bundle()
+        version = data.get("format")
+        if not isinstance(version, int) or version < 1:
+            raise self.corrupt(f"the format is {version!r}")
+        if version > BUNDLE_FORMAT:
+            raise NewerBundleError(
+                f"{self.name} has the format {version}, and replaykit {__version__} reads up to {BUNDLE_FORMAT}.",
+                f"It was written by {data.get('tool', 'a newer replaykit')!r}: install that or a newer one.",
+            )
+        kind = Provenance if "model" in data else Origin
+        known = {key: value for key, value in data.items() if key in kind.model_fields}
+        shrinking = known.get("shrinking")
+        if isinstance(shrinking, dict):
+            known["shrinking"] = {key: value for key, value in shrinking.items() if key in Shrinking.model_fields}
+        origin: Origin = self.parse(kind, known)
+        counted = origin.shrinking if isinstance(origin, Provenance) else None
+        if counted is not None and not 0 <= (counted.failed or 0) <= (counted.runs or 0) <= MAX_RUNS:
+            raise self.corrupt(f"it failed in {counted.failed} of {counted.runs} runs")
+        if origin.url is not None:
+            self.url(origin.url)
+        return origin
+
+    def _check_end(self, line: bytes, start: int, builder: "_Builder") -> None:
+        digest = hashlib.sha256(self.content[:start]).hexdigest()
+        if builder.ending is None or line != last_line(builder.ending, builder.reason, self.number - 1, digest):
+            raise self.corrupt("the digest does not fit what stands above it")
+
+    def parse(self, kind: type[Any], data: JsonData) -> Any:
+        """Read a record; raise CorruptBundleError with the line."""
+        try:
+            return parse(kind, data)
+        except InvalidValueError as error:
+            raise self.corrupt(str(error)) from None
+
+    def take(self, data: dict[str, Any], key: str, kind: type[Any] | tuple[type[Any], ...], default: Any = ...) -> Any:
+        """Return a value of a JSON object; raise CorruptBundleError with the line if it is not of its type."""
+        value = data.get(key, default)
+        if value is ... or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.corrupt(f"{key} is {value!r}" if value is not ... else f"{key} is missing")
+        return value
+
+    def url(self, url: str) -> str:
+        """Return a URL; raise CorruptBundleError with the line if it is none."""
+        try:
+            parts = urlsplit(url)
+            known = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            known = False
+        if not known:
+            raise self.corrupt(f"{url[:80]!r} is no URL of HTTP")
+        return url
+
+    def seconds(self, data: dict[str, Any], key: str = "elapsed", default: Any = 0.0) -> float:
+        """Return how long something took, or when it was."""
+        seconds = self.take(data, key, (float, int), default)
+        if not 0 <= seconds <= MAX_SECONDS:
+            raise self.corrupt(f"{key} is out of range")
+        return float(seconds)
+
+    def base64(self, text: str) -> bytes:
+        """Return the bytes that base64 text stands for."""
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise self.corrupt("this is no base64") from None
+
+    def headers(self, value: JsonData) -> Headers:
+        """Return header pairs."""
+        if not isinstance(value, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)  # noqa: PLR2004
+            for pair in value
+        ):
+            raise self.corrupt("headers are no pairs")
+        return tuple((name, value) for name, value in value)
+
+
+class _Builder:
+    """Puts the records of a bundle together to a trace."""
+
+    def __init__(self) -> None:
+        self.resetting: list[Interaction] = []
+        self.closing: list[Interaction] = []
+        self.recorded: list[Interaction] = []
+        self.closing_observations: list[Said] = []
+        self.steps: list[dict[str, Any]] = []
+        self.nonce = ""
+        self.failure: Failure | None = None
+        self.ending: Ending | None = None
+        self.reason = ""
+
+    def trace(self) -> Trace:
+        return Trace(
+            resetting=tuple(self.resetting),
+            steps=tuple(Step(**_tuples(step)) for step in self.steps),
+            closing=tuple(self.closing),
+            recorded=tuple(self.recorded),
+            closing_observations=tuple(self.closing_observations),
+            nonce=self.nonce,
+            ending=self.ending or "unknown",
+            reason=self.reason if self.ending else "the end of the file is missing",
+            failure=self.failure,
+        )
+
+    def item(self, data: dict[str, Any], reader: _Reader) -> None:
+        """Take an interaction of the cassette."""
+        request, response = reader.take(data, "request", dict), reader.take(data, "response", dict)
+        ours = reader.take(data, "replaykit", dict, {})
+        status = reader.take(response, "status", dict)
+        body = reader.take(response, "body", dict)
+        sent_headers, got_headers = ours.get("request_headers"), ours.get("response_headers")
+        interaction = Interaction(
+            request=Request(
+                method=reader.take(request, "method", str),
+                url=reader.url(reader.take(request, "uri", str)),
+                headers=reader.headers(sent_headers) if sent_headers else _grouped(request, reader),
+                body=_bytes(request.get("body"), reader),
+            ),
+            response=Response(
+                status=reader.take(status, "code", int),
+                reason=reader.take(ours, "reason", str, reader.take(status, "message", str, "")),
+                version=reader.take(ours, "http", str, "HTTP/1.1"),
+                headers=reader.headers(got_headers) if got_headers else _grouped(response, reader),
+                body=_bytes(body.get("string"), reader),
+                complete=reader.take(ours, "complete", bool, True),
+            ),
+            elapsed=reader.seconds(ours),
+        )
+        self._place(ours, interaction, reader)
+
+    def _net(self, data: dict[str, Any], reader: _Reader) -> None:
+        request = reader.take(data, "request", dict)
+        response = reader.take(data, "response", dict, {})
+        error = reader.take(data, "error", str, "")
+        interaction = Interaction(
+            request=Request(
+                method=reader.take(request, "method", str),
+                url=reader.url(reader.take(request, "uri", str)),
+                headers=reader.headers(request.get("headers")),
+                body=reader.base64(reader.take(request, "body", str)),
+            ),
+            response=Response(
+                status=reader.take(response, "status", int),
+                reason=reader.take(response, "reason", str, ""),
+                version=reader.take(response, "http", str, "HTTP/1.1"),
+                headers=reader.headers(response.get("headers")),
+                body=reader.base64(reader.take(response, "body", str)),
+                complete=False,
+            )
+            if response
+            else None,
+            trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
+            elapsed=reader.seconds(data),
+        )
+        self._place(data, interaction, reader)
+
+    def _place(self, place: dict[str, Any], interaction: Interaction, reader: _Reader) -> None:
+        part = reader.take(place, "part", str, "command" if "step" in place else "recorded")
+        if part == "reset":
+            self.resetting.append(interaction)
+        elif part == "end":
+            self.closing.append(interaction)
+        elif part == "recorded":
+            self.recorded.append(interaction)
+        else:
+            where = "observing" if part == "observe" else "interactions"
+            self._step(place, reader)[where].append(interaction)
+
+    def _step(self, data: dict[str, Any], reader: _Reader) -> dict[str, Any]:
+        label = reader.take(data, "step", int)
+        if not self.steps or self.steps[-1]["call"].label != label:
+            raise reader.corrupt(f"step {label} is not the one that was begun")
+        return self.steps[-1]
+
+    def record(self, kind: JsonData, data: dict[str, Any], reader: _Reader) -> None:
+        """Take a record; kinds that are not known are left for the versions that know them."""
+        if kind == "command":
+            given = {key: value for key, value in data.items() if key in Call.model_fields}
+            call = reader.parse(Call, {**given, "label": reader.take(data, "step", int)})
+            empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
+            self.steps.append({"call": call, **empty})
+        elif kind == "event":
+            step = self._step(data, reader)
+            step["again" if "event" in step else "event"] = _said(data, reader)
+        elif kind == "observation":
+            target = self._step(data, reader)["observations"] if "step" in data else self.closing_observations
+            target.append(_said(data, reader))
+        elif kind == "moment":
+            called, returned = reader.seconds(data, "called", ...), data.get("returned")
+            self._step(data, reader)["called"] = called
+            if returned is not None:
+                self._step(data, reader)["returned"] = max(called, reader.seconds(data, "returned"))
+        elif kind == "state":
+            self._step(data, reader)["state"] = _text(data.get("data"), reader)
+        elif kind == "net":
+            self._net(data, reader)
+        elif kind == "nonce":
+            self.nonce = reader.take(data, "nonce", str)
+            if not NONCE.fullmatch(self.nonce):
+                raise reader.corrupt("nonce is not made of hexadecimal digits")
+        elif kind == "failure":
+            known = {key: value for key, value in data.items() if key in Failure.model_fields}
+            self.failure = reader.parse(Failure, {"step": None, "command": None, **known})
+
+    def end(self, data: dict[str, Any], reader: _Reader) -> None:
+        """Take the last line."""
+        end = reader.parse(_End, {"ending": data.get("ending"), "reason": data.get("reason")})
+        self.ending, self.reason = end.ending, end.reason
+
+
+class _End(Record):
+    ending: Ending
+    reason: str
+
+
+def _tuples(step: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in step.items()}
+
+
+def _text(data: JsonData, reader: _Reader) -> JsonText:
+    try:
+        return text_of_data(data)
+    except InvalidValueError:
+        raise reader.corrupt("a text has half a character in it") from None
+
+
+def _said(data: dict[str, Any], reader: _Reader) -> Said:
+    tag, version = reader.take(data, "tag", str), reader.take(data, "version", int)
+    return Said(tag=tag, version=version, data=_text(reader.take(data, "data", dict), reader))
+
+
+def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:
+    headers = reader.take(message, "headers", dict, {})
+    pairs: list[JsonData] = []
+    for name, values in headers.items():
+        pairs += [[name, value] for value in (values if isinstance(values, list) else [values])]
+    return reader.headers(pairs)
+
+
+def _bytes(body: JsonData, reader: _Reader) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        try:
+            return body.encode("utf-8")
+        except UnicodeEncodeError:
+            raise reader.corrupt("a body has half a character in it") from None
+    if isinstance(body, dict) and isinstance(body.get("!!binary"), str):
+        return reader.base64(body["!!binary"])
+    raise reader.corrupt("a body is neither text nor binary")

@@ -1,0 +1,298 @@
+"""Writer: a run written down while it happens, one line after the other; see `bundle` for the format."""
+
+import base64
+import hashlib
+import os
+import threading
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from replaykit.bundle import MAX_BODY, MAX_FILE, MAX_LINES, MAX_NAME, Origin
+from replaykit.errors import UnwritableError
+from replaykit.generator import is_minted
+from replaykit.interaction import Headers, Interaction
+from replaykit.notation import ascii_json, body_data, encode, mark_binary
+from replaykit.record import JsonData, JsonText
+from replaykit.sequence import Call
+from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.verdict import Failure
+from replaykit.version import BUNDLE_FORMAT
+
+_RARE = ("raw", "repeats", "twice", "branch")  # what most calls do not have
+_USUAL = {name: Call.model_fields[name].default for name in _RARE}
+
+
+class Writer:
+    """Writes a run down while it happens, one write for each line, into a file with no final name yet.
+
+    It listens to `run.execute`. `save` ends the file and moves it to its final name; `rewind` starts over,
+    for the next run; leaving the context removes what was not saved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start_over()
+        self._lock = threading.RLock()
+        try:
+            self._file: FileIO = path.open("wb", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def rewind(self) -> None:
+        """Forget what was written, and start another bundle in the same file."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._count = self._size = 0  # lines and bytes
+        self._open = False  # is the list of interactions open?
+        self._digest = hashlib.sha256()
+        self._ending: tuple[Ending, str] = ("unknown", "")
+
+    def begin(self, origin: Origin) -> None:
+        """Write the first lines."""
+        self._line(b"version: 1\n")
+        data = {key: value for key, value in origin.model_dump(mode="json").items() if value is not None}
+        self._record("bundle", {"format": BUNDLE_FORMAT, **data})
+
+    def write(self, trace: Trace) -> None:
+        """Write a trace that is over."""
+        for each in trace.resetting:
+            self.interaction("reset", None, each)
+        nonce = trace.nonce
+        for step in trace.steps:
+            if nonce and is_minted(step.call.args):
+                self.nonce(nonce)
+                nonce = ""
+            self._step(step)
+        for part, interactions in (("end", trace.closing), ("recorded", trace.recorded)):
+            for each in interactions:
+                self.interaction(part, None, each)
+        for said in trace.closing_observations:
+            self.observation(None, said)
+        self.end(trace.ending, trace.reason, trace.failure)
+
+    def _step(self, step: Step) -> None:
+        label = step.call.label
+        self.call(step.call)
+        for each in step.interactions:
+            self.interaction("command", label, each)
+        if step.called is not None:
+            self.moment(label, step.called, step.returned)
+        for said in (step.event, step.again):
+            if said is not None:
+                self.event(label, said)
+        if step.state is not None:
+            self.state(label, step.state)
+        for each in step.observing:
+            self.interaction("observe", label, each)
+        for said in step.observations:
+            self.observation(label, said)
+
+    def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
+        """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
+        interaction = _kept(interaction)
+        place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
+        if interaction.response is None or interaction.trouble is not None:
+            self._record("net", {**place, **_net_data(interaction)})
+            return
+        with self._lock:
+            if not self._open:
+                self._open = True
+                self._line(b"interactions:\n")
+        self._line(b"- %s\n" % _item(interaction, place))
+
+    def call(self, call: Call) -> None:
+        """Write a call that is about to be sent."""
+        data = {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args}
+        self._record("command", data | {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]})
+
+    def moment(self, step: int, called: float, returned: float | None) -> None:
+        """Write when a call of a branch was sent and answered, in seconds since the branches were started."""
+        self._record("moment", {"step": step, "called": called, "returned": returned})
+
+    def nonce(self, nonce: str) -> None:
+        """Write what makes the minted values of the run unique."""
+        self._record("nonce", {"nonce": nonce})
+
+    def event(self, step: int, said: Said) -> None:
+        """Write the answer to a call."""
+        self._said("event", step, said)
+
+    def observation(self, step: int | None, said: Said) -> None:
+        """Write what was read in order to check it."""
+        self._said("observation", step, said)
+
+    def state(self, step: int, state: JsonText) -> None:
+        """Write the projection after a step."""
+        self._line(b'# {"k":"state","step":%d,"data":%s}\n' % (step, ascii_json(state)))
+
+    def end(self, ending: Ending, reason: str, failure: Failure | None) -> None:
+        """Write why the run failed, and remember how it ended for the last line."""
+        if failure is not None:
+            data = {key: value for key, value in failure.model_dump(mode="json").items() if value is not None}
+            self._record("failure", {**data, "fingerprint": failure.fingerprint})
+        self._ending = (ending, reason)
+
+    def save(self, path: Path) -> None:
+        """Write the last line, see the file onto the disk, and move it to its final name."""
+        if not self._open:
+            self._line(b"interactions: []\n")
+        self._write(last_line(*self._ending, self._count, self._digest.hexdigest()))
+        try:
+            os.fsync(self._file.fileno())
+            self.path.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            self._file.close()
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        self._start_over()
+
+    def _said(self, kind: str, step: int | None, said: Said) -> None:
+        place = b"" if step is None else b'"step":%d,' % step
+        head = b'# {"k":"%s",%s"tag":"%s","version":%d,"data":' % (
+            kind.encode(),
+            place,
+            said.tag.encode(),
+            said.version,
+        )
+        self._line(head + ascii_json(said.data) + b"}\n")
+
+    def _record(self, kind: str, data: dict[str, Any]) -> None:
+        self._line(b"# %s\n" % encode({"k": kind, **data}))
+
+    def _line(self, line: bytes) -> None:
+        with self._lock:  # an adapter may send from several threads
+            self._count += 1
+            self._size += len(line)
+            if self._size > MAX_FILE or self._count > MAX_LINES:
+                raise UnwritableError(
+                    f"The run is too long for one bundle: {self._count} lines, {self._size} bytes.",
+                    "Use fewer commands in a run, or smaller bodies.",
+                )
+            self._digest.update(line)
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = self._file.write(line)
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UnwritableError:
+    return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
+
+
+def save(path: Path, origin: Origin, trace: Trace) -> None:
+    """Write a bundle at its final name, whole or not at all."""
+    with Writer(path.with_name(f".{path.name}.{os.getpid()}.partial")) as writer:
+        writer.begin(origin)
+        writer.write(trace)
+        writer.save(path)
+
+
+def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:
+    """Return the last line: how the run ended, how many lines stand above, the SHA-256 of all their bytes."""
+    data: dict[str, JsonData] = {"k": "end", "ending": ending, "reason": reason, "records": records, "sha256": digest}
+    return b"# %s\n" % encode(data)
+
+
+def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
+    """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
+    request, response = interaction.request, interaction.response
+    assert response is not None  # noqa: S101  the caller sends the others elsewhere
+    ours: dict[str, Any] = {**place, "http": response.version, "elapsed": round(interaction.elapsed, 6)}
+    if not response.complete:
+        ours["complete"] = False
+    if not response.reason.isascii():
+        ours["reason"] = response.reason
+    raw = {"request_headers": request.headers, "response_headers": response.headers}
+    ours |= {key: headers for key, headers in raw.items() if _pairs(_multi(headers)) != headers}
+    data = {
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "body": body_data(request.body),
+            "headers": _multi(request.headers),
+        },
+        "response": {
+            "status": {"code": response.status, "message": _ascii(response.reason)},
+            "headers": _multi(response.headers),
+            "body": {"string": body_data(response.body)},
+        },
+        "replaykit": ours,
+    }
+    return mark_binary(encode(data))
+
+
+def _multi(headers: Headers) -> dict[str, list[str]]:
+    """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play."""
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        if len(name) <= MAX_NAME:
+            grouped.setdefault(_ascii(name), []).append(_ascii(value))
+    return grouped
+
+
+def _ascii(text: str) -> str:
+    """Say a text of a header in what vcrpy can play; where that is not all, the true one stands beside it."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _kept(interaction: Interaction) -> Interaction:
+    """Cut bodies that no reader would take."""
+    request, response = interaction.request, interaction.response
+    if len(request.body) > MAX_BODY:
+        interaction = interaction.replace(request=request.replace(body=request.body[:MAX_BODY]))
+    if response is not None and len(response.body) > MAX_BODY:
+        cut = response.replace(body=response.body[:MAX_BODY], complete=False)
+        interaction = interaction.replace(response=cut)
+    return interaction
+
+
+def _pairs(grouped: dict[str, list[str]]) -> Headers:
+    return tuple((name, value) for name, values in grouped.items() for value in values)
+
+
+def _net_data(interaction: Interaction) -> dict[str, Any]:
+    request, response, trouble = interaction.request, interaction.response, interaction.trouble
+    data: dict[str, Any] = {
+        "elapsed": round(interaction.elapsed, 6),
+        "request": {
+            "method": request.method,
+            "uri": request.url,
+            "headers": request.headers,
+            "body": base64.b64encode(request.body).decode("ascii"),
+        },
+    }
+    if trouble is not None:
+        data["error"], data["message"] = trouble.error, trouble.message
+    if response is not None:
+        data["response"] = {
+            "status": response.status,
+            "reason": response.reason,
+            "http": response.version,
+            "headers": response.headers,
+            "body": base64.b64encode(response.body).decode("ascii"),
+        }
+    return data
