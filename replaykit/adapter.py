@@ -31,8 +31,8 @@ from replaykit.dispatch import (
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
-from replaykit.record import InvalidValueError, convert, fields_of, value_of
 from replaykit.source import DEFAULT_SIZE, Source, derive
+from replaykit.value import InvalidValueError, convert, fields_of, value_of
 
 M = TypeVar("M", bound=Model)
 

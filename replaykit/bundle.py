@@ -26,8 +26,8 @@ from replaykit.errors import (
     BundleError,
     TruncatedBundleError,
 )
-from replaykit.record import Record
 from replaykit.trace import Trace
+from replaykit.value import Record
 from replaykit.verdict import Failure
 from replaykit.version import __version__
 

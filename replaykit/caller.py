@@ -22,9 +22,9 @@ from replaykit.difference import NotSameError
 from replaykit.errors import StaleError, UnwritableError
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import CheckFailedError, Model, ReturnedError
-from replaykit.record import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Moments
+from replaykit.value import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.verdict import Failure, Kind
 
 MAX_WAIT = 3600.0  # seconds; a bundle from a stranger may ask for more

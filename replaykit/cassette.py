@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
 from replaykit.interaction import Interaction, Request, header
-from replaykit.record import JsonData
 from replaykit.trace import Moments
+from replaykit.value import JsonData
 
 
 class Player:

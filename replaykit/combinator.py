@@ -6,8 +6,8 @@ from typing import Any
 
 from replaykit.errors import DefinitionError
 from replaykit.generator import Const, Generator, is_minted, is_plain
-from replaykit.record import JsonData
 from replaykit.source import DEFAULT_SIZE, NothingToReferToError, Source
+from replaykit.value import JsonData
 
 FILTER_TRIES = 1000
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, ge
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import Generator, spelled_out
-from replaykit.record import InvalidValueError, JsonData, Record, State, fields_of, named_value, parse
+from replaykit.value import InvalidValueError, JsonData, Record, State, fields_of, named_value, parse
 
 _TAG = re.compile(r"[a-z][a-z0-9_]*\Z")
 _UNSET = object()

@@ -21,8 +21,8 @@ from replaykit.errors import UsageError
 from replaykit.generator import spelled_out
 from replaykit.interaction import Interaction
 from replaykit.model import MAX_LABELS, Like, Model
-from replaykit.record import fields_of
 from replaykit.trace import Step, Trace
+from replaykit.value import fields_of
 
 KINDS = ("commands", "checks", "outcomes", "transitions")  # of which it is known how many there are
 USUAL = ("commands", "checks")  # what is meant by a percentage alone

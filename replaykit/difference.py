@@ -7,7 +7,7 @@ about documents that are known to differ, and imported only then.
 import re
 from typing import Any
 
-from replaykit.record import JsonData, Record, jsonable
+from replaykit.value import JsonData, Record, jsonable
 
 
 class Difference(Record):

@@ -17,8 +17,8 @@ from replaykit import combinator as _c
 from replaykit import generator as _g
 from replaykit.errors import DefinitionError
 from replaykit.generator import Generator
-from replaykit.record import JsonData, fields_of, is_record_type, jsonable
 from replaykit.source import DEFAULT_SIZE, Source
+from replaykit.value import JsonData, fields_of, is_record_type, jsonable
 
 _List = builtins.list
 _LIMITS = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "strip_whitespace")

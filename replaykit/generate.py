@@ -20,10 +20,10 @@ from replaykit.command import Command, Refs, command_of, generators_of, steps_na
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import draw
 from replaykit.model import Model
-from replaykit.record import copied, frozen, loads, text_of
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.source import NothingToReferToError, Source, derive
 from replaykit.stutter import Stutter
+from replaykit.value import copied, frozen, loads, text_of
 
 TRIES = 50  # commands drawn for one step before it is given up
 SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be

@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from replaykit.errors import DefinitionError
-from replaykit.record import JsonData
 from replaykit.source import Key, NothingToReferToError, Source
+from replaykit.value import JsonData
 
 REUSE = 0.5  # how often an argument repeats an earlier value of its kind
 

@@ -22,8 +22,8 @@ from replaykit.command import Command, Event, Observation
 from replaykit.interaction import Interaction
 from replaykit.linearize import Linearization, NotAdmissibleError, NotSaidError, Operation, linearize
 from replaykit.model import Model, Prediction
-from replaykit.record import copied, frozen
 from replaykit.sequence import Call, Sequence
+from replaykit.value import copied, frozen
 from replaykit.verdict import Kind
 
 LINEARIZABLE = "linearizable"  # the name of what a race breaks

@@ -6,7 +6,7 @@ stays gzip). Header bytes are read as Latin-1, which loses nothing (RFC 9110, se
 
 from typing import TypeAlias
 
-from replaykit.record import Record
+from replaykit.value import Record
 
 FIRST_SERVER_ERROR = 500  # of the statuses that say that the service is at fault (RFC 9110, section 15.6)
 

@@ -25,7 +25,7 @@ from replaykit.dispatch import (
 )
 from replaykit.errors import DefinitionError
 from replaykit.generator import Generator, functions_in
-from replaykit.record import JsonData, State, fields_of, jsonable
+from replaykit.value import JsonData, State, fields_of, jsonable
 
 Ev = TypeVar("Ev", bound=Event)
 

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from replaykit.record import JsonData, JsonText, text_of_data
+from replaykit.value import JsonData, JsonText, text_of_data
 
 MAX_DEPTH = 200
 MAX_DIGITS = 4300

@@ -23,9 +23,9 @@ from replaykit.bundle import (
 from replaykit.errors import CorruptBundleError, MissingFileError, NewerBundleError, TruncatedBundleError
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
 from replaykit.notation import decode, unmark_binary
-from replaykit.record import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.value import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.verdict import Failure
 from replaykit.version import BUNDLE_FORMAT, __version__
 from replaykit.writer import last_line

@@ -6,7 +6,7 @@ no revision, and that is no error.
 
 from pathlib import Path
 
-from replaykit.record import Record
+from replaykit.value import Record
 
 
 class Revision(Record):

@@ -57,11 +57,11 @@ from replaykit.history import (
 from replaykit.interaction import Interaction, Request
 from replaykit.linearize import Linearization
 from replaykit.model import Check, Model, Prediction, count_labels
-from replaykit.record import JsonText, frozen
 from replaykit.redact import redacted
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.stutter import REPEATED, in_order, is_answered_again
 from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.value import JsonText, frozen
 from replaykit.verdict import Failure, Kind
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from replaykit.command import Refs, steps_named_in
 from replaykit.model import Model
-from replaykit.record import JsonData, Record
 from replaykit.source import Source
+from replaykit.value import JsonData, Record
 
 MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
 MAX_PARALLEL = 128  # calls in branches; the orders of more of them are hardly ever searched to the end

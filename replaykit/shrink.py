@@ -39,10 +39,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 from replaykit.command import REF
 from replaykit.errors import UnreachableError
 from replaykit.generator import Generator
-from replaykit.record import JsonData
 from replaykit.sequence import Call, Sequence, branches_of, renumbered, without
 from replaykit.source import Key
 from replaykit.trace import Trace
+from replaykit.value import JsonData
 
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from replaykit.record import JsonData
+from replaykit.value import JsonData
 
 DEFAULT_SIZE = 30
 

@@ -14,9 +14,9 @@ from collections.abc import Hashable
 
 from replaykit.command import Command, Event
 from replaykit.model import Model, Prediction
-from replaykit.record import copied, frozen
 from replaykit.sequence import Call
 from replaykit.source import Source, derive
+from replaykit.value import copied, frozen
 
 LATEST = 5  # steps between a command and its repetition
 REPEATED = "repeated"  # the name of what an answer breaks that is not the first one again

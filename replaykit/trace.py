@@ -5,8 +5,8 @@ from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from replaykit.interaction import Interaction
-from replaykit.record import JsonText, Record
 from replaykit.sequence import Call, one_by_one
+from replaykit.value import JsonText, Record
 from replaykit.verdict import Failure
 
 Ending: TypeAlias = Literal[

@@ -16,7 +16,7 @@ from replaykit.errors import (
     UnreachableError,
     UsageError,
 )
-from replaykit.record import JsonData, Record
+from replaykit.value import JsonData, Record
 
 Kind: TypeAlias = Literal[
     "expectation",

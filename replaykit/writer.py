@@ -14,9 +14,9 @@ from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
 from replaykit.interaction import Headers, Interaction
 from replaykit.notation import ascii_json, body_data, encode, mark_binary
-from replaykit.record import JsonData, JsonText
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.value import JsonData, JsonText
 from replaykit.verdict import Failure
 from replaykit.version import BUNDLE_FORMAT
 

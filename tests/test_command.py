@@ -11,7 +11,7 @@ from replaykit import Command, Entity, Event, Observation, Ref, gen
 from replaykit.command import Refs, command_of, snake_case, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted, spelled_out
-from replaykit.record import parse, text_of
+from replaykit.value import parse, text_of
 
 
 class Account(Entity):

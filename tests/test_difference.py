@@ -7,7 +7,7 @@ import pytest
 
 from replaykit import same
 from replaykit.difference import NotSameError, brief, differences
-from replaykit.record import Record
+from replaykit.value import Record
 
 
 class Row(Record):

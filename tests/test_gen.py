@@ -18,8 +18,8 @@ from replaykit.combinator import Pool
 from replaykit.command import Refs, command_of, generators_of
 from replaykit.errors import DefinitionError
 from replaykit.generator import Generator, RefTo, draw, first, spelled_out
-from replaykit.record import Record
 from replaykit.source import NothingToReferToError, Source, derive
+from replaykit.value import Record
 
 SEEDS = range(60)
 PATIENCE = 3000  # shrinks in a row before we say that they do not end

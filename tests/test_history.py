@@ -48,11 +48,11 @@ from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.history import Branch, Look, Sent, explain
 from replaykit.reader import read
-from replaykit.record import loads
 from replaykit.run import execute
 from replaykit.sequence import MAX_BRANCHES, Call, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
 from replaykit.trace import Trace
+from replaykit.value import loads
 from replaykit.writer import save
 
 PROVENANCE = Provenance(model="a:B", adapter="a:C", model_digest="0", campaign_seed=1, run=0, seed=1, commands=2)

@@ -13,7 +13,7 @@ READING_ORDER = [
     # ground
     "version",
     "errors",
-    "record",
+    "value",
     "interaction",
     "difference",
     "redact",
@@ -75,8 +75,8 @@ READING_ORDER = [
 ]
 
 DOORS = {
-    "pydantic": {"record"},
-    "pydantic_core": {"record"},
+    "pydantic": {"value"},
+    "pydantic_core": {"value"},
     "deepdiff": {"difference"},
     "httpx": {"client"},
     "httptools": {"wire"},

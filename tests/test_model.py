@@ -29,7 +29,7 @@ from replaykit import (
 )
 from replaykit.errors import DefinitionError
 from replaykit.model import CheckFailedError, Prediction, ReturnedError, count_labels, digest_of
-from replaykit.record import copied, text_of
+from replaykit.value import copied, text_of
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -4,8 +4,8 @@ import json
 
 from replaykit.coverage import KINDS, Coverage
 from replaykit.integration import Result
-from replaykit.record import JsonData
 from replaykit.report.steps import count
+from replaykit.value import JsonData
 
 LABELS = 20  # lines of labels that are shown
 FORMAT = 1  # of the document

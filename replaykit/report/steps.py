@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
 from replaykit.interaction import Interaction
-from replaykit.record import JsonData, loads
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
+from replaykit.value import JsonData, loads
 
 FEW = 5  # more runs in which what failed is confirmed, and no more is to be said
 

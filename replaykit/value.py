@@ -1,4 +1,4 @@
-"""Record: the frozen, strict value that all that we write down is made of; the door to pydantic.
+"""Values: frozen, strict records that all that we write down is made of; the door to pydantic.
 
 JSON has two forms here. *Data* is what `json` gives: dicts, lists, strings, numbers, booleans, None.
 *Text* is JSON as bytes: what is snapshotted during a run, where nobody will look at most of it.

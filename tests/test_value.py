@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from replaykit import Entity, Model, Ref
-from replaykit.record import copied, frozen, text_of
+from replaykit.value import copied, frozen, text_of
 
 
 class Item(Entity):
