@@ -119,7 +119,7 @@ class Tap(_Tapping, httpx.BaseTransport):
         self.inner = Network() if inner is None else inner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self.tape.plays and not isinstance(request.stream, httpx.ByteStream):
+        if not isinstance(request.stream, httpx.ByteStream) and self.tape.plays:
             request.read()
         capture = _Capture(self, request)
         played = capture.ask()
@@ -149,7 +149,7 @@ class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
         self.inner = httpx.AsyncHTTPTransport() if inner is None else inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self.tape.plays and not isinstance(request.stream, httpx.ByteStream):
+        if not isinstance(request.stream, httpx.ByteStream) and self.tape.plays:
             await request.aread()
         capture = _Capture(self, request)
         played = capture.ask()
