@@ -81,6 +81,7 @@ DOORS = {
     "deepdiff": {"difference"},
     "httpx": {"client", "transport"},
     "httptools": {"wire"},
+    "h11": {"wire"},
     "git": {"repository"},
     "click": {
         "cli.app",

@@ -219,11 +219,11 @@ def test_what_is_sent_is_what_httpx_sends():
 
 
 def test_streamed_request_is_sent_in_chunks():
-    """A body of unknown length is framed as the header that httpx wrote for it says."""
+    """A body of unknown length goes out piece by piece, as the header that httpx wrote for it says."""
     with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
-        client.post(url, content=iter([b"one", b"two"]))
+        client.post(url, content=iter([b"one", b"", b"two"]))
 
-    assert seen[0].endswith(b"\r\n\r\n6\r\nonetwo\r\n0\r\n\r\n")
+    assert seen[0].endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])
