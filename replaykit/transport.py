@@ -8,7 +8,7 @@ async ones; both stand around any httpx transport, and what they record and play
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 
@@ -48,6 +48,9 @@ class Live:
 
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""
+
+
+Way: TypeAlias = Literal["lean", "httpx"]  # over our own wire where that can be, or always through httpx's transport
 
 
 class Network(httpx.BaseTransport):
