@@ -43,6 +43,7 @@ CASES: dict[str, Case] = {
     "folded header": Case(OK + b"X-Long: one\r\n two\r\nContent-Length: 2\r\n\r\nhi"),
     "lines that end in LF": Case(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"),
     "two equal lengths": Case(OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi"),
+    "two lengths that are not equal": Case(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi!"),
     "empty reason": Case(b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nhi"),
     "no reason": Case(b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi"),
     "reason beyond ASCII": Case(b"HTTP/1.1 299 \xc3\xa0 peu pr\xe8s!\r\nContent-Length: 2\r\n\r\nhi"),
@@ -176,6 +177,7 @@ def serve(answer: Answer | Mapping[str, Answer]) -> Iterator[tuple[str, list[byt
 
 ERRORS = {  # the cases in which there is one, and which it is
     "101 that nobody asked for": httpx.RemoteProtocolError,
+    "two lengths that are not equal": httpx.RemoteProtocolError,
     "gzip, cut short": httpx.RemoteProtocolError,
     "cut short": httpx.RemoteProtocolError,
     "chunks cut short": httpx.RemoteProtocolError,

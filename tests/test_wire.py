@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from replaykit import wire
 from replaykit.client import Client
 from replaykit.interaction import Interaction
 
@@ -301,6 +303,49 @@ def test_the_request_after_an_error_of_the_server_is_not_lost():
         thread.join()
 
     assert [500, 200] * 5 == statuses
+    assert 0 == hung_up
+
+
+class Counting(BaseHTTPRequestHandler):
+    """Says from which port it is asked; a path with a number is told after so many hundredths of a second."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        time.sleep(int(self.path[1:] or 0) / 100)
+        port = str(self.client_address[1]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(port)))
+        self.end_headers()
+        self.wfile.write(port)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_connections_are_used_again_and_no_more_are_kept_than_said(monkeypatch: pytest.MonkeyPatch):
+    """Requests in turn share a connection, until it was kept for too long; of several, only so many are kept."""
+    monkeypatch.setattr(wire, "MAX_KEPT", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Counting) as service:
+        service.daemon_threads = True
+        thread = threading.Thread(target=service.serve_forever)
+        thread.start()
+        with Client(f"http://127.0.0.1:{service.server_port}") as client:
+            in_turn = {client.get("/").text for _ in range(3)}
+            with ThreadPoolExecutor(2) as pool:
+                together = {each.text for each in pool.map(client.get, ["/20", "/20"])}
+            with ThreadPoolExecutor(2) as pool:
+                again = {each.text for each in pool.map(client.get, ["/20", "/20"])}
+            monkeypatch.setattr(wire, "KEPT_FOR", 0.0)
+            late = client.get("/").text
+            hung_up = client.hung_up
+        service.shutdown()
+        thread.join()
+
+    assert (1, 2, 2) == (len(in_turn), len(together), len(again))
+    assert in_turn < together
+    assert 1 == len(together & again)
+    assert late not in together | again
     assert 0 == hung_up
 
 

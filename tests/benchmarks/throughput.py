@@ -3,9 +3,10 @@
     python tests/benchmarks/throughput.py [--rounds 7] [--runs 10] [--memory]
 
 Both speak to the same leaderboard on loopback, in turns, and the budget is the median of the ratios of the
-turns: 0.9 or more. The campaign generates, keeps the model, snapshots the projection after each step, checks,
-and writes every line to a file; --memory leaves the file out. The plain loop sends the requests of the campaign's
-last turn, reads each answer, and does nothing else.
+turns: 1.2 or more. Beside it stands the ratio of the time that this process needs itself, which other processes
+on the machine disturb less. The campaign generates, keeps the model, snapshots the projection after each step,
+checks, and writes every line to a file; --memory leaves the file out. The plain loop sends the requests of the
+campaign's last turn, reads each answer, and does nothing else.
 """
 
 import argparse
@@ -64,18 +65,27 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
-    ratios = []
+    ratios, own = [], []
     start = "python -m examples.leaderboard --port {port}"
     with service.reached(url=None, start=start, health=None, patience=None) as url, tempfile.TemporaryDirectory() as to:
         folder = None if options.memory else str(Path(to) / "out")
         _, requests = campaign(url, options.runs, 0, folder)
         plain(requests)
         for turn in range(options.rounds):
+            began = time.process_time()
             captured, requests = campaign(url, options.runs, turn + 1, folder)
+            between = time.process_time()
             alone = plain(requests)
             ratios.append(captured / alone)
-            print(f"turn {turn + 1}: campaign {captured:6.0f}/s, plain httpx {alone:6.0f}/s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} (budget 0.90 or more)")
+            own.append((time.process_time() - between) / (between - began))
+            print(
+                f"turn {turn + 1}: campaign {captured:6.0f}/s, plain httpx {alone:6.0f}/s, ratio {ratios[-1]:.2f}, "
+                f"of the client's own time {own[-1]:.2f}"
+            )
+    print(
+        f"median ratio {statistics.median(ratios):.2f} (budget 1.20 or more), "
+        f"of the client's own time {statistics.median(own):.2f}"
+    )
 
 
 if __name__ == "__main__":
