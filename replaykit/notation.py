@@ -8,6 +8,7 @@ of more than MAX_DIGITS digits, no nesting of more than MAX_DEPTH.
 
 import base64
 import json
+import math
 import re
 from typing import Any
 
@@ -120,6 +121,13 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
@@ -127,7 +135,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite
+)
 _ASTRAL = re.compile(r"(\\\\)|\\U([0-9A-Fa-f]{8})")
 _MARKED = re.compile(rb'("body":|"string":) !!binary "([A-Za-z0-9+/=]*)"')
 

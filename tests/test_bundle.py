@@ -18,6 +18,7 @@ import yaml
 from conftest import environment
 
 from replaykit import bundle as bundles
+from replaykit import lines as raw_lines
 from replaykit import reader
 from replaykit.bundle import Bundle, Origin, Provenance, Shrinking
 from replaykit.errors import (
@@ -367,7 +368,7 @@ def test_newer_format_is_refused_by_name():
 
 def test_large_files_and_lines_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A file or a line above the limits is an error, before it is parsed."""
-    monkeypatch.setattr(reader, "MAX_LINE", 1000)
+    monkeypatch.setattr(raw_lines, "MAX_LINE", 1000)
     with pytest.raises(CorruptBundleError, match="line 3"):
         read_bytes(lines("# " + "x" * 2000))
     monkeypatch.setattr(reader, "MAX_FILE", 10)

@@ -39,7 +39,8 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if origin.revision is not None:
         say(f"revision  {origin.revision}{' with changes' if origin.dirty else ''}")
     versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
-    say(f"recorded  {origin.recorded or 'at an unknown time'} by {', '.join([origin.tool, *versions])}")
+    when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
+    say(f"recorded  {when} by {', '.join([origin.tool, *versions])}")
     if not read_bundle.whole:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:
