@@ -31,21 +31,15 @@ def unpacked(content: bytes, name: str) -> bytes:
     A file that is named as a bundle is one, or is packed; in others, a bundle is looked for in the text too.
     """
     if content.startswith(_GZIP):
-        return unpacked_once(_from_gzip(content, name), name)
+        return _of_text(_from_gzip(content, name), name)
     if content.startswith((_ZIP, _EMPTY_ZIP)):
-        return unpacked_once(_from_zip(content, name), name)
-    return unpacked_once(content, name)
+        return _of_text(_from_zip(content, name), name)
+    return _of_text(content, name)
 
 
-def unpacked_once(content: bytes, name: str) -> bytes:
-    """Return the bytes of the bundle that a file holds which is not packed any more."""
+def _of_text(content: bytes, name: str) -> bytes:
     named = re.search(r"\.pd(\.gz|\.zip)?$", name, re.IGNORECASE)
     return content if named or content.startswith(b"version: 1") else _from_text(content, name)
-
-
-def is_packed(content: bytes, name: str) -> bool:
-    """Say whether a file is something else than the bundle that it holds."""
-    return unpacked(content, name) is not content
 
 
 def _refused(name: str, why: str) -> CorruptBundleError:
