@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from replaykit.bundle import Bundle
 from replaykit.canonical import canonical
 from replaykit.errors import BundleError, CorruptBundleError, NewerBundleError, TruncatedBundleError
-from replaykit.lines import DRAFT, EMPTY, FIRST, Lines, bundled, last_line
+from replaykit.lines import DRAFT, EMPTY, FIRST, OPEN, Lines, bundled, last_line
 from replaykit.reader import read_bytes
 from replaykit.upgrade import upgraded
 from replaykit.version import BUNDLE_FORMAT
@@ -91,7 +91,9 @@ def repaired(content: bytes, name: str = "The bundle") -> bytes:
     if scanned.format == DRAFT:
         end = lines[-1]._replace(data={"k": "end", "ending": "unknown", "reason": CLOSED})
         return bundled([*upgraded(lines, DRAFT, name), end], name)
-    above = content[: scanned.complete] + (b"" if scanned.is_open else EMPTY)
+    above = content[: scanned.complete]
+    if not any(line.is_item for line in lines):  # a list that was opened for an item that never came is no list
+        above = above.replace(b"\n" + OPEN, b"\n").replace(b"\n" + EMPTY, b"\n") + EMPTY
     digest = hashlib.sha256(above).hexdigest()
     return above + last_line("unknown", CLOSED, above.count(b"\n"), digest)
 

@@ -51,7 +51,6 @@ class Lines:
         self.whole = False
         self.format = BUNDLE_FORMAT
         self.complete = 0  # bytes of the lines that have their end
-        self.is_open = False  # was the list of interactions opened?
 
     def __iter__(self) -> Iterator[Line]:
         began = False
@@ -63,7 +62,6 @@ class Lines:
             elif line.startswith(b"# {"):
                 read = Line(self.number, self._json(line[2:]))
             elif line in (FIRST, OPEN, EMPTY):
-                self.is_open = self.is_open or line != FIRST
                 continue
             else:
                 raise self.corrupt("this is no line of a bundle")

@@ -461,7 +461,7 @@ def test_killed_writer_loses_at_most_one_line(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "fingerprint", "tags", "state"),
     [
-        ("format-0.pd", "6f075236", ["create_player"] * 2, b'{"scores":{"a":0,"b":0}}'),
+        ("format-0.pd", "6f075236", ["create_player"] * 2, b'{"scores":{"b":0,"a":0}}'),
         ("format-1.pd", "037acf80", ["create_player"] * 2, b'{"scores":{"a":0}}'),
     ],
 )
