@@ -55,11 +55,20 @@ _BINARY = b'{"!!binary":"'
 _BINARY_ENDS = re.compile(rb'("body":|"string":)\{"!!binary":"([A-Za-z0-9+/=]*)"\}')
 
 
+_LARGE = 64 * 1024  # bytes
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
+
+
 def body_data(body: bytes) -> JsonData:
-    """Say a body as text where it is text, else as {"!!binary": base64}, which `mark_binary` turns into YAML."""
+    """Say a body as text where it is text, else as {"!!binary": base64}, which `mark_binary` turns into YAML.
+
+    A large body full of control characters, each of which would take six characters, is no text either.
+    """
     try:
+        if len(body) > _LARGE and len(body) - len(body.translate(None, _CONTROLS)) > len(body) // 8:
+            raise ValueError
         return body.decode("utf-8")
-    except UnicodeDecodeError:
+    except ValueError:
         return {"!!binary": base64.b64encode(body).decode("ascii")}
 
 

@@ -207,12 +207,13 @@ class _Builder:
         ours = reader.take(data, "replaykit", dict, {})
         status = reader.take(response, "status", dict)
         body = reader.take(response, "body", dict)
-        sent_headers, got_headers = ours.get("request_headers"), ours.get("response_headers")
         interaction = Interaction(
             request=Request(
                 method=reader.take(request, "method", str),
                 url=reader.url(reader.take(request, "uri", str)),
-                headers=reader.headers(sent_headers) if sent_headers else _grouped(request, reader),
+                headers=reader.headers(ours["request_headers"])
+                if "request_headers" in ours
+                else _grouped(request, reader),
                 body=_bytes(request.get("body"), reader),
                 cut=reader.cut(ours, "request_cut"),
             ),
@@ -220,7 +221,9 @@ class _Builder:
                 status=reader.take(status, "code", int),
                 reason=reader.take(ours, "reason", str, reader.take(status, "message", str, "")),
                 version=reader.take(ours, "http", str, "HTTP/1.1"),
-                headers=reader.headers(got_headers) if got_headers else _grouped(response, reader),
+                headers=reader.headers(ours["response_headers"])
+                if "response_headers" in ours
+                else _grouped(response, reader),
                 body=_bytes(body.get("string"), reader),
                 complete=reader.take(ours, "complete", bool, True),
                 cut=reader.cut(ours, "response_cut"),
@@ -294,7 +297,7 @@ class _Builder:
             if returned is not None:
                 self._step(data, reader)["returned"] = max(called, reader.seconds(data, "returned"))
         elif kind == "state":
-            self._step(data, reader)["state"] = _text(data.get("data"), reader)
+            self._step(data, reader)["state"] = _text(reader.take(data, "data", object), reader)
         elif kind == "net":
             self._net(data, reader)
         elif kind == "nonce":

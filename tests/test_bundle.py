@@ -159,6 +159,14 @@ def test_binary_bodies_are_yaml_binary(tmp_path: Path):
     assert body == read_bytes(content).trace.resetting[0].response.body  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("body", [bytes(bundles.MAX_BODY), b"\x7f\n" * (bundles.MAX_BODY // 2)], ids=["NUL", "DEL"])
+def test_the_largest_bodies_that_are_hard_to_write_are_read_back(body: bytes, tmp_path: Path):
+    """Two bodies as large as may be, of characters that take six each, do not make a line that no reader takes."""
+    made = trace().replace(resetting=(interaction(body=body),))
+
+    assert made == read_bytes(written(tmp_path, made)).trace
+
+
 def test_file_is_ascii_with_lf(tmp_path: Path):
     """Whatever is in it, the file is ASCII, and ends its lines with LF alone."""
     content = written(tmp_path, trace("\r\n\u2028é\U0001f600\x7f"))
