@@ -65,11 +65,15 @@ def body_data(body: bytes) -> JsonData:
     A large body full of control characters, each of which would take six characters, is no text either.
     """
     try:
-        if len(body) > _LARGE and len(body) - len(body.translate(None, _CONTROLS)) > len(body) // 8:
-            raise ValueError
-        return body.decode("utf-8")
-    except ValueError:
-        return {"!!binary": base64.b64encode(body).decode("ascii")}
+        if not _is_full_of_controls(body):
+            return body.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    return {"!!binary": base64.b64encode(body).decode("ascii")}
+
+
+def _is_full_of_controls(body: bytes) -> bool:
+    return len(body) > _LARGE and len(body) - len(body.translate(None, _CONTROLS)) > len(body) // 8
 
 
 def mark_binary(line: bytes) -> bytes:

@@ -297,7 +297,7 @@ class _Builder:
             if returned is not None:
                 self._step(data, reader)["returned"] = max(called, reader.seconds(data, "returned"))
         elif kind == "state":
-            self._step(data, reader)["state"] = _text(reader.take(data, "data", object), reader)
+            self._step(data, reader)["state"] = _text(reader.take(data, "data", dict), reader)
         elif kind == "net":
             self._net(data, reader)
         elif kind == "nonce":
@@ -333,6 +333,11 @@ def _text(data: JsonData, reader: _Reader) -> JsonText:
 def _said(data: dict[str, Any], reader: _Reader) -> Said:
     tag, version = reader.take(data, "tag", str), reader.take(data, "version", int)
     return Said(tag=tag, version=version, data=_text(reader.take(data, "data", dict), reader))
+
+
+def _headers(ours: dict[str, Any], key: str, message: dict[str, Any], reader: _Reader) -> Headers:
+    """Return the header pairs, where the item has them, or make them of those that are grouped by name."""
+    return reader.headers(ours[key]) if key in ours else _grouped(message, reader)
 
 
 def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:

@@ -65,7 +65,7 @@ def document() -> dict[str, JsonData]:
         "event": _shape({"step": _STEP, "tag": _TEXT, "version": {"type": "integer"}, "data": _OBJECT}),
         "observation": _shape({"tag": _TEXT, "version": {"type": "integer"}, "data": _OBJECT}, step=_STEP),
         "moment": _shape({"step": _STEP, "called": _SECONDS}, returned={"anyOf": [_SECONDS, {"type": "null"}]}),
-        "state": _shape({"step": _STEP, "data": {}}),
+        "state": _shape({"step": _STEP, "data": _OBJECT}),
         "net": _net(),
         "failure": _failure(),
         "end": _end(),
