@@ -35,6 +35,7 @@ from replaykit.version import __version__
 MAX_FILE = 64 * 1024 * 1024  # bytes
 MAX_LINE = 16 * 1024 * 1024  # bytes
 MAX_LINES = 200_000
+MAX_DATA = 16 * 1024 * 1024  # bytes of the lines whose data stays in memory: commands, failures, all of a draft
 MAX_VALUES = 1_000_000  # lists and objects in a line
 MAX_SECONDS = 1e9  # that an interaction can have taken
 MAX_RUNS = 1_000_000  # of the result of shrinking

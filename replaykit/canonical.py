@@ -7,13 +7,13 @@ the moments of calls in branches, and, where something was too slow, how long it
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from replaykit.errors import BundleError, CorruptBundleError
 from replaykit.lines import Line, Lines, bundled
-from replaykit.upgrade import upgraded
+from replaykit.upgrade import present
 from replaykit.value import JsonData
 
 DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -45,14 +45,9 @@ def canonical(content: bytes, name: str = "The bundle", services: Collection[str
     `services` are the URLs that had a free port; where nobody says, it is each one of this machine whose port the
     system may have chosen. Records and keys that are not known stay as they are.
     """
-    scanned = Lines(content, name)
-    read = list(scanned)
-    lines = upgraded(read, scanned.format, name)
-    if not scanned.whole:
-        return bundled(lines, name)  # which says that there is no end
-    timed = any(line.kind == "failure" and line.data.get("kind") == "latency" for line in lines)
-    ports = _Ports(_urls(lines) if services is None else services)
-    return bundled([ports.moved(_settled(line, timed=timed), name) for line in lines], name)
+    timed = any(line.kind == "failure" and line.data.get("kind") == "latency" for line in present(content, name))
+    ports = _Ports(_urls(present(content, name)) if services is None else services)
+    return bundled((ports.moved(_settled(line, timed=timed), name) for line in present(content, name)), name)
 
 
 def is_same_bug(before: bytes, after: bytes) -> bool:
@@ -64,7 +59,7 @@ def is_same_bug(before: bytes, after: bytes) -> bool:
 def _without_revision(content: bytes) -> list[Line] | None:
     scanned = Lines(content)
     try:
-        first, *rest, end = list(scanned)
+        first, *rest, end = scanned
     except (BundleError, ValueError):
         return None
     if not scanned.whole or first.data.get("canonical") is not True:
@@ -155,7 +150,7 @@ def _later(found: re.Match[str]) -> str:
 # --- free ports ---------------------------------------------------------------------------------
 
 
-def _urls(lines: list[Line]) -> Iterator[str]:
+def _urls(lines: Iterable[Line]) -> Iterator[str]:
     """List the URLs of a bundle that speak of this machine and a port that the system may have chosen."""
     for line in lines:
         request = line.data.get("request")

@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 from replaykit.bundle import Bundle
 from replaykit.canonical import canonical
 from replaykit.errors import BundleError, CorruptBundleError, NewerBundleError, TruncatedBundleError
-from replaykit.lines import DRAFT, EMPTY, FIRST, OPEN, Lines, bundled, last_line
+from replaykit.lines import DRAFT, EMPTY, FIRST, OPEN, Line, Lines, bundled, last_line
 from replaykit.reader import read_bytes
-from replaykit.upgrade import upgraded
+from replaykit.upgrade import present
 from replaykit.version import BUNDLE_FORMAT
 
 Word: TypeAlias = Literal["whole", "truncated", "edited", "rewritten", "newer", "no bundle"]
@@ -87,12 +87,12 @@ def repaired(content: bytes, name: str = "The bundle") -> bytes:
     if read_bytes(content, name).whole:
         return content
     scanned = Lines(content, name)
-    lines = list(scanned)
+    items = sum(line.is_item for line in scanned)
     if scanned.format == DRAFT:
-        end = lines[-1]._replace(data={"k": "end", "ending": "unknown", "reason": CLOSED})
-        return bundled([*upgraded(lines, DRAFT, name), end], name)
+        end = Line(scanned.number, {"k": "end", "ending": "unknown", "reason": CLOSED})
+        return bundled([*present(content, name), end], name)
     above = content[: scanned.complete]
-    if not any(line.is_item for line in lines):  # a list that was opened for an item that never came is no list
+    if not items:  # a list that was opened for an item that never came is no list
         above = above.replace(b"\n" + OPEN, b"\n").replace(b"\n" + EMPTY, b"\n") + EMPTY
     digest = hashlib.sha256(above).hexdigest()
     return above + last_line("unknown", CLOSED, above.count(b"\n"), digest)
@@ -108,10 +108,10 @@ def migrated(content: bytes, name: str = "The bundle", *, settled: bool = False)
     if settled:
         return canonical(content, name)
     scanned = Lines(content, name)
-    lines = list(scanned)
+    next(iter(scanned))
     if scanned.format == BUNDLE_FORMAT:
         return content
-    made = bundled(upgraded(lines, scanned.format, name), name)
+    made = bundled(present(content, name), name)
     if not read_bytes(made, name).whole:  # an upgrade that makes no bundle is a mistake here, and destroys nothing
         raise CorruptBundleError(f"{name}, line 1: it can't be said in format {BUNDLE_FORMAT}.", "Keep it as it is.")
     return made

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from replaykit.bundle import MAX_FILE, MAX_LINE, MAX_LINES, MAX_VALUES
+from replaykit.bundle import MAX_DATA, MAX_FILE, MAX_LINE, MAX_LINES, MAX_VALUES
 from replaykit.errors import CorruptBundleError, NewerBundleError, TruncatedBundleError
 from replaykit.notation import decode, encode, mark_binary, unmark_binary
 from replaykit.trace import Ending
@@ -21,7 +21,7 @@ FIRST = b"version: 1\n"
 OPEN = b"interactions:\n"
 EMPTY = b"interactions: []\n"
 _LONG = 1 << 20  # bytes of a line whose values are counted
-_SCALARS = (str, int, float, bool, type(None))
+_KEPT = ("command", "failure")
 
 
 class Line(NamedTuple):
@@ -53,7 +53,7 @@ class Lines:
         self.complete = 0  # bytes of the lines that have their end
 
     def __iter__(self) -> Iterator[Line]:
-        began = False
+        began, kept = False, 0
         for start, line in self._split():
             if self.whole:
                 raise self.corrupt("there is something after the end")
@@ -71,6 +71,10 @@ class Lines:
             elif not read.is_item and read.data.get("k") == "end":
                 self._check_end(line, start, read.data)
                 self.whole = True
+            if self.format == DRAFT or (not read.is_item and read.data.get("k") in _KEPT):
+                kept += len(line)
+                if kept > MAX_DATA:
+                    raise self.corrupt(f"there are commands of more than {MAX_DATA} bytes")
             yield read
         if not began:
             raise self.no_bundle()

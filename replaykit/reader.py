@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,10 +20,10 @@ from replaykit.bundle import (
 )
 from replaykit.errors import CorruptBundleError, MissingFileError
 from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
-from replaykit.lines import FIRST, Line, Lines
+from replaykit.lines import Lines
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
-from replaykit.upgrade import upgraded
+from replaykit.upgrade import present
 from replaykit.value import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.verdict import Failure
 
@@ -59,11 +58,6 @@ def read_bytes(content: bytes, name: str = "The bundle") -> Bundle:
     return _Reader(content, name).bundle()
 
 
-def _is_present(content: bytes) -> bool:
-    """Say whether a file begins as one of the present format, whose lines need no upgrade."""
-    return content.startswith(b'# {"k":"bundle"', len(FIRST))
-
-
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,12 +72,7 @@ class _Reader:
     def bundle(self) -> Bundle:
         origin: Origin | None = None
         builder = _Builder()
-        scanned = Lines(self.content, self.name)
-        lines: Iterable[Line] = scanned
-        if not _is_present(self.content):
-            lines = list(scanned)
-            lines = upgraded(lines, scanned.format, self.name)
-        for number, data, is_item in lines:
+        for number, data, is_item in present(self.content, self.name):
             self.number = number
             if is_item:
                 builder.item(data, self)
@@ -93,9 +82,8 @@ class _Reader:
                 builder.end(data, self)
             else:
                 builder.record(data.get("k"), data, self)
-        if origin is None:
-            raise scanned.no_bundle()
-        return Bundle(origin=origin, trace=builder.trace(), whole=scanned.whole)
+        assert origin is not None  # noqa: S101  without it, there are no lines
+        return Bundle(origin=origin, trace=builder.trace(), whole=builder.ending is not None)
 
     def corrupt(self, why: str) -> CorruptBundleError:
         """Return the error for the line that is being read."""

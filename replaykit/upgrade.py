@@ -3,13 +3,13 @@
 What a step has no new word for stays as it is, in its place: readers pass over kinds and keys that they do not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from replaykit.bundle import MAX_SECONDS
 from replaykit.command import snake_case
 from replaykit.errors import CorruptBundleError
-from replaykit.lines import DRAFT, Line
+from replaykit.lines import DRAFT, Line, Lines
 from replaykit.value import JsonData
 from replaykit.verdict import Failure
 from replaykit.version import BUNDLE_FORMAT
@@ -30,6 +30,18 @@ def upgraded(lines: list[Line], format: int, name: str = "The bundle") -> list[L
                 f"{name}, line {error.number}: {error.why}.", "The file was changed after it was written; get it anew."
             ) from None
     return lines
+
+
+def present(content: bytes, name: str = "The bundle") -> Iterator[Line]:
+    """Give the lines of a bundle in the present format, one after the other. Raises BundleError."""
+    scanned = Lines(content, name)
+    lines = iter(scanned)
+    first = next(lines)
+    if scanned.format == BUNDLE_FORMAT:
+        yield first
+        yield from lines
+    else:
+        yield from upgraded([first, *lines], scanned.format, name)
 
 
 class _MisfitError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from replaykit.bundle import MAX_BODY, MAX_FILE, MAX_LINES, MAX_NAME, Origin
+from replaykit.bundle import MAX_BODY, MAX_DATA, MAX_FILE, MAX_LINES, MAX_NAME, Origin
 from replaykit.canonical import is_same_bug
 from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
@@ -62,6 +62,7 @@ class Writer:
 
     def _start_over(self) -> None:
         self._count = self._size = 0  # lines and bytes
+        self._said_in_calls = 0  # bytes
         self._open = False  # is the list of interactions open?
         self._digest = hashlib.sha256()
         self._ending: tuple[Ending, str] = ("unknown", "")
@@ -120,9 +121,16 @@ class Writer:
         self._line(b"- %s\n" % _item(interaction, place))
 
     def call(self, call: Call) -> None:
-        """Write a call that is about to be sent."""
+        """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
         data = {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args}
+        before = self._size
         self._record("command", data | {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]})
+        self._said_in_calls += self._size - before
+        if self._said_in_calls > MAX_DATA:
+            raise UnwritableError(
+                f"The arguments of the commands have more than {MAX_DATA} bytes.",
+                "Use fewer commands, or smaller ones.",
+            )
 
     def moment(self, step: int, called: float, returned: float | None) -> None:
         """Write when a call of a branch was sent and answered, in seconds since the branches were started."""
