@@ -34,3 +34,12 @@ def test_scorecard_finds_without_shrinking():
     assert ["travelbooking", "double-cancel", "1/1"] == row[:3] == usual[:3]
     assert ["-", "3", "-", "-", "-"] == row[4:] == usual[4:]
     assert row[3] != usual[3]
+
+
+def test_random_bundles_are_read_the_same_by_all_readers():
+    """Of 100 random bundles with hostile strings, our reader and vcrpy, with libyaml and without, read the same."""
+    rows = table("yaml_readers", "--bundles", "100", "--seed", "2")
+
+    assert [["replaykit", "100", "0"], ["vcrpy with libyaml", "100", "0"], ["vcrpy without libyaml", "100", "0"]] == [
+        row[:3] for row in rows
+    ]
