@@ -1,5 +1,6 @@
 """The bundle: written then read, played by vcrpy, and never trusted."""
 
+import hashlib
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from conftest import environment
 from replaykit import bundle as bundles
 from replaykit import lines as raw_lines
 from replaykit import reader
+from replaykit import writer as writer_module
 from replaykit.bundle import Bundle, Origin, Provenance, Shrinking
 from replaykit.errors import (
     BundleError,
@@ -29,7 +31,7 @@ from replaykit.errors import (
     TruncatedBundleError,
     UnwritableError,
 )
-from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 from replaykit.reader import read, read_bytes
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -585,3 +587,36 @@ def test_rates_that_can_not_be_are_errors(runs: int | None, failed: int, tmp_pat
     save(path, provenance().replace(shrinking=shrinking), Trace(ending="passed"))
     with pytest.raises(CorruptBundleError, match="line 2"):
         read(path)
+
+
+def test_of_a_large_body_the_beginning_is_kept_with_size_and_digest(tmp_path: Path):
+    """What is left out of a body is known by its size and its SHA-256, in an item and where no answer came."""
+    body = b"x" * bundles.MAX_BODY + "\u20ac".encode()
+    cut = Cut(size=len(body), sha256=hashlib.sha256(body).hexdigest())
+    lost = interaction(body=body, response=None, trouble=Trouble(error="ReadTimeout"))
+    path = tmp_path / "large.pd"
+    save(path, provenance(), Trace(resetting=(interaction(body=body), lost), ending="passed"))
+    [kept, unanswered] = read(path).trace.resetting
+
+    assert kept.response is not None
+    assert [cut] * 3 == [kept.request.cut, kept.response.cut, unanswered.request.cut]
+    assert [body[:-3]] * 3 == [kept.request.body, kept.response.body, unanswered.request.body]
+    assert path.read_bytes() == written(tmp_path, read(path).trace)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["1", "{}", '{"size":-1,"sha256":"0"}', '{"size":1,"sha256":"00"}', '{"size":"1","sha256":"' + "0" * 64 + '"}'],
+)
+def test_a_cut_that_can_not_be_is_an_error(cut: str):
+    """A body is cut by a size and a digest that can be."""
+    item = '- {"request":{"method":"GET","uri":"http://x/"},"response":{"status":{"code":200},"body":{}},'
+    with pytest.raises(CorruptBundleError, match="line 3"):
+        read_bytes(lines(f'{item}"replaykit":{{"response_cut":{cut}}}}}'))
+
+
+def test_commands_that_no_reader_would_take_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The arguments of a run have a limit, which the writer keeps to as well."""
+    monkeypatch.setattr(writer_module, "MAX_DATA", 1000)
+    with pytest.raises(UnwritableError, match="more than 1000 bytes"):
+        written(tmp_path, trace("x" * 1000))

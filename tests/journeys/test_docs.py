@@ -176,7 +176,7 @@ def test_exit_codes_that_the_tutorial_shows_are_exact(story: Story):
 def helps() -> dict[str, str]:
     """Read the help texts in cli.md, by command; that of the group is under the empty name."""
     text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"(?ms)^<!-- help: ?(\w*) ?-->\n+```text\n(.*?)^```$", text))
+    return dict(re.findall(r"(?ms)^<!-- help: ?([\w-]*) ?-->\n+```text\n(.*?)^```$", text))
 
 
 def words(text: str) -> list[str]:
