@@ -21,6 +21,7 @@ The format is described for other readers in docs/reference/bundle-format.md.
 """
 
 import re
+from pathlib import Path
 
 from replaykit.errors import (
     BundleError,
@@ -34,11 +35,14 @@ from replaykit.version import __version__
 MAX_FILE = 64 * 1024 * 1024  # bytes
 MAX_LINE = 16 * 1024 * 1024  # bytes
 MAX_LINES = 200_000
+MAX_DATA = 16 * 1024 * 1024  # bytes of the lines whose data stays in memory: commands, failures, all of a draft
+MAX_VALUES = 1_000_000  # lists and objects in a line
 MAX_SECONDS = 1e9  # that an interaction can have taken
 MAX_RUNS = 1_000_000  # of the result of shrinking
 MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
 NONCE = re.compile(r"[0-9a-f]{1,64}")
 MAX_NAME = 1000  # characters of a header name that YAML takes for a key
+LARGE = 10 * 1024 * 1024  # bytes of a bundle that is said to be large: mail and forges take some 25 MB
 
 
 class Shrinking(Record):
@@ -64,6 +68,7 @@ class Origin(Record):
     recorded: str | None = None  # ISO 8601, UTC
     python: str | None = None
     httpx: str | None = None
+    canonical: bool | None = None  # were times, dates and request ids left out?
 
 
 class Provenance(Origin):
@@ -111,6 +116,20 @@ def name_of(failure: Failure) -> str:
     """Return the file name of a failure's bundle: the same bug always has the same."""
     check = re.sub(r"[^A-Za-z0-9_.-]", "_", failure.name)[:60]
     return f"{check}-{failure.fingerprint}.pd"
+
+
+def warning(path: Path) -> str | None:
+    """Say that a bundle is large, if it is; None where it is not, or not there."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return None
+    if size <= LARGE:
+        return None
+    return (
+        f"{path} has {size / 1024 / 1024:.0f} MB. Mail and tickets take some 25 MB, and git keeps each version of it "
+        "for ever: use fewer commands in a run, or smaller bodies."
+    )
 
 
 def require_whole(bundle: Bundle, name: str) -> None:

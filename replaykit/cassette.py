@@ -5,12 +5,13 @@ counts of a request is its method, its path and query, and its body; JSON bodies
 The host is a binding, and headers are noise: neither counts.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
-from replaykit.interaction import Interaction, Request, header
+from replaykit.interaction import Cut, Interaction, Request, header
 from replaykit.trace import Moments
 from replaykit.value import JsonData
 
@@ -33,6 +34,13 @@ class Player:
         if why is not None:
             place = self._position + 1
             self._miss(f"the cassette has no such request: number {place} is {target(recorded.request)}; {why}")
+        cut = recorded.response.cut if recorded.response is not None else None
+        if cut is not None:
+            kept = len(recorded.response.body) if recorded.response is not None else 0
+            self._miss(
+                f"the answer to {target(recorded.request)} had {cut.size} bytes, of which the bundle keeps the first "
+                f"{kept}, so that it can't be played"
+            )
         self._position += 1
         return recorded
 
@@ -67,6 +75,8 @@ def mismatch(recorded: Request, asked: Request) -> str | None:
     """Say why a request is not the recorded one; None if it is."""
     if target(recorded) != target(asked):
         return f"asked was {target(asked)}"
+    if recorded.cut is not None:
+        return None if _is_whole_of(recorded.cut, asked.body) else f"the body is not that of {recorded.cut.size} bytes"
     if recorded.body == asked.body:
         return None
     before, after = _json_of(recorded), _json_of(asked)
@@ -76,6 +86,11 @@ def mismatch(recorded: Request, asked: Request) -> str | None:
         return None
     found = "; ".join(f"{each.path}: {each.shown}" for each in differences(before, after)[:3])
     return f"the body differs at {found or 'a number that is written in another way'}"
+
+
+def _is_whole_of(cut: Cut, body: bytes) -> bool:
+    """Say whether a body is the one of which only the beginning was kept."""
+    return len(body) == cut.size and hashlib.sha256(body).hexdigest() == cut.sha256
 
 
 def _json_of(request: Request) -> JsonData:

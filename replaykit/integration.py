@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
 from replaykit.bundle import Provenance, Shrinking, name_of
+from replaykit.canonical import canonical
 from replaykit.command import generators_of
 from replaykit.coverage import Coverage, checked
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
@@ -33,7 +35,7 @@ from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
-from replaykit.writer import Writer, save
+from replaykit.writer import Form, Writer, save
 
 MAX_SEED = 1 << 32
 GONE = 0.001  # how often a bug that is still there may be called gone
@@ -169,6 +171,8 @@ def run(
     repeat: int = REPEAT,
     stutter: float = 0.0,
     require_coverage: Mapping[str, float] | None = None,
+    with_times: bool = False,
+    free_port: bool = False,
 ) -> Result:
     """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
 
@@ -182,7 +186,8 @@ def run(
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
-    `stutter` is how often an idempotent command is sent again.
+    `stutter` is how often an idempotent command is sent again. Bundles are saved in the canonical form, without what
+    differs from one saving to the next, unless `with_times`; `free_port` says that the port of `base_url` does.
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
@@ -230,6 +235,7 @@ def run(
         repeat=repeat,
         stutter=stutter,
         swarm=swarm,
+        form=None if with_times else partial(canonical, services=[base_url] if free_port and base_url else []),
     )
     began = time.monotonic()
     try:
@@ -276,6 +282,7 @@ class _Campaign:
     repeat: int
     stutter: float
     swarm: bool
+    form: Form | None
     findings: dict[str, Finding] = field(default_factory=dict)
     waiting: list[Finding] = field(default_factory=list)  # to be shrunk
     folder: Path | None = None
@@ -457,9 +464,9 @@ class _Campaign:
             finding.path = self.folder / name_of(failure)
             finding.replaced = finding.path.exists()
             if writer is not None:
-                writer.save(finding.path)
+                writer.save(finding.path, self.form)
             else:
-                save(finding.path, self._provenance(index, seed), trace)
+                save(finding.path, self._provenance(index, seed), trace, self.form)
         self.findings[finding.fingerprint] = finding
         self.result.failures.append(finding)
         self.waiting.append(finding)
@@ -486,7 +493,7 @@ class _Campaign:
                 finding.trace = shrunk.trace or seen
                 finding.failure = finding.trace.failure or finding.failure
                 if finding.path is not None:
-                    save(finding.path, self._provenance(index, seed, finding), finding.trace)
+                    save(finding.path, self._provenance(index, seed, finding), finding.trace, self.form)
             self.watcher.shrunk(finding)
             if isinstance(shrunk.error, UnreachableError):
                 self.result.died = str(shrunk.error)

@@ -14,6 +14,13 @@ FIRST_SERVER_ERROR = 500  # of the statuses that say that the service is at faul
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
+class Cut(Record):
+    """What is known of a body of which only the beginning is kept."""
+
+    size: int  # bytes of the whole body
+    sha256: str  # of the whole body, in hexadecimal
+
+
 class Request(Record):
     """What was sent."""
 
@@ -21,6 +28,7 @@ class Request(Record):
     url: str  # absolute
     headers: Headers = ()
     body: bytes = b""
+    cut: Cut | None = None
 
 
 class Response(Record):
@@ -32,6 +40,7 @@ class Response(Record):
     headers: Headers = ()
     body: bytes = b""
     complete: bool = True
+    cut: Cut | None = None
 
 
 class Trouble(Record):

@@ -8,6 +8,7 @@ of more than MAX_DIGITS digits, no nesting of more than MAX_DEPTH.
 
 import base64
 import json
+import math
 import re
 from typing import Any
 
@@ -54,12 +55,25 @@ _BINARY = b'{"!!binary":"'
 _BINARY_ENDS = re.compile(rb'("body":|"string":)\{"!!binary":"([A-Za-z0-9+/=]*)"\}')
 
 
+_LARGE = 64 * 1024  # bytes
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
+
+
 def body_data(body: bytes) -> JsonData:
-    """Say a body as text where it is text, else as {"!!binary": base64}, which `mark_binary` turns into YAML."""
+    """Say a body as text where it is text, else as {"!!binary": base64}, which `mark_binary` turns into YAML.
+
+    A large body full of control characters, each of which would take six characters, is no text either.
+    """
     try:
-        return body.decode("utf-8")
+        if not _is_full_of_controls(body):
+            return body.decode("utf-8")
     except UnicodeDecodeError:
-        return {"!!binary": base64.b64encode(body).decode("ascii")}
+        pass
+    return {"!!binary": base64.b64encode(body).decode("ascii")}
+
+
+def _is_full_of_controls(body: bytes) -> bool:
+    return len(body) > _LARGE and len(body) - len(body.translate(None, _CONTROLS)) > len(body) // 8
 
 
 def mark_binary(line: bytes) -> bytes:
@@ -120,6 +134,13 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
@@ -127,7 +148,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite
+)
 _ASTRAL = re.compile(r"(\\\\)|\\U([0-9A-Fa-f]{8})")
 _MARKED = re.compile(rb'("body":|"string":) !!binary "([A-Za-z0-9+/=]*)"')
 

@@ -2,16 +2,14 @@
 
 import base64
 import binascii
-import hashlib
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from replaykit.archive import unpacked
 from replaykit.bundle import (
     MAX_FILE,
-    MAX_LINE,
-    MAX_LINES,
     MAX_RUNS,
     MAX_SECONDS,
     NONCE,
@@ -20,37 +18,47 @@ from replaykit.bundle import (
     Provenance,
     Shrinking,
 )
-from replaykit.errors import CorruptBundleError, MissingFileError, NewerBundleError, TruncatedBundleError
-from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
-from replaykit.notation import decode, unmark_binary
+from replaykit.errors import CorruptBundleError, MissingFileError
+from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
+from replaykit.lines import Lines
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.upgrade import present
 from replaykit.value import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.verdict import Failure
-from replaykit.version import BUNDLE_FORMAT, __version__
-from replaykit.writer import last_line
 
 
 def read(path: Path) -> Bundle:
     """Read a bundle from a file. Raises MissingFileError, or a BundleError with the number of the line.
 
-    A file without its end is read as far as it goes, and is not `whole`.
+    The file may be packed, or be a text with the bundle in it. A bundle without its end is read as far as it goes,
+    and is not `whole`.
     """
+    return read_bytes(unpacked(content_of(path), str(path)), str(path))
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file, of which a bundle may be made. Raises MissingFileError, CorruptBundleError."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise MissingFileError(f"{path} is no regular file.", "Name a bundle.")
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise CorruptBundleError(f"{path} is too large; a bundle has at most {MAX_FILE} bytes.")
     except OSError as error:
         raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
-    return read_bytes(content, str(path))
+    except ValueError:
+        raise MissingFileError(f"{str(path)!r} is the name of no file.", "Check the path.") from None
+    if len(content) > MAX_FILE:
+        raise CorruptBundleError(f"{path}, line 1: it is too large; a bundle has at most {MAX_FILE} bytes.")
+    return content
 
 
 def read_bytes(content: bytes, name: str = "The bundle") -> Bundle:
     """Read a bundle from its bytes; see `read`."""
     return _Reader(content, name).bundle()
+
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class _Reader:
@@ -64,79 +72,24 @@ class _Reader:
     def bundle(self) -> Bundle:
         origin: Origin | None = None
         builder = _Builder()
-        whole = False
-        for start, line in self._lines():
-            if whole:
-                raise self.corrupt("there is something after the end")
-            if line.startswith(b"- "):
-                builder.item(self._json(unmark_binary(line[2:])), self)
-            elif line.startswith(b"# {"):
-                data = self._json(line[2:])
-                if self.number == 2:  # noqa: PLR2004
-                    origin = self._origin(data)
-                elif data.get("k") == "end":
-                    builder.end(data, self)
-                    self._check_end(line, start, builder)
-                    whole = True
-                else:
-                    builder.record(data.get("k"), data, self)
-            elif line not in (b"version: 1\n", b"interactions:\n", b"interactions: []\n"):
-                raise self.corrupt("this is no line of a bundle")
-        if origin is None:
-            raise self._no_bundle()
-        return Bundle(origin=origin, trace=builder.trace(), whole=whole)
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        if not self.content:
-            raise TruncatedBundleError(f"{self.name} is empty: whoever wrote it was stopped before its first line.")
-        if not self.content.startswith(b"version: 1\n"):
-            raise self._no_bundle()
-        start, end = 0, len(self.content)
-        while start < end:
-            stop = self.content.find(b"\n", start) + 1
-            self.number += 1
-            if self.number > MAX_LINES:
-                raise self.corrupt(f"there are more than {MAX_LINES} lines")
-            if (stop or end) - start > MAX_LINE:
-                raise self.corrupt(f"the line has more than {MAX_LINE} bytes")
-            if not stop:
-                if self.content.rfind(b'\n# {"k":"end"', 0, start) >= 0:
-                    raise self.corrupt("there is something after the end")
-                return  # a line without its end: the writer was stopped here
-            yield start, self.content[start:stop]
-            start = stop
-
-    def _no_bundle(self) -> CorruptBundleError:
-        todo = "A bundle begins with `version: 1` and a comment."
-        if self.content.startswith(b"version: 1\r\n"):
-            todo = (
-                "Its lines end with CR LF: git changed them. Write `*.pd text eol=lf` into .gitattributes, get it anew."
-            )
-        return CorruptBundleError(f"{self.name} is no bundle: it does not begin as one.", todo)
+        for number, data, is_item in present(self.content, self.name):
+            self.number = number
+            if is_item:
+                builder.item(data, self)
+            elif origin is None:
+                origin = self._origin(data)
+            elif data.get("k") == "end":
+                builder.end(data, self)
+            else:
+                builder.record(data.get("k"), data, self)
+        assert origin is not None  # noqa: S101  without it, there are no lines
+        return Bundle(origin=origin, trace=builder.trace(), whole=builder.ending is not None)
 
     def corrupt(self, why: str) -> CorruptBundleError:
         """Return the error for the line that is being read."""
-        return CorruptBundleError(
-            f"{self.name}, line {self.number}: {why}.", "The file was changed after it was written; get it anew."
-        )
-
-    def _json(self, line: bytes) -> dict[str, Any]:
-        try:
-            return decode(line)
-        except ValueError as error:
-            raise self.corrupt(str(error)) from None
+        return Lines(b"", self.name).corrupt(why, self.number)
 
     def _origin(self, data: dict[str, Any]) -> Origin:
-        if data.get("k") != "bundle":
-            raise self._no_bundle()
-        version = data.get("format")
-        if not isinstance(version, int) or version < 1:
-            raise self.corrupt(f"the format is {version!r}")
-        if version > BUNDLE_FORMAT:
-            raise NewerBundleError(
-                f"{self.name} has the format {version}, and replaykit {__version__} reads up to {BUNDLE_FORMAT}.",
-                f"It was written by {data.get('tool', 'a newer replaykit')!r}: install that or a newer one.",
-            )
         kind = Provenance if "model" in data else Origin
         known = {key: value for key, value in data.items() if key in kind.model_fields}
         shrinking = known.get("shrinking")
@@ -149,11 +102,6 @@ class _Reader:
         if origin.url is not None:
             self.url(origin.url)
         return origin
-
-    def _check_end(self, line: bytes, start: int, builder: "_Builder") -> None:
-        digest = hashlib.sha256(self.content[:start]).hexdigest()
-        if builder.ending is None or line != last_line(builder.ending, builder.reason, self.number - 1, digest):
-            raise self.corrupt("the digest does not fit what stands above it")
 
     def parse(self, kind: type[Any], data: JsonData) -> Any:
         """Read a record; raise CorruptBundleError with the line."""
@@ -186,6 +134,16 @@ class _Reader:
         if not 0 <= seconds <= MAX_SECONDS:
             raise self.corrupt(f"{key} is out of range")
         return float(seconds)
+
+    def cut(self, data: dict[str, Any], key: str) -> Cut | None:
+        """Return what is known of a body that is not kept whole."""
+        if key not in data:
+            return None
+        known = self.take(data, key, dict)
+        size, digest = self.take(known, "size", int), self.take(known, "sha256", str)
+        if size < 0 or not DIGEST.fullmatch(digest):
+            raise self.corrupt(f"{key} says nothing that can be")
+        return Cut(size=size, sha256=digest)
 
     def base64(self, text: str) -> bytes:
         """Return the bytes that base64 text stands for."""
@@ -238,21 +196,26 @@ class _Builder:
         ours = reader.take(data, "replaykit", dict, {})
         status = reader.take(response, "status", dict)
         body = reader.take(response, "body", dict)
-        sent_headers, got_headers = ours.get("request_headers"), ours.get("response_headers")
         interaction = Interaction(
             request=Request(
                 method=reader.take(request, "method", str),
                 url=reader.url(reader.take(request, "uri", str)),
-                headers=reader.headers(sent_headers) if sent_headers else _grouped(request, reader),
+                headers=reader.headers(ours["request_headers"])
+                if "request_headers" in ours
+                else _grouped(request, reader),
                 body=_bytes(request.get("body"), reader),
+                cut=reader.cut(ours, "request_cut"),
             ),
             response=Response(
                 status=reader.take(status, "code", int),
                 reason=reader.take(ours, "reason", str, reader.take(status, "message", str, "")),
                 version=reader.take(ours, "http", str, "HTTP/1.1"),
-                headers=reader.headers(got_headers) if got_headers else _grouped(response, reader),
+                headers=reader.headers(ours["response_headers"])
+                if "response_headers" in ours
+                else _grouped(response, reader),
                 body=_bytes(body.get("string"), reader),
                 complete=reader.take(ours, "complete", bool, True),
+                cut=reader.cut(ours, "response_cut"),
             ),
             elapsed=reader.seconds(ours),
         )
@@ -268,6 +231,7 @@ class _Builder:
                 url=reader.url(reader.take(request, "uri", str)),
                 headers=reader.headers(request.get("headers")),
                 body=reader.base64(reader.take(request, "body", str)),
+                cut=reader.cut(data, "request_cut"),
             ),
             response=Response(
                 status=reader.take(response, "status", int),
@@ -276,6 +240,7 @@ class _Builder:
                 headers=reader.headers(response.get("headers")),
                 body=reader.base64(reader.take(response, "body", str)),
                 complete=False,
+                cut=reader.cut(data, "response_cut"),
             )
             if response
             else None,
@@ -326,7 +291,7 @@ class _Builder:
             if returned is not None:
                 self._step(data, reader)["returned"] = max(called, reader.seconds(data, "returned"))
         elif kind == "state":
-            self._step(data, reader)["state"] = _text(data.get("data"), reader)
+            self._step(data, reader)["state"] = _text(reader.take(data, "data", dict), reader)
         elif kind == "net":
             self._net(data, reader)
         elif kind == "nonce":
@@ -362,6 +327,11 @@ def _text(data: JsonData, reader: _Reader) -> JsonText:
 def _said(data: dict[str, Any], reader: _Reader) -> Said:
     tag, version = reader.take(data, "tag", str), reader.take(data, "version", int)
     return Said(tag=tag, version=version, data=_text(reader.take(data, "data", dict), reader))
+
+
+def _headers(ours: dict[str, Any], key: str, message: dict[str, Any], reader: _Reader) -> Headers:
+    """Return the header pairs, where the item has them, or make them of those that are grouped by name."""
+    return reader.headers(ours[key]) if key in ours else _grouped(message, reader)
 
 
 def _grouped(message: dict[str, Any], reader: _Reader) -> Headers:

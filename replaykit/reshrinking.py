@@ -11,12 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from replaykit import client
 from replaykit.adapter import Adapter, Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
+from replaykit.canonical import canonical
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
 from replaykit.latency import Budgets, budgets_of
@@ -30,7 +32,7 @@ from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
-from replaykit.writer import save
+from replaykit.writer import Form, save
 
 LARGE = Budget(executions=2000, seconds=300.0)
 MOST_RUNS = 40  # of what was, and of what came of it, to see which of them fails more often
@@ -91,13 +93,16 @@ def reshrink(
     transport: Way = "lean",
     budget: Budget | None = None,
     watcher: Watcher | None = None,
+    with_times: bool = False,
+    free_port: bool = False,
 ) -> Reshrunk:
     """Shrink a bundle's sequence again, and replace its file, or write `output`, where the result is better.
 
     `latency` says what endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport
     too. `save_failures` names a folder for other failures that are
     met on the way. Ctrl-C ends the search: what was found until then is still run again, and kept if it is better; a
-    second one ends that as well.
+    second one ends that as well. What is saved has the canonical form, unless `with_times`; `free_port` says that the
+    port of `url` differs from one saving to the next.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
     """
     require_whole(bundle, str(path))
@@ -110,7 +115,8 @@ def reshrink(
         if bundle.failure.kind == "latency":
             budgets = budgets.recorded(bundle.failure)
         folder = made(save_failures) if save_failures else None
-        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent())
+        form = None if with_times else partial(canonical, services=[url] if free_port else [])
+        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent(), form)
         reshrunk = again.go(budget or LARGE)
     finally:
         adapters.close()
@@ -119,7 +125,7 @@ def reshrink(
             raise UnwritableError(
                 f"{path} was changed meanwhile, and is left as it is.", "Try again, or write elsewhere with --output."
             )
-        save(target, again.provenance(), reshrunk.finding.trace)
+        save(target, again.provenance(), reshrunk.finding.trace, form)
         reshrunk.path = output or path
     return reshrunk
 
@@ -128,13 +134,21 @@ class _Again:
     """The search and what is asked after it."""
 
     def __init__(
-        self, bundle: Bundle, adapters: Adapters, budgets: Budgets, url: str, folder: Path | None, watcher: Watcher
+        self,
+        bundle: Bundle,
+        adapters: Adapters,
+        budgets: Budgets,
+        url: str,
+        folder: Path | None,
+        watcher: Watcher,
+        form: Form | None,
     ) -> None:
         self.bundle = bundle
         self.adapters = adapters
         self.url = url
         self.folder = folder
         self.watcher = watcher
+        self.form = form
         self.before, self.after = Rate(), Rate()
         self.others: dict[str, Finding] = {}
         origin = bundle.provenance
@@ -231,7 +245,12 @@ class _Again:
                 facts = {"revision": None, "dirty": None, **facts_of(self.adapters.model)}
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 url = client.without_credentials(self.url)
-                save(other.path, origin.replace(recorded=now, url=url, shrinking=None, **facts), trace)
+                save(
+                    other.path,
+                    origin.replace(recorded=now, url=url, shrinking=None, canonical=None, **facts),
+                    trace,
+                    self.form,
+                )
         self.others[failure.fingerprint] = other
         self.watcher.found(other)
 
@@ -250,7 +269,7 @@ class _Again:
             failed=self.after.failed,
             stopped=shrunk.stopped,
         )
-        return origin.replace(tool=f"replaykit {__version__}", shrinking=shrinking)
+        return origin.replace(tool=f"replaykit {__version__}", shrinking=shrinking, canonical=None)
 
     def _end(self, outcome: Outcome, reason: str, interrupted: KeyboardInterrupt | None = None) -> Reshrunk:
         return Reshrunk(

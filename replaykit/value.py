@@ -204,6 +204,11 @@ def fields_of(kind: type[BaseModel]) -> Iterator[tuple[str, Any, list[Any], bool
         yield name, field.annotation, list(field.metadata), field.is_required()
 
 
+def schema_of(kind: type[BaseModel]) -> dict[str, JsonData]:
+    """Return the JSON Schema of a record type: of the data that it is read from."""
+    return kind.model_json_schema(mode="validation")
+
+
 def is_record_type(annotation: Any) -> TypeGuard[type[BaseModel]]:
     """Say whether an annotation is a class made of named fields."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)

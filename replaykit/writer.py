@@ -4,22 +4,27 @@ import base64
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from replaykit.bundle import MAX_BODY, MAX_FILE, MAX_LINES, MAX_NAME, Origin
+from replaykit.bundle import MAX_BODY, MAX_DATA, MAX_FILE, MAX_LINES, MAX_NAME, Origin
+from replaykit.canonical import is_same_bug
 from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
-from replaykit.interaction import Headers, Interaction
+from replaykit.interaction import Cut, Headers, Interaction
+from replaykit.lines import last_line
 from replaykit.notation import ascii_json, body_data, encode, mark_binary
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
-from replaykit.value import JsonData, JsonText
+from replaykit.value import JsonText
 from replaykit.verdict import Failure
 from replaykit.version import BUNDLE_FORMAT
+
+Form: TypeAlias = Callable[[bytes], bytes]  # of a whole bundle
 
 _RARE = ("raw", "repeats", "twice", "branch")  # what most calls do not have
 _USUAL = {name: Call.model_fields[name].default for name in _RARE}
@@ -58,6 +63,7 @@ class Writer:
 
     def _start_over(self) -> None:
         self._count = self._size = 0  # lines and bytes
+        self._said_in_calls = 0  # bytes
         self._open = False  # is the list of interactions open?
         self._digest = hashlib.sha256()
         self._ending: tuple[Ending, str] = ("unknown", "")
@@ -118,9 +124,16 @@ class Writer:
         self._line(b"- %s\n" % _item(interaction, place))
 
     def call(self, call: Call) -> None:
-        """Write a call that is about to be sent."""
+        """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
         data = {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args}
+        before = self._size
         self._record("command", data | {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]})
+        self._said_in_calls += self._size - before
+        if self._said_in_calls > MAX_DATA:
+            raise UnwritableError(
+                f"The arguments of the commands have more than {MAX_DATA} bytes.",
+                "Use fewer commands, or smaller ones.",
+            )
 
     def moment(self, step: int, called: float, returned: float | None) -> None:
         """Write when a call of a branch was sent and answered, in seconds since the branches were started."""
@@ -149,24 +162,36 @@ class Writer:
             self._record("failure", {**data, "fingerprint": failure.fingerprint})
         self._ending = (ending, reason)
 
-    def save(self, path: Path) -> None:
-        """Write the last line, see the file onto the disk, and move it to its final name."""
+    def save(self, path: Path, form: Form | None = None) -> None:
+        """Write the last line, see the file onto the disk, and move it to its final name.
+
+        `form` makes other bytes of it first, as those of the canonical form; where the bug is saved already in that
+        form, the file that says so first stays as it is.
+        """
         if not self._open:
             self._line(b"interactions: []\n")
         self._write(last_line(*self._ending, self._count, self._digest.hexdigest()))
         try:
+            if form is not None:
+                self._settle(path, form)
             os.fsync(self._file.fileno())
             self.path.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _see_folder_onto_disk(path.parent)
             self._file.close()
             self._file = self.path.open("wb", buffering=0)
         except OSError as error:
             raise _unwritable(path, error) from None
         self._start_over()
+
+    def _settle(self, path: Path, form: Form) -> None:
+        """Put the file, which is whole but has no final name yet, into another form."""
+        content = form(self.path.read_bytes())
+        before = path.read_bytes() if path.is_file() else b""
+        if is_same_bug(before, content):
+            content = before
+        self._file.seek(0)
+        self._file.truncate()
+        self._write(content)
 
     def _said(self, kind: str, step: int | None, said: Said) -> None:
         place = b"" if step is None else b'"step":%d,' % step
@@ -206,29 +231,54 @@ def _unwritable(path: Path, error: OSError) -> UnwritableError:
     return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
 
 
-def save(path: Path, origin: Origin, trace: Trace) -> None:
-    """Write a bundle at its final name, whole or not at all."""
-    with Writer(path.with_name(f".{path.name}.{os.getpid()}.partial")) as writer:
+def _see_folder_onto_disk(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save(path: Path, origin: Origin, trace: Trace, form: Form | None = None) -> None:
+    """Write a bundle at its final name, whole or not at all; `form` is that of `Writer.save`."""
+    with Writer(_beside(path)) as writer:
         writer.begin(origin)
         writer.write(trace)
-        writer.save(path)
+        writer.save(path, form)
 
 
-def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:
-    """Return the last line: how the run ended, how many lines stand above, the SHA-256 of all their bytes."""
-    data: dict[str, JsonData] = {"k": "end", "ending": ending, "reason": reason, "records": records, "sha256": digest}
-    return b"# %s\n" % encode(data)
+def put(path: Path, content: bytes) -> None:
+    """Write the bytes of a bundle at its final name, whole or not at all. Raises UnwritableError."""
+    beside = _beside(path)
+    try:
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+            _see_folder_onto_disk(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
     request, response = interaction.request, interaction.response
     assert response is not None  # noqa: S101  the caller sends the others elsewhere
-    ours: dict[str, Any] = {**place, "http": response.version, "elapsed": round(interaction.elapsed, 6)}
+    ours: dict[str, Any] = {**place, "http": response.version, **_elapsed(interaction)}
     if not response.complete:
         ours["complete"] = False
     if not response.reason.isascii():
         ours["reason"] = response.reason
+    cuts = {"request_cut": request.cut, "response_cut": response.cut}
+    ours |= {key: cut.model_dump(mode="json") for key, cut in cuts.items() if cut is not None}
     sent, got = _multi(request.headers), _multi(response.headers)
     raw = {"request_headers": (request.headers, sent), "response_headers": (response.headers, got)}
     ours |= {key: headers for key, (headers, grouped) in raw.items() if _pairs(grouped) != headers}
@@ -249,6 +299,11 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     return mark_binary(encode(data))
 
 
+def _elapsed(interaction: Interaction) -> dict[str, float]:
+    """Say how long it took, if anybody knows."""
+    return {"elapsed": round(interaction.elapsed, 6)} if interaction.elapsed else {}
+
+
 @lru_cache(maxsize=256)  # most requests have the headers of the one before
 def _multi(headers: Headers) -> dict[str, list[str]]:
     """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play."""
@@ -265,14 +320,19 @@ def _ascii(text: str) -> str:
 
 
 def _kept(interaction: Interaction) -> Interaction:
-    """Cut bodies that no reader would take."""
+    """Cut bodies that no reader would take, and say what they were."""
     request, response = interaction.request, interaction.response
     if len(request.body) > MAX_BODY:
-        interaction = interaction.replace(request=request.replace(body=request.body[:MAX_BODY]))
+        request = request.replace(body=request.body[:MAX_BODY], cut=request.cut or _cut(request.body))
+        interaction = interaction.replace(request=request)
     if response is not None and len(response.body) > MAX_BODY:
-        cut = response.replace(body=response.body[:MAX_BODY], complete=False)
-        interaction = interaction.replace(response=cut)
+        kept = response.replace(body=response.body[:MAX_BODY], complete=False, cut=response.cut or _cut(response.body))
+        interaction = interaction.replace(response=kept)
     return interaction
+
+
+def _cut(body: bytes) -> Cut:
+    return Cut(size=len(body), sha256=hashlib.sha256(body).hexdigest())
 
 
 def _pairs(grouped: dict[str, list[str]]) -> Headers:
@@ -282,7 +342,7 @@ def _pairs(grouped: dict[str, list[str]]) -> Headers:
 def _net_data(interaction: Interaction) -> dict[str, Any]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     data: dict[str, Any] = {
-        "elapsed": round(interaction.elapsed, 6),
+        **_elapsed(interaction),
         "request": {
             "method": request.method,
             "uri": request.url,
@@ -290,6 +350,8 @@ def _net_data(interaction: Interaction) -> dict[str, Any]:
             "body": base64.b64encode(request.body).decode("ascii"),
         },
     }
+    cuts = {"request_cut": request.cut, "response_cut": None if response is None else response.cut}
+    data |= {key: cut.model_dump(mode="json") for key, cut in cuts.items() if cut is not None}
     if trouble is not None:
         data["error"], data["message"] = trouble.error, trouble.message
     if response is not None:

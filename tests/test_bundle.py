@@ -1,5 +1,6 @@
 """The bundle: written then read, played by vcrpy, and never trusted."""
 
+import hashlib
 import json
 import os
 import random
@@ -18,7 +19,9 @@ import yaml
 from conftest import environment
 
 from replaykit import bundle as bundles
+from replaykit import lines as raw_lines
 from replaykit import reader
+from replaykit import writer as writer_module
 from replaykit.bundle import Bundle, Origin, Provenance, Shrinking
 from replaykit.errors import (
     BundleError,
@@ -28,7 +31,7 @@ from replaykit.errors import (
     TruncatedBundleError,
     UnwritableError,
 )
-from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 from replaykit.reader import read, read_bytes
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -156,6 +159,14 @@ def test_binary_bodies_are_yaml_binary(tmp_path: Path):
 
     assert body == yaml.safe_load(content)["interactions"][0]["response"]["body"]["string"]
     assert body == read_bytes(content).trace.resetting[0].response.body  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("body", [bytes(bundles.MAX_BODY), b"\x7f\n" * (bundles.MAX_BODY // 2)], ids=["NUL", "DEL"])
+def test_the_largest_bodies_that_are_hard_to_write_are_read_back(body: bytes, tmp_path: Path):
+    """Two bodies as large as may be, of characters that take six each, do not make a line that no reader takes."""
+    made = trace().replace(resetting=(interaction(body=body),))
+
+    assert made == read_bytes(written(tmp_path, made)).trace
 
 
 def test_file_is_ascii_with_lf(tmp_path: Path):
@@ -367,7 +378,7 @@ def test_newer_format_is_refused_by_name():
 
 def test_large_files_and_lines_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A file or a line above the limits is an error, before it is parsed."""
-    monkeypatch.setattr(reader, "MAX_LINE", 1000)
+    monkeypatch.setattr(raw_lines, "MAX_LINE", 1000)
     with pytest.raises(CorruptBundleError, match="line 3"):
         read_bytes(lines("# " + "x" * 2000))
     monkeypatch.setattr(reader, "MAX_FILE", 10)
@@ -457,20 +468,26 @@ def test_killed_writer_loses_at_most_one_line(tmp_path: Path):
         assert len(cut.trace.resetting) > 0
 
 
-@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
-def test_golden_bundles_are_read_for_ever(path: Path):
+@pytest.mark.parametrize(
+    ("name", "fingerprint", "tags", "state"),
+    [
+        ("format-0.pd", "6f075236", ["create_player"] * 2, b'{"scores":{"b":0,"a":0}}'),
+        ("format-1.pd", "037acf80", ["create_player"] * 2, b'{"scores":{"a":0}}'),
+    ],
+)
+def test_golden_bundles_are_read_for_ever(name: str, fingerprint: str, tags: list[str], state: bytes):
     """One bundle of each format that was ever written is read, whole, with its failure and its steps."""
-    golden = read(path)
+    golden = read(GOLDEN[0].parent / name)
 
     assert golden.whole
-    assert "037acf80" == golden.failure.fingerprint
-    assert ["create_player", "create_player"] == [call.tag for call in golden.trace.sequence]
-    assert b'{"scores":{"a":0}}' == golden.trace.steps[-1].state
+    assert fingerprint == golden.failure.fingerprint
+    assert tags == [call.tag for call in golden.trace.sequence]
+    assert state == golden.trace.steps[-1].state
 
 
 def test_there_is_a_golden_bundle_of_each_format():
-    """The folder of golden bundles holds one for each format up to the present one."""
-    assert [f"format-{number}.pd" for number in range(1, BUNDLE_FORMAT + 1)] == [path.name for path in GOLDEN]
+    """The folder of golden bundles holds one for each format, from the draft up to the present one."""
+    assert [f"format-{number}.pd" for number in range(BUNDLE_FORMAT + 1)] == [path.name for path in GOLDEN]
 
 
 def test_full_disk_is_told_and_no_fault_of_the_test_code(tmp_path: Path):
@@ -570,3 +587,36 @@ def test_rates_that_can_not_be_are_errors(runs: int | None, failed: int, tmp_pat
     save(path, provenance().replace(shrinking=shrinking), Trace(ending="passed"))
     with pytest.raises(CorruptBundleError, match="line 2"):
         read(path)
+
+
+def test_of_a_large_body_the_beginning_is_kept_with_size_and_digest(tmp_path: Path):
+    """What is left out of a body is known by its size and its SHA-256, in an item and where no answer came."""
+    body = b"x" * bundles.MAX_BODY + "\u20ac".encode()
+    cut = Cut(size=len(body), sha256=hashlib.sha256(body).hexdigest())
+    lost = interaction(body=body, response=None, trouble=Trouble(error="ReadTimeout"))
+    path = tmp_path / "large.pd"
+    save(path, provenance(), Trace(resetting=(interaction(body=body), lost), ending="passed"))
+    [kept, unanswered] = read(path).trace.resetting
+
+    assert kept.response is not None
+    assert [cut] * 3 == [kept.request.cut, kept.response.cut, unanswered.request.cut]
+    assert [body[:-3]] * 3 == [kept.request.body, kept.response.body, unanswered.request.body]
+    assert path.read_bytes() == written(tmp_path, read(path).trace)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["1", "{}", '{"size":-1,"sha256":"0"}', '{"size":1,"sha256":"00"}', '{"size":"1","sha256":"' + "0" * 64 + '"}'],
+)
+def test_a_cut_that_can_not_be_is_an_error(cut: str):
+    """A body is cut by a size and a digest that can be."""
+    item = '- {"request":{"method":"GET","uri":"http://x/"},"response":{"status":{"code":200},"body":{}},'
+    with pytest.raises(CorruptBundleError, match="line 3"):
+        read_bytes(lines(f'{item}"replaykit":{{"response_cut":{cut}}}}}'))
+
+
+def test_commands_that_no_reader_would_take_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The arguments of a run have a limit, which the writer keeps to as well."""
+    monkeypatch.setattr(writer_module, "MAX_DATA", 1000)
+    with pytest.raises(UnwritableError, match="more than 1000 bytes"):
+        written(tmp_path, trace("x" * 1000))

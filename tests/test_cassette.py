@@ -1,11 +1,12 @@
 """Cassettes: recorded interactions answer in their order, and a miss says what was recorded instead."""
 
+import hashlib
 import json
 
 import pytest
 
 from replaykit.cassette import CassetteMissError, Player, mismatch, target
-from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 
 
 def request(method: str = "POST", path: str = "/players", body: bytes = b"", kind: str | None = None) -> Request:
@@ -145,3 +146,24 @@ def test_a_request_is_shown_by_method_path_and_query():
     """The host is left out, and an empty path is the root."""
     assert "GET /a/b?c=d" == target(Request(method="GET", url="http://127.0.0.1:1/a/b?c=d"))
     assert "GET /" == target(Request(method="GET", url="http://127.0.0.1:1"))
+
+
+def test_an_answer_that_is_not_kept_whole_is_no_answer():
+    """Of a body that was cut when it was written, only the beginning is there: playing it would be a lie."""
+    cut = Cut(size=5_000_000, sha256="0" * 64)
+    player = Player([Interaction(request=SECOND, response=Response(status=200, body=b"abc", cut=cut))])
+    with pytest.raises(CassetteMissError, match="had 5000000 bytes, of which the bundle keeps the first 3"):
+        player.answer(SECOND)
+
+    assert player.missed is not None
+
+
+def test_a_request_that_is_not_kept_whole_is_known_by_its_digest():
+    """A large body that was sent is the recorded one if size and digest say so, and not if only its beginning fits."""
+    body = b"x" * 1000
+    cut = Cut(size=1000, sha256=hashlib.sha256(body).hexdigest())
+    recorded = FIRST.replace(body=body[:10], cut=cut)
+
+    assert None is mismatch(recorded, FIRST.replace(body=body))
+    assert "the body is not that of 1000 bytes" == mismatch(recorded, FIRST.replace(body=body[:10]))
+    assert "the body is not that of 1000 bytes" == mismatch(recorded, FIRST.replace(body=body[:-1] + b"y"))

@@ -30,6 +30,15 @@ def note(text: str) -> None:
     _echo(printable(text), err=True)
 
 
+def warn_of_size(path: Path) -> None:
+    """Say of a bundle that was written that it is large, if it is."""
+    from replaykit.bundle import warning
+
+    said = warning(path)
+    if said is not None:
+        note(f"warning: {said}")
+
+
 def conclude(word: str, reason: str, code: int) -> None:
     """Print the verdict, which is always the last line."""
     line = printable(f"VERDICT {word}: {reason}".replace("\n", " "))

@@ -8,9 +8,9 @@ import click
 from click.core import ParameterSource
 
 from replaykit import project
-from replaykit.cli.console import conclude, note, program, say
+from replaykit.cli.console import conclude, note, program, say, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.options import is_free_port, service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     type=click.Path(file_okay=False),
     help="Save each new failure in this folder, as a bundle.",
 )
+@click.option("--with-times", is_flag=True, help="Save bundles with times, dates, request ids and the port.")
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
 @click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
 @click.option(
@@ -156,6 +157,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
                 "mock" if options["mock"] else project.portable(options["adapter"]),
             ),
             require_coverage=required,
+            with_times=options["with_times"],
+            free_port=is_free_port(options),
         )
         written.write(coverage.document(result))  # at once, since stopping the service may take long
         return result
@@ -177,6 +180,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     for finding in result.failures:
         if finding.path is not None:
             say(f"Replay it: {replay_command(str(finding.path), context)}")
+            warn_of_size(finding.path)
     say(terminal.summary(result))
     _say_coverage(result, written)
     code = result.exit_code

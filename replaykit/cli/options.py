@@ -26,6 +26,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "commands": int,
     "seed": int,
     "save_failures": str,
+    "with_times": bool,
     "stop_on_fail": bool,
     "parallel": str,
     "repeat": int,
@@ -142,6 +143,11 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
+
+
+def is_free_port(options: dict[str, Any]) -> bool:
+    """Say whether the service is started on a port that is another one each time."""
+    return options.get("url") is None and "{port}" in (options.get("start") or "")
 
 
 def recorded_or_given(context: click.Context, name: str, recorded: str) -> tuple[str, bool]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaykit.cli.console import conclude, note, say
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.console import conclude, note, say, warn_of_size
+from replaykit.cli.options import is_free_port, service_options, settle
 from replaykit.cli.replay import loaded_for, recorded_service
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How long it may be shrunk.",
 )
+@click.option("--with-times", is_flag=True, help="Save with times, dates, request ids and the port.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
@@ -88,11 +89,15 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             transport=options["transport"],
             budget=Budget(options["executions"], options["seconds"]),
             watcher=progress,
+            with_times=options["with_times"],
+            free_port=is_free_port(options),
         )
     progress.done()
     lines = _lines(reshrunk)
     if lines:
         say("\n".join(lines))
+    if reshrunk.path is not None:
+        warn_of_size(reshrunk.path)
     word, reason = _conclusion(reshrunk, bundle)
     conclude(word, reason, reshrunk.exit_code)
     return reshrunk.exit_code

@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 @click.command(short_help="Show what a bundle holds.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
-def show(bundle: Path, *, verbose: bool) -> int:
-    """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported."""
+@click.option("--plain", is_flag=True, help="Show all but the times, always in the same way: for git's textconv.")
+def show(bundle: Path, *, verbose: bool, plain: bool) -> int:
+    """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported.
+
+    With --plain, a file that is no bundle is shown as it is, below the reason: else git could not show the
+    difference.
+    """
     from replaykit.bundle import Provenance
     from replaykit.reader import read
     from replaykit.report import steps
 
+    if plain:
+        return _show_plain(bundle)
     read_bundle = read(bundle)
     origin, trace = read_bundle.origin, read_bundle.trace
     failure = trace.failure
@@ -39,12 +46,26 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if origin.revision is not None:
         say(f"revision  {origin.revision}{' with changes' if origin.dirty else ''}")
     versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
-    say(f"recorded  {origin.recorded or 'at an unknown time'} by {', '.join([origin.tool, *versions])}")
+    when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
+    say(f"recorded  {when} by {', '.join([origin.tool, *versions])}")
     if not read_bundle.whole:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:
         again = f"{program()} replay {shlex.quote(str(bundle))}"
         say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}", or --url URL')
+    return 0
+
+
+def _show_plain(path: Path) -> int:
+    from replaykit.errors import BundleError
+    from replaykit.reader import content_of, read
+    from replaykit.report import plain
+
+    try:
+        say(plain.render(read(path)))
+    except BundleError as error:
+        say(f"no bundle: {error.happened.replace(str(path), 'the file')}")
+        say(content_of(path).decode("utf-8", "replace"))
     return 0
 
 

@@ -95,7 +95,8 @@ def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
     if response is not None:
         answer = f"{response.status}{'' if response.complete else ' (cut short)'}"
     query = f"?{parts.query}" if parts.query else ""
-    lines = [f"         {request.method} {parts.path or '/'}{query}  {answer}  {interaction.elapsed * 1000:.1f} ms"]
+    took = f"  {interaction.elapsed * 1000:.1f} ms" if interaction.elapsed else ""  # 0: the times were left out
+    lines = [f"         {request.method} {parts.path or '/'}{query}  {answer}{took}"]
     if verbose:
         if request.body:
             lines.append(f"           > {_body(request.body)}")

@@ -60,3 +60,12 @@ def test_fidelity_is_told_in_the_docs_as_the_benchmark_counts():
 
     assert list(CASES) == [row[0] for row in answers]
     assert [f"**{number} of {len(CASES)}**" for number in yes] == counts[1:]
+
+
+def test_random_bundles_are_read_the_same_by_all_readers():
+    """Of 100 random bundles with hostile strings, our reader and vcrpy, with libyaml and without, read the same."""
+    rows = table("yaml_readers", "--bundles", "100", "--seed", "2")
+
+    assert [["replaykit", "100", "0"], ["vcrpy with libyaml", "100", "0"], ["vcrpy without libyaml", "100", "0"]] == [
+        row[:3] for row in rows
+    ]

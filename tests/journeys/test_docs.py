@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, environment
 
-from replaykit import bundle, errors
+from replaykit import errors, reader
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
@@ -123,7 +123,7 @@ def test_tutorial_saves_a_bundle_of_as_many_commands_as_it_tells(story: Story):
     [saved] = (story.folder / "failures").glob("*.pd")
 
     assert claimed is not None
-    assert int(claimed[1]) == len(bundle.read(saved).trace.steps)
+    assert int(claimed[1]) == len(reader.read(saved).trace.steps)
 
 
 def test_tutorial_bisects_to_the_commit_that_it_tells(story: Story):
@@ -176,7 +176,7 @@ def test_exit_codes_that_the_tutorial_shows_are_exact(story: Story):
 def helps() -> dict[str, str]:
     """Read the help texts in cli.md, by command; that of the group is under the empty name."""
     text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"(?ms)^<!-- help: ?(\w*) ?-->\n+```text\n(.*?)^```$", text))
+    return dict(re.findall(r"(?ms)^<!-- help: ?([\w-]*) ?-->\n+```text\n(.*?)^```$", text))
 
 
 def words(text: str) -> list[str]:
@@ -268,7 +268,7 @@ def example() -> bytes:
 
 def test_example_bundle_is_whole():
     """The bundle in bundle-format.md is read to its end, digest included, and holds the tutorial's failure."""
-    read = bundle.read_bytes(example())
+    read = reader.read_bytes(example())
 
     assert read.whole
     assert read.failure.fingerprint == "3c039d06"
@@ -282,7 +282,7 @@ def test_example_bundle_is_a_cassette(tmp_path: Path):
     path.write_bytes(example())
     played = Cassette.load(path=str(path), record_mode="none")
 
-    recorded = bundle.read_bytes(example()).trace.interactions()
+    recorded = reader.read_bytes(example()).trace.interactions()
     assert [(each.request.method, each.request.url) for each in recorded] == [
         (each.method, each.uri) for each in played.requests
     ]

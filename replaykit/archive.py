@@ -1,0 +1,133 @@
+"""Archive: a bundle out of what it was sent in: gzip, zip, or the text of a ticket.
+
+Nothing is written to the disk, and no name in an archive means anything; what is unpacked is never more than a
+bundle may have. Where there is more than one bundle, none is chosen.
+"""
+
+import io
+import re
+import struct
+import zipfile
+import zlib
+from itertools import islice
+
+from replaykit.bundle import MAX_FILE, MAX_LINES
+from replaykit.errors import CorruptBundleError
+
+MAX_MEMBERS = 16  # of a gzip file, which may be several in a row
+MAX_ENTRIES = 100  # of a zip
+_SLICE = 1 << 20  # bytes
+_GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
+_ENTRY = b"PK\x01\x02"
+_ENCRYPTED = 0x1
+_BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
+_FENCE = (b"```", b"~~~")
+_ENDS = (b'# {"k":"end"', b'# {"k": "end"')
+
+
+def unpacked(content: bytes, name: str) -> bytes:
+    """Return the bytes of the bundle that a file holds. Raises CorruptBundleError.
+
+    A file that is named as a bundle is one, or is packed; in others, a bundle is looked for in the text too.
+    """
+    if content.startswith(_GZIP):
+        return _of_text(_from_gzip(content, name), name)
+    if content.startswith((_ZIP, _EMPTY_ZIP)):
+        return _of_text(_from_zip(content, name), name)
+    return _of_text(content, name)
+
+
+def _of_text(content: bytes, name: str) -> bytes:
+    named = re.search(r"\.pd(\.gz|\.zip)?$", name, re.IGNORECASE)
+    return content if named or content.startswith(b"version: 1") else _from_text(content, name)
+
+
+def _refused(name: str, why: str) -> CorruptBundleError:
+    return CorruptBundleError(f"{name}, line 1: {why}.", "Get the bundle anew, as it is or packed alone.")
+
+
+def _too_large(name: str) -> CorruptBundleError:
+    return _refused(name, f"unpacked, it would have more than {MAX_FILE} bytes")
+
+
+def _from_gzip(content: bytes, name: str) -> bytes:
+    """Unpack gzip, slice by slice, so that a bomb is noticed when it has filled what a bundle may have."""
+    parts: list[bytes] = []
+    size, members, rest = 0, 0, content
+    while rest:
+        members += 1
+        if members > MAX_MEMBERS:
+            raise _refused(name, f"it is gzip of more than {MAX_MEMBERS} parts")
+        stream = zlib.decompressobj(wbits=31)
+        while not stream.eof:
+            try:
+                part = stream.decompress(rest, _SLICE)
+            except zlib.error:
+                raise _refused(name, "the gzip in it is broken") from None
+            if not part and not stream.unconsumed_tail and not stream.eof:
+                raise _refused(name, "the gzip in it has no end")
+            size += len(part)
+            if size > MAX_FILE:
+                raise _too_large(name)
+            parts.append(part)
+            rest = stream.unconsumed_tail
+        rest = stream.unused_data
+    return b"".join(parts)
+
+
+def _from_zip(content: bytes, name: str) -> bytes:
+    """Unpack the only file of a zip."""
+    if content.count(_ENTRY) > MAX_ENTRIES:  # before anybody lists them
+        raise _refused(name, f"the zip has more than {MAX_ENTRIES} entries")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            entry = _only_entry(packed.infolist(), name)
+            if entry.file_size > MAX_FILE:
+                raise _too_large(name)
+            with packed.open(entry) as file:
+                found = file.read(MAX_FILE + 1)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise _refused(name, f"the zip is broken ({type(error).__name__})") from None
+    if len(found) > MAX_FILE:
+        raise _too_large(name)
+    return found
+
+
+def _only_entry(entries: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
+    files = [each for each in entries if not each.is_dir() and not each.filename.startswith("__MACOSX/")]
+    if len(files) != 1:
+        raise _refused(name, f"the zip has {len(files)} files, and not one")
+    [entry] = files
+    called = entry.orig_filename
+    odd = called.startswith("/") or ".." in called or not called.isprintable() or set(called) & set("\\:")
+    if odd:
+        raise _refused(name, f"the zip has a file with an odd name, {called[:80]!r}")
+    if entry.flag_bits & _ENCRYPTED:
+        raise _refused(name, "the zip is encrypted")
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise _refused(name, "the zip is packed in a way that is not usual")
+    return entry
+
+
+def _from_text(content: bytes, name: str) -> bytes:
+    """Cut the only bundle out of a text: what stands before its lines, as in a quotation, is left out."""
+    found = list(islice(_BEGINS.finditer(content), 2))
+    if not found:
+        return content
+    if len(found) > 1:
+        line = content.count(b"\n", 0, found[1].start()) + 1
+        raise CorruptBundleError(
+            f"{name}, line {line}: there is a second bundle in this text.", "Put each into a file of its own."
+        )
+    before, start = found[0][1], found[0].start()
+    lines: list[bytes] = []
+    while start < len(content) and len(lines) <= MAX_LINES:
+        stop = content.find(b"\n", start)
+        text = content[start : len(content) if stop < 0 else stop].removeprefix(before).rstrip(b"\r")
+        if text.lstrip().startswith(_FENCE):
+            break
+        lines.append(text)
+        if text.startswith(_ENDS) or stop < 0:
+            break
+        start = stop + 1
+    return b"\n".join(lines) + b"\n"

@@ -1,0 +1,144 @@
+"""replaykit verify, repair and migrate: keeping the files of bundles."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from replaykit.cli.console import complain, conclude, say, warn_of_size
+from replaykit.errors import ReplaykitError, UsageError
+
+if TYPE_CHECKING:
+    from replaykit.condition import Condition
+
+FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+OUTPUT = click.option(
+    "--output", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Write here, and leave FILE."
+)
+
+
+@click.command(short_help="Say whether bundles are as they were written.")
+@FILES
+@click.option("--quiet", is_flag=True, help="Say nothing of those that are whole.")
+def verify(files: tuple[Path, ...], *, quiet: bool) -> int:
+    """Say of each file whether it is whole, truncated, edited, rewritten by another tool, newer, or no bundle.
+
+    Nothing is run, imported or changed. Files may be packed (gzip, zip), or texts with a bundle in them.
+
+    Exits with 0 if all are whole, 128 if one is not, 129 if one can't be read.
+    """
+    from replaykit.verdict import INTERNAL, OK, exit_code, worst
+
+    codes = []
+    words: dict[str, int] = {}
+    for path in files:
+        try:
+            found = _condition(path)
+        except ReplaykitError as error:
+            codes.append(exit_code(error))
+            complain(error.slug, error.happened, error.todo, codes[-1])
+            words["not read"] = words.get("not read", 0) + 1
+            continue
+        words[found.word] = words.get(found.word, 0) + 1
+        codes.append(OK if found.is_whole else INTERNAL)
+        if not (quiet and found.is_whole):
+            say(f"{path}: {found.word}: {found.reason}")
+    code = worst(codes)
+    conclude(
+        "whole" if code == OK else "not whole", ", ".join(f"{count} {word}" for word, count in words.items()), code
+    )
+    return code
+
+
+def _condition(path: Path) -> "Condition":
+    from replaykit.archive import unpacked
+    from replaykit.condition import Condition, condition_of
+    from replaykit.errors import BundleError
+    from replaykit.reader import content_of
+
+    content = content_of(path)
+    try:
+        return condition_of(unpacked(content, str(path)), str(path))
+    except BundleError as error:  # it can't be unpacked
+        return Condition("no bundle", error.happened)
+
+
+@click.command(short_help="Close a bundle whose end is missing.")
+@click.argument("file", type=click.Path(path_type=Path))
+@OUTPUT
+def repair(file: Path, *, output: Path | None) -> int:
+    """Give a truncated bundle an end, so that it can be kept and shown: every complete line stays as it is.
+
+    It says that it ended as unknown. A file that was edited is refused.
+    """
+    from replaykit.condition import repaired
+    from replaykit.reader import read_bytes
+    from replaykit.writer import put
+
+    content = _present(file, output)
+    made = repaired(content, str(file))
+    if made == content and output is None:
+        say(f"{file} is whole, and stays as it is.")
+        return 0
+    kept = len(read_bytes(made, str(file)).trace.interactions())
+    put((output or file).resolve(), made)
+    if made == content:
+        say(f"{file} is whole; {output} is a copy of it.")
+        return 0
+    lost = len(content) - (content.rfind(b"\n") + 1)
+    torn = f", {lost} bytes of a line without its end were left out" if lost else ""
+    count = made.count(b"\n")
+    say(f"{output or file} has an end now: {count} lines, {kept} requests{torn}.")
+    warn_of_size(output or file)
+    return 0
+
+
+@click.command(short_help="Write bundles in the present format.")
+@FILES
+@OUTPUT
+@click.option("--canonical", is_flag=True, help="Leave out times, dates, request ids and free ports too.")
+def migrate(files: tuple[Path, ...], *, output: Path | None, canonical: bool) -> int:
+    """Write bundles of older formats in the present one, in their place, or to --output.
+
+    Records and keys that this version does not know stay as they are. A file is replaced whole or not at all; one
+    that needs no change is not touched.
+    """
+    from replaykit.condition import migrated
+
+    if output is not None and len(files) > 1:
+        raise UsageError("--output names one file, and there are several to migrate.", "Migrate one at a time.")
+    made = [(path, content, migrated(content, str(path), settled=canonical)) for path in files
+            for content in [_present(path, output)]]  # fmt: skip
+    for path, content, new in made:
+        _migrate(path, content, new, output)
+    return 0
+
+
+def _migrate(path: Path, content: bytes, new: bytes, output: Path | None) -> None:
+    from replaykit.lines import Lines
+    from replaykit.version import BUNDLE_FORMAT
+    from replaykit.writer import put
+
+    if new == content and output is None:
+        say(f"{path}: nothing to change.")
+        return
+    lines = Lines(content, str(path))
+    for _ in lines:
+        pass
+    put((output or path).resolve(), new)
+    where = f"{path} -> {output}" if output is not None else str(path)
+    before = f"from format {lines.format} to {BUNDLE_FORMAT}" if lines.format != BUNDLE_FORMAT else "the same format"
+    say(f"{where}: {before}, {len(content)} bytes became {len(new)}.")
+    warn_of_size(output or path)
+
+
+def _present(path: Path, output: Path | None) -> bytes:
+    """Return the bytes of the bundle that a file holds; a packed one can't be changed in its place."""
+    from replaykit.archive import unpacked
+    from replaykit.reader import content_of
+
+    content = content_of(path)
+    found = unpacked(content, str(path))
+    if found != content and output is None:
+        raise UsageError(f"{path} is packed, or a text with a bundle in it.", "Name a file for it with --output.")
+    return found

@@ -1,0 +1,29 @@
+"""replaykit git-setup."""
+
+import click
+
+from replaykit.cli.console import program, say
+from replaykit.errors import UsageError
+
+
+@click.command(name="git-setup", short_help="Let git keep bundles as they are, and show them readably.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 129 if something is missing.")
+def git_setup(*, check: bool) -> int:
+    """Set up the git repository around the current folder for bundles.
+
+    In its .gitattributes, bundles keep their line ends and are compared as `replaykit show --plain` shows them; the
+    command for that is written into the repository's own configuration, which each clone has for itself. What is
+    there already stays; doing it again changes nothing.
+    """
+    from pathlib import Path
+
+    from replaykit import repository
+
+    missing = repository.set_up(Path.cwd(), f"{program()} show --plain", write=not check)
+    if not missing:
+        say("Everything is set up.")
+    elif check:
+        raise UsageError(f"Missing: {'; '.join(missing)}.", "Do it with: replaykit git-setup")
+    for each in missing:
+        say(f"Written: {each}.")
+    return 0

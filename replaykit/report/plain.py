@@ -1,0 +1,118 @@
+"""A bundle as plain text that stays the same while the bundle does: for git, which compares one with the next.
+
+Times are left out; bodies are whole, and JSON in them is laid out line by line, so that a difference is one line.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+
+from replaykit.bundle import Bundle, Origin, Provenance
+from replaykit.interaction import Headers, Interaction
+from replaykit.report.steps import call_text, said_text
+from replaykit.trace import Said, Step
+from replaykit.value import JsonData, loads
+
+_FACTS = ("tool", "url", "revision", "dirty", "python", "httpx", "model", "adapter", "model_digest", "campaign_seed",
+          "run", "seed", "commands")  # fmt: skip
+
+
+def render(bundle: Bundle) -> str:
+    """Show a bundle, all of it but the times."""
+    trace, failure = bundle.trace, bundle.trace.failure
+    lines = [f"ending: {trace.ending}{f' ({trace.reason})' if trace.reason else ''}"]
+    if not bundle.whole:
+        lines.append("the file has no end")
+    if failure is not None:
+        lines.append(f"failure: {failure.kind} {failure.name} ({failure.fingerprint}) at step {failure.step}")
+        lines += [f"  {line}" for line in failure.message.splitlines()]
+        for word in ("expected", "actual"):
+            value = getattr(failure, word)
+            if value is not None:
+                lines += [f"  {word}:", *_laid_out(value, 4)]
+    lines += _origin(bundle.origin)
+    if trace.nonce:
+        lines.append(f"nonce: {trace.nonce}")
+    for each in trace.resetting:
+        lines += ["", "reset", *_interaction(each)]
+    for step in trace.steps:
+        lines += _step(step)
+    for each in trace.closing:
+        lines += ["", "at the end", *_interaction(each)]
+    lines += _said("observed", trace.closing_observations)
+    for each in trace.recorded:
+        lines += ["", "recorded", *_interaction(each)]
+    return "\n".join(lines)
+
+
+def _origin(origin: Origin) -> list[str]:
+    lines = []
+    for fact in _FACTS:
+        value = getattr(origin, fact, None)
+        if value is not None:
+            lines.append(f"{fact}: {value}")
+    shrinking = origin.shrinking if isinstance(origin, Provenance) else None
+    if shrinking is not None:
+        lines.append(f"shrinking: from {shrinking.calls_before} commands, confirmed: {shrinking.confirmed}")
+    return lines
+
+
+def _step(step: Step) -> list[str]:
+    call = step.call
+    branch = f" in branch {call.branch}" if call.branch else ""
+    lines = ["", f"[{call.label}] {call_text(call)}{branch}", *_laid_out(call.args, 4)]
+    for each in step.interactions:
+        lines += _interaction(each)
+    lines += _said("event", [each for each in (step.event, step.again) if each is not None])
+    for each in step.observing:
+        lines += _interaction(each)
+    lines += _said("observed", step.observations)
+    if step.state is not None:
+        lines += ["  state:", *_laid_out(loads(step.state), 4)]
+    return lines
+
+
+def _said(word: str, said: Iterable[Said]) -> list[str]:
+    return [f"  {word} {said_text(each)}" for each in said]
+
+
+def _interaction(interaction: Interaction) -> list[str]:
+    request, response, trouble = interaction.request, interaction.response, interaction.trouble
+    lines = [f"  > {request.method} {request.url}", *_headers(request.headers), *_body(request.body)]
+    if response is not None:
+        lines.append(f"  < {response.version} {response.status} {response.reason}".rstrip())
+        lines += [*_headers(response.headers), *_body(response.body)]
+        if response.cut is not None:
+            lines.append(f"    the first of {response.cut.size} bytes, SHA-256 {response.cut.sha256}")
+        elif not response.complete:
+            lines.append("    (cut short)")
+    if trouble is not None:
+        lines.append(f"  ! {trouble.error}: {trouble.message}")
+    return lines
+
+
+def _headers(headers: Headers) -> list[str]:
+    return [f"    {name}: {value}" for name, value in headers]
+
+
+def _body(body: bytes) -> list[str]:
+    if not body:
+        return []
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        coded = base64.b64encode(body).decode("ascii")
+        return [f"    {len(body)} bytes:", *(f"    {coded[at : at + 76]}" for at in range(0, len(coded), 76))]
+    try:
+        return _laid_out(json.loads(text), 4)
+    except (ValueError, RecursionError):
+        return [f"    {line}" for line in text.splitlines()]
+
+
+def _laid_out(value: JsonData, indent: int) -> list[str]:
+    """Write JSON line by line; it stands in a file from a stranger, and may be nested deep."""
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = repr(value)
+    return [f"{' ' * indent}{line}" for line in text.splitlines()]
