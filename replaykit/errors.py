@@ -13,6 +13,9 @@ ReplaykitError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
+│   ├── MissError            a request that the bundle being played has no answer for
+│   ├── UnusedError          the bundle being played holds what was never asked for
+│   └── DriftError           the service answers otherwise than the bundle says
 └── UnreachableError         the service did not start, or is not healthy
 
 Terminated is what TERM raises; it is a KeyboardInterrupt, so that nobody takes it for a fault.
@@ -106,6 +109,24 @@ class StaleError(ReplaykitError):
     """A sequence no longer fits the model, the adapter or the cassette."""
 
     slug = "stale"
+
+
+class MissError(StaleError):
+    """A request was made that the bundle being played has no answer for."""
+
+    slug = "miss"
+
+
+class UnusedError(StaleError):
+    """The bundle being played holds requests that were never made."""
+
+    slug = "unused"
+
+
+class DriftError(StaleError):
+    """The service answers otherwise than was recorded."""
+
+    slug = "drift"
 
 
 class UnreachableError(ReplaykitError):
