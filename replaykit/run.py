@@ -176,6 +176,10 @@ class _Run(Caller):
 
     # --- the tape
 
+    @property
+    def plays(self) -> bool:
+        return self.cassette is not None
+
     def answer(self, request: Request) -> Interaction | None:
         if self.branches and (branch := self.branches.get(threading.get_ident())) is not None and branch.stopped:
             raise InterruptedError("the run was interrupted, and sends nothing more")
@@ -218,6 +222,8 @@ class _Run(Caller):
             unused = self.cassette.unused() if self.cassette is not None else None
             if unused is not None:
                 ending, reason = "stale", unused
+        if not isinstance(self.adapter, Mock):
+            self.adapter.http.settle()
         if self.step:
             self._close_step()
         if self.listener is not None:

@@ -18,6 +18,7 @@ READING_ORDER = [
     "difference",
     "redact",
     "wire",
+    "transport",
     "client",
     "supervisor",
     "service",
@@ -78,7 +79,7 @@ DOORS = {
     "pydantic": {"value"},
     "pydantic_core": {"value"},
     "deepdiff": {"difference"},
-    "httpx": {"client"},
+    "httpx": {"client", "transport"},
     "httptools": {"wire"},
     "git": {"repository"},
     "click": {

@@ -197,6 +197,8 @@ def test_redirects_inside_of_the_service_are_followed_hop_by_hop(redirecting: tu
     hops = []
 
     class Tape:
+        plays = False
+
         def answer(self, request):
             hops.append(request.url)
 

@@ -126,6 +126,8 @@ def heard(client: httpx.Client, method: str, url: str) -> Any:
 class Kept:
     """The tape that keeps what goes past."""
 
+    plays = False
+
     def __init__(self) -> None:
         self.interactions: list[Interaction] = []
 
@@ -138,6 +140,8 @@ class Kept:
 
 class Playing(Kept):
     """The tape that plays one interaction."""
+
+    plays = True
 
     def __init__(self, interaction: Interaction) -> None:
         super().__init__()

@@ -37,6 +37,8 @@ REQUESTS = 500
 class Recording:
     """The tape that writes every interaction to a file."""
 
+    plays = False
+
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.kept: list[Interaction] = []
@@ -51,6 +53,8 @@ class Recording:
 
 class Playing:
     """The tape that plays a cassette."""
+
+    plays = True
 
     def __init__(self, player: Player) -> None:
         self.answer = player.answer

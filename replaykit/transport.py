@@ -1,0 +1,389 @@
+"""Transports: between an httpx client and the network stands a tap, which asks a tape and tells it all; door to httpx.
+
+A tape may answer a request from a cassette, or let it go to the network, and it gets every interaction to keep. The
+tap hands bodies on as they come, in both directions, and keeps what passes. `Tap` is for sync clients, `AsyncTap` for
+async ones; both stand around any httpx transport, and what they record and play is decided in one place, `_Capture`.
+"""
+
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Protocol, TypeAlias
+
+import httpx
+
+from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.wire import Answer, Connections, WireError
+
+
+class Tape(Protocol):
+    """What a tap asks about each request. It may be asked by several threads at once."""
+
+    @property
+    def plays(self) -> bool:
+        """Whether it may answer; then a body that is streamed is read to its end before it is asked."""
+
+    def answer(self, request: Request) -> Interaction | None:
+        """Say what the cassette says to this request; None lets it go to the network."""
+
+    def keep(self, interaction: Interaction) -> None:
+        """Take an interaction that is over."""
+
+
+class Live:
+    """The tape that keeps nothing and lets everything through."""
+
+    plays = False
+
+    def answer(self, request: Request) -> None:
+        """Let the request go to the network."""
+
+    def keep(self, interaction: Interaction) -> None:
+        """Forget the interaction."""
+
+
+class Network(httpx.BaseTransport):
+    """The way to the network: plain HTTP over our own wire, all else through httpx's transport."""
+
+    def __init__(self) -> None:
+        self.lean = Connections()
+        self._httpx: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        if url.scheme != "http":
+            if self._httpx is None:
+                self._httpx = httpx.HTTPTransport()
+            return self._httpx.handle_request(request)
+        try:
+            answer = self.lean.send(
+                (url.host, url.port or 80),
+                request.method.encode("ascii"),
+                url.raw_path,
+                request.headers.raw,
+                request.read(),
+                request.extensions.get("timeout", {}),
+            )
+        except WireError as error:
+            raise error_of(error.trouble, request) from None
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Wired(answer, request),
+            extensions={"http_version": answer.version, "reason_phrase": answer.reason},
+        )
+
+    def close(self) -> None:
+        self.lean.close()
+        if self._httpx is not None:
+            self._httpx.close()
+
+
+class _Wired(httpx.SyncByteStream):
+    """The body of an answer from our own wire, its errors in httpx's words."""
+
+    def __init__(self, answer: Answer, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._answer
+        except WireError as error:
+            raise error_of(error.trouble, self._request) from None
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class _Tapping:
+    """What both taps are: a tape, and the requests whose answers are still being read."""
+
+    def __init__(self, tape: Tape | None) -> None:
+        self.tape: Tape = Live() if tape is None else tape
+        self.open: dict[int, _Capture] = {}  # by the order of sending
+        self.count = 0
+
+    def settle(self, tape: Tape | None = None) -> None:
+        """Keep what is still being read, as far as it was read, as incomplete; of one tape, or of all."""
+        for capture in list(self.open.values()):
+            if tape is None or capture.tape is tape:
+                capture.keep()
+
+
+class Tap(_Tapping, httpx.BaseTransport):
+    """The transport of a sync client: asks the tape, tells the tape, and leaves the network to another transport."""
+
+    def __init__(self, inner: httpx.BaseTransport | None = None, tape: Tape | None = None) -> None:
+        super().__init__(tape)
+        self.inner = Network() if inner is None else inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not isinstance(request.stream, httpx.ByteStream) and self.tape.plays:
+            request.read()
+        capture = _Capture(self, request)
+        played = capture.ask()
+        if played is not None:
+            return played
+        try:
+            response = self.inner.handle_request(capture.passing)
+        except httpx.TransportError as error:
+            capture.fail(error)
+            raise
+        except BaseException:
+            capture.forget()
+            raise
+        capture.begin(response)
+        return response
+
+    def close(self) -> None:
+        self.settle()
+        self.inner.close()
+
+
+class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
+    """The transport of an async client: asks the tape, tells the tape, and leaves the network to another transport."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport | None = None, tape: Tape | None = None) -> None:
+        super().__init__(tape)
+        self.inner = httpx.AsyncHTTPTransport() if inner is None else inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not isinstance(request.stream, httpx.ByteStream) and self.tape.plays:
+            await request.aread()
+        capture = _Capture(self, request)
+        played = capture.ask()
+        if played is not None:
+            return played
+        try:
+            response = await self.inner.handle_async_request(capture.passing)
+        except httpx.TransportError as error:
+            capture.fail(error)
+            raise
+        except BaseException:
+            capture.forget()
+            raise
+        capture.begin(response)
+        return response
+
+    async def aclose(self) -> None:
+        self.settle()
+        await self.inner.aclose()
+
+
+class _Capture:
+    """One request on its way past a tape: what was sent, what comes back, and the one interaction made of it."""
+
+    def __init__(self, tap: _Tapping, request: httpx.Request) -> None:
+        self.tape = tap.tape
+        self.passing = request  # what goes to the network
+        self._request = request
+        url = request.url.copy_with(userinfo=b"") if request.url.userinfo else request.url
+        self._url = str(url)
+        self._headers = _pairs(request.headers.raw)
+        self._sent: list[bytes] = []
+        if isinstance(request.stream, httpx.ByteStream):
+            self._sent.append(request.read())
+        else:
+            self.passing = httpx.Request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                stream=_Outgoing(request.stream, self._sent),
+                extensions=request.extensions,
+            )
+        self._response: httpx.Response | None = None
+        self._received: list[bytes] = []
+        self._complete = False
+        self._trouble: Trouble | None = None
+        self._tap = tap
+        self.thread = threading.get_ident()
+        self.overtaken = 0
+        tap.count += 1
+        self.number = tap.count
+        tap.open[self.number] = self
+        self._began = time.perf_counter()
+
+    def ask(self) -> httpx.Response | None:
+        """Let the tape answer; None where it does not. Raises the recorded error, if that was the answer."""
+        sent = self._request_record()
+        try:
+            played = self.tape.answer(sent)
+        except BaseException:
+            self.forget()
+            raise
+        if played is None:
+            return None
+        self.forget()
+        self.tape.keep(played.replace(request=sent))
+        answer, trouble = played.response, played.trouble
+        error = None if trouble is None else error_of(trouble, self._request)
+        if answer is None:
+            raise error or httpx.TransportError("nothing is known of the answer", request=self._request)
+        return httpx.Response(
+            status_code=answer.status,
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
+            stream=_Played(answer.body, error),
+            extensions={
+                "http_version": answer.version.encode("latin-1"),
+                "reason_phrase": answer.reason.encode("latin-1"),
+            },
+        )
+
+    def begin(self, response: httpx.Response) -> None:
+        """Stand between the answer's body and its reader."""
+        self._response = response
+        response.stream = _Incoming(response.stream, self)
+
+    def take(self, chunk: bytes) -> None:
+        """Keep a piece of the answer's body."""
+        self._received.append(chunk)
+
+    def complete(self) -> None:
+        """Know that the body has come to its end."""
+        self._complete = True
+
+    def fail(self, error: httpx.TransportError) -> None:
+        """Keep the error that came instead of the answer, or of the rest of it."""
+        self._trouble = trouble_of(error)
+        self.keep()
+
+    def forget(self) -> None:
+        """Keep nothing of it."""
+        self._tap.open.pop(self.number, None)
+
+    def keep(self) -> None:
+        """Give the interaction to the tape, once."""
+        tap = self._tap
+        if tap.open.pop(self.number, None) is None:
+            return
+        for other in list(tap.open.values()):
+            if other.number < self.number and other.thread == self.thread:
+                other.overtaken += 1
+        self.tape.keep(
+            Interaction(
+                request=self._request_record(),
+                response=None if self._response is None else self._response_record(self._response),
+                trouble=self._trouble,
+                elapsed=time.perf_counter() - self._began,
+            )
+        )
+
+    def _request_record(self) -> Request:
+        return Request(method=self._request.method, url=self._url, headers=self._headers, body=b"".join(self._sent))
+
+    def _response_record(self, response: httpx.Response) -> Response:
+        extensions = response.extensions
+        reason = extensions.get("reason_phrase")
+        return Response(
+            status=response.status_code,
+            reason=response.reason_phrase if reason is None else reason.decode("latin-1"),
+            version=extensions.get("http_version", b"HTTP/1.1").decode("latin-1"),
+            headers=_pairs(response.headers.raw),
+            body=b"".join(self._received),
+            complete=self._complete,
+        )
+
+
+_Stream: TypeAlias = httpx.SyncByteStream | httpx.AsyncByteStream
+
+
+class _Outgoing(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body on its way to the network, kept as it passes."""
+
+    def __init__(self, stream: _Stream, sent: list[bytes]) -> None:
+        self._stream = stream
+        self._sent = sent
+
+    def __iter__(self) -> Iterator[bytes]:
+        assert isinstance(self._stream, httpx.SyncByteStream)  # noqa: S101  httpx's client has seen to it
+        for chunk in self._stream:
+            self._sent.append(chunk)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        assert isinstance(self._stream, httpx.AsyncByteStream)  # noqa: S101  httpx's client has seen to it
+        async for chunk in self._stream:
+            self._sent.append(chunk)
+            yield chunk
+
+
+class _Incoming(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A response's body on its way to the reader, kept as it passes."""
+
+    def __init__(self, stream: _Stream, capture: _Capture) -> None:
+        self._stream = stream
+        self._capture = capture
+
+    def __iter__(self) -> Iterator[bytes]:
+        assert isinstance(self._stream, httpx.SyncByteStream)  # noqa: S101  a sync transport gives no other
+        take = self._capture.take
+        try:
+            for chunk in self._stream:
+                take(chunk)
+                yield chunk
+        except httpx.TransportError as error:
+            self._capture.fail(error)
+            raise
+        self._capture.complete()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        assert isinstance(self._stream, httpx.AsyncByteStream)  # noqa: S101  an async transport gives no other
+        take = self._capture.take
+        try:
+            async for chunk in self._stream:
+                take(chunk)
+                yield chunk
+        except httpx.TransportError as error:
+            self._capture.fail(error)
+            raise
+        self._capture.complete()
+
+    def close(self) -> None:
+        assert isinstance(self._stream, httpx.SyncByteStream)  # noqa: S101
+        try:
+            self._stream.close()
+        finally:
+            self._capture.keep()
+
+    async def aclose(self) -> None:
+        assert isinstance(self._stream, httpx.AsyncByteStream)  # noqa: S101
+        try:
+            await self._stream.aclose()
+        finally:
+            self._capture.keep()
+
+
+class _Played(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A recorded body, with the error that broke it off, if any."""
+
+    def __init__(self, body: bytes, error: Exception | None) -> None:
+        self._body = body
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._body:
+            yield self._body
+        if self._error is not None:
+            raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+def _pairs(raw: list[tuple[bytes, bytes]]) -> Headers:
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def trouble_of(error: httpx.TransportError) -> Trouble:
+    """Say an httpx network error in our words."""
+    return Trouble(error=type(error).__name__, message=str(error))
+
+
+def error_of(trouble: Trouble, request: httpx.Request) -> httpx.TransportError:
+    """Make the httpx network error that was recorded."""
+    kind = getattr(httpx, trouble.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, httpx.TransportError)):
+        kind = httpx.TransportError
+    return kind(trouble.message, request=request)
