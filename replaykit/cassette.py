@@ -178,9 +178,8 @@ class Queues:
             return f"the cassette is empty, and {target(request)} was asked"
         recorded = self._interactions[place].request
         why = mismatch(recorded, request) or f"asked was {_host(request)}, recorded {_host(recorded)}"
-        return (
-            f"the cassette has no {target(request)} like this: the nearest is number {place + 1}, {target(recorded)}; {why}"
-        )
+        number = place + 1
+        return f"the cassette has no such {request.method}: the nearest is number {number}, {target(recorded)}; {why}"
 
     def nearest(self, request: Request) -> int | None:
         """Return the place of the recorded request that is most like another one; None if nothing was recorded."""

@@ -86,9 +86,7 @@ class Recorder:
             place = bisect_right(self._began, began)
             self._began.insert(place, began)
             try:
-                self._writer.interaction(
-                    "recorded", None, redacted(interaction), before=len(self._began) - 1 - place
-                )
+                self._writer.interaction("recorded", None, redacted(interaction), before=len(self._began) - 1 - place)
             except UnwritableError as error:
                 self._unwritable = error
                 raise
@@ -134,16 +132,19 @@ class Playback:
                 raise _over(self.path, request)
             try:
                 recorded = self._finder.answer(request)
-                if is_elsewhere(recorded.request, request, self._hosts):
-                    raise CassetteMissError(f"{target(request)} was recorded at another host: {recorded.request.url}")
             except CassetteMissError as miss:
-                found = MissError(
-                    f"{self.path} has no answer: {miss}.",
-                    "Mend what asks, record the bundle anew, or play it in another order (fifo, any).",
-                )
-                self._miss = self._miss or found
-                raise found from None
+                raise self._missed(str(miss)) from None
+            if is_elsewhere(recorded.request, request, self._hosts):
+                raise self._missed(f"{recorded.request.url} was recorded, and {request.url} is asked")
             return recorded
+
+    def _missed(self, why: str) -> MissError:
+        found = MissError(
+            f"{self.path} has no answer: {why}.",
+            "Mend what asks, record the bundle anew, or play it in another order (fifo, any).",
+        )
+        self._miss = self._miss or found
+        return found
 
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""

@@ -55,6 +55,9 @@ READING_ORDER = [
     "integration",
     "replaying",
     "reshrinking",
+    "tape",
+    "drift",
+    "recording",
     # faces
     "report.steps",
     "report.coverage",
@@ -71,6 +74,7 @@ READING_ORDER = [
     "cli.demo",
     "cli.app",
     "cli",
+    "pytest_plugin",
     "__main__",
     "__init__",
 ]
@@ -79,9 +83,10 @@ DOORS = {
     "pydantic": {"value"},
     "pydantic_core": {"value"},
     "deepdiff": {"difference"},
-    "httpx": {"client", "transport"},
+    "httpx": {"client", "transport", "recording"},
     "httptools": {"wire"},
     "git": {"repository"},
+    "pytest": {"pytest_plugin"},
     "click": {
         "cli.app",
         "cli.console",
@@ -96,8 +101,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on read
-replay requires same within
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play read
+record replay requires same within
 """.split()
 
 
