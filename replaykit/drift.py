@@ -59,24 +59,34 @@ class Comparison:
             found = [*self._asked(recorded.request, interaction.request), *self._answered(recorded, interaction)]
             self._drifts += [f"number {place + 1}, {target(recorded.request)}: {each}" for each in found]
 
+    def check(self) -> None:
+        """Raise DriftError with what is otherwise than recorded so far."""
+        found = self._found()
+        if found is not None:
+            raise found
+
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
-        """Raise DriftError with all that is otherwise than recorded."""
+        """Raise DriftError with all that is otherwise than recorded, requests that were not sent again included."""
         del path
         if error is None:
             for place in self._queues.left():
                 self._drifts.append(
                     f"number {place + 1}, {target(self._recorded[place].request)}: was recorded and is not asked"
                 )
+        found = self._found()
+        if found is not None:
+            tell(error, found)
+
+    def _found(self) -> DriftError | None:
         if not self._drifts:
-            return
+            return None
         listed = "\n".join(f"  {each}" for each in self._drifts[:_MOST_TOLD])
         more = len(self._drifts) - _MOST_TOLD
         listed += f"\n  and {more} more" if more > 0 else ""
-        found = DriftError(
+        return DriftError(
             f"The service does not do what {self.path} says, in {len(self._drifts)} places:\n{listed}",
             "Mend the service, record the bundle anew, or name what is noise with ignore (`$.id`).",
         )
-        tell(error, found)
 
     def _place(self, asked: Request) -> int | None:
         """Find what was recorded for a request: the same one, or the next that is like it."""

@@ -34,6 +34,9 @@ class Reel(Tape, Protocol):
 
     url: str | None  # what relative URLs are read by, where nobody says otherwise
 
+    def check(self) -> None:
+        """Raise what is wrong so far, also what the block swallowed."""
+
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Take leave of a block, and of what it raised."""
 
@@ -129,6 +132,12 @@ class Recording:
         """Close the connections of async clients, which can be used again; an event loop has to, before it ends."""
         for tap in self._async_taps:
             await tap.aclose()
+
+    def check(self) -> None:
+        """Raise what is wrong so far, also what the block swallowed: MissError, DriftError, UnwritableError."""
+        for tap in (*self._taps, *self._async_taps):
+            tap.settle()
+        self._at_work().check()
 
     def finish(self, error: BaseException | None = None, path: Path | None = None) -> None:
         """End, as `with` does: save the bundle (at `path`, if given), or say what went wrong in playing."""

@@ -91,6 +91,11 @@ class Recorder:
                 self._unwritable = error
                 raise
 
+    def check(self) -> None:
+        """Raise the UnwritableError that the block swallowed."""
+        if self._unwritable is not None:
+            raise self._unwritable
+
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Save the bundle, at another path if need be; what the block raised is written into it.
 
@@ -148,6 +153,11 @@ class Playback:
 
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""
+
+    def check(self) -> None:
+        """Raise the MissError that the block swallowed."""
+        if self._miss is not None:
+            raise self._miss
 
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Raise the MissError that the block swallowed, or UnusedError where it did not ask for everything."""

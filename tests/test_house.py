@@ -101,8 +101,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play read
-record replay requires same within
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play
+read record replay requires same within
 """.split()
 
 
