@@ -17,7 +17,7 @@ from replaykit.reader import read
 # Those of vcrpy's plugins that are installed have to live with ours.
 PLUGINS = [
     each
-    for each in ("xdist", "anyio.pytest_plugin", "pytest_asyncio", "pytest_recording.plugin", "pytest_vcr")
+    for each in ("xdist", "anyio.pytest_plugin", "pytest_asyncio.plugin", "pytest_recording.plugin", "pytest_vcr")
     if find_spec(each.partition(".")[0])
 ]
 
@@ -56,14 +56,15 @@ class Project:
         self.folder = folder
         self.service = service
         (folder / "conftest.py").write_text(CONFTEST)
-        (folder / "pytest.ini").write_text("[pytest]\n")
+        scope = "asyncio_default_fixture_loop_scope = function\n" if find_spec("pytest_asyncio") else ""
+        (folder / "pytest.ini").write_text(f"[pytest]\n{scope}")
 
-    def run(self, test: str, *options: str, expected: int, name: str = "test_shop.py") -> str:
+    def run(self, test: str, *options: str, expected: int, others: list[str] = PLUGINS) -> str:
         """Run pytest on a test file, hold its exit code, and return what it printed."""
-        (self.folder / name).write_text(test)
-        plugins = [word for plugin in ("replaykit.pytest_plugin", *PLUGINS) for word in ("-p", plugin)]
+        (self.folder / "test_shop.py").write_text(test)
+        plugins = [word for plugin in ("replaykit.pytest_plugin", *others) for word in ("-p", plugin)]
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "pytest", *plugins, "-q", "-p", "no:cacheprovider", *options, name],
+            [sys.executable, "-W", "error", "-m", "pytest", *plugins, "-q", "-p", "no:cacheprovider", *options],
             cwd=self.folder,
             env=environment(SERVICE=self.service.url, PYTHONPATH=str(ROOT), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
             capture_output=True,
@@ -364,7 +365,7 @@ def test_nothing():
     assert "replaykit.pytest_plugin" in sys.modules
     assert not {"httpx", "pydantic", "vcr", "replaykit.recording", "replaykit.errors"} & set(sys.modules)
 """
-    project.run(test, expected=0)
+    project.run(test, expected=0, others=[])
 
 
 def test_pytest_finds_the_plugin_by_itself():
