@@ -8,12 +8,12 @@ async ones; both stand around any httpx transport, and what they record and play
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import httpx
 
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
-from replaykit.wire import Answer, Connections, WireError
+from replaykit.wire import Answer, Connections, WireError, head_of
 
 
 class Tape(Protocol):
@@ -43,27 +43,23 @@ class Live:
 
 
 class Network(httpx.BaseTransport):
-    """The way to the network: plain HTTP over our own wire, all else through httpx's transport."""
+    """The way to the network: plain HTTP/1.1 over our own wire, all else through httpx's transport."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lean: bool = True) -> None:
         self.lean = Connections()
+        self._is_lean = lean
         self._httpx: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        if url.scheme != "http":
+        body: Any = request.read() if isinstance(request.stream, httpx.ByteStream) else request.stream
+        head = self._lean_head(request, len(body) if isinstance(body, bytes) else None)
+        if head is None:
             if self._httpx is None:
                 self._httpx = httpx.HTTPTransport()
             return self._httpx.handle_request(request)
+        place, timeouts = (request.url.raw_host.decode("ascii"), request.url.port or 80), request.extensions["timeout"]
         try:
-            answer = self.lean.send(
-                (url.host, url.port or 80),
-                request.method.encode("ascii"),
-                url.raw_path,
-                request.headers.raw,
-                request.read(),
-                request.extensions.get("timeout", {}),
-            )
+            answer = self.lean.send(place, request.method.encode("ascii"), head, body, timeouts)
         except WireError as error:
             raise error_of(error.trouble, request) from None
         return httpx.Response(
@@ -72,6 +68,13 @@ class Network(httpx.BaseTransport):
             stream=_Wired(answer, request),
             extensions={"http_version": answer.version, "reason_phrase": answer.reason},
         )
+
+    def _lean_head(self, request: httpx.Request, size: int | None) -> bytes | None:
+        """Write the head of a request for our own wire; None where it is nothing for it."""
+        url = request.url
+        if not self._is_lean or url.scheme != "http" or request.extensions.keys() != {"timeout"}:
+            return None
+        return head_of(request.method.encode("ascii"), url.raw_path, request.headers.raw, size)
 
     def close(self) -> None:
         self.lean.close()

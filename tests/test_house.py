@@ -85,6 +85,7 @@ DOORS = {
     "deepdiff": {"difference"},
     "httpx": {"client", "transport", "recording"},
     "httptools": {"wire"},
+    "h11": {"wire"},
     "git": {"repository"},
     "pytest": {"pytest_plugin"},
     "click": {
