@@ -65,6 +65,9 @@ class Comparison:
         if found is not None:
             raise found
 
+    def drop(self) -> None:
+        """Compare nothing: the block did not begin."""
+
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Raise DriftError with all that is otherwise than recorded, requests that were not sent again included."""
         del path
@@ -135,8 +138,8 @@ class Comparison:
         found = []
         if recorded.response.status != seen.response.status:
             found.append(f"the status was {recorded.response.status} and is {seen.response.status}")
-        found += self._told_in_headers(recorded, seen)
-        return [*found, *self._body(recorded.response, seen.response)]
+        body = self._body(recorded.response, seen.response)  # first, since it says what headers may be followed
+        return [*found, *self._told_in_headers(recorded, seen), *body]
 
     def _told_in_headers(self, recorded: Interaction, seen: Interaction) -> Iterator[str]:
         for name in self._headers:

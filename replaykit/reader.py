@@ -290,10 +290,7 @@ class _Builder:
         elif part == "end":
             self.closing.append(interaction)
         elif part == "recorded":
-            before = reader.take(place, "before", int, 0)  # it was sent before so many that were over sooner
-            if not 0 <= before <= len(self.recorded):
-                raise reader.corrupt(f"before is {before}, and {len(self.recorded)} stand above")
-            self.recorded.insert(len(self.recorded) - before, interaction)
+            self.recorded.append(interaction)
         else:
             where = "observing" if part == "observe" else "interactions"
             self._step(place, reader)[where].append(interaction)

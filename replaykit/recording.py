@@ -37,6 +37,9 @@ class Reel(Tape, Protocol):
     def check(self) -> None:
         """Raise what is wrong so far, also what the block swallowed."""
 
+    def drop(self) -> None:
+        """Leave nothing behind of a block that did not begin."""
+
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Take leave of a block, and of what it raised."""
 
@@ -101,7 +104,11 @@ class Recording:
 
     def __enter__(self) -> httpx.Client:
         self.start()
-        return self.client
+        try:
+            return self.client
+        except BaseException:
+            self._drop()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -110,7 +117,11 @@ class Recording:
 
     async def __aenter__(self) -> httpx.AsyncClient:
         self.start()
-        return self.async_client
+        try:
+            return self.async_client
+        except BaseException:
+            self._drop()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -148,10 +159,17 @@ class Recording:
             for async_tap in self._async_taps:
                 async_tap.settle()
         finally:
-            self._reel = None
-            self._taps, self._async_taps = [], []
-            self._client = self._async_client = None
+            self._forget()
             reel.finish(error, path)
+
+    def _drop(self) -> None:
+        self._at_work().drop()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._reel = None
+        self._taps, self._async_taps = [], []
+        self._client = self._async_client = None
 
     @property
     def client(self) -> httpx.Client:

@@ -84,9 +84,10 @@ class Recorder:
             if self._over:
                 return
             place = bisect_right(self._began, began)
+            before = len(self._began) - place
             self._began.insert(place, began)
             try:
-                self._writer.interaction("recorded", None, redacted(interaction), before=len(self._began) - 1 - place)
+                self._writer.interaction("recorded", None, redacted(interaction.replace(before=before)))
             except UnwritableError as error:
                 self._unwritable = error
                 raise
@@ -95,6 +96,11 @@ class Recorder:
         """Raise the UnwritableError that the block swallowed."""
         if self._unwritable is not None:
             raise self._unwritable
+
+    def drop(self) -> None:
+        """Leave no file: the block did not begin."""
+        with self._writer:
+            self._over = True
 
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Save the bundle, at another path if need be; what the block raised is written into it.
@@ -151,6 +157,12 @@ class Playback:
         self._miss = self._miss or found
         return found
 
+    def run_out(self, request: Request, size: int) -> None:
+        """Know that more was read of an answer than was recorded. Raises MissError."""
+        why = f"the first {size} bytes of the answer to {target(request)} were recorded, and more is read"
+        with self._lock:
+            raise self._missed(why)
+
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""
 
@@ -158,6 +170,10 @@ class Playback:
         """Raise the MissError that the block swallowed."""
         if self._miss is not None:
             raise self._miss
+
+    def drop(self) -> None:
+        """Answer nothing more."""
+        self._over = True
 
     def finish(self, error: BaseException | None, path: Path | None = None) -> None:
         """Raise the MissError that the block swallowed, or UnusedError where it did not ask for everything."""

@@ -101,15 +101,10 @@ class Writer:
         for said in step.observations:
             self.observation(label, said)
 
-    def interaction(self, part: str, step: int | None, interaction: Interaction, *, before: int = 0) -> None:
-        """Write a request and its answer: a list item of the cassette, or a comment where there is no answer.
-
-        One that was over late was sent `before` so many of those that are written already.
-        """
+    def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
+        """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
         interaction = _kept(interaction)
         place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
-        if before:
-            place["before"] = before
         if interaction.response is None or interaction.trouble is not None:
             self._record("net", {**place, **_net_data(interaction)})
             return
