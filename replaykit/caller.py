@@ -39,6 +39,9 @@ class Cassette(Protocol):
     def answer(self, request: Request) -> Interaction:
         """Return the recorded interaction for a request."""
 
+    def run_out(self, request: Request, size: int) -> None:
+        """Know that more was read of an answer than was recorded. Raises an error."""
+
     def unused(self) -> str | None:
         """Say what was recorded and never asked for; None if all was."""
 

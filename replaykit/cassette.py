@@ -42,6 +42,10 @@ class Player:
         self._position += 1
         return recorded
 
+    def run_out(self, request: Request, size: int) -> None:
+        """Know that more was read of an answer than was recorded. Raises CassetteMissError."""
+        self._miss(f"the cassette holds the first {size} bytes of the answer to {target(request)}, and more was read")
+
     def unused(self) -> str | None:
         """Say what was recorded and never asked for; None if all was."""
         left = len(self._interactions) - self._position

@@ -4,6 +4,7 @@ Values are what was on the wire: header pairs in their order and case, bodies un
 stays gzip). Header bytes are read as Latin-1, which loses nothing (RFC 9110, section 5.5).
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from replaykit.value import Record
@@ -52,6 +53,15 @@ class Interaction(Record):
     response: Response | None = None
     trouble: Trouble | None = None
     elapsed: float = 0.0  # seconds from sending to the last byte
+    before: int = 0  # how many that were sent later were over sooner, and so stand above it
+
+
+def as_sent(interactions: Iterable[Interaction]) -> list[Interaction]:
+    """Order interactions, which stand as they were over, as they were sent."""
+    ordered: list[Interaction] = []
+    for each in interactions:
+        ordered.insert(max(0, len(ordered) - each.before), each)
+    return ordered
 
 
 def header(headers: Headers, name: str) -> str | None:

@@ -208,6 +208,7 @@ class _Builder:
     """Puts the records of a bundle together to a trace."""
 
     def __init__(self) -> None:
+        self.count = 0  # of the interactions
         self.resetting: list[Interaction] = []
         self.closing: list[Interaction] = []
         self.recorded: list[Interaction] = []
@@ -285,6 +286,11 @@ class _Builder:
 
     def _place(self, place: dict[str, Any], interaction: Interaction, reader: _Reader) -> None:
         part = reader.take(place, "part", str, "command" if "step" in place else "recorded")
+        if before := reader.take(place, "before", int, 0):
+            if not 0 <= before <= self.count:
+                raise reader.corrupt(f"before is {before}, and {self.count} stand above")
+            interaction = interaction.replace(before=before)
+        self.count += 1
         if part == "reset":
             self.resetting.append(interaction)
         elif part == "end":

@@ -185,6 +185,10 @@ class _Run(Caller):
             raise InterruptedError("the run was interrupted, and sends nothing more")
         return None if self.cassette is None else self.cassette.answer(request)
 
+    def run_out(self, request: Request, size: int) -> None:
+        if self.cassette is not None:
+            self.cassette.run_out(request, size)
+
     def keep(self, interaction: Interaction) -> None:
         if self.branches and (branch := self.branches.get(threading.get_ident())) is not None:
             branch.kept.append(redacted(interaction))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
-from replaykit.interaction import Interaction
+from replaykit.interaction import Interaction, as_sent
 from replaykit.sequence import Call, one_by_one
 from replaykit.value import JsonText, Record
 from replaykit.verdict import Failure
@@ -81,8 +81,8 @@ class Trace(Record):
         return len(self.resetting) + inside + len(self.closing) + len(self.recorded)
 
     def interactions(self) -> list[Interaction]:
-        """List all interactions in the order in which they happened."""
+        """List all interactions in the order in which they were sent."""
         listed = [*self.resetting]
         for step in self.steps:
             listed += [*step.interactions, *step.observing]
-        return [*listed, *self.closing, *self.recorded]
+        return as_sent([*listed, *self.closing, *self.recorded])

@@ -8,7 +8,7 @@ async ones; both stand around any httpx transport, and what they record and play
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 
@@ -28,6 +28,14 @@ class Tape(Protocol):
 
     def keep(self, interaction: Interaction) -> None:
         """Take an interaction that is over."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A tape that wants to hear where more was read of an answer than was recorded."""
+
+    def run_out(self, request: Request, size: int) -> None:
+        """Hear that all the bytes were read that were recorded of an answer, and that more were asked for."""
 
 
 class Live:
@@ -201,7 +209,7 @@ class _Capture:
         self._trouble: Trouble | None = None
         self._tap = tap
         self.thread = threading.get_ident()
-        self.overtaken = 0
+        self.before = 0
         tap.count += 1
         self.number = tap.count
         tap.open[self.number] = self
@@ -218,7 +226,7 @@ class _Capture:
         if played is None:
             return None
         self.forget()
-        self.tape.keep(played.replace(request=sent))
+        self.tape.keep(played.replace(request=sent, before=0))
         answer, trouble = played.response, played.trouble
         error = None if trouble is None else error_of(trouble, self._request)
         if answer is None:
@@ -226,12 +234,18 @@ class _Capture:
         return httpx.Response(
             status_code=answer.status,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
-            stream=_Played(answer.body, error),
+            stream=_Played(self, answer, error),
             extensions={
                 "http_version": answer.version.encode("latin-1"),
                 "reason_phrase": answer.reason.encode("latin-1"),
             },
         )
+
+    def run_out(self, size: int) -> Exception:
+        """Return the error for a reader who wants more of an answer than was recorded."""
+        if isinstance(self.tape, Bounded):
+            self.tape.run_out(self._request_record(), size)
+        return httpx.RemoteProtocolError(f"no more than {size} bytes of the answer were recorded")
 
     def begin(self, response: httpx.Response) -> None:
         """Stand between the answer's body and its reader."""
@@ -262,13 +276,14 @@ class _Capture:
             return
         for other in list(tap.open.values()):
             if other.number < self.number and other.thread == self.thread:
-                other.overtaken += 1
+                other.before += 1
         self.tape.keep(
             Interaction(
                 request=self._request_record(),
                 response=None if self._response is None else self._response_record(self._response),
                 trouble=self._trouble,
                 elapsed=time.perf_counter() - self._began,
+                before=self.before,
             )
         )
 
@@ -358,17 +373,20 @@ class _Incoming(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class _Played(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A recorded body, with the error that broke it off, if any."""
+    """A recorded body, with the error that broke it off, if any, or another one where it was not read to its end."""
 
-    def __init__(self, body: bytes, error: Exception | None) -> None:
-        self._body = body
+    def __init__(self, capture: _Capture, played: Response, error: Exception | None) -> None:
+        self._capture = capture
+        self._played = played
         self._error = error
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._body:
-            yield self._body
+        if self._played.body:
+            yield self._played.body
         if self._error is not None:
             raise self._error
+        if not self._played.complete:
+            raise self._capture.run_out(len(self._played.body))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self:

@@ -105,6 +105,8 @@ class Writer:
         """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
         interaction = _kept(interaction)
         place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
+        if interaction.before:
+            place["before"] = interaction.before
         if interaction.response is None or interaction.trouble is not None:
             self._record("net", {**place, **_net_data(interaction)})
             return
