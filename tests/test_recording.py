@@ -261,7 +261,7 @@ def test_options_of_httpx_transport_are_handed_on(service, path):
         with client.stream("GET", "/a"), pytest.raises(httpx.PoolTimeout):
             client.get("/b")
 
-    assert [None, "PoolTimeout"] == [each.trouble and each.trouble.error for each in read(path).trace.recorded]
+    assert [None, "PoolTimeout"] == [each.trouble and each.trouble.error for each in read(path).trace.interactions()]
 
 
 @pytest.mark.parametrize(
