@@ -57,7 +57,7 @@ class Client(httpx.Client):
 
     def renew(self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float) -> None:
         """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
-        self._cookies = _Cookies()  # the property would make a plain jar of it
+        self._cookies = Cookies()  # the property would make a plain jar of it
         self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
         self.auth = auth  # type: ignore[assignment]  # None is taken too, and lets those in the URL through
         if self.timeout != (wanted := httpx.Timeout(timeout)):
@@ -102,7 +102,7 @@ class Client(httpx.Client):
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
 
-class _Cookies(httpx.Cookies):
+class Cookies(httpx.Cookies):
     """A cookie jar that looks into an answer only if there is a cookie in it; looking is what costs."""
 
     def extract_cookies(self, response: httpx.Response) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from replaykit.client import without_credentials
+from replaykit.client import Cookies, without_credentials
 from replaykit.drift import HEADERS, Comparison
 from replaykit.errors import UsageError
 from replaykit.tape import Order, Playback, Recorder
@@ -176,6 +176,7 @@ class Recording:
         """The client of the block, the same each time."""
         if self._client is None:
             self._client = httpx.Client(transport=self.transport(), **self._with_mounts(self.transport))
+            self._client._cookies = Cookies(self._client.cookies)  # noqa: SLF001  the property would copy it
         return self._client
 
     @property
@@ -185,6 +186,7 @@ class Recording:
             self._async_client = httpx.AsyncClient(
                 transport=self.async_transport(), **self._with_mounts(self.async_transport)
             )
+            self._async_client._cookies = Cookies(self._async_client.cookies)  # noqa: SLF001
         return self._async_client
 
     def transport(self, inner: Any = None) -> httpx.BaseTransport:

@@ -425,3 +425,18 @@ def test_a_killed_recording_keeps_every_line(service, path):
         assert not bundle.whole
         assert received == kept[: len(received)]
         assert len(kept) - len(received) in {0, 1}
+
+
+def test_cookies_are_kept_as_in_httpx(path):
+    """A cookie that is given, or set by an answer, is sent from then on, in the recording and in the playback."""
+
+    def app(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Set-Cookie": "b=2"}, text=request.headers.get("cookie", ""))
+
+    options = {"base_url": "http://shop.example", "cookies": {"a": "1"}}
+    with replaykit.record(path, transport=httpx.MockTransport(app), **options) as client:
+        recorded = [client.get("/").text, client.get("/").text]
+    with replaykit.play(path, **options) as client:
+        played = [client.get("/").text, client.get("/").text]
+
+    assert ["a=1", "a=1; b=2"] == recorded == played
