@@ -32,6 +32,7 @@ from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
 from replaykit.source import DEFAULT_SIZE, Source, derive
+from replaykit.transport import Way
 from replaykit.value import InvalidValueError, convert, fields_of, value_of
 
 M = TypeVar("M", bound=Model)
@@ -289,7 +290,12 @@ class Adapters:
     """Makes a new adapter for each run, all on one client."""
 
     def __init__(
-        self, model: type[Model], adapter: type[Adapter[Any]], url: str | None, settings: Mapping[str, str]
+        self,
+        model: type[Model],
+        adapter: type[Adapter[Any]],
+        url: str | None,
+        settings: Mapping[str, str],
+        transport: Way = "lean",
     ) -> None:
         self.model, self.kind, self.settings = model, adapter, settings
         self.client: Client | None = None
@@ -299,7 +305,7 @@ class Adapters:
         check_fit(model, adapter)
         if url is None:
             raise UsageError("No service is named.", "Give its base URL.")
-        self.client = Client(url)
+        self.client = Client(url, transport)
         self.new()  # wrong settings are told before the first run
 
     def new(self) -> Adapter[Any]:

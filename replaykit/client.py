@@ -9,12 +9,12 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import httpx
 
 from replaykit.errors import ForeignHostError, UsageError
-from replaykit.transport import Network, Tap, Tape
+from replaykit.transport import Network, Tap, Tape, Way
 
 HTTPX_VERSION = httpx.__version__
 
@@ -29,9 +29,11 @@ class Client(httpx.Client):
     redirect itself is the answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, way: Way = "lean") -> None:
         self.origin = check_url(url)
-        self._network = Network()
+        if way not in get_args(Way):
+            raise UsageError(f"There is no transport {way!r}.", f"Choose one of {', '.join(get_args(Way))}.")
+        self._network = Network(lean=way == "lean")
         self._tap = Tap(self._network)
         super().__init__(transport=self._tap, base_url=self.origin)
         self._url = lru_cache(maxsize=4096)(self._parse_url)

@@ -31,6 +31,7 @@ from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, 
 from replaykit.shrink import Attempt, Budget, Shrunk, identity, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
+from replaykit.transport import Way
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
 from replaykit.writer import Writer, save
 
@@ -160,6 +161,7 @@ def run(
     swarm: bool = False,
     settings: Mapping[str, str] | None = None,
     latency: Mapping[str, float] | None = None,
+    transport: Way = "lean",
     budget: Budget | None = None,
     watcher: Watcher | None = None,
     names: tuple[str, str] | None = None,
@@ -174,6 +176,7 @@ def run(
     `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
     model and adapter, where the class names alone would not find them. `swarm` leaves a random part of the
     model's commands out of each run. `latency` says what endpoints may take, in seconds: {"GET /players": 0.2}.
+    `transport="httpx"` sends plain HTTP through httpx's transport too.
     `require_coverage` says how many percent must be covered for a success:
     {"commands": 100, "checks": 100, "outcomes": 90, "transitions": 50}.
     Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
@@ -217,6 +220,7 @@ def run(
         health=health_check,
         max_commands=max_commands,
         settings=dict(settings or {}),
+        transport=transport,
         budgets=budgets,
         budget=budget or (Budget.for_races() if parallel else Budget()),
         watcher=watcher or Silent(),
@@ -262,6 +266,7 @@ class _Campaign:
     health: str | None
     max_commands: int
     settings: dict[str, str]
+    transport: Way
     budgets: Budgets
     budget: Budget
     watcher: Watcher
@@ -278,7 +283,7 @@ class _Campaign:
 
     def go(self, folder: Path | None) -> None:
         """Do all runs."""
-        adapters = Adapters(self.result.model, self.result.adapter, self.url, self.settings)
+        adapters = Adapters(self.result.model, self.result.adapter, self.url, self.settings, self.transport)
         try:
             if folder is None:
                 self._all_runs(adapters, None)

@@ -21,6 +21,7 @@ from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
 from replaykit.shrink import rate_at_least, tries
 from replaykit.trace import Trace
+from replaykit.transport import Way
 from replaykit.verdict import Failure, Verdict, is_same
 
 UNKNOWN_TIMES = 4  # of a bundle that does not say how often the bug shows
@@ -53,6 +54,7 @@ def replay(
     health_check: str | None = None,
     settings: Mapping[str, str] | None = None,
     latency: Mapping[str, float] | None = None,
+    transport: Way = "lean",
     listener: Listener | None = None,
     times: int | None = None,
 ) -> Replayed:
@@ -62,7 +64,7 @@ def replay(
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
     race in ten at least; `times` says how many instead. Offline, there is but one. `listener` hears of the first.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
-    endpoints may take, in seconds.
+    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too.
 
     Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
     can't be judged, UsageError, DefinitionError, ForeignHostError.
@@ -74,7 +76,7 @@ def replay(
         url = recorded_url
         if not offline:
             client.require_loopback(url)
-    adapters = Adapters(model, adapter, url, settings or {})
+    adapters = Adapters(model, adapter, url, settings or {}, transport)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:

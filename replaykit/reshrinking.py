@@ -27,6 +27,7 @@ from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, identity, shrink
 from replaykit.trace import Trace
+from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
 from replaykit.writer import save
@@ -87,12 +88,14 @@ def reshrink(
     save_failures: Path | None = None,
     settings: Mapping[str, str] | None = None,
     latency: Mapping[str, float] | None = None,
+    transport: Way = "lean",
     budget: Budget | None = None,
     watcher: Watcher | None = None,
 ) -> Reshrunk:
     """Shrink a bundle's sequence again, and replace its file, or write `output`, where the result is better.
 
-    `latency` says what endpoints may take, in seconds. `save_failures` names a folder for other failures that are
+    `latency` says what endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport
+    too. `save_failures` names a folder for other failures that are
     met on the way. Ctrl-C ends the search: what was found until then is still run again, and kept if it is better; a
     second one ends that as well.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
@@ -101,7 +104,7 @@ def reshrink(
     target = (output or path).resolve()  # a link to a file stays one
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):  # told before the search, not after it
         raise UnwritableError(f"{target.parent} is no folder that can be written to.", "Choose another one.")
-    adapters = Adapters(model, adapter, url, settings or {})
+    adapters = Adapters(model, adapter, url, settings or {}, transport)
     try:
         budgets = budgets_of(model, adapter, latency or {})
         if bundle.failure.kind == "latency":

@@ -8,12 +8,12 @@ async ones; both stand around any httpx transport, and what they record and play
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
-from replaykit.wire import Answer, Connections, WireError, head_of
+from replaykit.wire import KEPT_FOR, MAX_CONNECTIONS, MAX_KEPT, Answer, Connections, WireError, head_of
 
 
 class Tape(Protocol):
@@ -50,12 +50,18 @@ class Live:
         """Forget the interaction."""
 
 
+Way: TypeAlias = Literal["lean", "httpx"]  # over our own wire where that can be, or always through httpx's transport
+
+
 class Network(httpx.BaseTransport):
     """The way to the network: plain HTTP/1.1 over our own wire, all else through httpx's transport."""
 
-    def __init__(self, *, lean: bool = True) -> None:
-        self.lean = Connections()
+    def __init__(self, *, lean: bool = True, connections: int = MAX_CONNECTIONS) -> None:
+        self.lean = Connections(connections)
         self._is_lean = lean
+        self._limits = httpx.Limits(
+            max_connections=connections, max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEPT_FOR
+        )
         self._httpx: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -63,7 +69,7 @@ class Network(httpx.BaseTransport):
         head = self._lean_head(request, len(body) if isinstance(body, bytes) else None)
         if head is None:
             if self._httpx is None:
-                self._httpx = httpx.HTTPTransport()
+                self._httpx = httpx.HTTPTransport(limits=self._limits)
             return self._httpx.handle_request(request)
         place, timeouts = (request.url.raw_host.decode("ascii"), request.url.port or 80), request.extensions["timeout"]
         try:

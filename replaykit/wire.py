@@ -130,12 +130,12 @@ class Connection:
 class Connections:
     """Kept connections; safe to be used from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         self._kept: dict[tuple[str, int], list[Connection]] = {}
         self._count = 0  # of those kept
         self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
         self._lock = threading.Lock()
-        self._room = threading.Semaphore(MAX_CONNECTIONS)
+        self._room = threading.Semaphore(most)
 
     def send(
         self,

@@ -145,6 +145,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             swarm=options["swarm"],
             settings=options["settings"],
             latency=options["latency"],
+            transport=options["transport"],
             budget=_budget(options),
             parallel=options["parallel"],
             repeat=options["repeat"],
@@ -218,7 +219,7 @@ def _budget(options: dict[str, Any]) -> "Budget":
 def replay_command(path: str, context: click.Context) -> str:
     """Write the command that replays a bundle against the same service: what was said of it on this line."""
     words = [program(), "replay", shlex.quote(path)]
-    for name in ("profile", "model", "adapter", "start", "url", "health"):
+    for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
         said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):

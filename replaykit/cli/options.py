@@ -21,6 +21,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "start": str,
     "health": str,
     "health_timeout": (int, float),
+    "transport": str,
     "runs": int,
     "commands": int,
     "seed": int,
@@ -120,6 +121,8 @@ def service_options(command: C) -> C:
                      help="Change a setting of the adapter; may be given several times."),
         click.option("--latency", multiple=True, metavar="WHERE=SECONDS", callback=_read_latency,
                      help="What an endpoint may take, as in 'GET /players=0.2'; may be given several times."),
+        click.option("--transport", type=click.Choice(["lean", "httpx"]), default="lean", show_default=True,
+                     help="How plain HTTP is sent: over replaykit's own wire, or through httpx's."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -111,6 +111,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 settings=options["settings"],
                 times=options["times"],
                 latency=options["latency"],
+                transport=options["transport"],
             )
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))

@@ -85,6 +85,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             save_failures=options["save_failures"],
             settings=options["settings"],
             latency=options["latency"],
+            transport=options["transport"],
             budget=Budget(options["executions"], options["seconds"]),
             watcher=progress,
         )

@@ -1,12 +1,14 @@
 """Integration through the command line: exit code first."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NAMES, ROOT, environment, leaderboard, replaykit
@@ -94,6 +96,7 @@ def test_service_that_never_gets_healthy_is_125():
         ["integration", *NAMES, "--url", "127.0.0.1"],
         ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--runs", "none"],
         ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--runs", "0"],
+        ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--transport", "pigeon"],
         ["integration", *NAMES, "--start", "python -m examples.leaderboard"],
         ["integration", "--profile", "none-of-that-name"],
         ["integration", "--model", "Leaderboard", "--mock"],
@@ -166,6 +169,47 @@ def test_swarm_is_an_option_and_a_key_of_a_profile(tmp_path: Path):
     assert (0, 1, 1) == (plain.code, option.code, key.code), plain.err
     assert "is_never_full" in option.out
     assert option.verdict == key.verdict
+
+
+WATCHED = """
+from examples.leaderboard import Leaderboard, LeaderboardApi
+
+class Watched(LeaderboardApi):
+    def reset(self):
+        answer = self.http.post("/reset")
+        print("TRANSPORT", "httpx" if "network_stream" in answer.extensions else "lean")
+"""
+
+
+@pytest.mark.parametrize("command", ["integration", "replay", "reshrink"])
+def test_transport_is_an_option_and_a_key_of_a_profile(command: str, duplicate_names: Path, tmp_path: Path):
+    """Plain HTTP goes over the lean wire, unless --transport or the profile says that it goes through httpx's."""
+    (tmp_path / "watched.py").write_text(WATCHED)
+    (tmp_path / "bug.pd").write_bytes(duplicate_names.read_bytes())
+    profile = (
+        '[tool.replaykit.profiles.WAY]\nmodel = "watched.py:Leaderboard"\nadapter = "watched.py:Watched"\n'
+        f"start = '{leaderboard('duplicate-names')}'\ntransport = 'WAY'\n"
+    )
+    profiles = [profile.replace("WAY", way) for way in ("httpx", "lean", "pigeon")]
+    (tmp_path / "pyproject.toml").write_text("".join(profiles))
+    here: dict[str, Any] = {"cwd": tmp_path, "PYTHONPATH": str(ROOT)}
+    words = [command, "--runs", "2", "--no-shrink"] if command == "integration" else [command, "bug.pd"]
+    words += ["--model", "watched.py:Leaderboard", "--adapter", "watched.py:Watched", "--profile"]
+    ran = [
+        replaykit(*words, *more, **here)
+        for more in (
+            ["lean"],
+            ["httpx"],
+            ["httpx", "--transport", "lean"],
+            ["lean", "--transport", "httpx"],
+            ["pigeon"],
+        )
+    ]
+
+    assert 129 == ran[-1].code
+    assert {0, 1} >= {each.code for each in ran[:-1]}, ran
+    ways = [set(re.findall("TRANSPORT (.*)", each.out)) for each in ran]
+    assert [{"lean"}, {"httpx"}, {"lean"}, {"httpx"}, set()] == ways
 
 
 def test_url_on_the_command_line_goes_before_start_in_the_profile():
