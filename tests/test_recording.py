@@ -1,6 +1,7 @@
 """Recording and playing without a model: what is in the bundle, what is answered, and when a block fails."""
 
 import asyncio
+import contextlib
 import random
 import signal
 import subprocess
@@ -440,3 +441,17 @@ def test_cookies_are_kept_as_in_httpx(path):
         played = [client.get("/").text, client.get("/").text]
 
     assert ["a=1", "a=1; b=2"] == recorded == played
+
+
+def test_a_recording_that_gets_too_long_keeps_what_there_is(path):
+    """Past the limit of a bundle, the request raises; what was written before stays in the hidden file."""
+    big = httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * (2 * 1024 * 1024)))
+    with pytest.raises(UnwritableError, match="too long for one bundle"):
+        with replaykit.record(path, transport=big, base_url="http://shop.example") as client:
+            for _ in range(40):
+                with contextlib.suppress(UnwritableError):
+                    client.get("/a")
+    [left] = path.parent.iterdir()
+
+    assert left.name.endswith(".partial")
+    assert 31 == len(read(left).trace.interactions())
