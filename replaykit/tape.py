@@ -81,8 +81,6 @@ class Recorder:
         """Write an interaction."""
         began = time.perf_counter() - interaction.elapsed
         with self._lock:
-            if self._over:
-                return
             place = bisect_right(self._began, began)
             before = len(self._began) - place
             self._began.insert(place, began)

@@ -144,6 +144,25 @@ def test_noise_is_not_counted_but_followed(tmp_path):
     assert "the request is another one" in drift(tmp_path, answers(12, 1), answers(17, 2), buy)
 
 
+def test_what_is_followed_tells_which_request_is_which(tmp_path):
+    """Requests for things with new ids are held against those for the recorded ones, also in another order."""
+
+    def ask(client: httpx.Client, *places: int) -> None:
+        things = [each["id"] for each in client.get("/things").json()]
+        for place in places:
+            client.get(f"/things/{things[place]}")
+
+    def answers(*ids: int) -> list[httpx.Response]:
+        return [json([{"id": each} for each in ids])]
+
+    recorded = [*answers(12, 13), json({"name": "a"}), json({"name": "b"})]
+    seen = [*answers(27, 28), json({"name": "b"}), json({"name": "a"})]
+
+    assert "" == drift(
+        tmp_path, recorded, seen, lambda client: ask(client, 0, 1), lambda client: ask(client, 1, 0), ignore=["$[*].id"]
+    )
+
+
 def test_an_ignored_value_stands_for_its_own_new_one_only(tmp_path):
     """What is followed hides nothing else: another value in the same place is drift."""
 

@@ -53,6 +53,7 @@ def test_what_was_recorded_is_played(service, path):
         played = [client.get("/a"), client.post("/b", json={"x": 1}), client.get("/a")]
 
     assert 3 == service.count
+    assert f"{service.url}/a" == str(played[0].url)
     assert [each.json() for each in recorded] == [each.json() for each in played]
     assert [each.headers.raw for each in recorded] == [each.headers.raw for each in played]
 
@@ -447,10 +448,13 @@ def test_a_recording_that_gets_too_long_keeps_what_there_is(path):
     """Past the limit of a bundle, the request raises; what was written before stays in the hidden file."""
     big = httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * (2 * 1024 * 1024)))
     with pytest.raises(UnwritableError, match="too long for one bundle"):
-        with replaykit.record(path, transport=big, base_url="http://shop.example") as client:
+        recording = replaykit.record(path, transport=big, base_url="http://shop.example")
+        with recording as client:
             for _ in range(40):
                 with contextlib.suppress(UnwritableError):
                     client.get("/a")
+            with pytest.raises(UnwritableError):
+                recording.check()
     [left] = path.parent.iterdir()
 
     assert left.name.endswith(".partial")
