@@ -36,6 +36,7 @@ class Client(httpx.Client):
         self._network = Network(lean=way == "lean")
         self._tap = Tap(self._network)
         super().__init__(transport=self._tap, base_url=self.origin)
+        self._cookies = _Cookies()
         self._url = lru_cache(maxsize=4096)(self._parse_url)
 
     def _parse_url(self, path: str) -> httpx.URL:
@@ -71,8 +72,22 @@ class Client(httpx.Client):
         return self._network.lean.hung_up
 
     def build_request(self, method: str, url: Any, **options: Any) -> httpx.Request:
-        """Build a request; parsing the same URL again is what costs most here, so it is remembered."""
-        return super().build_request(method, self._url(url) if isinstance(url, str) else url, **options)
+        """Build a request; parsing the same URL again is what costs most here, so it is remembered.
+
+        Most requests bring nothing that is to be merged with what the client sends anyway, and merging is costly too.
+        """
+        if not isinstance(url, str):
+            return super().build_request(method, url, **options)
+        if (
+            any(options.get(name) for name in ("headers", "cookies", "params", "extensions"))
+            or options.get("timeout", httpx.USE_CLIENT_DEFAULT) is not httpx.USE_CLIENT_DEFAULT
+            or self.cookies
+            or self.params
+        ):
+            return super().build_request(method, self._url(url), **options)
+        bodies = {name: options.get(name) for name in ("content", "data", "files", "json")}
+        extensions = {"timeout": self.timeout.as_dict()}
+        return httpx.Request(method, self._url(url), headers=self.headers, extensions=extensions, **bodies)
 
     def send(
         self,

@@ -76,7 +76,7 @@ class Network(httpx.BaseTransport):
             answer = self.lean.send(place, request.method.encode("ascii"), head, body, timeouts)
         except WireError as error:
             raise error_of(error.trouble, request) from None
-        return httpx.Response(
+        return _Answered(
             answer.status,
             headers=answer.headers,
             stream=_Wired(answer, request),
@@ -94,6 +94,19 @@ class Network(httpx.BaseTransport):
         self.lean.close()
         if self._httpx is not None:
             self._httpx.close()
+
+
+class _Answered(httpx.Response):
+    """An answer that is read in one go where nothing is to be decoded; httpx's way there has five generators."""
+
+    def read(self) -> bytes:
+        fresh = not (hasattr(self, "_content") or self.is_stream_consumed or self.is_closed)
+        if fresh and isinstance(self.stream, httpx.SyncByteStream) and "content-encoding" not in self.headers:
+            self.is_stream_consumed = True
+            self._content = b"".join(self.stream)
+            self._num_bytes_downloaded = len(self._content)
+            self.close()
+        return super().read()
 
 
 class _Wired(httpx.SyncByteStream):
@@ -203,9 +216,8 @@ class _Capture:
         self._url = str(url)
         self._headers = _pairs(request.headers.raw)
         self._sent: list[bytes] = []
-        if isinstance(request.stream, httpx.ByteStream):
-            self._sent.append(request.read())
-        else:
+        self._record: Request | None = None  # of the request, where all of it is known
+        if not isinstance(request.stream, httpx.ByteStream):
             self.passing = httpx.Request(
                 request.method,
                 request.url,
@@ -242,7 +254,7 @@ class _Capture:
         error = None if trouble is None else error_of(trouble, self._request)
         if answer is None:
             raise error or httpx.TransportError("nothing is known of the answer", request=self._request)
-        return httpx.Response(
+        return _Answered(
             status_code=answer.status,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
             stream=_Played(self, answer, error),
@@ -304,7 +316,14 @@ class _Capture:
         )
 
     def _request_record(self) -> Request:
-        return Request(method=self._request.method, url=self._url, headers=self._headers, body=b"".join(self._sent))
+        if self._record is not None:
+            return self._record
+        is_known = self.passing is self._request
+        body = self._request.read() if is_known else b"".join(self._sent)
+        record = Request(method=self._request.method, url=self._url, headers=self._headers, body=body)
+        if is_known:
+            self._record = record
+        return record
 
     def _response_record(self, response: httpx.Response) -> Response:
         extensions = response.extensions

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import threading
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -232,18 +233,19 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
         ours["complete"] = False
     if not response.reason.isascii():
         ours["reason"] = response.reason
-    raw = {"request_headers": request.headers, "response_headers": response.headers}
-    ours |= {key: headers for key, headers in raw.items() if _pairs(_multi(headers)) != headers}
+    sent, got = _multi(request.headers), _multi(response.headers)
+    raw = {"request_headers": (request.headers, sent), "response_headers": (response.headers, got)}
+    ours |= {key: headers for key, (headers, grouped) in raw.items() if _pairs(grouped) != headers}
     data = {
         "request": {
             "method": request.method,
             "uri": request.url,
             "body": body_data(request.body),
-            "headers": _multi(request.headers),
+            "headers": sent,
         },
         "response": {
             "status": {"code": response.status, "message": _ascii(response.reason)},
-            "headers": _multi(response.headers),
+            "headers": got,
             "body": {"string": body_data(response.body)},
         },
         "replaykit": ours,
@@ -251,6 +253,7 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     return mark_binary(encode(data))
 
 
+@lru_cache(maxsize=256)  # most requests have the headers of the one before
 def _multi(headers: Headers) -> dict[str, list[str]]:
     """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play."""
     grouped: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ import httpx
 OK = b"HTTP/1.1 200 OK\r\n"
 ZIPPED = gzip.compress(bytes(range(256)) * 20, mtime=0)
 
-Deed: TypeAlias = bytes | float | Literal["reset", "hang"]  # what is sent, how long nothing is, how it ends
+Deed: TypeAlias = bytes | float | Literal["reset", "hang", "end"]  # what is sent, how long nothing is, how it ends
 Answer: TypeAlias = bytes | tuple[Deed, ...]
 
 
@@ -120,6 +120,8 @@ def _do(connection: socket.socket, answer: Answer, over: threading.Event) -> Non
         elif deed == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
+        elif deed == "end":
+            connection.shutdown(socket.SHUT_RDWR)
         elif isinstance(deed, float):
             time.sleep(deed)
         else:
@@ -223,11 +225,16 @@ def _options(case: Case) -> dict[str, Any]:
 def _told(response: httpx.Response) -> tuple[Any, ...]:
     return (
         response.status_code,
-        response.extensions["reason_phrase"],
+        _reason(response),
         response.http_version,
         response.headers.raw,
-        [(hop.status_code, hop.extensions["reason_phrase"], hop.headers.raw, hop.content) for hop in response.history],
+        [(hop.status_code, _reason(hop), hop.headers.raw, hop.content) for hop in response.history],
     )
+
+
+def _reason(response: httpx.Response) -> bytes:
+    reason: bytes = response.extensions.get("reason_phrase", response.reason_phrase.encode())
+    return reason
 
 
 def hear(client: httpx.Client, case: Case, url: str) -> tuple[Any, ...]:

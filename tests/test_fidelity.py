@@ -1,6 +1,7 @@
 """Fidelity: what is played from a bundle is, byte for byte and error for error, what was on the wire."""
 
 import asyncio
+import random
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -330,6 +331,45 @@ def test_another_protocol_that_was_asked_for_is_spoken(lean: bool):
     assert [101] == [each.response.status for each in tape.kept if each.response is not None]
 
 
-def test_there_are_as_many_odd_answers_as_the_documentation_says():
-    """The odd answers are counted in docs/explanation/fidelity.md."""
-    assert 46 == len(CASES)
+SEEDS = [case.answer for case in CASES.values() if isinstance(case.answer, bytes) and len(case.answer) < 9999]
+BITS = [
+    b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"\xff", b"0", b"9", b",", b";", b"-", b"{}", b"\r\n\r\n",
+    b"chunked",
+    b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"X:\x01y\r\n", b"HTTP/1.0",
+    b"HTTP/2.0", b"101", b"204", b"099", b"999", b"HTTP/1.1 100 Continue\r\n\r\n",
+]  # fmt: skip
+
+
+def mutilated(answer: bytes, chance: random.Random) -> bytes:
+    """Spoil an answer in up to three places, most of them in its head."""
+    for _ in range(chance.randrange(1, 4)):
+        place = chance.randrange(min(len(answer), 60 if chance.random() < 0.7 else len(answer)) + 1)
+        how = chance.random()
+        if how < 0.5:
+            answer = answer[:place] + chance.choice(BITS) + answer[place:]
+        elif how < 0.8:
+            answer = answer[:place] + answer[place + chance.randrange(1, 4) :]
+        else:
+            answer = answer[:place] + bytes([chance.randrange(256)]) + answer[place + 1 :]
+    return answer
+
+
+def test_both_wires_hear_the_same_of_mutilated_answers():
+    """Whatever a service answers, whole or in two packets, the lean wire takes it as httpx's transport does."""
+    chance = random.Random(5)
+    answers: dict[str, Any] = {}
+    for number in range(400):
+        answer = mutilated(chance.choice(SEEDS), chance)
+        cut = chance.randrange(len(answer)) if answer else 0
+        answers[f"/{number}"] = (answer[:cut], 0.003, answer[cut:], "end") if chance.random() < 0.1 else (answer, "end")
+    different = []
+    with serve(answers) as (url, _), httpx.Client(transport=Network()) as lean, httpx.Client() as plain:
+        for path, answer in answers.items():
+            case = Case(b"", method=chance.choice(["GET", "GET", "HEAD", "POST"]))
+            for client in (lean, plain):
+                client.cookies = httpx.Cookies()
+            expected, actual = (hear(client, case, f"{url}{path}") for client in (plain, lean))
+            if expected != actual:
+                different.append((case.method, answer, expected, actual))
+
+    assert [] == different

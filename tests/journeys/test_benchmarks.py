@@ -5,6 +5,8 @@ import sys
 
 from conftest import ROOT, environment
 
+from tests.odd import CASES
+
 
 def table(name: str, *arguments: str) -> list[list[str]]:
     """Run a benchmark, and return the rows of the table that it prints."""
@@ -34,3 +36,27 @@ def test_scorecard_finds_without_shrinking():
     assert ["travelbooking", "double-cancel", "1/1"] == row[:3] == usual[:3]
     assert ["-", "3", "-", "-", "-"] == row[4:] == usual[4:]
     assert row[3] != usual[3]
+
+
+def test_fidelity_tells_what_vcrpy_loses():
+    """Both record and play an answer and an error: replaykit as they were, vcrpy without case and without the error."""
+    rows = table("fidelity", "--answer", "header case and order", "--answer", "cut short")
+
+    assert [
+        ["header case and order", "yes", "yes", "yes", "no: headers", "yes"],
+        ["cut short", "yes", "yes", "yes", "no: not recorded", "no: not recorded"],
+        ["**as it was**", "**2 of 2**", "**2 of 2**", "**2 of 2**", "**0 of 2**", "**1 of 2**"],
+    ] == rows
+
+
+def test_fidelity_is_told_in_the_docs_as_the_benchmark_counts():
+    """The table in the docs has a row for each odd answer, and its counts are those of its rows."""
+    text = (ROOT / "docs" / "explanation" / "fidelity.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    _, *answers, counts = rows
+    yes = [sum(row[column] == "yes" for row in answers) for column in range(1, 6)]
+
+    assert list(CASES) == [row[0] for row in answers]
+    assert [f"**{number} of {len(CASES)}**" for number in yes] == counts[1:]
