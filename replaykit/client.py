@@ -36,7 +36,7 @@ class Client(httpx.Client):
         self._network = Network(lean=way == "lean")
         self._tap = Tap(self._network)
         super().__init__(transport=self._tap, base_url=self.origin)
-        self._cookies = _Cookies()
+        self._cookies = Cookies()
         self._url = lru_cache(maxsize=4096)(self._parse_url)
 
     def _parse_url(self, path: str) -> httpx.URL:

@@ -60,3 +60,22 @@ def test_fidelity_is_told_in_the_docs_as_the_benchmark_counts():
 
     assert list(CASES) == [row[0] for row in answers]
     assert [f"**{number} of {len(CASES)}**" for number in yes] == counts[1:]
+
+
+def test_isolation_counts_what_is_in_the_files():
+    """Ten recordings at once hold their own traffic with replaykit; vcrpy stands beside it, in threads and asyncio."""
+    rows = table("isolation")
+
+    assert [["threads", "replaykit"], ["threads", "vcrpy"], ["asyncio", "replaykit"], ["asyncio", "vcrpy"]] == [
+        row[:2] for row in rows
+    ]
+    assert [["10/10", "0/10", "200/200", "no"]] * 2 == [row[2:] for row in rows if row[1] == "replaykit"]
+
+
+def test_cassettes_measures_recording_playing_and_loading():
+    """Each kind of work has a figure of replaykit's and one of vcrpy's."""
+    rows = table("cassettes", "--counts", "20", "--loads", "20", "--rounds", "1")
+
+    assert ["recording", "playing", "loading"] == [row[0].partition(",")[0] for row in rows]
+    assert all(float(cell.split()[0]) >= 0 for row in rows for cell in row[2:])
+    assert all(float(row[2].split()[0]) < float(row[3].split()[0]) for row in rows[:2])
