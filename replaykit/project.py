@@ -6,6 +6,7 @@ line or in a profile is imported from wherever Python finds it.
 
 import importlib
 import importlib.util
+import os
 import sys
 import tomllib
 import traceback
@@ -13,7 +14,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
-from replaykit.errors import LoadError, ProfileError, ReplaykitError, UsageError
+from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError
+from replaykit.secret import Policy, policy_of
 
 K = TypeVar("K")
 
@@ -46,6 +48,35 @@ def profile(name: str) -> dict[str, Any]:
     if not isinstance(chosen, dict):
         raise ProfileError(f"The profile {name!r} in {file} is not a table.", "Write options as key = value.")
     return chosen
+
+
+def settings_here(name: str) -> Any:
+    """Return `[tool.replaykit]` NAME of the project's pyproject.toml; None where it is not there."""
+    file = root() / "pyproject.toml"
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ProfileError(f"{file} can't be read: {error.strerror}.", "Mend the file.") from None
+    if b"replaykit" not in content:
+        return None
+    try:
+        found: Any = tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError(f"{file} can't be read: {error}.", "Mend the file.") from None
+    for key in ("tool", "replaykit", name):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def policy_here() -> Policy:
+    """Return what the project says of its secrets, `[tool.replaykit.redact]`. Raises RedactionError, ProfileError."""
+    settings = settings_here("redact")
+    place = str(root() / "pyproject.toml")
+    if settings is not None and not isinstance(settings, dict):
+        raise RedactionError(f"redact in {place} is no table.", "Write [tool.replaykit.redact].")
+    return policy_of(settings or {}, os.environ, place)
 
 
 def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
