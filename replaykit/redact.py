@@ -58,6 +58,9 @@ from replaykit.value import JsonData, JsonText, loads, text_of_data
 MOST_KNOWN = 500  # secrets that are looked for everywhere; a service that makes more is no reason to stand still
 
 
+MOST_REMEMBERED = 500  # headers and texts that need not be looked at again
+
+
 class Found(NamedTuple):
     """A secret that was found: its label, and its value as wire text."""
 
@@ -82,6 +85,7 @@ class Redactor:
         self._needles: list[tuple[str, str, bool]] = []  # how it may be written, the value, is it in base64?
         self._own: set[str] = set()  # what stands in arguments of commands
         self._clean: set[str] = set()  # texts without secrets
+        self._plain_headers: set[tuple[str, str]] = set()  # those with nothing to cover by name or by look
         self.found: list[Found] = []  # in order, once each
         for label, value in self.policy.given:
             self._learn(value, label)
@@ -202,11 +206,21 @@ class Redactor:
         wire = plain.decode("latin-1")
         return _Parts(
             url=self._by_looks(self._places.in_pairs(url)),
-            headers=[(name, self._by_looks(self._places.header(name, value))) for name, value in headers],
+            headers=[pair if pair in self._plain_headers else self._header(pair) for pair in headers],
             body=self._by_looks(self._places.named(wire)) if wire else wire,
             plain=wire,
             coding=coding,
         )
+
+    def _header(self, pair: tuple[str, str]) -> tuple[str, str]:
+        """Cover the value of a header; most of them come again and again, and have none."""
+        name, value = pair
+        covered = self._by_looks(self._places.header(name, value))
+        if covered != value:
+            return name, covered
+        if len(self._plain_headers) < MOST_REMEMBERED and len(value) < 1000:  # noqa: PLR2004
+            self._plain_headers.add(pair)
+        return pair
 
     def _everywhere(self, parts: "_Parts", body: bytes) -> tuple[str, Headers, bytes]:
         """Cover what is known by now, and write the body as it was written."""
@@ -233,7 +247,7 @@ class Redactor:
         if covered != wire:
             return covered
         if len(wire) < 100_000:  # noqa: PLR2004
-            if len(self._clean) > 64:  # noqa: PLR2004
+            if len(self._clean) > MOST_REMEMBERED:
                 self._clean.clear()
             self._clean.add(wire)
         return wire

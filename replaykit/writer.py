@@ -159,15 +159,10 @@ class Writer:
     def end(self, ending: Ending, reason: str, failure: Failure | None) -> None:
         """Write why the run failed, and remember how it ended for the last line."""
         if failure is not None:
-            data: dict[str, Any] = {
-                key: value for key, value in failure.model_dump(mode="json").items() if value is not None
-            }
-            told = {
-                key: self._redactor.data(data[key])
-                for key in ("message", "expected", "actual", "traceback")
-                if key in data
-            }
-            self._record("failure", {**data, **told, "fingerprint": failure.fingerprint})
+            said = failure.model_dump(mode="json")
+            data = {key: value for key, value in said.items() if value is not None}
+            data |= {key: self._redactor.data(data[key]) for key in _SAID if key in data}
+            self._record("failure", {**data, "fingerprint": failure.fingerprint})
         self._ending = (ending, self._redactor.message(reason))
 
     def save(self, path: Path) -> None:
