@@ -7,6 +7,7 @@ line or in a profile is imported from wherever Python finds it.
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import tomllib
 import traceback
@@ -77,6 +78,22 @@ def policy_here() -> Policy:
     if settings is not None and not isinstance(settings, dict):
         raise RedactionError(f"redact in {place} is no table.", "Write [tool.replaykit.redact].")
     return policy_of(settings or {}, os.environ, place)
+
+
+def allowed_hosts() -> list[str]:
+    """Return the hosts that bundles may be replayed against without naming them: `allow_hosts`. Raises ProfileError."""
+    hosts = settings_here("allow_hosts")
+    if hosts is None:
+        return []
+    if not isinstance(hosts, list) or not all(isinstance(each, str) and _HOST.fullmatch(each) for each in hosts):
+        raise ProfileError(
+            f"allow_hosts in {root() / 'pyproject.toml'} is no list of hosts.",
+            'Write it as allow_hosts = ["staging.example.org", "10.0.0.5:8080"].',
+        )
+    return hosts
+
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 
 
 def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:

@@ -141,6 +141,15 @@ class Redactor:
             covered = self._covered(wire, also=self._places.in_repr)
         return text if covered is wire else plain_text(covered)
 
+    def shown(self, text: str) -> str:
+        """Cover in a text for the terminal what the project knows as secrets, and what looks like one."""
+        if not self.policy.enabled or not text:
+            return text
+        wire = wire_text(text)
+        with self._lock:
+            covered = self._known_in(self._by_looks(wire))
+        return text if covered == wire else plain_text(covered)
+
     def arguments(self, data: JsonData) -> JsonData:
         """Take note of test data, and cover in it what is known to be a secret, or looks like one."""
         if not self.policy.enabled or not data:

@@ -196,7 +196,7 @@ def is_secret_value(weight: Weight, value: str) -> bool:
         return value.isascii() and value.isdigit() and 3 <= len(value) <= 12  # noqa: PLR2004
     if weight == "guarded":
         return bool(_SCHEME.match(value)) or (len(value) >= 16 and " " not in value and not is_word(value))  # noqa: PLR2004
-    return value.lower() not in {"true", "false", "null", "none", "undefined"}
+    return value.lower() not in {"true", "false", "null", "none", "undefined"} and any(map(str.isalnum, value))
 
 
 # --- the rules of a project ---------------------------------------------------------------------
@@ -224,7 +224,9 @@ class Policy:
 
     def hints(self, text: str) -> bool:
         """Say quickly whether one of the names may stand in a text, which is in lower case."""
-        return any([stem in text for stem in _STEMS]) or any(name in _plain(text) for name in self.names)  # noqa: C419
+        if any([stem in text for stem in _STEMS]):  # noqa: C419  a list is faster here
+            return True
+        return bool(self.names) and any(map(_plain(text).__contains__, self.names))
 
 
 def _plain(name: str) -> str:
@@ -248,7 +250,9 @@ def policy_of(settings: Mapping[str, JsonData], environment: Mapping[str, str], 
             raise RedactionError(f"[tool.replaykit.redact] in {place}: {key} is not {wanted}.", "Mend it.")
     variables = tuple(settings.get("env", ()))
     given = [(name, environment.get(name, "")) for name in variables]
-    given += [(name.removeprefix(PREFIX), value) for name, value in environment.items() if name.startswith(PREFIX)]
+    given += [
+        (name.removeprefix(PREFIX).lower(), value) for name, value in environment.items() if name.startswith(PREFIX)
+    ]
     given += [("value", value) for value in settings.get("values", ())]
     for label, value in given:
         if 0 < len(value) < SHORTEST_GIVEN:

@@ -40,6 +40,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     "latency",
+    "binding",
     # workshop
     "stutter",
     "generate",
