@@ -52,6 +52,11 @@ def placeholders_in(text: str) -> dict[str, tuple[str, int]]:
     return {found[0]: (found[1], int(found[2])) for found in PLACEHOLDER.finditer(text)}
 
 
+def covered_in(*data: JsonData) -> tuple[str, ...]:
+    """List the placeholders that stand in JSON data."""
+    return tuple(placeholders_in(json.dumps(data)))
+
+
 def is_covered(text: str) -> bool:
     """Say whether something in a text may be a placeholder, though it be in base64 or a number."""
     return MARK in text or any(each in text for each in _ENCODED) or ("990" in text and bool(_MARKED.search(text)))

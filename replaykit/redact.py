@@ -171,6 +171,11 @@ class Redactor:
             return {key: self._arguments(each) for key, each in data.items()}
         return data
 
+    def header(self, name: str, value: str) -> str:
+        """Cover the secrets of one header."""
+        with self._lock:
+            return self._known_in(self._header((name, value))[1])
+
     def url(self, url: str) -> str:
         """Cover the secrets of a URL."""
         if not self.policy.enabled:

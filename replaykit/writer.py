@@ -14,6 +14,7 @@ from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
 from replaykit.interaction import Headers, Interaction
 from replaykit.notation import ascii_json, body_data, encode, mark_binary
+from replaykit.placeholder import covered_in
 from replaykit.project import policy_here
 from replaykit.redact import Redactor
 from replaykit.secret import Policy
@@ -64,6 +65,7 @@ class Writer:
 
     def _start_over(self) -> None:
         self._redactor.restart()
+        self.covered: tuple[str, ...] = ()  # placeholders in what the failure says
         self._count = self._size = 0  # lines and bytes
         self._open = False  # is the list of interactions open?
         self._digest = hashlib.sha256()
@@ -162,6 +164,7 @@ class Writer:
             said = failure.model_dump(mode="json")
             data = {key: value for key, value in said.items() if value is not None}
             data |= {key: self._redactor.data(data[key]) for key in _SAID if key in data}
+            self.covered = covered_in(*[data.get(key) for key in _SAID])
             self._record("failure", {**data, "fingerprint": failure.fingerprint})
         self._ending = (ending, self._redactor.message(reason))
 
@@ -222,12 +225,14 @@ def _unwritable(path: Path, error: OSError) -> UnwritableError:
     return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
 
 
-def save(path: Path, origin: Origin, trace: Trace, policy: Policy | None = None) -> None:
-    """Write a bundle at its final name, whole or not at all."""
+def save(path: Path, origin: Origin, trace: Trace, policy: Policy | None = None) -> tuple[str, ...]:
+    """Write a bundle at its final name, whole or not at all; return the placeholders in what its failure says."""
     with Writer(path.with_name(f".{path.name}.{os.getpid()}.partial"), policy) as writer:
         writer.begin(origin)
         writer.write(trace)
+        covered = writer.covered
         writer.save(path)
+    return covered
 
 
 def last_line(ending: Ending, reason: str, records: int, digest: str) -> bytes:

@@ -55,6 +55,7 @@ READING_ORDER = [
     "writer",
     "reader",
     "coverage",
+    "scan",
     # journeys
     "integration",
     "replaying",
@@ -72,6 +73,7 @@ READING_ORDER = [
     "cli.replay",
     "cli.reshrink",
     "cli.show",
+    "cli.scan",
     "cli.demo",
     "cli.app",
     "cli",
@@ -94,6 +96,7 @@ DOORS = {
         "cli.replay",
         "cli.reshrink",
         "cli.show",
+        "cli.scan",
         "cli.demo",
     },
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def show(bundle: Path, *, verbose: bool) -> int:
     """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported."""
     from replaykit.bundle import Provenance
+    from replaykit.placeholder import covered_in
     from replaykit.reader import read
     from replaykit.report import steps
 
@@ -28,6 +29,8 @@ def show(bundle: Path, *, verbose: bool) -> int:
     if failure is not None:
         say(f"{failure.kind} {steps.one_line(failure.name)}  (fingerprint {failure.fingerprint})")
         say("\n".join(f"  {line}" for line in failure.message.splitlines()))
+        for line in steps.evidence(covered_in(failure.message, failure.expected, failure.actual, failure.traceback)):
+            say(line)
     else:
         say(f"the run ended as {trace.ending}{': ' + steps.one_line(trace.reason) if trace.reason else ''}")
     say(steps.render(trace, verbose=verbose))

@@ -65,6 +65,12 @@ def confirmation(runs: int | None, failed: int | None) -> str:
     return f"flaky: it failed in {failed} of {count(runs, 'more run')}"
 
 
+def evidence(covered: Iterable[str]) -> list[str]:
+    """Say that what a failure compares is covered in its bundle, where it is."""
+    names = ", ".join(covered)
+    return [f"  what it says is covered in part, since it may be secret: {names}"] if names else []
+
+
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
     if call.repeats is not None:
