@@ -101,7 +101,7 @@ _PREFIXES = (
 )  # fmt: skip
 _PATTERNS = re.compile(
     r"""
-    (?P<pem>-----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----(?:[^-]|-(?!----))*
+    (?P<pem>-----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,.%_]|-(?!----))*
         (?:-----END\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----)?)
   | (?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%20)|(?<=%3D)|(?<=%3d))
     (?P<jwt>eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)
