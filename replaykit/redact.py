@@ -310,7 +310,7 @@ class Redactor:
             return wire
         name = self._name(value)
         if not value.isdigit():
-            return re.sub(rf"(?<!\d)(?<!\d\.){needle}(?!\d|\.\d)", name, wire)  # not a part of another number
+            return wire.replace(needle, name)
         number = str(self._numbers[value][1] + MARKED_NUMBER)  # where JSON has a number, a number has to stand
         wire = re.sub(rf"(?<=[\[:,])(\s{{0,40}}){needle}(?=\s{{0,40}}[\]}},])", rf"\g<1>{number}", wire)
         return re.sub(rf"(?<!\d)(?<!\d\.){needle}(?!\d|\.\d)", name, wire)  # not a part of another number

@@ -72,7 +72,6 @@ LETTERS = "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0U1v2W3x4Y5z6A1b2C3d4E5f6G7h8I
         ("vault", "hvs." + LETTERS[:24]),
         ("api_key", "sk-proj-" + LETTERS[:40]),
         ("pem", f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{LETTERS}\n-----END RSA PRIVATE KEY-----"),
-        ("pem", f"-----BEGIN PRIVATE KEY-----\n{LETTERS}"),
         ("card", "4111 1111 1111 1111"),
         ("card", "5555-5555-5555-4444"),
         ("card", "378282246310005"),
@@ -85,6 +84,13 @@ def test_what_looks_like_a_secret(label, value, around):
     text = around.format(value)
 
     assert [(label, value)] == [(found, text[start:stop]) for found, start, stop in looks(text)]
+
+
+def test_a_private_key_that_is_cut_off():
+    """It is found up to what can't belong to it, so that JSON around it stays JSON."""
+    [(label, start, stop)] = looks(f'{{"x":"-----BEGIN PRIVATE KEY-----\\n{LETTERS}","y":1}}')
+
+    assert ("pem", 6, 6 + 29 + len(LETTERS)) == (label, start, stop)
 
 
 @pytest.mark.parametrize(
