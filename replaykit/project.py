@@ -4,6 +4,7 @@ What a bundle names is imported only where it lies inside the project; what the 
 line or in a profile is imported from wherever Python finds it.
 """
 
+import ast
 import importlib
 import importlib.util
 import os
@@ -19,6 +20,8 @@ from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitE
 from replaykit.secret import Policy, policy_of
 
 K = TypeVar("K")
+
+MOST_MOVES = 8  # modules that take a class from one another
 
 
 def root() -> Path:
@@ -178,12 +181,45 @@ def is_inside(spec: str) -> bool:
 
 
 def _require_inside(spec: str) -> None:
+    """Raise LoadError unless a class of that name is to be found inside the project; nothing is run to see that.
+
+    Importing a module runs it, and a folder may hold scripts that are not meant to be run because a file says so.
+    """
+    place, _, name = spec.partition(":")
     if not is_inside(spec):
         raise LoadError(
             f"The bundle names {spec}, which is not to be found inside this project ({root()}).",
             "Start replaykit in the project that the bundle comes from; or, if you trust it, name it yourself with "
             "--model and --adapter.",
         )
+    if not _has_class(place, name):
+        raise LoadError(
+            f"The bundle names {spec}, and {place} has no class of that name; it was not imported.",
+            "If it is made in another way, and you trust the bundle, name it yourself with --model and --adapter.",
+        )
+
+
+def _has_class(place: str, name: str, depth: int = 0) -> bool:
+    """Say whether the source of a module inside the project has a class, or takes it from another one there."""
+    file = Path(place) if place.endswith(".py") else _find(place)
+    if file is None or depth > MOST_MOVES or not is_inside(f"{place}:{name}"):
+        return False
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    package = place if file.name == "__init__.py" else place.rpartition(".")[0]
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return True
+        if isinstance(node, ast.ImportFrom) and not place.endswith(".py"):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                taken = alias.name == "*" or (alias.asname or alias.name) == name
+                if taken and _has_class(source, name if alias.name == "*" else alias.name, depth + 1):
+                    return True
+    return False
 
 
 def _find(module: str) -> Path | None:
