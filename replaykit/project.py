@@ -107,6 +107,8 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     """
     place, colon, name = spec.partition(":")
     if not (place and colon and name):
+        if not trusted:
+            raise LoadError(f"The bundle names {spec!r}, which is no class.", "Name one with --model and --adapter.")
         raise UsageError(f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class.")
     _look_here()
     if not trusted:

@@ -59,7 +59,7 @@ def conclude(word: str, reason: str, code: int) -> None:
 
 def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
     """Print an error: what happened, what to do; the last line names the exit code."""
-    _echo(printable(f"error[{slug}]: {happened}"), err=True)
+    _echo(printable(f"error[{slug}]: {happened}").replace("\n", "\n  "), err=True)
     for line in todo.splitlines():
         _echo(printable(f"  {line}"), err=True)
     if code == 125:  # noqa: PLR2004

@@ -145,7 +145,7 @@ def test_what_a_bundle_says_is_shown_harmless(
         each = step.interactions[0]
         request = each.request.replace(method="PUT" + said, headers=(("X", said),), body=said.encode())
         response = each.response.replace(reason=said, body=said.encode())
-        event = Said(tag="x" + said, version=1, data=b'{"a":"\\u001b[2J"}')
+        event = Said(tag="x", version=1, data=b'{"a":"\\u001b[2J"}')
         call = step.call.replace(tag="tag" + said, args={"name" + said: said})
         steps.append(
             step.replace(call=call, event=event, interactions=(each.replace(request=request, response=response),))
@@ -157,6 +157,7 @@ def test_what_a_bundle_says_is_shown_harmless(
     ran = replaykit(*command[:1], path, *command[1:], cwd=tmp_path)
     shown = ran.out + ran.err
 
+    assert {"show": 0, "replay": 128, "reshrink": 128, "scan": 0}[command[0]] == ran.code, ran
     assert [] == [
         each for each in shown if each in ESCAPES.replace("gnp.exe", "").replace("owned", "") and not each.isascii()
     ]
