@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
+import textwrap
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import gate
 import pytest
+import yaml
 from conftest import ROOT, Ran, replaykit
 
 from replaykit import integration, replay
@@ -263,3 +267,50 @@ def test_scan_of_what_can_not_be_read(tmp_path: Path, saved: Path):
     assert (128, 129) == (broken.code, missing.code)
     assert "error[bundle-corrupt]" in broken.err
     assert "error[missing-file]" in missing.err
+
+
+# --- the documentation --------------------------------------------------------------------------
+
+
+def test_the_table_of_the_guide_is_true():
+    """What the guide says to be covered is covered so."""
+    from replaykit.interaction import Interaction, Request, Response
+    from replaykit.redact import Redactor
+
+    text = (ROOT / "docs" / "guides" / "secrets.md").read_text(encoding="utf-8").split("<!-- covered -->")[1]
+    rows = re.findall(r"(?m)^\| `(.*)` \| `(.*)` \|$", text.split("**By place.**")[0])
+    asked = Request(method="GET", url="http://127.0.0.1/")
+    made = [
+        Redactor().interaction(Interaction(request=asked, response=Response(status=200, body=sent.encode())))
+        for sent, _ in rows
+    ]
+
+    assert len(rows) == 8
+    assert [wanted for _, wanted in rows] == [each.response.body.decode() for each in made]
+
+
+def test_the_configuration_of_the_guide_is_read(tmp_path: Path):
+    """The tables for pyproject.toml in the guide are what is read from one, and all keys are explained."""
+    from replaykit import secret
+
+    text = (ROOT / "docs" / "guides" / "secrets.md").read_text(encoding="utf-8")
+    tables = [tomllib.loads(textwrap.dedent(each)) for each in re.findall(r"(?ms)^ *```toml\n(.*?)^ *```$", text)]
+    redact = tables[0]["tool"]["replaykit"]["redact"]
+    policy = secret.policy_of(redact, {"API_TOKEN": "abcdef"}, "the guide")
+
+    assert ("API_TOKEN", "abcdef") == policy.given[0]
+    assert set(secret._KEYS) == set(re.findall(r"(?m)^\| `(\w+)` \| [^`\n]*", text.split("| key | meaning |")[1]))
+    assert ["staging.example.org", "10.0.0.5:8080"] == tables[1]["tool"]["replaykit"]["allow_hosts"]
+
+
+def test_the_hook_runs(leaking: Path):
+    """The hook that the repository offers finds a secret in a file that is named, as the one in the guide does."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "guides" / "secrets.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)[0])["repos"][0]["hooks"]
+    fits = [re.search(each["files"], str(leaking)) is not None for each in (*hooks, *shown)]
+    ran = replaykit(*hooks[0]["entry"].split()[1:], leaking)
+
+    assert [True, True] == fits
+    assert hooks[0]["entry"] == shown[0]["entry"]
+    assert 1 == ran.code
