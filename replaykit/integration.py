@@ -452,7 +452,7 @@ class _Campaign:
         if self.folder is not None:
             finding.path = self.folder / name_of(failure)
             finding.replaced = finding.path.exists()
-            if writer is not None:
+            if writer is not None and not writer.is_late:
                 finding.covered = writer.covered
                 writer.save(finding.path)
             else:

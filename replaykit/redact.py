@@ -90,6 +90,11 @@ class Redactor:
         for label, value in self.policy.given:
             self._learn(value, label)
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether something was found that was not known from the beginning, so that it may stand in earlier lines."""
+        return len(self._known) > len({value for _, value in self.policy.given})
+
     # --- what is written
 
     def interaction(self, interaction: Interaction) -> Interaction:

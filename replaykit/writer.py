@@ -168,6 +168,11 @@ class Writer:
             self._record("failure", {**data, "fingerprint": failure.fingerprint})
         self._ending = (ending, self._redactor.message(reason))
 
+    @property
+    def is_late(self) -> bool:
+        """Whether a secret was found while writing, which may stand uncovered in what was written before."""
+        return self._redactor.has_learned
+
     def save(self, path: Path) -> None:
         """Write the last line, see the file onto the disk, and move it to its final name."""
         if not self._open:

@@ -38,6 +38,7 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.token = token
         self.most = most  # visits that are counted
+        self.is_early = False  # does the reset tell the token, where nothing says that it is one?
         self.visits = 0
         self.logins: list[str] = []  # passwords that were given
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         server, token = self.server, self.server.token
         if self.path == "/reset":
             server.visits = 0
-            self._say({})
+            self._say({"note": server.token} if server.is_early else {})
         elif self.path.startswith("/login"):
             server.logins.append(json.loads(body)["password"])
             self._say({"user": {"name": "a", "access_token": token}})

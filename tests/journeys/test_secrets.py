@@ -96,6 +96,17 @@ def test_seven_carriers_of_one_secret_are_never_in_the_file(service: gate.Servic
     assert b"REDACTED.access_token." in content
 
 
+def test_what_was_written_before_it_was_known_is_covered_in_the_bundle(service: gate.Service, tmp_path: Path):
+    """A value that nothing marked as a secret when it came is covered in the bundle that is saved."""
+    service.is_early = True
+    campaign(service, tmp_path)
+    [path] = tmp_path.glob("*.pd")
+    content = path.read_bytes()
+
+    assert [] == [each for each in gate.disguises(gate.TOKEN) if each in content]
+    assert b'\\"note\\": \\"REDACTED.access_token.' in content
+
+
 def test_the_run_itself_sees_the_true_values(service: gate.Service, tmp_path: Path):
     """Redaction is for what is written: the trace of the run and what the service got are as they were."""
     result = campaign(service, tmp_path)
