@@ -4,7 +4,8 @@ A run is played strictly (Player): the requests come in the order in which they 
 used. What was recorded without a model may also be played first in, first out for each request (Queues), or
 with repetitions (Repeats); both find an answer by a key, however many there are. What
 counts of a request is its method, its path and query, and its body; JSON bodies are compared as JSON.
-The host is a binding, and headers are noise: neither counts.
+The host is a binding, and headers are noise: neither counts. What was redacted fits any value, the same
+placeholder the same one.
 """
 
 import itertools
@@ -16,7 +17,9 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
+from replaykit.disguise import coding_of, decoded
 from replaykit.interaction import Interaction, Request, header
+from replaykit.placeholder import Bound, is_covered
 from replaykit.trace import Moments
 from replaykit.value import JsonData
 
@@ -28,6 +31,7 @@ class Player:
         self._interactions = interactions
         self.moments: Moments = moments or {}  # when the calls of branches were sent and answered
         self._position = 0
+        self._bound = Bound()  # what its placeholders stand for
         self.missed: str | None = None  # why the last request could not be answered
 
     def answer(self, request: Request) -> Interaction:
@@ -35,7 +39,7 @@ class Player:
         if self._position == len(self._interactions):
             self._miss(f"the cassette is at its end, and {target(request)} was asked")
         recorded = self._interactions[self._position]
-        why = mismatch(recorded.request, request)
+        why = mismatch(recorded.request, request, self._bound)
         if why is not None:
             place = self._position + 1
             self._miss(f"the cassette has no such request: number {place} is {target(recorded.request)}; {why}")
@@ -69,11 +73,13 @@ def target(request: Request) -> str:
     return f"{request.method} {parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
 
-def mismatch(recorded: Request, asked: Request) -> str | None:
-    """Say why a request is not the recorded one; None if it is."""
-    if target(recorded) != target(asked):
-        return f"asked was {target(asked)}"
-    if recorded.body == asked.body:
+def mismatch(recorded: Request, asked: Request, bound: Bound | None = None) -> str | None:
+    """Say why a request is not the recorded one; None if it is. Placeholders fit what they stand for."""
+    bound = bound or Bound()
+    there, here = target(recorded), target(asked)
+    if there != here and not ((is_covered(there) or is_covered(here)) and bound.fits_pairs(there, here)):
+        return f"asked was {here}"
+    if recorded.body == asked.body or _covers(recorded, asked, bound):
         return None
     before, after = _json_of(recorded), _json_of(asked)
     if before is None or after is None:
@@ -82,6 +88,22 @@ def mismatch(recorded: Request, asked: Request) -> str | None:
         return None
     found = "; ".join(f"{each.path}: {each.shown}" for each in differences(before, after)[:3])
     return f"the body differs at {found or 'a number that is written in another way'}"
+
+
+def _covers(recorded: Request, asked: Request, bound: Bound) -> bool:
+    """Say whether two bodies are alike but for what is covered in one of them."""
+    texts = []
+    for each in (recorded, asked):
+        try:
+            texts.append(decoded(coding_of(each.headers, each.body), each.body).decode("latin-1"))
+        except ValueError:
+            return False
+    if not any(map(is_covered, texts)):
+        return False
+    before, after = _json_of(recorded), _json_of(asked)
+    if before is not None and after is not None:
+        return bound.fits_data(before, after)
+    return bound.fits_pairs(*texts)
 
 
 def _json_of(request: Request) -> JsonData:

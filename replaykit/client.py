@@ -7,7 +7,7 @@ transport is a tap: what happens inside of `through` goes past a tape, which rec
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Self, get_args
 
@@ -162,15 +162,27 @@ def without_credentials(url: str) -> str:
     return str(httpx.URL(url).copy_with(userinfo=b""))
 
 
-def require_loopback(url: str) -> None:
-    """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
-    host = httpx.URL(url).host
+def require_loopback(url: str, allowed: Collection[str] = ()) -> None:
+    """Raise ForeignHostError unless the URL speaks of this machine, or of a host (or host:port) that is allowed.
+
+    A stranger's bundle is not a gun.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ForeignHostError(
+            f"The bundle was recorded against {url!r}, which is no URL: {error}.", "Name the service with --url."
+        ) from None
+    host, name = parsed.host, parsed.raw_host.decode("ascii").lower().rstrip(".")
+    if not {name, f"{name}:{host_and_port(url)[1]}"}.isdisjoint([each.lower() for each in allowed]):
+        return
     with contextlib.suppress(ValueError):
         if host == "localhost" or ipaddress.ip_address(host).is_loopback:
             return
     raise ForeignHostError(
         f"The bundle was recorded against {host}, which is not this machine.",
-        "Name the service that you mean with --url, or start one with --start.",
+        "Name the service that you mean with --url, or start one with --start; or allow this host for the project: "
+        f'allow_hosts = ["{name}"] in [tool.replaykit] of pyproject.toml.',
     )
 
 

@@ -18,13 +18,13 @@ from replaykit.cassette import Queues, mismatch, target
 from replaykit.difference import brief, differences
 from replaykit.errors import DriftError, UsageError
 from replaykit.interaction import Headers, Interaction, Request, Response, header
+from replaykit.placeholder import MARK, OLD, Bound, is_marked_number, placeholder
 from replaykit.tape import tell, whole
 from replaykit.value import JsonData
 
 HEADERS = ("content-type", "location")  # that are compared, where nobody says otherwise
 
 _MOST_TOLD = 20  # places that are told
-_PLACEHOLDER = re.compile(r"REDACTED\.[A-Za-z0-9_-]+\.\d+|\[redacted\]")
 _MAX_BODY = 16 * 1024 * 1024  # bytes of a body that are unpacked
 
 
@@ -181,7 +181,7 @@ class Comparison:
         if isinstance(before, list) and isinstance(after, list):
             rest = before[len(after) :]
             return [*(self._bound(*pair) for pair in zip(before, after, strict=False)), *rest]
-        if isinstance(before, str) and isinstance(after, str) and _covers(before, after):
+        if (isinstance(before, str) or is_marked_number(before)) and _covers(before, after):
             return after
         if isinstance(before, str | int) and self._followed.get(json.dumps(before)) == json.dumps(after):
             return after
@@ -228,12 +228,13 @@ def _header(interaction: Interaction, name: str) -> str | None:
     return value
 
 
-def _covers(recorded: str, seen: str) -> bool:
-    """Say whether a text is the recorded one with something else in the places of covered secrets."""
-    if not _PLACEHOLDER.search(recorded):
-        return False
-    pattern = ".+?".join(re.escape(part) for part in _PLACEHOLDER.split(recorded))
-    return re.fullmatch(pattern, seen, re.DOTALL) is not None
+def _covers(recorded: JsonData, seen: JsonData) -> bool:
+    """Say whether a value is the recorded one with something else in the places of covered secrets."""
+    if isinstance(recorded, str):
+        recorded = recorded.replace(OLD, placeholder("old", 1))
+        if isinstance(seen, str) and MARK not in recorded:
+            return False
+    return Bound().fits_data(recorded, seen)
 
 
 def _shape(request: Request) -> tuple[str, int, str]:

@@ -5,6 +5,7 @@ ReplaykitError
 │   ├── MissingFileError
 │   ├── UnwritableError
 │   ├── ProfileError
+│   ├── RedactionError
 │   └── ForeignHostError
 ├── DefinitionError          the model or the adapter is not well made
 ├── LoadError                the model or the adapter can't be imported
@@ -61,6 +62,12 @@ class ProfileError(UsageError):
     """A profile in pyproject.toml is not well made, or is not there."""
 
     slug = "profile"
+
+
+class RedactionError(UsageError):
+    """What the configuration says of secrets is not well made."""
+
+    slug = "redaction"
 
 
 class ForeignHostError(UsageError):

@@ -21,8 +21,8 @@ from replaykit.client import HTTPX_VERSION
 from replaykit.errors import MissError, ReplaykitError, UnusedError, UnwritableError, UsageError
 from replaykit.interaction import Interaction, Request
 from replaykit.reader import read
-from replaykit.redact import redacted
-from replaykit.writer import Writer
+from replaykit.trace import Trace
+from replaykit.writer import Writer, save
 
 Order: TypeAlias = Literal["strict", "fifo", "any"]
 
@@ -52,6 +52,7 @@ class Recorder:
     def __init__(self, path: Path, url: str | None) -> None:
         self.path = path
         self.url = url
+        self._kept: list[Interaction] = []
         self._began: list[float] = []  # when each was sent, in the order in which they stand in the bundle
         self._lock = threading.Lock()
         self._over = False
@@ -63,14 +64,13 @@ class Recorder:
         except OSError as error:
             raise UnwritableError(f"{path.parent} can't be made: {error.strerror}.", "Choose another folder.") from None
         self._writer = Writer(path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.partial"))
-        self._writer.begin(
-            Origin(
-                url=url,
-                recorded=datetime.now(UTC).isoformat(timespec="seconds"),
-                python=platform.python_version(),
-                httpx=HTTPX_VERSION,
-            )
+        self._origin = Origin(
+            url=url,
+            recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+            python=platform.python_version(),
+            httpx=HTTPX_VERSION,
         )
+        self._writer.begin(self._origin)
 
     def answer(self, request: Request) -> None:
         """Let the request go to the network. Raises UsageError when the recording is over."""
@@ -85,7 +85,8 @@ class Recorder:
             before = len(self._began) - place
             self._began.insert(place, began)
             try:
-                self._writer.interaction("recorded", None, redacted(interaction.replace(before=before)))
+                self._kept.append(interaction.replace(before=before))
+                self._writer.interaction("recorded", None, self._kept[-1])
             except UnwritableError as error:
                 self._unwritable = error
                 raise
@@ -114,8 +115,12 @@ class Recorder:
             return
         with self._writer as writer:
             reason = "" if error is None else f"the block ended with {type(error).__name__}"
-            writer.end("recorded", reason, None)
-            writer.save(path or self.path)
+            if writer.is_late:  # a secret was found that may stand uncovered above
+                trace = Trace(recorded=tuple(self._kept), ending="recorded", reason=reason)
+                save(path or self.path, self._origin, trace)
+            else:
+                writer.end("recorded", reason, None)
+                writer.save(path or self.path)
 
 
 class Playback:

@@ -1,5 +1,6 @@
 """Cassettes: recorded interactions answer in their order, and a miss says what was recorded instead."""
 
+import gzip
 import json
 import time
 
@@ -233,3 +234,48 @@ def test_finding_takes_the_same_time_in_a_long_cassette(kind, again):
             assert recorded[number] is player.answer(recorded[number].request)
 
     assert 3 > time.process_time() - began
+
+
+# --- what was redacted --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        (("/a?key=REDACTED.key.1&n=1", b""), ("/a?key=true&n=1", b"")),
+        (("/a/REDACTED.id.1", b'{"n":1}'), ("/a/7", b'{"n": 1}')),
+        (("/a", b'{"pin":990000000001,"n":1}'), ("/a", b'{"n":1,"pin":1234}')),
+        (("/a", b"user=x&password=REDACTED.password.1"), ("/a", b"user=x&password=true")),
+        (("/a/7", b'{"token":"t"}'), ("/a/REDACTED.id.1", b'{"token":"REDACTED.token.2"}')),
+        (("/a", gzip.compress(b'{"t":"REDACTED.t.1"}')), ("/a", gzip.compress(b'{"t":"true"}'))),
+        (("/a", b"\xff\x00REDACTED.t.1\xfe"), ("/a", b"\xff\x00true\xfe")),
+    ],
+)
+def test_a_placeholder_fits_any_value(recorded, asked):
+    """What was covered when it was written is no difference, in the target and in the body."""
+    assert None is mismatch(request("POST", recorded[0], recorded[1]), request("POST", asked[0], asked[1]))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        (("/a?key=REDACTED.key.1&n=1", b""), ("/a?key=true&n=2", b"")),
+        (("/a?key=REDACTED.key.1", b""), ("/b?key=true", b"")),
+        (("/a", b'{"pin":990000000001,"n":1}'), ("/a", b'{"n":2,"pin":1234}')),
+        (("/a", b'{"t":"REDACTED.t.1"}'), ("/a", b'{"t":null}')),
+        (("/a", b"x=REDACTED.t.1"), ("/a", b"x=a&y=b")),
+    ],
+)
+def test_what_is_not_covered_still_counts(recorded, asked):
+    """A placeholder covers its own value and nothing else."""
+    assert None is not mismatch(request("POST", recorded[0], recorded[1]), request("POST", asked[0], asked[1]))
+
+
+def test_a_cassette_holds_a_placeholder_to_its_value():
+    """The same placeholder stands for the same value in all requests of a cassette."""
+    player = Player([told(request("GET", f"/{name}?k=REDACTED.k.1")) for name in "abc"])
+    player.answer(request("GET", "/a?k=one"))
+    player.answer(request("GET", "/b?k=one"))
+
+    with pytest.raises(CassetteMissError):
+        player.answer(request("GET", "/c?k=two"))

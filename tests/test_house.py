@@ -16,6 +16,10 @@ READING_ORDER = [
     "value",
     "interaction",
     "difference",
+    "placeholder",
+    "disguise",
+    "secret",
+    "place",
     "redact",
     "wire",
     "transport",
@@ -37,6 +41,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     "latency",
+    "binding",
     # workshop
     "stutter",
     "generate",
@@ -51,6 +56,7 @@ READING_ORDER = [
     "writer",
     "reader",
     "coverage",
+    "scan",
     # journeys
     "integration",
     "replaying",
@@ -71,6 +77,7 @@ READING_ORDER = [
     "cli.replay",
     "cli.reshrink",
     "cli.show",
+    "cli.scan",
     "cli.demo",
     "cli.app",
     "cli",
@@ -96,6 +103,7 @@ DOORS = {
         "cli.replay",
         "cli.reshrink",
         "cli.show",
+        "cli.scan",
         "cli.demo",
     },
 }

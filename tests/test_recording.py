@@ -459,3 +459,25 @@ def test_a_recording_that_gets_too_long_keeps_what_there_is(path):
 
     assert left.name.endswith(".partial")
     assert 31 == len(read(left).trace.interactions())
+
+
+@pytest.mark.parametrize("order", ["strict", "fifo", "any"])
+def test_secrets_are_covered_and_played_with_others(path, order):
+    """A token is in no line of the bundle, also where it was sent before it was known; another one may be played."""
+
+    def app(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"access_token": token, "path": request.url.path})
+
+    def ask(client: httpx.Client, token: str) -> None:
+        client.get(f"/early/{token}")
+        client.post("/login", json={"user": "ada", "password": token[::-1]})
+        client.get(f"/late/{token}", headers={"Authorization": f"Bearer {token}"})
+
+    token = "8f3kd93kdk2929dkdk30"
+    with replaykit.record(path, transport=httpx.MockTransport(app), base_url="http://shop.example") as client:
+        ask(client, token)
+    with replaykit.play(path, order=order) as client:
+        ask(client, "another-token-of-today")
+
+    assert token.encode() not in path.read_bytes()
+    assert token[::-1].encode() not in path.read_bytes()
