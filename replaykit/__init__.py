@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from replaykit.errors import ReplaykitError
     from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
     from replaykit.reader import read
+    from replaykit.recording import play, record
     from replaykit.replaying import Replayed, replay
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
@@ -63,6 +64,9 @@ _HOMES = {
     "Verdict": "verdict",
     "replay": "replaying",
     "Replayed": "replaying",
+    # without a model
+    "record": "recording",
+    "play": "recording",
     # going wrong
     "ReplaykitError": "errors",
 }
@@ -98,7 +102,9 @@ __all__ = [
     "like",
     "observes",
     "on",
+    "play",
     "read",
+    "record",
     "replay",
     "requires",
     "same",

@@ -7,7 +7,7 @@ transport is a tap: what happens inside of `through` goes past a tape, which rec
 import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Self, get_args
 
@@ -36,7 +36,7 @@ class Client(httpx.Client):
         self._network = Network(lean=way == "lean")
         self._tap = Tap(self._network)
         super().__init__(transport=self._tap, base_url=self.origin)
-        self._cookies = _Cookies()
+        self._cookies = Cookies()
         self._url = lru_cache(maxsize=4096)(self._parse_url)
 
     def _parse_url(self, path: str) -> httpx.URL:
@@ -60,7 +60,7 @@ class Client(httpx.Client):
 
     def renew(self, headers: Mapping[str, str], auth: tuple[str, str] | None, timeout: float) -> None:
         """Forget what an earlier run left in the client: cookies, headers, authentication, time-out (s)."""
-        self._cookies = _Cookies()  # the property would make a plain jar of it
+        self._cookies = Cookies()  # the property would make a plain jar of it
         self.headers = httpx.Headers({**_DEFAULT_HEADERS, **headers})
         self.auth = auth  # type: ignore[assignment]  # None is taken too, and lets those in the URL through
         if self.timeout != (wanted := httpx.Timeout(timeout)):
@@ -119,7 +119,7 @@ class Client(httpx.Client):
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
 
-class _Cookies(httpx.Cookies):
+class Cookies(httpx.Cookies):
     """A cookie jar that looks into an answer only if there is a cookie in it; looking is what costs."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
@@ -162,15 +162,27 @@ def without_credentials(url: str) -> str:
     return str(httpx.URL(url).copy_with(userinfo=b""))
 
 
-def require_loopback(url: str) -> None:
-    """Raise ForeignHostError unless the URL speaks of this machine: a stranger's bundle is not a gun."""
-    host = httpx.URL(url).host
+def require_loopback(url: str, allowed: Collection[str] = ()) -> None:
+    """Raise ForeignHostError unless the URL speaks of this machine, or of a host (or host:port) that is allowed.
+
+    A stranger's bundle is not a gun.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ForeignHostError(
+            f"The bundle was recorded against {url!r}, which is no URL: {error}.", "Name the service with --url."
+        ) from None
+    host, name = parsed.host, parsed.raw_host.decode("ascii").lower().rstrip(".")
+    if not {name, f"{name}:{host_and_port(url)[1]}"}.isdisjoint([each.lower() for each in allowed]):
+        return
     with contextlib.suppress(ValueError):
         if host == "localhost" or ipaddress.ip_address(host).is_loopback:
             return
     raise ForeignHostError(
         f"The bundle was recorded against {host}, which is not this machine.",
-        "Name the service that you mean with --url, or start one with --start.",
+        "Name the service that you mean with --url, or start one with --start; or allow this host for the project: "
+        f'allow_hosts = ["{name}"] in [tool.replaykit] of pyproject.toml.',
     )
 
 

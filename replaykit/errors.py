@@ -5,6 +5,7 @@ ReplaykitError
 │   ├── MissingFileError
 │   ├── UnwritableError
 │   ├── ProfileError
+│   ├── RedactionError
 │   └── ForeignHostError
 ├── DefinitionError          the model or the adapter is not well made
 ├── LoadError                the model or the adapter can't be imported
@@ -13,6 +14,9 @@ ReplaykitError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
+│   ├── MissError            a request that the bundle being played has no answer for
+│   ├── UnusedError          the bundle being played holds what was never asked for
+│   └── DriftError           the service answers otherwise than the bundle says
 └── UnreachableError         the service did not start, or is not healthy
 
 Terminated is what TERM raises; it is a KeyboardInterrupt, so that nobody takes it for a fault.
@@ -58,6 +62,12 @@ class ProfileError(UsageError):
     """A profile in pyproject.toml is not well made, or is not there."""
 
     slug = "profile"
+
+
+class RedactionError(UsageError):
+    """What the configuration says of secrets is not well made."""
+
+    slug = "redaction"
 
 
 class ForeignHostError(UsageError):
@@ -106,6 +116,24 @@ class StaleError(ReplaykitError):
     """A sequence no longer fits the model, the adapter or the cassette."""
 
     slug = "stale"
+
+
+class MissError(StaleError):
+    """A request was made that the bundle being played has no answer for."""
+
+    slug = "miss"
+
+
+class UnusedError(StaleError):
+    """The bundle being played holds requests that were never made."""
+
+    slug = "unused"
+
+
+class DriftError(StaleError):
+    """The service answers otherwise than was recorded."""
+
+    slug = "drift"
 
 
 class UnreachableError(ReplaykitError):

@@ -91,6 +91,7 @@ class Finding:
     replaced: bool = False  # was there a bundle of its name before?
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
+    covered: tuple[str, ...] = ()  # placeholders in what its bundle says of the failure
     shrunk: Shrunk | None = None
     sightings: int = 1  # of those that were shrunk
     other: Trace | None = None  # another run that shows it, where the first does so too seldom
@@ -463,10 +464,11 @@ class _Campaign:
         if self.folder is not None:
             finding.path = self.folder / name_of(failure)
             finding.replaced = finding.path.exists()
-            if writer is not None:
+            if writer is not None and not writer.is_late:
+                finding.covered = writer.covered
                 writer.save(finding.path, self.form)
             else:
-                save(finding.path, self._provenance(index, seed), trace, self.form)
+                finding.covered = save(finding.path, self._provenance(index, seed), trace, self.form)
         self.findings[finding.fingerprint] = finding
         self.result.failures.append(finding)
         self.waiting.append(finding)
@@ -493,7 +495,8 @@ class _Campaign:
                 finding.trace = shrunk.trace or seen
                 finding.failure = finding.trace.failure or finding.failure
                 if finding.path is not None:
-                    save(finding.path, self._provenance(index, seed, finding), finding.trace, self.form)
+                    provenance = self._provenance(index, seed, finding)
+                    finding.covered = save(finding.path, provenance, finding.trace, self.form)
             self.watcher.shrunk(finding)
             if isinstance(shrunk.error, UnreachableError):
                 self.result.died = str(shrunk.error)

@@ -4,8 +4,11 @@ What a bundle names is imported only where it lies inside the project; what the 
 line or in a profile is imported from wherever Python finds it.
 """
 
+import ast
 import importlib
 import importlib.util
+import os
+import re
 import sys
 import tomllib
 import traceback
@@ -13,9 +16,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
-from replaykit.errors import LoadError, ProfileError, ReplaykitError, UsageError
+from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError
+from replaykit.secret import Policy, policy_of
 
 K = TypeVar("K")
+
+MOST_MOVES = 8  # modules that take a class from one another
 
 
 def root() -> Path:
@@ -48,6 +54,51 @@ def profile(name: str) -> dict[str, Any]:
     return chosen
 
 
+def settings_here(name: str) -> Any:
+    """Return `[tool.replaykit]` NAME of the project's pyproject.toml; None where it is not there."""
+    file = root() / "pyproject.toml"
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ProfileError(f"{file} can't be read: {error.strerror}.", "Mend the file.") from None
+    if b"replaykit" not in content:
+        return None
+    try:
+        found: Any = tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError(f"{file} can't be read: {error}.", "Mend the file.") from None
+    for key in ("tool", "replaykit", name):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def policy_here() -> Policy:
+    """Return what the project says of its secrets, `[tool.replaykit.redact]`. Raises RedactionError, ProfileError."""
+    settings = settings_here("redact")
+    place = str(root() / "pyproject.toml")
+    if settings is not None and not isinstance(settings, dict):
+        raise RedactionError(f"redact in {place} is no table.", "Write [tool.replaykit.redact].")
+    return policy_of(settings or {}, os.environ, place)
+
+
+def allowed_hosts() -> list[str]:
+    """Return the hosts that bundles may be replayed against without naming them: `allow_hosts`. Raises ProfileError."""
+    hosts = settings_here("allow_hosts")
+    if hosts is None:
+        return []
+    if not isinstance(hosts, list) or not all(isinstance(each, str) and _HOST.fullmatch(each) for each in hosts):
+        raise ProfileError(
+            f"allow_hosts in {root() / 'pyproject.toml'} is no list of hosts.",
+            'Write it as allow_hosts = ["staging.example.org", "10.0.0.5:8080"].',
+        )
+    return hosts
+
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+
+
 def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     """Import the subclass of `kind` that `package.module:Name` or `path/to/file.py:Name` names.
 
@@ -56,6 +107,8 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     """
     place, colon, name = spec.partition(":")
     if not (place and colon and name):
+        if not trusted:
+            raise LoadError(f"The bundle names {spec!r}, which is no class.", "Name one with --model and --adapter.")
         raise UsageError(f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class.")
     _look_here()
     if not trusted:
@@ -130,12 +183,45 @@ def is_inside(spec: str) -> bool:
 
 
 def _require_inside(spec: str) -> None:
+    """Raise LoadError unless a class of that name is to be found inside the project; nothing is run to see that.
+
+    Importing a module runs it, and a folder may hold scripts that are not meant to be run because a file says so.
+    """
+    place, _, name = spec.partition(":")
     if not is_inside(spec):
         raise LoadError(
             f"The bundle names {spec}, which is not to be found inside this project ({root()}).",
             "Start replaykit in the project that the bundle comes from; or, if you trust it, name it yourself with "
             "--model and --adapter.",
         )
+    if not _has_class(place, name):
+        raise LoadError(
+            f"The bundle names {spec}, and {place} has no class of that name; it was not imported.",
+            "If it is made in another way, and you trust the bundle, name it yourself with --model and --adapter.",
+        )
+
+
+def _has_class(place: str, name: str, depth: int = 0) -> bool:
+    """Say whether the source of a module inside the project has a class, or takes it from another one there."""
+    file = Path(place) if place.endswith(".py") else _find(place)
+    if file is None or depth > MOST_MOVES or not is_inside(f"{place}:{name}"):
+        return False
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    package = place if file.name == "__init__.py" else place.rpartition(".")[0]
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return True
+        if isinstance(node, ast.ImportFrom) and not place.endswith(".py"):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                taken = alias.name == "*" or (alias.asname or alias.name) == name
+                if taken and _has_class(source, name if alias.name == "*" else alias.name, depth + 1):
+                    return True
+    return False
 
 
 def _find(module: str) -> Path | None:

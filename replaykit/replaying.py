@@ -5,13 +5,15 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from replaykit import client, service
+from replaykit import client, project, service
 from replaykit.adapter import Adapter, Adapters
+from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.cassette import Player
 from replaykit.interaction import FIRST_SERVER_ERROR
@@ -66,16 +68,19 @@ def replay(
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
     endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too.
 
-    Without a URL, the recorded one is used, if it is on this machine. Raises BundleError for a bundle that
-    can't be judged, UsageError, DefinitionError, ForeignHostError.
+    Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
+    secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
+    StaleError for a placeholder without a value, UsageError, DefinitionError, ForeignHostError.
     """
     require_whole(bundle, "The bundle")
+    if not offline:
+        bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     budgets = budgets_of(model, adapter, latency or {})
     recorded_url = bundle.provenance.url or "http://127.0.0.1"
     if url is None:
         url = recorded_url
         if not offline:
-            client.require_loopback(url)
+            client.require_loopback(url, project.allowed_hosts())
     adapters = Adapters(model, adapter, url, settings or {}, transport)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from replaykit import client
+from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
+from replaykit.binding import bound
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
 from replaykit.canonical import canonical
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
@@ -109,6 +110,8 @@ def reshrink(
     target = (output or path).resolve()  # a link to a file stays one
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):  # told before the search, not after it
         raise UnwritableError(f"{target.parent} is no folder that can be written to.", "Choose another one.")
+    saved = bundle
+    bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     adapters = Adapters(model, adapter, url, settings or {}, transport)
     try:
         budgets = budgets_of(model, adapter, latency or {})
@@ -121,7 +124,7 @@ def reshrink(
     finally:
         adapters.close()
     if reshrunk.outcome == "simpler":
-        if target == path.resolve() and read(path) != bundle:
+        if target == path.resolve() and read(path) != saved:
             raise UnwritableError(
                 f"{path} was changed meanwhile, and is left as it is.", "Try again, or write elsewhere with --output."
             )

@@ -57,7 +57,6 @@ from replaykit.history import (
 from replaykit.interaction import Interaction, Request
 from replaykit.linearize import Linearization
 from replaykit.model import Check, Model, Prediction, count_labels
-from replaykit.redact import redacted
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.stutter import REPEATED, in_order, is_answered_again
 from replaykit.trace import Ending, Said, Step, Trace
@@ -191,14 +190,13 @@ class _Run(Caller):
 
     def keep(self, interaction: Interaction) -> None:
         if self.branches and (branch := self.branches.get(threading.get_ident())) is not None:
-            branch.kept.append(redacted(interaction))
+            branch.kept.append(interaction)
             return
         if self.branches:
             self.is_astray = True  # sent by a thread of the adapter's: for which branch, nobody knows
             return
         if self.call is None and self.part not in {"reset", "end"}:
             return  # sent by a thread of the adapter's between two steps: no part of the sequence
-        interaction = redacted(interaction)
         self.kept.append(interaction)
         if self.listener is not None:
             self.listener.interaction(self.part, self.call.label if self.call else None, interaction)

@@ -163,10 +163,12 @@ class Tap(_Tapping, httpx.BaseTransport):
         except BaseException:
             capture.forget()
             raise
-        capture.begin(response)
-        return response
+        return capture.begin(response)
 
     def close(self) -> None:
+        for capture in list(self.open.values()):
+            if capture.incoming is not None:
+                capture.incoming.close()
         self.settle()
         self.inner.close()
 
@@ -193,10 +195,12 @@ class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
         except BaseException:
             capture.forget()
             raise
-        capture.begin(response)
-        return response
+        return capture.begin(response)
 
     async def aclose(self) -> None:
+        for capture in list(self.open.values()):
+            if capture.incoming is not None:
+                await capture.incoming.aclose()
         self.settle()
         await self.inner.aclose()
 
@@ -222,6 +226,7 @@ class _Capture:
                 extensions=request.extensions,
             )
         self._response: httpx.Response | None = None
+        self.incoming: _Incoming | None = None
         self._received: list[bytes] = []
         self._complete = False
         self._trouble: Trouble | None = None
@@ -265,10 +270,15 @@ class _Capture:
             self.tape.run_out(self._request_record(), size)
         return httpx.RemoteProtocolError(f"no more than {size} bytes of the answer were recorded")
 
-    def begin(self, response: httpx.Response) -> None:
+    def begin(self, response: httpx.Response) -> httpx.Response:
         """Stand between the answer's body and its reader."""
         self._response = response
-        response.stream = _Incoming(response.stream, self)
+        self.incoming = _Incoming(response.stream, self)
+        if hasattr(response, "_content"):  # as the answers of a function, whose stream nobody would read
+            code, headers, extensions = response.status_code, response.headers, response.extensions
+            return httpx.Response(code, headers=headers, stream=self.incoming, extensions=extensions)
+        response.stream = self.incoming
+        return response
 
     def take(self, chunk: bytes) -> None:
         """Keep a piece of the answer's body."""

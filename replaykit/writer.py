@@ -18,6 +18,10 @@ from replaykit.generator import is_minted
 from replaykit.interaction import Cut, Headers, Interaction
 from replaykit.lines import last_line
 from replaykit.notation import ascii_json, body_data, encode, mark_binary
+from replaykit.placeholder import covered_in
+from replaykit.project import policy_here
+from replaykit.redact import Redactor
+from replaykit.secret import Policy
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.value import JsonText
@@ -27,18 +31,22 @@ from replaykit.version import BUNDLE_FORMAT
 Form: TypeAlias = Callable[[bytes], bytes]  # of a whole bundle
 
 _RARE = ("raw", "repeats", "twice", "branch")  # what most calls do not have
+_SAID = ("message", "expected", "actual", "traceback")  # of a failure: what has values in it
 _USUAL = {name: Call.model_fields[name].default for name in _RARE}
 
 
 class Writer:
     """Writes a run down while it happens, one write for each line, into a file with no final name yet.
 
+    Secrets are covered before anything is written; `policy` says how, without one the project's configuration.
+
     It listens to `run.execute`. `save` ends the file and moves it to its final name; `rewind` starts over,
     for the next run; leaving the context removes what was not saved.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, policy: Policy | None = None) -> None:
         self.path = path
+        self._redactor = Redactor(policy_here() if policy is None else policy)
         self._start_over()
         self._lock = threading.RLock()
         try:
@@ -62,6 +70,8 @@ class Writer:
         self._start_over()
 
     def _start_over(self) -> None:
+        self._redactor.restart()
+        self.covered: tuple[str, ...] = ()  # placeholders in what the failure says
         self._count = self._size = 0  # lines and bytes
         self._said_in_calls = 0  # bytes
         self._open = False  # is the list of interactions open?
@@ -72,10 +82,15 @@ class Writer:
         """Write the first lines."""
         self._line(b"version: 1\n")
         data = {key: value for key, value in origin.model_dump(mode="json").items() if value is not None}
+        if origin.url is not None:
+            data["url"] = self._redactor.url(origin.url)
         self._record("bundle", {"format": BUNDLE_FORMAT, **data})
 
     def write(self, trace: Trace) -> None:
-        """Write a trace that is over."""
+        """Write a trace that is over: what is found in it anywhere is covered everywhere."""
+        for step in trace.steps:
+            self._redactor.look_at_arguments(step.call.args)
+        self._redactor.look_at(trace.interactions())
         for each in trace.resetting:
             self.interaction("reset", None, each)
         nonce = trace.nonce
@@ -110,7 +125,7 @@ class Writer:
 
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
-        interaction = _kept(interaction)
+        interaction = _kept(self._redactor.interaction(interaction))
         place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
         if interaction.before:
             place["before"] = interaction.before
@@ -125,9 +140,13 @@ class Writer:
 
     def call(self, call: Call) -> None:
         """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
-        data = {"step": call.label, "tag": call.tag, "version": call.version, "args": call.args}
+        args = self._redactor.arguments(call.args)
+        data = {"step": call.label, "tag": call.tag, "version": call.version, "args": args}
+        rare = {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]}
+        if call.raw:
+            rare["raw"] = self._redactor.arguments(call.raw)
         before = self._size
-        self._record("command", data | {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]})
+        self._record("command", data | rare)
         self._said_in_calls += self._size - before
         if self._said_in_calls > MAX_DATA:
             raise UnwritableError(
@@ -153,14 +172,22 @@ class Writer:
 
     def state(self, step: int, state: JsonText) -> None:
         """Write the projection after a step."""
-        self._line(b'# {"k":"state","step":%d,"data":%s}\n' % (step, ascii_json(state)))
+        self._line(b'# {"k":"state","step":%d,"data":%s}\n' % (step, ascii_json(self._redactor.text(state))))
 
     def end(self, ending: Ending, reason: str, failure: Failure | None) -> None:
         """Write why the run failed, and remember how it ended for the last line."""
         if failure is not None:
-            data = {key: value for key, value in failure.model_dump(mode="json").items() if value is not None}
+            said = failure.model_dump(mode="json")
+            data = {key: value for key, value in said.items() if value is not None}
+            data |= {key: self._redactor.data(data[key]) for key in _SAID if key in data}
+            self.covered = covered_in(*[data.get(key) for key in _SAID])
             self._record("failure", {**data, "fingerprint": failure.fingerprint})
-        self._ending = (ending, reason)
+        self._ending = (ending, self._redactor.message(reason))
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a secret was found while writing, which may stand uncovered in what was written before."""
+        return self._redactor.has_learned
 
     def save(self, path: Path, form: Form | None = None) -> None:
         """Write the last line, see the file onto the disk, and move it to its final name.
@@ -193,6 +220,10 @@ class Writer:
         self._file.truncate()
         self._write(content)
 
+    def leave(self) -> None:
+        """Close the file, and leave it as it is, without an end: something could not be written."""
+        self._file.close()
+
     def _said(self, kind: str, step: int | None, said: Said) -> None:
         place = b"" if step is None else b'"step":%d,' % step
         head = b'# {"k":"%s",%s"tag":"%s","version":%d,"data":' % (
@@ -201,7 +232,7 @@ class Writer:
             said.tag.encode(),
             said.version,
         )
-        self._line(head + ascii_json(said.data) + b"}\n")
+        self._line(head + ascii_json(self._redactor.text(said.data)) + b"}\n")
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         self._line(b"# %s\n" % encode({"k": kind, **data}))
@@ -239,12 +270,19 @@ def _see_folder_onto_disk(path: Path) -> None:
         os.close(folder)
 
 
-def save(path: Path, origin: Origin, trace: Trace, form: Form | None = None) -> None:
-    """Write a bundle at its final name, whole or not at all; `form` is that of `Writer.save`."""
-    with Writer(_beside(path)) as writer:
+def save(
+    path: Path, origin: Origin, trace: Trace, form: Form | None = None, policy: Policy | None = None
+) -> tuple[str, ...]:
+    """Write a bundle at its final name, whole or not at all; return the placeholders in what its failure says.
+
+    `form` is that of `Writer.save`, `policy` that of a Writer.
+    """
+    with Writer(_beside(path), policy) as writer:
         writer.begin(origin)
         writer.write(trace)
+        covered = writer.covered
         writer.save(path, form)
+    return covered
 
 
 def put(path: Path, content: bytes) -> None:

@@ -1,13 +1,17 @@
 """What the tests share: services on loopback, and the command line."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -80,3 +84,46 @@ def duplicate_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert ran.code == 1, ran
     [bundle] = folder.glob("*.pd")
     yield bundle
+
+
+class Counting:
+    """A service on loopback that counts the requests to it, and tells the count and the path; in `with`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(handler) -> None:  # noqa: N805
+                length = int(handler.headers.get("Content-Length", 0))
+                text = handler.rfile.read(length).decode()
+                with lock:
+                    self.count += 1
+                    body = json.dumps({"count": self.count, "path": handler.path, "text": text}).encode()
+                handler.send_response(200)
+                handler.send_header("Content-Type", "application/json")
+                handler.send_header("Content-Length", str(len(body)))
+                handler.end_headers()
+                handler.wfile.write(body)
+
+            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+
+            def log_message(handler, *_: object) -> None:  # noqa: N805
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

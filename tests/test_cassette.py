@@ -1,11 +1,13 @@
 """Cassettes: recorded interactions answer in their order, and a miss says what was recorded instead."""
 
+import gzip
 import hashlib
 import json
+import time
 
 import pytest
 
-from replaykit.cassette import CassetteMissError, Player, mismatch, target
+from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, mismatch, target
 from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 
 
@@ -148,16 +150,6 @@ def test_a_request_is_shown_by_method_path_and_query():
     assert "GET /" == target(Request(method="GET", url="http://127.0.0.1:1"))
 
 
-def test_an_answer_that_is_not_kept_whole_is_no_answer():
-    """Of a body that was cut when it was written, only the beginning is there: playing it would be a lie."""
-    cut = Cut(size=5_000_000, sha256="0" * 64)
-    player = Player([Interaction(request=SECOND, response=Response(status=200, body=b"abc", cut=cut))])
-    with pytest.raises(CassetteMissError, match="had 5000000 bytes, of which the bundle keeps the first 3"):
-        player.answer(SECOND)
-
-    assert player.missed is not None
-
-
 def test_a_request_that_is_not_kept_whole_is_known_by_its_digest():
     """A large body that was sent is the recorded one if size and digest say so, and not if only its beginning fits."""
     body = b"x" * 1000
@@ -167,3 +159,135 @@ def test_a_request_that_is_not_kept_whole_is_known_by_its_digest():
     assert None is mismatch(recorded, FIRST.replace(body=body))
     assert "the body is not that of 1000 bytes" == mismatch(recorded, FIRST.replace(body=body[:10]))
     assert "the body is not that of 1000 bytes" == mismatch(recorded, FIRST.replace(body=body[:-1] + b"y"))
+
+
+# --- in any order ---------------------------------------------------------------------------------
+
+
+def statuses(player, *requests):
+    return [player.answer(each).response.status for each in requests]
+
+
+def test_queues_play_first_in_first_out_for_each_request():
+    """Requests may come in any order; the same one gets one recorded answer after the other."""
+    player = Queues([told(FIRST, 201), told(SECOND, 200), told(SECOND, 404), told(FIRST, 409)])
+
+    assert [200, 201, 404, 409] == statuses(player, SECOND, FIRST, SECOND, FIRST)
+    assert None is player.unused()
+
+
+def test_queues_give_each_answer_once():
+    """A request that is asked more often than it was recorded is a miss that says how often that was."""
+    player = Queues([told(SECOND), told(SECOND), told(FIRST)])
+    statuses(player, SECOND, SECOND)
+    with pytest.raises(CassetteMissError):
+        player.answer(SECOND)
+
+    assert "GET /players?sort=name was recorded 2 times, and is asked once more" == player.missed
+    assert "1 recorded requests were never asked for, the first of them POST /players" == player.unused()
+
+
+def test_repeats_give_the_last_answer_again():
+    """With repetitions, the last answer stays, and nothing has to be asked for."""
+    player = Repeats([told(SECOND, 200), told(SECOND, 404), told(FIRST, 201)])
+
+    assert [200, 404, 404, 404] == statuses(player, *[SECOND] * 4)
+    assert None is player.unused()
+
+
+def test_what_is_written_in_another_way_is_found():
+    """A JSON body with other spaces, or with another content type, is the same, as it is in strict order."""
+    rewritten = request("POST", "/players", b'{ "name": "a" }', "application/json")
+    text = request("POST", "/players", b'{"name":"a"}', "text/plain")
+
+    assert [201, 202] == statuses(Queues([told(FIRST, 201), told(FIRST, 202)]), rewritten, text)
+    assert [201, 201] == statuses(Repeats([told(FIRST, 201)]), text, text)
+
+
+def test_the_nearest_request_is_named_with_what_differs():
+    """Of a miss, the recorded request that is most like it is told, and where it differs."""
+    others = [told(request("POST", "/players", b'{"name":"%d","team":7}' % each)) for each in range(5)]
+    player = Queues([told(SECOND), *others])
+    with pytest.raises(CassetteMissError):
+        player.answer(request("POST", "/players", b'{"name":"3","team":8}'))
+
+    assert (
+        "the cassette has no such POST: the nearest is number 5, POST /players; the body differs at $.team: 7 -> 8"
+        == player.missed
+    )
+
+
+def test_an_empty_cassette_has_nothing_near():
+    """Where nothing was recorded, the miss says so."""
+    with pytest.raises(CassetteMissError, match="the cassette is empty, and POST /players was asked"):
+        Queues([]).answer(FIRST)
+
+
+def test_a_host_counts_where_several_were_recorded():
+    """The same path at two hosts is two requests; a host that was not recorded stands for any."""
+    here, there = SECOND, SECOND.replace(url="http://other.example/players?sort=name")
+    elsewhere = SECOND.replace(url="http://third.example/players?sort=name")
+    recorded = [told(here, 200), told(there, 404), told(here, 201)]
+
+    assert [404, 200, 201] == statuses(Queues(recorded), there, here, here)
+    assert [200, 404, 201] == statuses(Queues(recorded), *[elsewhere] * 3)
+    with pytest.raises(CassetteMissError, match="is asked once more"):
+        statuses(Queues(recorded), there, there)
+
+
+@pytest.mark.parametrize(("kind", "again"), [(Queues, 1), (Repeats, 3)])
+def test_finding_takes_the_same_time_in_a_long_cassette(kind, again):
+    """An answer is found by its key: of 10,000 requests that differ in their bodies, 2,000 are found in no time."""
+    recorded = [told(request("POST", "/items", b'{"number": %d}' % number)) for number in range(10000)]
+    player = kind(recorded)
+    began = time.process_time()
+    for number in range(9999, 7999, -1):
+        for _ in range(again):
+            assert recorded[number] is player.answer(recorded[number].request)
+
+    assert 3 > time.process_time() - began
+
+
+# --- what was redacted --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        (("/a?key=REDACTED.key.1&n=1", b""), ("/a?key=true&n=1", b"")),
+        (("/a/REDACTED.id.1", b'{"n":1}'), ("/a/7", b'{"n": 1}')),
+        (("/a", b'{"pin":990000000001,"n":1}'), ("/a", b'{"n":1,"pin":1234}')),
+        (("/a", b"user=x&password=REDACTED.password.1"), ("/a", b"user=x&password=true")),
+        (("/a/7", b'{"token":"t"}'), ("/a/REDACTED.id.1", b'{"token":"REDACTED.token.2"}')),
+        (("/a", gzip.compress(b'{"t":"REDACTED.t.1"}')), ("/a", gzip.compress(b'{"t":"true"}'))),
+        (("/a", b"\xff\x00REDACTED.t.1\xfe"), ("/a", b"\xff\x00true\xfe")),
+    ],
+)
+def test_a_placeholder_fits_any_value(recorded, asked):
+    """What was covered when it was written is no difference, in the target and in the body."""
+    assert None is mismatch(request("POST", recorded[0], recorded[1]), request("POST", asked[0], asked[1]))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        (("/a?key=REDACTED.key.1&n=1", b""), ("/a?key=true&n=2", b"")),
+        (("/a?key=REDACTED.key.1", b""), ("/b?key=true", b"")),
+        (("/a", b'{"pin":990000000001,"n":1}'), ("/a", b'{"n":2,"pin":1234}')),
+        (("/a", b'{"t":"REDACTED.t.1"}'), ("/a", b'{"t":null}')),
+        (("/a", b"x=REDACTED.t.1"), ("/a", b"x=a&y=b")),
+    ],
+)
+def test_what_is_not_covered_still_counts(recorded, asked):
+    """A placeholder covers its own value and nothing else."""
+    assert None is not mismatch(request("POST", recorded[0], recorded[1]), request("POST", asked[0], asked[1]))
+
+
+def test_a_cassette_holds_a_placeholder_to_its_value():
+    """The same placeholder stands for the same value in all requests of a cassette."""
+    player = Player([told(request("GET", f"/{name}?k=REDACTED.k.1")) for name in "abc"])
+    player.answer(request("GET", "/a?k=one"))
+    player.answer(request("GET", "/b?k=one"))
+
+    with pytest.raises(CassetteMissError):
+        player.answer(request("GET", "/c?k=two"))

@@ -16,6 +16,10 @@ READING_ORDER = [
     "value",
     "interaction",
     "difference",
+    "placeholder",
+    "disguise",
+    "secret",
+    "place",
     "redact",
     "wire",
     "transport",
@@ -37,6 +41,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     "latency",
+    "binding",
     # workshop
     "stutter",
     "generate",
@@ -57,10 +62,14 @@ READING_ORDER = [
     "condition",
     "schema",
     "coverage",
+    "scan",
     # journeys
     "integration",
     "replaying",
     "reshrinking",
+    "tape",
+    "drift",
+    "recording",
     # faces
     "report.steps",
     "report.coverage",
@@ -77,9 +86,11 @@ READING_ORDER = [
     "cli.show",
     "cli.bundles",
     "cli.git_setup",
+    "cli.scan",
     "cli.demo",
     "cli.app",
     "cli",
+    "pytest_plugin",
     "__main__",
     "__init__",
 ]
@@ -88,10 +99,11 @@ DOORS = {
     "pydantic": {"value"},
     "pydantic_core": {"value"},
     "deepdiff": {"difference"},
-    "httpx": {"client", "transport"},
+    "httpx": {"client", "transport", "recording"},
     "httptools": {"wire"},
     "h11": {"wire"},
     "git": {"repository"},
+    "pytest": {"pytest_plugin"},
     "click": {
         "cli.app",
         "cli.console",
@@ -102,14 +114,15 @@ DOORS = {
         "cli.show",
         "cli.bundles",
         "cli.git_setup",
+        "cli.scan",
         "cli.demo",
     },
 }
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on read
-replay requires same within
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play
+read record replay requires same within
 """.split()
 
 

@@ -51,7 +51,6 @@ from replaykit.errors import DefinitionError
 from replaykit.generate import Generated
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.reader import read
-from replaykit.redact import PLACEHOLDER
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
 from replaykit.service import free_port
@@ -1706,12 +1705,11 @@ def test_a_run_leaves_nothing_in_the_client(client, service):
     assert WebApi.timeout == client.timeout.read
 
 
-def test_secrets_are_covered_in_the_trace(client):
-    """The service gets the true credentials, and the trace has none of them."""
+def test_the_trace_has_the_true_values(client):
+    """What the service got stands in the trace; it is covered where it is written."""
     trace = run(Web, client, asks("/cookie", "/a"), Telling)
 
-    assert "s3cret" not in repr(trace)
-    assert PLACEHOLDER in repr(trace)
+    assert "s3cret" in repr(trace)
 
 
 def test_what_is_sent_outside_of_a_run_is_not_kept(client):

@@ -11,6 +11,7 @@ from replaykit.cli.git_setup import git_setup
 from replaykit.cli.integration import integration
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
+from replaykit.cli.scan import scan
 from replaykit.cli.show import show
 from replaykit.errors import ReplaykitError
 from replaykit.version import BUNDLE_FORMAT, __version__
@@ -32,7 +33,7 @@ def commands() -> None:
     """Find bugs in a live HTTP service, save each as one file, and replay it for ever."""
 
 
-for command in (integration, replay, reshrink, show, verify, repair, migrate, git_setup, demo):
+for command in (integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, demo):
     commands.add_command(command)
 
 

@@ -7,16 +7,36 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+if TYPE_CHECKING:
+    from replaykit.redact import Redactor
+
+_CONTROL = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u115f\\u1160\\u180b-\\u180e\\u200b-\\u200f\\u2028-\\u202e"
+    "\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e0fff]"
+)
 
 _COLOURS = {0: "green", 1: "red", 125: "yellow"}
 
 
+_hush: "list[Redactor]" = []  # what covers the secrets that the project knows
+
+
+def hush() -> None:
+    """Cover from now on, in all that is printed, what the project knows as secrets. Raises RedactionError."""
+    from replaykit import project
+    from replaykit.redact import Redactor
+
+    _hush[:] = [Redactor(project.policy_here())]
+
+
 def printable(text: str) -> str:
     """Show control, bidirectional and invisible characters, instead of sending them to the terminal."""
+    for redactor in _hush:
+        text = redactor.shown(text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
@@ -48,7 +68,7 @@ def conclude(word: str, reason: str, code: int) -> None:
 
 def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
     """Print an error: what happened, what to do; the last line names the exit code."""
-    _echo(printable(f"error[{slug}]: {happened}"), err=True)
+    _echo(printable(f"error[{slug}]: {happened}").replace("\n", "\n  "), err=True)
     for line in todo.splitlines():
         _echo(printable(f"  {line}"), err=True)
     if code == 125:  # noqa: PLR2004

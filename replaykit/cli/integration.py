@@ -130,6 +130,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
     _forget_what_is_for_the_service(context, options)
     required = requirements(options["require_coverage"] or ())
     written = Document(options["coverage"])
+    if options["save_failures"] and not project.policy_here().enabled:
+        note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
     progress = Progress(options["runs"], quiet=options["quiet"])
 
     def run(url: str | None) -> campaign.Result:

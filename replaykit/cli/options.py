@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from replaykit.cli.console import hush
 from replaykit.errors import ProfileError, UsageError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -143,6 +144,7 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
+    hush()
 
 
 def is_free_port(options: dict[str, Any]) -> bool:

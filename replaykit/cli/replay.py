@@ -47,7 +47,8 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     """Run the sequence of a saved bug again, live or offline, and say whether the bug is still there.
 
     Model and adapter are those that the bundle names, if they lie inside this project; --model and --adapter
-    name others. Without --url and --start, the recorded URL is used, if it is on this machine.
+    name others. Without --url and --start, the recorded URL is used, if it is on this machine or the project
+    allows its host.
 
     \b
     replaykit replay failures/bug.pd --start "python -m shop --port {port}"
@@ -96,7 +97,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     failure = bundle.failure
     length = steps.count(len(bundle.trace.steps), "command")
-    say(f"{path}: {failure.kind} {failure.name}, {length}, seed {provenance.seed}")
+    say(f"{path}: {failure.kind} {steps.one_line(failure.name)}, {length}, seed {provenance.seed}")
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
@@ -140,11 +141,11 @@ def recorded_service(recorded: str | None, options: dict[str, Any]) -> Iterator[
     if options.get("offline"):
         yield None
         return
-    from replaykit import client, service
+    from replaykit import client, project, service
 
     url, start = options["url"], options["start"]
     if url is None and start is None:
-        client.require_loopback(recorded or "")
+        client.require_loopback(recorded or "", project.allowed_hosts())
         url = recorded
     with service.reached(url=url, start=start, health=options["health"], patience=options["health_timeout"]) as reached:
         yield reached

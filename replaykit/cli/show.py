@@ -24,6 +24,7 @@ def show(bundle: Path, *, verbose: bool, plain: bool) -> int:
     difference.
     """
     from replaykit.bundle import Provenance
+    from replaykit.placeholder import covered_in
     from replaykit.reader import read
     from replaykit.report import steps
 
@@ -33,10 +34,12 @@ def show(bundle: Path, *, verbose: bool, plain: bool) -> int:
     origin, trace = read_bundle.origin, read_bundle.trace
     failure = trace.failure
     if failure is not None:
-        say(f"{failure.kind} {failure.name}  (fingerprint {failure.fingerprint})")
-        say(f"  {failure.message}")
+        say(f"{failure.kind} {steps.one_line(failure.name)}  (fingerprint {failure.fingerprint})")
+        say("\n".join(f"  {line}" for line in failure.message.splitlines()))
+        for line in steps.evidence(covered_in(failure.message, failure.expected, failure.actual, failure.traceback)):
+            say(line)
     else:
-        say(f"the run ended as {trace.ending}{': ' + trace.reason if trace.reason else ''}")
+        say(f"the run ended as {trace.ending}{': ' + steps.one_line(trace.reason) if trace.reason else ''}")
     say(steps.render(trace, verbose=verbose))
     if trace.steps and trace.steps[-1].state is not None:
         say(f"  state afterwards: {trace.steps[-1].state.decode('utf-8', 'replace')[:400]}")
@@ -44,10 +47,11 @@ def show(bundle: Path, *, verbose: bool, plain: bool) -> int:
     if isinstance(origin, Provenance):
         _say_run(origin, trace)
     if origin.revision is not None:
-        say(f"revision  {origin.revision}{' with changes' if origin.dirty else ''}")
+        say(f"revision  {steps.one_line(origin.revision)}{' with changes' if origin.dirty else ''}")
     versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
     when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
-    say(f"recorded  {when} by {', '.join([origin.tool, *versions])}")
+    recorded = f"{when} by {', '.join([origin.tool, *versions])}"
+    say(f"recorded  {steps.one_line(recorded)}")
     if not read_bundle.whole:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:
@@ -80,6 +84,6 @@ def _say_run(provenance: "Provenance", trace: "Trace") -> None:
             f"shrunk    from {shrinking.calls_before} to {len(trace.steps)} commands, "
             f"{shrinking.executions} executions, {shrinking.requests} requests, {confirmed}"
         )
-    say(f"model     {provenance.model}  (digest {provenance.model_digest})")
-    say(f"adapter   {provenance.adapter}")
+    say(f"model     {steps.one_line(provenance.model)}  (digest {steps.one_line(provenance.model_digest)})")
+    say(f"adapter   {steps.one_line(provenance.adapter)}")
     say(f"seed      {provenance.seed}  (run {provenance.run + 1} of campaign {provenance.campaign_seed})")

@@ -44,6 +44,11 @@ def render(trace: Trace, *, verbose: bool = False) -> str:
     return "\n".join(lines)
 
 
+def one_line(text: str) -> str:
+    """Show line ends instead of breaking the line: what a bundle says must not look like a line of ours."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
 def count(number: int, noun: str) -> str:
     """Say how many: 1 command, 2 commands."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
@@ -60,18 +65,28 @@ def confirmation(runs: int | None, failed: int | None) -> str:
     return f"flaky: it failed in {failed} of {count(runs, 'more run')}"
 
 
+def evidence(covered: Iterable[str]) -> list[str]:
+    """Say that what a failure compares is covered in its bundle, where it is."""
+    names = ", ".join(covered)
+    return [f"  what it says is covered in part, since it may be secret: {names}"] if names else []
+
+
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
     if call.repeats is not None:
-        return f"{call.tag} again, as [{call.repeats}]"
-    said = f"{call.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in call.args.items())})"
+        return f"{one_line(call.tag)} again, as [{call.repeats}]"
+    said = f"{one_line(call.tag)}({_fields(call.args)})"
     return f"{said} twice at the same time" if call.twice else said
 
 
 def said_text(said: Said) -> str:
     """Show an event or an observation."""
     data = loads(said.data)
-    return f"{said.tag}({', '.join(f'{name}={brief(value, 60)}' for name, value in data.items())})"
+    return f"{one_line(said.tag)}({_fields(data)})"
+
+
+def _fields(data: JsonData) -> str:
+    return ", ".join([f"{one_line(name)}={brief(value, 60)}" for name, value in data.items()])
 
 
 def _when(step: Step) -> str:
@@ -91,12 +106,12 @@ def _event(step: Step) -> str:
 def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     parts = urlsplit(request.url)
-    answer = f"{trouble.error}: {trouble.message}" if trouble else "no answer"
+    answer = one_line(f"{trouble.error}: {trouble.message}") if trouble else "no answer"
     if response is not None:
         answer = f"{response.status}{'' if response.complete else ' (cut short)'}"
     query = f"?{parts.query}" if parts.query else ""
     took = f"  {interaction.elapsed * 1000:.1f} ms" if interaction.elapsed else ""  # 0: the times were left out
-    lines = [f"         {request.method} {parts.path or '/'}{query}  {answer}{took}"]
+    lines = [f"         {one_line(request.method)} {parts.path or '/'}{query}  {answer}{took}"]
     if verbose:
         if request.body:
             lines.append(f"           > {_body(request.body)}")
@@ -127,6 +142,7 @@ def _body(body: bytes, width: int = 200) -> str:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         return f"({len(body)} bytes, not text)"
+    text = one_line(text)
     return text if len(text) <= width else f"{text[:width]}... ({len(body)} bytes)"
 
 

@@ -69,3 +69,22 @@ def test_random_bundles_are_read_the_same_by_all_readers():
     assert [["replaykit", "100", "0"], ["vcrpy with libyaml", "100", "0"], ["vcrpy without libyaml", "100", "0"]] == [
         row[:3] for row in rows
     ]
+
+
+def test_isolation_counts_what_is_in_the_files():
+    """Ten recordings at once hold their own traffic with replaykit; vcrpy stands beside it, in threads and asyncio."""
+    rows = table("isolation")
+
+    assert [["threads", "replaykit"], ["threads", "vcrpy"], ["asyncio", "replaykit"], ["asyncio", "vcrpy"]] == [
+        row[:2] for row in rows
+    ]
+    assert [["10/10", "0/10", "200/200", "no"]] * 2 == [row[2:] for row in rows if row[1] == "replaykit"]
+
+
+def test_cassettes_measures_recording_playing_and_loading():
+    """Each kind of work has a figure of replaykit's and one of vcrpy's."""
+    rows = table("cassettes", "--counts", "20", "--loads", "20", "--rounds", "1")
+
+    assert ["recording", "playing", "loading"] == [row[0].partition(",")[0] for row in rows]
+    assert all(float(cell.split()[0]) >= 0 for row in rows for cell in row[2:])
+    assert all(float(row[2].split()[0]) < float(row[3].split()[0]) for row in rows[:2])

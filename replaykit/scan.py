@@ -1,0 +1,205 @@
+"""Scanning: what looks like a secret in files that are there already, bundles and the cassettes of other tools.
+
+A bundle is read line by line, also one that is broken, and looked at as a writer looks at what it is about to write.
+Any other file is text: JSON (HAR too) and YAML are looked through for names and for what looks like a secret. Each
+value is told once for a file, with the line where it stands first. Nothing is imported, fetched or changed.
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from replaykit.bundle import MAX_FILE
+from replaykit.disguise import base64_forms, coding_of, decoded, forms, plain_text
+from replaykit.errors import CorruptBundleError, MissingFileError
+from replaykit.interaction import Interaction, Request, Response
+from replaykit.notation import decode, unmark_binary
+from replaykit.redact import Found, Redactor
+from replaykit.secret import SHORTEST, Policy, weight_of
+from replaykit.value import InvalidValueError, JsonData, Record, text_of_data
+
+ENDINGS = (".pd", ".pd.gz", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
+SHOWN = 12  # characters that a value has before two of them are shown
+
+
+class Hit(Record):
+    """Something in a file that looks like a secret; the value itself is not shown."""
+
+    line: int  # from 1
+    label: str
+    shown: str
+
+
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """List files: those that are named, and those in folders whose names have one of the known endings.
+
+    Hidden folders are left out, and links are not followed. Raises MissingFileError.
+    """
+    for path in paths:
+        if not path.is_dir():
+            if not path.is_file():
+                raise MissingFileError(f"{path} can't be read: there is no such file.", "Check the path.")
+            yield path
+            continue
+        for folder, folders, names in os.walk(path):
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            yield from (Path(folder, name) for name in sorted(names) if name.endswith(ENDINGS))
+
+
+def scan(path: Path, policy: Policy) -> list[Hit]:
+    """Find what looks like a secret in a file. Raises MissingFileError, CorruptBundleError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    try:
+        content = decoded(coding_of((), content), content)
+    except (ValueError, zlib.error) as error:
+        raise CorruptBundleError(f"{path} can't be looked into: {error}.", "Get it anew.") from None
+    if len(content) > MAX_FILE:
+        raise CorruptBundleError(f"{path} is too large to be looked through; at most {MAX_FILE} bytes are.")
+    redactor = Redactor(policy)
+    if content.startswith(b"version: 1\n# {"):
+        hits = _in_bundle(content, redactor)
+    else:
+        hits = _in_text(content.decode("latin-1"), redactor)
+    return sorted([hit for hit in hits if hit is not None], key=lambda hit: hit.line)
+
+
+def _hit(line: int, found: Found) -> Hit | None:
+    value = plain_text(found.value)
+    if _MASKED.fullmatch(value) or (len(value) < SHORTEST and not weight_of(found.label)):  # a cookie for a theme
+        return None
+    begins = value[:2] if len(value) >= SHOWN else ""
+    return Hit(line=line, label=found.label, shown=f"{begins}... ({len(value)} characters)")
+
+
+_MASKED = re.compile(r"(?i)[\W_]*(?:redacted|filtered|removed|hidden|masked|scrubbed|dummy|fake|placeholder|x+)?[\W_]*")
+
+
+# --- bundles ------------------------------------------------------------------------------------
+
+
+def _in_bundle(content: bytes, redactor: Redactor) -> Iterator[Hit | None]:
+    told = 0
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.startswith((b"- ", b"# {")):
+            try:
+                _look(decode(unmark_binary(line[2:])), redactor)
+            except (ValueError, TypeError, AttributeError, KeyError, InvalidValueError):
+                redactor.message(line.decode("latin-1"))  # no line of a bundle, but somebody may read it
+        for found in redactor.found[told:]:
+            yield _hit(number, found)
+        told = len(redactor.found)
+
+
+def _look(data: dict[str, Any], redactor: Redactor) -> None:
+    kind = data.get("k")
+    if kind is None or kind == "net":
+        request, response, ours = data["request"], data.get("response"), data.get("replaykit", {})
+        made = Request(
+            method="",
+            url=str(request["uri"]),
+            headers=_headers(ours.get("request_headers") or request.get("headers")),
+            body=_body(request.get("body"), is_coded=kind == "net"),
+        )
+        answer = None
+        if response:
+            body = response.get("body")
+            answer = Response(
+                status=0,
+                headers=_headers(ours.get("response_headers") or response.get("headers")),
+                body=_body(body.get("string") if isinstance(body, dict) else body, is_coded=kind == "net"),
+            )
+        redactor.interaction(Interaction(request=made, response=answer))
+    elif kind == "command":
+        redactor.arguments([data.get("args"), data.get("raw")])
+    elif kind == "bundle" and isinstance(data.get("url"), str):
+        redactor.url(data["url"])
+    else:
+        redactor.text(text_of_data(data))
+
+
+def _headers(said: JsonData) -> tuple[tuple[str, str], ...]:
+    if isinstance(said, list):
+        return tuple((str(name), str(value)) for name, value in said)
+    pairs = []
+    for name, values in (said or {}).items():
+        pairs += [(name, str(value)) for value in (values if isinstance(values, list) else [values])]
+    return tuple(pairs)
+
+
+def _body(said: JsonData, *, is_coded: bool) -> bytes:
+    if isinstance(said, dict) and isinstance(said.get("!!binary"), str):
+        return base64.b64decode(said["!!binary"])
+    if isinstance(said, str):
+        return base64.b64decode(said) if is_coded else said.encode("utf-8", "surrogatepass")
+    return b""
+
+
+# --- other files --------------------------------------------------------------------------------
+
+_YAML = re.compile(
+    r"^[ \t]*(?:- )?[\"']?([A-Za-z][\w.-]{1,60})[\"']?:[ \t]*(?:\r?\n[ \t]*- [ \t]*)?([^\s\[{|>&#!][^\r\n]*)$",
+    re.MULTILINE,
+)
+_BINARY = re.compile(r"!!binary \|\r?\n((?:[ \t]+[A-Za-z0-9+/=]+\r?(?:\n|\Z))+)|\"(H4sI[A-Za-z0-9+/]{20,}={0,2})\"")
+
+
+def _in_text(text: str, redactor: Redactor) -> Iterator[Hit | None]:
+    places: dict[str, int] = {}  # of values that stand in something compressed
+    redactor.message(plain_text(text))
+    for line in _YAML.finditer(text):
+        redactor.header(line[1], line[2].strip("\"'"))
+    for where, inside in _inside(text):
+        before = len(redactor.found)
+        redactor.message(inside)
+        places |= {each.value: where for each in redactor.found[before:]}
+    for found in redactor.found:
+        starts = [text.find(form) for form in (*forms(found.value), *base64_forms(found.value))]
+        first = min([start for start in starts if start >= 0], default=places.get(found.value, 0))
+        yield _hit(text.count("\n", 0, first) + 1, found)
+
+
+def _inside(text: str) -> Iterator[tuple[int, str]]:
+    """List what stands in a file in base64: where, and what it says."""
+    for found in _BINARY.finditer(text):
+        said = _unpacked(found[1] or found[2])
+        if said is not None:
+            yield found.start(), said
+    if '"base64"' in text:  # a HAR
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        for coded in _coded_in(document):
+            said = _unpacked(coded)
+            if said is not None:
+                yield max(0, text.find(coded)), said
+
+
+def _coded_in(document: JsonData) -> Iterator[str]:
+    waiting = [document]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if each.get("encoding") == "base64" and isinstance(each.get("text"), str):
+                yield each["text"]
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+
+
+def _unpacked(text: str) -> str | None:
+    try:
+        body = base64.b64decode("".join(text.split()))
+        return plain_text(decoded(coding_of((), body), body).decode("latin-1"))
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,114 @@
+"""Scanning: secrets in bundles and in the cassettes of other tools, told by line and never shown."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from replaykit.errors import CorruptBundleError, MissingFileError
+from replaykit.scan import files_in, scan
+from replaykit.secret import Policy
+
+TOKEN = "s3cret-0123456789-abc"
+CASSETTE = f"""\
+interactions:
+- request:
+    body: '{{"user": "u", "password": "Sup3rS3cret!"}}'
+    headers:
+      Accept:
+      - '*/*'
+      Authorization:
+      - Bearer {TOKEN}
+      X-Api-Key:
+      - k3y
+      Cookie:
+      - theme=dark; sid=1234567890abcdef
+    uri: http://127.0.0.1/?access_token=zzz
+  response:
+    body:
+      string: !!binary |
+        {base64.b64encode(gzip.compress(b'{"refresh_token":"hidden-0123456789"}')).decode()}
+    headers: {{}}
+version: 1
+"""
+
+
+def found(folder: Path, name: str, text: str, policy: Policy | None = None) -> list[tuple[int, str]]:
+    """Scan a file with this text; return lines and labels."""
+    path = folder / name
+    path.write_text(text)
+    hits = scan(path, policy or Policy())
+
+    assert TOKEN not in repr(hits)
+    return [(hit.line, hit.label) for hit in hits]
+
+
+def test_a_yaml_cassette(tmp_path: Path):
+    """Headers, bodies, cookies, queries and what is compressed are looked into, each with its line."""
+    assert [
+        (3, "password"), (8, "bearer"), (10, "x-api-key"), (12, "sid"), (13, "access_token"), (16, "refresh_token"),
+    ] == found(tmp_path, "a.yaml", CASSETTE)  # fmt: skip
+
+
+def test_a_har(tmp_path: Path):
+    """Pairs of name and value, and bodies in base64, are looked into."""
+    har = {"log": {"entries": [{
+        "request": {"headers": [{"name": "X-Auth-Token", "value": TOKEN}], "url": "http://x/"},
+        "response": {"content": {
+            "encoding": "base64", "text": base64.b64encode(b'{"password":"in base64"}').decode(),
+        }},
+    }]}}  # fmt: skip
+
+    assert ["X-Auth-Token", "password"] == [label for _, label in found(tmp_path, "a.har", json.dumps(har, indent=1))]
+
+
+def test_a_value_is_told_once(tmp_path: Path):
+    """The line is the first on which it stands, in whatever disguise."""
+    coded = base64.b64encode(f"x{TOKEN}".encode()).decode()
+
+    assert [(1, "token")] == found(tmp_path, "a.json", f'["{coded}",\n{{"token": "{TOKEN}"}},\n"{TOKEN}"]')
+
+
+def test_what_is_covered_is_no_finding(tmp_path: Path):
+    """Placeholders of ours and masks of other tools are left alone, and what a project keeps."""
+    text = json.dumps({"token": "REDACTED.token.1", "secret": "***", "password": "<redacted>", "pwd": "FILTERED"})
+
+    assert [] == found(tmp_path, "a.json", text)
+    assert [] == found(tmp_path, "b.json", '{"csrf_token":"abc-12345"}', Policy(kept=frozenset({"csrftoken"})))
+
+
+def test_a_configured_secret_is_found(tmp_path: Path):
+    """What a variable of the environment holds is found, though nothing else says that it is a secret."""
+    assert [(2, "KEY")] == found(tmp_path, "a.txt", "\nxx-value-yy", Policy(given=(("KEY", "xx-value"),)))
+
+
+def test_a_broken_bundle_is_looked_through(tmp_path: Path):
+    """A bundle that nobody can read is read as text."""
+    text = f'version: 1\n# {{"k":"bundle","format":1}}\n- {{"request": broken, "token":"{TOKEN}"}}\n# {{"k":'
+
+    assert [(3, "token")] == found(tmp_path, "a.pd", text)
+
+
+def test_files_of_folders(tmp_path: Path):
+    """Of a folder, what looks like a recording is taken, in a fixed order; hidden folders and links are left out."""
+    for name in ("b.pd", "a.yaml", "c.txt", ".git/x.pd", "deep/d.har"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+
+    assert ["a.yaml", "b.pd", "deep/d.har", "c.txt"] == [
+        str(each.relative_to(tmp_path)) for each in files_in([tmp_path, tmp_path / "c.txt"])
+    ]
+    with pytest.raises(MissingFileError):
+        list(files_in([tmp_path / "none"]))
+
+
+def test_what_can_not_be_looked_into(tmp_path: Path):
+    """A bomb and a broken archive are errors, not a clean bill."""
+    (tmp_path / "bomb.pd.gz").write_bytes(gzip.compress(bytes(80 * 1024 * 1024)))
+    (tmp_path / "broken.pd.gz").write_bytes(b"\x1f\x8b\x08nothing")
+    for name in ("bomb.pd.gz", "broken.pd.gz"):
+        with pytest.raises(CorruptBundleError):
+            scan(tmp_path / name, Policy())
