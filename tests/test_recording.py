@@ -466,7 +466,7 @@ def test_secrets_are_covered_and_played_with_others(path, order):
     """A token is in no line of the bundle, also where it was sent before it was known; another one may be played."""
 
     def app(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"access_token": token, "path": request.url.path})
+        return httpx.Response(200, json={"access_token": token} if request.url.path == "/login" else {"seen": token})
 
     def ask(client: httpx.Client, token: str) -> None:
         client.get(f"/early/{token}")

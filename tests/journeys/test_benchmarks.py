@@ -87,4 +87,3 @@ def test_cassettes_measures_recording_playing_and_loading():
 
     assert ["recording", "playing", "loading"] == [row[0].partition(",")[0] for row in rows]
     assert all(float(cell.split()[0]) >= 0 for row in rows for cell in row[2:])
-    assert all(float(row[2].split()[0]) < float(row[3].split()[0]) for row in rows[:2])
