@@ -14,6 +14,7 @@ READING_ORDER = [
     "version",
     "errors",
     "value",
+    "yaml",
     "interaction",
     "difference",
     "redact",
@@ -57,6 +58,9 @@ READING_ORDER = [
     "condition",
     "schema",
     "coverage",
+    # exchange
+    "export",
+    "export.vcr",
     # journeys
     "integration",
     "replaying",
@@ -77,6 +81,7 @@ READING_ORDER = [
     "cli.show",
     "cli.bundles",
     "cli.git_setup",
+    "cli.exporting",
     "cli.demo",
     "cli.app",
     "cli",
@@ -92,6 +97,7 @@ DOORS = {
     "httptools": {"wire"},
     "h11": {"wire"},
     "git": {"repository"},
+    "yaml": {"yaml"},
     "click": {
         "cli.app",
         "cli.console",
@@ -102,6 +108,7 @@ DOORS = {
         "cli.show",
         "cli.bundles",
         "cli.git_setup",
+        "cli.exporting",
         "cli.demo",
     },
 }
