@@ -12,6 +12,7 @@ ReplaykitError
 │   ├── CorruptBundleError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
+├── ForeignFileError         what another tool has recorded can't be read
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
 └── UnreachableError         the service did not start, or is not healthy
 
@@ -100,6 +101,12 @@ class NewerBundleError(BundleError):
     """A bundle was written in a format that this version does not know."""
 
     slug = "bundle-newer"
+
+
+class ForeignFileError(ReplaykitError):
+    """What another tool has recorded is broken, or of a kind that is not known."""
+
+    slug = "foreign-file"
 
 
 class StaleError(ReplaykitError):

@@ -61,6 +61,8 @@ READING_ORDER = [
     # exchange
     "export",
     "export.vcr",
+    "importing",
+    "importing.vcr",
     # journeys
     "integration",
     "replaying",
@@ -82,6 +84,7 @@ READING_ORDER = [
     "cli.bundles",
     "cli.git_setup",
     "cli.exporting",
+    "cli.importing",
     "cli.demo",
     "cli.app",
     "cli",
@@ -109,6 +112,7 @@ DOORS = {
         "cli.bundles",
         "cli.git_setup",
         "cli.exporting",
+        "cli.importing",
         "cli.demo",
     },
 }

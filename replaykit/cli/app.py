@@ -9,6 +9,7 @@ from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.exporting import export
+from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
@@ -33,7 +34,7 @@ def commands() -> None:
     """Find bugs in a live HTTP service, save each as one file, and replay it for ever."""
 
 
-for command in (integration, replay, reshrink, show, verify, repair, migrate, git_setup, export, demo):
+for command in (integration, replay, reshrink, show, verify, repair, migrate, git_setup, export, import_, demo):
     commands.add_command(command)
 
 
