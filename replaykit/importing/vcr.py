@@ -13,11 +13,11 @@ import base64
 import binascii
 import json
 import re
-import zlib
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from replaykit import yaml
+from replaykit.coding import settled
 from replaykit.interaction import Headers, Interaction, Request, Response, header
 from replaykit.notation import ascii_json, decode
 
@@ -97,7 +97,7 @@ def _response(data: dict[str, Any]) -> Response:
     headers = _headers(data.get("headers"))
     body = _body(data["content"] if "content" in data else data.get("body"), None)
     version = _VERSION.fullmatch(str(data.get("http_version") or ""))
-    headers, body = _settled(headers, body)
+    headers, body = settled(headers, body)
     return Response(
         status=code,
         reason=_latin(_text(reason)),
@@ -205,42 +205,6 @@ def _utf8(text: str) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("a text has half a character in it") from None
-
-
-_MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-
-
-def _settled(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-    """Drop a Content-Encoding that is not true: some versions of vcrpy keep it with a body that they decoded."""
-    coding = (header(headers, "content-encoding") or "").strip().lower()
-    if not coding or not body or _is_coded(coding, body):
-        return headers, body
-    kept = [(name, value) for name, value in headers if name.lower() != "content-encoding"]
-    length = str(len(body))
-    return tuple((name, length if name.lower() == "content-length" else value) for name, value in kept), body
-
-
-def _is_coded(coding: str, body: bytes) -> bool:
-    """Say whether a body may be coded as its header says; what can't be told apart is believed."""
-    if coding in _MAGIC:
-        return body.startswith(_MAGIC[coding])
-    if coding == "deflate":
-        return any(_begins_as_deflate(body, bits) for bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS))
-    if coding == "br":  # which has no mark to know it by
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            return True
-        return False
-    return True
-
-
-def _begins_as_deflate(body: bytes, bits: int) -> bool:
-    try:
-        zlib.decompressobj(bits).decompress(body, 1024)
-    except zlib.error:
-        return False
-    return True
 
 
 def _shown(value: Any) -> str:
