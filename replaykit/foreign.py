@@ -17,6 +17,7 @@ It does not record errors. They are met where they pass, outside of vcrpy's part
 for them; played, they are raised in the words of the client.
 """
 
+import asyncio
 import contextlib
 import http.client
 import sys
@@ -90,6 +91,7 @@ class _Watched:
     real_connection: Any
 
     def getresponse(self, *arguments: Any, **options: Any) -> Any:
+        self._vcr_request.is_shuffled = True
         try:
             return super().getresponse(*arguments, **options)  # type: ignore[misc]
         except Broken as broken:
@@ -109,8 +111,9 @@ def _installed() -> contextlib.ExitStack:
     from vcr import patch
 
     class Builder(patch.CassettePatcherBuilder):  # type: ignore[misc]
-        def _build_cassette_subclass(self, base_class: type) -> type:
-            return type(f"{base_class.__name__}OfReplaykit", (_Watched, base_class), {"cassette": DECK})
+        def _build_cassette_subclass(self, base_class: Any) -> type:
+            name = base_class._baseclass.__name__  # noqa: SLF001  which stands in messages of errors
+            return type(name, (_Watched, base_class), {"cassette": DECK})
 
     builder = Builder(DECK)
     with contextlib.ExitStack() as stack:
@@ -162,7 +165,7 @@ def _watched_aiohttp(patched: Any) -> Any:
             asked = pending.get()
             assert asked is not None  # noqa: S101  what is broken was asked for
             raise of_aiohttp(broken.trouble, asked.sent) from None
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             DECK.lost(error)
             raise
         finally:
@@ -192,7 +195,7 @@ def _watched_async_httpx(patched: Any) -> Any:
             return await patched(transport, request)
         except Broken as broken:
             raise of_httpx(broken.trouble, request) from None
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             DECK.lost(error)
             raise
 

@@ -28,6 +28,7 @@ _NAMES = {  # of classes of exceptions: what httpx calls it
     "InvalidURL": "",
     "ClientConnectorError": "ConnectError",
     "ClientOSError": "ReadError",
+    "CancelledError": "ReadTimeout",  # by asyncio.wait_for and its kin
     # the standard library
     "gaierror": "ConnectError",
     "SSLCertVerificationError": "ConnectError",
