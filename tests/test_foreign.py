@@ -696,9 +696,7 @@ def test_runs_with_branches_in_two_threads_keep_their_own_requests():
 
     assert 20 == len(traces)
     assert {"passed"} == {trace.ending for _, trace in traces}
-    assert {7} == {
-        trace.requests for _, trace in traces
-    }  # reset, make, what is read, four additions... and what is read
+    assert {8} == {trace.requests for _, trace in traces}  # reset, make, four additions, and twice what is read
     assert all(each.request.url.startswith(url) for url, trace in traces for each in trace.interactions())
 
 
