@@ -50,10 +50,12 @@ def _document(content: bytes) -> yaml.YamlData:
     if not content.lstrip().startswith((b"{", b"[")):
         return yaml.load(content)
     try:
-        [(_, whole)] = decode(b'{"whole":%s}' % ascii_json(content)).items()
+        held = decode(b'{"whole":%s}' % ascii_json(content))
     except UnicodeDecodeError as error:
         raise ValueError(f"this is no text ({error.reason})") from None
-    return whole
+    if len(held) > 1:
+        raise ValueError("this is no JSON (there is something after its end)")
+    return held["whole"]
 
 
 def _interaction(item: Any, number: int) -> Interaction:
