@@ -29,9 +29,12 @@ def dump(data: YamlData) -> str:
 
 def load(content: bytes) -> YamlData:
     """Read a document. Raises ValueError in words that can stand after the file's name."""
-    loader = _Loader(content)
     try:
-        return _Composer(loader).document()
+        loader = _Loader(content)
+        try:
+            return _Composer(loader).document()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ValueError(f"{_place(mark)}this is no YAML ({error.problem or error.context})") from None
@@ -39,8 +42,6 @@ def load(content: bytes) -> YamlData:
         raise ValueError(f"this is no YAML ({' '.join(str(error).split())})") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"this is no text ({error.reason})") from None
-    finally:
-        loader.dispose()
 
 
 def _place(mark: Any) -> str:

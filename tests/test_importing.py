@@ -271,29 +271,19 @@ def is_read(content: bytes) -> bool:
     """Say whether a cassette is read, rather than told to be none."""
     try:
         read_cassette(content)
-    except ValueError as error:
-        return not str(error)
+    except ValueError:
+        return False
     return True
 
 
 def test_bytes_changed_anywhere_are_read_or_told():
     """A cassette with one byte changed, or cut anywhere, is read or is a ValueError, and nothing else."""
-    chosen = random.Random(1)
-    outcomes = {"read": 0, "told": 0}
+    chosen, odd = random.Random(1), [b"&a ", b"*a", b"!!", b"[", b"{", b"\0", b"\r", b"- ", b": "]
+    outcomes = {True: 0, False: 0}
     for place in range(len(USUAL)):
-        for changed in (
-            USUAL[:place],
-            USUAL[:place] + bytes([chosen.randrange(256)]) + USUAL[place + 1 :],
-            USUAL[:place]
-            + chosen.choice([b"&a ", b"*a", b"!!", b"[", b"{", b"\0", b"\r", b"- ", b": "])
-            + USUAL[place:],
-        ):
-            try:
-                read_cassette(changed)
-                outcomes["read"] += 1
-            except ValueError as error:
-                assert str(error)
-                outcomes["told"] += 1
+        before, after = USUAL[:place], USUAL[place:]
+        for changed in (before, before + chosen.randbytes(1) + after[1:], before + chosen.choice(odd) + after):
+            outcomes[is_read(changed)] += 1
 
     assert all(count > 100 for count in outcomes.values()), outcomes
 
