@@ -52,24 +52,25 @@ class Odd(BaseHTTPRequestHandler):
     def answer(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append(f"{self.command} {self.path}")
-        if self.path == "/drop":
+        path = self.path.partition("?")[0]
+        if path == "/drop":
             self.close_connection = True
             return
-        if self.path == "/slow":
+        if path == "/slow":
             self.server.released.wait(PATIENCE * 4)
-        if self.path == "/cut":
+        if path == "/cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
             self.close_connection = True
             return
-        if self.path in {"/moved", "/kept"}:
-            self.send_response(302 if self.path == "/moved" else 307)
+        if path in {"/moved", "/kept"}:
+            self.send_response(302 if path == "/moved" else 307)
             self.send_header("Location", "/there")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
         text = json.dumps({"path": self.path, "sent": sent.decode("latin-1")}).encode()
         self.send_response(207, "Quite Fine")
-        if self.path == "/gzip":
+        if path == "/gzip":
             text = gzip.compress(text)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Set-Cookie", "a=1")
@@ -794,20 +795,20 @@ class Store(Model):
         return Fetched(text=None if cmd.name == "other" else cmd.name)
 
 
+def s3(url: str) -> Any:
+    """Make a client of boto3 that asks once."""
+    config = botocore.config.Config(
+        s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=PATIENCE
+    )
+    keys = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "key")
+    return boto3.client("s3", endpoint_url=url, region_name="nowhere", config=config, **keys)
+
+
 class BotoStore(Adapter[Store], other_clients=True):
     """Speaks to the bucket with boto3."""
 
     def reset(self) -> None:
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=self.http.origin,
-            region_name="nowhere",
-            aws_access_key_id="key",
-            aws_secret_access_key="key",  # noqa: S106
-            config=botocore.config.Config(
-                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1
-            ),
-        )
+        self.s3 = s3(self.http.origin)
 
     @handles
     def keep(self, cmd: Keep) -> Kept:
@@ -850,3 +851,30 @@ def test_boto3_that_reaches_nobody_is_unreachable():
     adapters.close()
 
     assert "unreachable" == trace.ending, trace.failure
+
+
+BOTO_LOST = {
+    "": ("ConnectError", botocore.exceptions.EndpointConnectionError),
+    "/drop": ("RemoteProtocolError", botocore.exceptions.ConnectionClosedError),
+    "/slow": ("ReadTimeout", botocore.exceptions.ReadTimeoutError),
+}
+
+
+@pytest.mark.parametrize("path", BOTO_LOST)
+def test_errors_of_botocore_are_raised_again(path: str, service: OddService):
+    """Nobody there, a dropped connection, silence: botocore says each in its own words, and the same when played."""
+
+    def list_objects(method: str, url: str, body: bytes | None) -> Any:
+        return s3(url).list_objects(Bucket=path.removeprefix("/") or "bucket")
+
+    url = service.url if path else f"http://127.0.0.1:{free_port()}"
+    tape = Recording()
+    with foreign.through(tape):
+        live = outcome(list_objects, "GET", url)
+    with foreign.through(Playing(tape)):
+        again = outcome(list_objects, "GET", url)
+    name, kind = BOTO_LOST[path]
+
+    assert [name] == [each.trouble.error for each in tape.kept]
+    assert kind is live[0]
+    assert live == again
