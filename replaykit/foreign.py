@@ -26,10 +26,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from replaykit.transport import Tape
 from replaykit.deck import DECK, Broken, given, pending, under_way
 from replaykit.errors import DefinitionError
 from replaykit.interaction import Trouble
+from replaykit.transport import Tape
 from replaykit.trouble import of_aiohttp, of_http_client, of_httpx, of_urllib3
 
 OLDEST = (8, 2, 1)  # earlier ones run code from a cassette

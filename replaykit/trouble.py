@@ -10,7 +10,6 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-from replaykit.client import trouble_of
 from replaykit.interaction import Request, Trouble
 
 _NAMES = {  # of classes of exceptions: what httpx calls it
@@ -43,10 +42,9 @@ _NAMES = {  # of classes of exceptions: what httpx calls it
 
 def network_trouble(error: BaseException, *, connected: bool) -> Trouble | None:
     """Say a network error in the words of httpx; None where it is something else."""
-    own = trouble_of(error)
-    if own is not None:
-        return own
     names = [kind.__name__ for kind in type(error).__mro__]
+    if "TransportError" in names and type(error).__module__.startswith("httpx"):
+        return Trouble(error=type(error).__name__, message=str(error))
     found = next((_NAMES[name] for name in names if name in _NAMES), "")
     if not connected and found == "ReadTimeout":
         found = "ConnectTimeout"

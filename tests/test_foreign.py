@@ -30,7 +30,7 @@ from replaykit.bundle import Provenance
 from replaykit.cassette import CassetteMissError, Player
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated, Parallel
-from replaykit.interaction import Interaction, Request, header
+from replaykit.interaction import Interaction, Request, as_sent, header
 from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
@@ -112,6 +112,8 @@ def service() -> Iterator[OddService]:
 class Recording:
     """A tape that keeps everything, and plays nothing."""
 
+    plays = False
+
     def __init__(self) -> None:
         self.kept: list[Interaction] = []
 
@@ -125,9 +127,11 @@ class Recording:
 class Playing(Recording):
     """A tape that plays what another one kept."""
 
+    plays = True
+
     def __init__(self, recorded: Recording) -> None:
         super().__init__()
-        self.player = Player(recorded.kept)
+        self.player = Player(as_sent(recorded.kept))
 
     def answer(self, request: Request) -> Interaction:
         return self.player.answer(request)
@@ -296,6 +300,29 @@ def test_data_given_to_aiohttp_is_kept_as_it_was_sent(service: OddService):
     assert sent == [each.request.body for each in tape.kept]
     form = "application/x-www-form-urlencoded"
     assert ["application/json", form, form] == [header(each.request.headers, "content-type") for each in tape.kept]
+
+
+def test_requests_that_overtake_each_other_are_played_in_the_order_of_sending(service: OddService):
+    """Two requests of aiohttp at the same time: the slow one is kept last, and is asked first when it is played."""
+
+    async def both() -> list[int]:
+        async def get(path: str) -> int:
+            async with session.get(f"{service.url}{path}") as answer:
+                return answer.status
+
+        async with aiohttp.ClientSession() as session:
+            return await asyncio.gather(get("/slow"), get("/a"))
+
+    tape = Recording()
+    with foreign.through(tape):
+        live = asyncio.run(both())
+    playing = Playing(tape)
+    with foreign.through(playing):
+        again = asyncio.run(both())
+
+    assert [207, 207] == live == again
+    assert [(f"{service.url}/a", 0), (f"{service.url}/slow", 1)] == [(e.request.url, e.before) for e in tape.kept]
+    assert playing.player.unused() is None
 
 
 # --- errors -------------------------------------------------------------------------------------
