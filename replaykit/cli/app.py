@@ -7,8 +7,8 @@ import click
 from replaykit.cli.bundles import migrate, repair, verify
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
-from replaykit.cli.git_setup import git_setup
 from replaykit.cli.exporting import export
+from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
 from replaykit.cli.replay import replay
