@@ -10,8 +10,11 @@ line (`--set token=...`) may change:
 
         def headers(self) -> dict[str, str]:
             return {"Authorization": f"Bearer {self.token}"}
+
+An adapter that speaks with another client than `self.http` says so: `class ShopApi(Adapter[Shop], other_clients=True)`.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -63,13 +66,16 @@ class Adapter(Generic[M]):
     model: ClassVar[type[Model]] = Model
     handlers: ClassVar[dict[type[Command], str]] = {}
     observers: ClassVar[dict[type[Observation], str]] = {}
+    other_clients: ClassVar[bool] = False  # are requests, aiohttp, boto3 and the like captured as well?
 
     timeout: float = 10.0  # seconds that connecting, and each reading and writing, may take
     http: Client
     refs: Refs
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    def __init_subclass__(cls, *, other_clients: bool | None = None, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        if other_clients is not None:
+            cls.other_clients = other_clients
         for base in getattr(cls, "__orig_bases__", ()):
             [named] = get_args(base) if get_origin(base) is Adapter else [None]
             if isinstance(named, type) and issubclass(named, Model):
@@ -299,6 +305,7 @@ class Adapters:
     ) -> None:
         self.model, self.kind, self.settings = model, adapter, settings
         self.client: Client | None = None
+        self._captured = contextlib.ExitStack()
         if adapter is Mock:
             check_predicts(model)
             return
@@ -307,6 +314,10 @@ class Adapters:
             raise UsageError("No service is named.", "Give its base URL.")
         self.client = Client(url, transport)
         self.new()  # wrong settings are told before the first run
+        if adapter.other_clients:
+            from replaykit import foreign
+
+            self._captured.enter_context(foreign.captured())
 
     def new(self) -> Adapter[Any]:
         """Make the adapter of one run."""
@@ -320,6 +331,7 @@ class Adapters:
         return 0 if self.client is None else self.client.hung_up
 
     def close(self) -> None:
-        """Close the client."""
+        """Close the client, and let other clients go."""
+        self._captured.close()
         if self.client is not None:
             self.client.close()

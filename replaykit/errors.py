@@ -13,6 +13,7 @@ ReplaykitError
 │   ├── CorruptBundleError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
+├── ForeignFileError         what another tool has recorded can't be read
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
 │   ├── MissError            a request that the bundle being played has no answer for
 │   ├── UnusedError          the bundle being played holds what was never asked for
@@ -110,6 +111,12 @@ class NewerBundleError(BundleError):
     """A bundle was written in a format that this version does not know."""
 
     slug = "bundle-newer"
+
+
+class ForeignFileError(ReplaykitError):
+    """What another tool has recorded is broken, or of a kind that is not known."""
+
+    slug = "foreign-file"
 
 
 class StaleError(ReplaykitError):

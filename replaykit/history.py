@@ -6,6 +6,7 @@ would have. What the branches saw is judged afterwards (module linearize): in so
 each answer is one that the model expects, all invariants hold after it, and all checks hold at the end.
 """
 
+import contextvars
 import math
 import random
 import threading
@@ -142,7 +143,8 @@ def send_together(branches: Listed[Branch], by_thread: dict[int, Branch]) -> Non
     started: list[Branch] = []
     try:
         for branch in branches:
-            threading.Thread(target=send, args=[branch], daemon=True).start()
+            context = contextvars.copy_context()  # by which other clients than ours know the run
+            threading.Thread(target=context.run, args=[send, branch], daemon=True).start()
             started.append(branch)
         for branch in branches:
             branch.done.wait()  # not Thread.join, which takes a thread for dead that was interrupted (bpo-45274)

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.caller import Caller, Cassette, Over
-from replaykit.command import Command, Event, Observation, Refs
+from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted
 from replaykit.history import (
@@ -126,7 +126,24 @@ def execute(
     if isinstance(adapter, Mock):
         return run.go()
     with adapter.http.through(run):
-        return run.go()
+        if not adapter.other_clients:
+            return run.go()
+        from replaykit import foreign
+
+        with foreign.through(run):
+            trace = run.go()
+        _require_captured(adapter, trace)
+        return trace
+
+
+def _require_captured(adapter: Adapter[Any], trace: Trace) -> None:
+    """Raise DefinitionError where handlers answered, and no request of theirs was seen."""
+    said = [step for step in trace.steps if step.event is not None and step.event.tag != Waited.tag]
+    if said and not trace.requests:
+        raise DefinitionError(
+            f"{type(adapter).__name__} uses other clients, and none of its requests was seen.",
+            "Seen are requests, urllib3, http.client, botocore, aiohttp, httpx; send with one of them, or self.http.",
+        )
 
 
 class _First(NamedTuple):

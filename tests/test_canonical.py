@@ -76,8 +76,8 @@ def test_what_was_left_out_has_a_fixed_value(tmp_path: Path):
     assert answered.response is not None
     assert (
         ("Date", DATE), ("Location", "http://127.0.0.1:65535/a/1"), ("Age", "0"), ("Expires", "0"),
-        ("Set-Cookie", f"a=REDACTED.a.1; expires={LATER}; Path=/"), ("Set-Cookie", "c=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
-        ("traceparent", "0"),
+        ("Set-Cookie", f"a=REDACTED.a.1; expires={LATER}; Path=/"),
+        ("Set-Cookie", "c=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"), ("traceparent", "0"),
     ) == answered.response.headers  # fmt: skip
     assert answered.request.headers == lost.request.headers
     assert ("X-Request-Id", "0") == lost.request.headers[1]

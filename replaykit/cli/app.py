@@ -7,7 +7,9 @@ import click
 from replaykit.cli.bundles import migrate, repair, verify
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
+from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
+from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
@@ -33,7 +35,9 @@ def commands() -> None:
     """Find bugs in a live HTTP service, save each as one file, and replay it for ever."""
 
 
-for command in (integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, demo):
+for command in (
+    integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
+):  # fmt: skip
     commands.add_command(command)
 
 

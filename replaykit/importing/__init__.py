@@ -1,0 +1,64 @@
+"""Importing: what other tools have recorded, read as interactions; one file for each format.
+
+Which format a file has is found out from what is in it. Each module has `read(content) -> list[Interaction]`, which
+raises ValueError in words that can stand after the file's name. A file may come from anybody: what reads it imports
+nothing, fetches nothing, and makes nothing of it but values.
+"""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+from replaykit.bundle import MAX_FILE, MAX_LINES, Bundle, Origin
+from replaykit.errors import ForeignFileError, MissingFileError, UsageError
+from replaykit.interaction import Interaction
+from replaykit.trace import Trace
+
+FORMATS = {
+    "vcr": "a cassette of vcrpy, of VCR for Ruby or of betamax (YAML or JSON)",
+}
+
+_BUNDLE = b'version: 1\n# {"k":'
+_HAR = re.compile(rb'\s*\{\s*"log"\s*:')
+_BOM = b"\xef\xbb\xbf"
+
+
+def read(path: Path) -> Bundle:
+    """Read a file of another tool as a bundle of what was recorded without a model.
+
+    Raises MissingFileError, UsageError where it is a bundle already, ForeignFileError where it can't be read.
+    """
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise MissingFileError(f"{path} is no regular file.", "Name a cassette.")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+    if len(content) > MAX_FILE:
+        raise ForeignFileError(f"{path} is too large: it has more than {MAX_FILE} bytes.", "Split it.")
+    if content.startswith(_BUNDLE):
+        raise UsageError(f"{path} is a bundle already.", "Look at it with `replaykit show`.")
+    return Bundle(origin=Origin(), trace=Trace(recorded=tuple(_interactions(content, path)), ending="recorded"))
+
+
+def format_of(content: bytes) -> str:
+    """Say which of FORMATS a file has, by how it begins."""
+    return "har" if _HAR.match(content.removeprefix(_BOM)) else "vcr"
+
+
+def _interactions(content: bytes, path: Path) -> list[Interaction]:
+    form = format_of(content)
+    todo = f"Read can be: {'; '.join(FORMATS.values())}."
+    if form not in FORMATS:
+        raise ForeignFileError(f"{path} is of a kind that is not known ({form}).", todo)
+    try:
+        found: list[Interaction] = import_module(f"replaykit.importing.{form}").read(content)
+    except ValueError as error:
+        raise ForeignFileError(f"{path}: {error}.", todo) from None
+    if not found:
+        raise ForeignFileError(f"{path}: no request was recorded in it.", todo)
+    size = sum(len(each.request.body) + len(each.response.body if each.response else b"") for each in found)
+    if len(found) > MAX_LINES - 10 or size > MAX_FILE:
+        raise ForeignFileError(f"{path} is too large: {len(found)} requests, {size} bytes of bodies.", "Split it.")
+    return found
