@@ -5,7 +5,7 @@ import random
 import pytest
 
 from replaykit.errors import RedactionError
-from replaykit.secret import PREFIX, is_luhn, is_secret_header, looks, policy_of, weight_of
+from replaykit.secret import PREFIX, Policy, is_luhn, is_secret_header, looks, policy_of, weight_of
 
 SECRET = """
 password Password passwords user_password userPassword passwd pwd secret clientSecret client_secret private_key
@@ -160,3 +160,9 @@ def test_wrong_rules_are_told(settings, says):
     """What can't be meant is an error, and never shows the value."""
     with pytest.raises(RedactionError, match=says):
         policy_of(settings, {}, "pyproject.toml")
+
+
+@pytest.mark.parametrize("name", [*SECRET, *TOKEN, "authorization", "session", "pin", "otp", "one_time_password"])
+def test_names_are_not_passed_over(name):
+    """The quick look at a text sees each name that counts."""
+    assert Policy().hints(f'{{"{name}": 1}}'.lower())
