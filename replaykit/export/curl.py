@@ -13,7 +13,7 @@ from replaykit.bundle import Bundle
 from replaykit.export import judge
 from replaykit.export.claims import Claim
 from replaykit.export.plan import Ask, Plan, plan_of
-from replaykit.export.template import Hole, Template
+from replaykit.export.template import Hole, Template, joined
 from replaykit.version import __version__
 
 MAX_WORD = 32 * 1024  # characters of an argument; systems take 128 KiB
@@ -30,7 +30,7 @@ _HEAD = """\
 {codes}
 #
 # Written by replaykit {version}.
-# shellcheck disable=SC2016,SC2034  # what was recorded may look like shell; not all that is kept is used
+# shellcheck disable=SC2016,SC2034,SC2329  # what was recorded may look like shell; not all is used by all
 set -eu
 
 verdict=125
@@ -131,6 +131,21 @@ compare() {{ # status, and what holds of the answer in $work/claims
     not_judged "$why"
 }}
 
+settle() {{ # status, and what `ask` takes: asks until the answer is as recorded, for some seconds at most
+    expected=$1
+    tries=0
+    shift
+    until ask "$@" && judge compare "$what" "$status" "$expected" >"$work/why"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 20 ] || break
+        sleep 0.1
+    done
+}}
+
+need_all() {{ # status, and what has to hold of the answer in $work/claims
+    why=$(judge compare "$what" "$status" "$1") || not_judged "$why"
+}}
+
 take() {{ # where a value stands
     value=$(judge take "$what" "$status" "$1") || not_judged "$value"
 }}
@@ -149,7 +164,7 @@ secret() {{ # variable, value
 def render(bundle: Bundle) -> str:
     """Return the script. Raises UnexportableError for a bundle whose failure no script can show."""
     plan = plan_of(bundle)
-    needs_judge = bool(plan.secrets) or any(ask.takings or ask.role == "counts" for ask in plan.asks)
+    needs_judge = bool(plan.secrets) or any(ask.takings or ask.claims or ask.role == "counts" for ask in plan.asks)
     parts = [_head(plan, needs_judge=needs_judge)]
     if any(ask.role == "fails" for ask in plan.asks):
         parts.append(_FAIL)
@@ -231,7 +246,10 @@ def _variables(name: str, hows: dict[str, list[str]]) -> list[str]:
 def _ask(ask: Ask, plan: Plan) -> str:
     lines = ["", f"# {ask.what}"]
     words = [f"--url {_word((f'$base_{ask.base + 1}',), raw=True)}{_word(ask.target)}"]
-    words.append("--head" if ask.method == "HEAD" else f"-X {_quoted(ask.method)}")
+    if ask.method == "HEAD":
+        words.append("--head")
+    elif ask.method != "GET" or ask.body:
+        words.append(f"-X {ask.method if ask.method.isalpha() else _quoted(ask.method)}")
     names = {name.lower() for name, _ in ask.headers}
     for name, value in ask.headers:
         words.append(f"-H {_word((f'{name}: ', *value))}" if value else f"-H {_quoted(f'{name};')}")
@@ -245,13 +263,18 @@ def _ask(ask: Ask, plan: Plan) -> str:
             words.append('--data-binary @"$work/sent"')
     elif ask.method in {"POST", "PUT", "PATCH"}:
         words.append("-H 'Content-Length: 0'")
-    lines.append(f"ask {_quoted(ask.what)} " + " \\\n    ".join(words))
-    if ask.role == "before":
-        lines.append(f"need {ask.status}")
-    elif ask.role == "fails":
+    if ask.claims or ask.role == "counts":
+        lines.append(f'{{ {_printed(_claims(ask.claims))}; }} >"$work/claims"')
+    if ask.pause:
+        lines.append(f"sleep {ask.pause:g}")
+    start = f"settle {ask.status}" if ask.settles else "ask"
+    lines.append(f"{start} {_quoted(ask.what)} " + " \\\n    ".join(words))
+    if ask.role == "fails":
         lines.append("fail")
+    elif ask.role == "counts":
+        lines.append(f"compare {ask.status}")
     else:
-        lines += [f'{{ {_printed(_claims(ask.claims))}; }} >"$work/claims"', f"compare {ask.status}"]
+        lines.append(f"need_all {ask.status}" if ask.settles else f"need {ask.status}")
     for name, product in ask.takings:
         lines.append(f"take {_quoted(json.dumps([product.kind, *product.path]))}")
         lines += _variables(name, _hows(plan))
@@ -271,7 +294,7 @@ def _claims(claims: list[Claim]) -> Template:
         else:
             parts += ['"', *(json.dumps(each)[1:-1] if isinstance(each, str) else each for each in claim.value), '"']
         parts.append("]")
-    return (*parts, "]") if parts else ("[]",)
+    return joined((*parts, "]")) if parts else ("[]",)
 
 
 def _quoted(text: str) -> str:

@@ -4,12 +4,15 @@ Its text goes into the scripts that are exported, so it imports nothing but the 
 """
 
 import json
+import time
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MAX_PLAIN = 16 * 1024 * 1024  # bytes that are unpacked of one body
 SERVER_ERROR = 500
+PATIENCE = 2.0  # seconds that a service may take to settle
 
 
 class NotJudgedError(Exception):
@@ -102,6 +105,28 @@ def need(answer: Answer, status: int) -> None:
     """Go on only if a request was answered with the recorded status."""
     if answer.status != status:
         raise NotJudgedError(f"{answer.what} was answered with {answer.status}, and with {status} when recorded")
+
+
+def settle(ask: Callable[[], Answer], status: int, claims: list[Any]) -> Answer:
+    """Ask until the answer is as recorded, for some seconds at most; return the last one."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        answer = ask()
+        try:
+            compare(answer, status, claims)
+        except (DiffersError, NotJudgedError):
+            if time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+        return answer
+
+
+def need_all(answer: Answer, status: int, claims: list[Any]) -> None:
+    """Go on only if a request was answered as recorded."""
+    try:
+        compare(answer, status, claims)
+    except DiffersError as difference:
+        raise NotJudgedError(str(difference)) from None
 
 
 def compare(answer: Answer, status: int, claims: list[Any]) -> None:

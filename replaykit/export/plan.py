@@ -30,6 +30,8 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a method or the name of a
 URL = re.compile(r"https?://(?:[^/?#@]*@)?[A-Za-z0-9._~%\[\]:-]+(?:[/?#][!-~]*)?")
 BASE = re.compile(r"https?://[A-Za-z0-9._~%\[\]:/-]+")  # it stands in comments of a script, too
 
+MAX_WAIT = 60.0  # seconds
+
 # What the client of a script adds by itself, or what belongs to one connection.
 _OWN = {"content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade", "expect"}
 _USUAL = {("accept", "*/*"), ("user-agent", "replaykit")}
@@ -49,6 +51,8 @@ class Ask:
     role: str = "before"  # before: the status has to be the recorded one; counts; fails: it has to be a 5xx
     claims: list[Claim] = field(default_factory=list)
     takings: list[tuple[str, Product]] = field(default_factory=list)  # what later requests need of the answer
+    settles: bool = False  # is it asked again until it is answered as recorded, since the service takes its time?
+    pause: float = 0.0  # seconds to wait before
 
 
 @dataclass(slots=True)
@@ -76,24 +80,26 @@ def plan_of(bundle: Bundle) -> Plan:
     """Plan the script of a bundle. Raises UnexportableError for one whose failure no script can show."""
     trace, failure = bundle.trace, bundle.trace.failure
     _require_judgeable(bundle)
-    parts = list(_parts(trace))
+    parts = _settled(list(_parts(trace)))
     counts = _counting(trace, failure)
-    if counts:
-        last = max(index for index, part in enumerate(parts) if id(part.interaction) in counts)
-        parts = parts[: last + 1]
+    last = max(index for index, part in enumerate(parts) if id(part.interaction) in counts)
+    parts = parts[: last + 1]
     for part in parts:
         _require_sayable(part)
     bases = _bases(bundle, parts)
+    still = _waited(failure)
     carried = Carried(trace.nonce)
     asks = [_ask(index, part, carried, bases) for index, part in enumerate(parts)]
     for index, (ask, part) in enumerate(zip(asks, parts, strict=True)):
         ask.takings = carried.takings[index]
         response = part.interaction.response
-        if id(part.interaction) not in counts or response is None:
-            continue
-        ask.role = "fails" if failure is not None and failure.kind == "server_error" else "counts"
-        if ask.role == "counts":
+        if id(part.interaction) in counts:
+            ask.role = "fails" if failure is not None and failure.kind == "server_error" else "counts"
+        if response is not None and (ask.role == "counts" or part.settles):
+            ask.settles = (part.settles or (ask.role == "counts" and _is_read(part))) and not still
             ask.claims = [carried.claim(claim, index) for claim in claims_of(response, part.said)]
+            if still and ask.role == "counts":
+                ask.pause, still = still, 0.0
     return Plan(
         name="recording" if failure is None else failure.name,
         story="a recording" if failure is None else _harmless(f"{failure.kind} {failure.name}: {failure.message}"),
@@ -150,12 +156,18 @@ def _require_judgeable(bundle: Bundle) -> None:
         why = "The failure is a service that was too slow, and the answers of one run do not show that."
     elif any(step.call.branch or step.call.twice for step in trace.steps):
         why = "The failure shows when calls are sent at the same time, and a script sends one after the other."
-    elif failure is not None and "(still so after " in failure.message:
-        why = "The failure shows when a service does not settle in time, and a script does not wait for it."
+    elif _waited(failure) > MAX_WAIT:
+        why = f"The failure shows after {_waited(failure):g} seconds, and a script waits {MAX_WAIT:g} at most."
     elif not trace.requests:
         why = "The bundle holds no request."
     if why is not None:
         raise UnexportableError(why, "Replay the bundle itself (replaykit replay); as har or vcr it can be exported.")
+
+
+def _waited(failure: Failure | None) -> float:
+    """Say for how many seconds a check was given the time to hold, as its message tells."""
+    found = re.search(r"\(still so after (\d{1,9}(?:\.\d{1,9})?) seconds\)\Z", failure.message) if failure else None
+    return float(found[1]) if found else 0.0
 
 
 class Part(NamedTuple):
@@ -166,6 +178,7 @@ class Part(NamedTuple):
     step: Step | None
     is_command: bool
     said: list[JsonData]
+    settles: bool = False
 
 
 def _parts(trace: Trace) -> Iterator[Part]:
@@ -184,6 +197,25 @@ def _parts(trace: Trace) -> Iterator[Part]:
         yield Part(each, "what is read at the end", None, False, seen)
     for number, each in enumerate(trace.recorded, 1):
         yield Part(each, f"request {number}", None, False, [])
+
+
+def _is_read(part: Part) -> bool:
+    """Say whether a request reads what is then checked; such a one can be sent again."""
+    return bool(part.said) and not part.is_command and part.interaction.request.method in {"GET", "HEAD"}
+
+
+def _settled(parts: list[Part]) -> list[Part]:
+    """Of the same reads after a step, leave the last; where it was answered otherwise before, the service settled."""
+    kept: dict[object, Part] = {}
+    for number, part in enumerate(parts):
+        request, response = part.interaction.request, part.interaction.response
+        key = (part.what, request.method, request.url, request.body) if _is_read(part) else number
+        before = kept.pop(key, None)
+        if before is not None and response is not None:
+            told = before.interaction.response
+            part = part._replace(settles=before.settles or told is None or told.body != response.body)  # noqa: PLW2901
+        kept[key] = part
+    return list(kept.values())
 
 
 def _data(said: Iterable[Said]) -> list[JsonData]:

@@ -25,6 +25,11 @@ class Reports:
 
     def __init__(self) -> None:
         self.heard: set[str] = set()
+        self.is_interrupted = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Take down Ctrl-C, whose exit code a file that can't be collected has, too."""
+        self.is_interrupted = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take down how the test, its setup or its teardown ended."""
@@ -44,8 +49,8 @@ def main(arguments: list[str]) -> int:
         print(f"usage: {{error}}", file=sys.stderr)
         return 129
     reports = Reports()
-    code = pytest.main([__file__, "-q", "-rs", "-o", "addopts=", "-p", "no:cacheprovider"], plugins=[reports])
-    if code == pytest.ExitCode.INTERRUPTED:
+    pytest.main([__file__, "-q", "-rs", "-o", "addopts=", "-p", "no:cacheprovider"], plugins=[reports])
+    if reports.is_interrupted:
         return 130
     return 1 if "failed" in reports.heard else 0 if "passed" in reports.heard else 125
 

@@ -165,17 +165,20 @@ def body(plan: Plan) -> str:
 
 def _ask(ask: Ask) -> list[str]:
     headers = ", ".join(f"({name!a}, {_text(value)})" for name, value in ask.headers)
-    lines = [
-        f"answer = service.ask({ask.what!a}, {ask.method!a}, {ask.base}, {_text(ask.target)},",
-        f"                     [{headers}], {_bytes(ask.body)})",
+    lines = [f"time.sleep({ask.pause!r})"] if ask.pause else []
+    if ask.claims or ask.role == "counts":
+        lines += ["claims = [", *(f"    {_claim(claim)}," for claim in ask.claims), "]"]
+    start, end = ("settle(lambda: ", f", {ask.status}, claims)") if ask.settles else ("", "")
+    lines += [
+        f"answer = {start}service.ask({ask.what!a}, {ask.method!a}, {ask.base}, {_text(ask.target)},",
+        f"                     [{headers}], {_bytes(ask.body)}){end}",
     ]
-    if ask.role == "before":
-        lines.append(f"need(answer, {ask.status})")
-    elif ask.role == "fails":
+    if ask.role == "fails":
         lines.append("fail(answer)")
+    elif ask.role == "counts":
+        lines.append(f"compare(answer, {ask.status}, claims)")
     else:
-        claims = [f"    {_claim(claim)}," for claim in ask.claims]
-        lines += [f"compare(answer, {ask.status}, [", *claims, "])"]
+        lines.append(f"need_all(answer, {ask.status}, claims)" if ask.settles else f"need(answer, {ask.status})")
     for name, product in ask.takings:
         path = "".join(f", {part!a}" for part in product.path)
         lines.append(f"{name} = take(answer, {product.kind!a}{path})")

@@ -1,6 +1,7 @@
 """Templates: texts with holes for what is known only when a script runs; and which values can stand in one."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from replaykit.value import JsonData
@@ -43,3 +44,14 @@ def filled(text: str, holes: list[tuple[int, int, Hole]]) -> Template:
     if at < len(text):
         parts.append(text[at:])
     return tuple(parts)
+
+
+def joined(parts: Iterable[str | Hole]) -> Template:
+    """Put texts that stand side by side together."""
+    whole: list[str | Hole] = []
+    for part in parts:
+        if isinstance(part, str) and whole and isinstance(whole[-1], str):
+            whole[-1] += part
+        else:
+            whole.append(part)
+    return tuple(whole)
