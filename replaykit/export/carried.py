@@ -67,7 +67,6 @@ class Carried:
     """What a script carries; it is shown the requests and answers in their order."""
 
     def __init__(self, nonce: str) -> None:
-        self.secrets: dict[str, str] = {}  # by the name of the variable in the script: that in the environment
         self.uses_nonce = False
         self.takings: dict[int, list[tuple[str, Product]]] = defaultdict(list)
         self._nonce = nonce
@@ -75,7 +74,7 @@ class Carried:
         self._products: dict[str, list[Product]] = defaultdict(list)
         self._sent: dict[str, int] = {}  # the first request that a text stood in
         self._sent_as_id: dict[str, int] = {}
-        self._secret_names: dict[str, str] = {}  # by placeholder
+        self._secrets: dict[str, tuple[str, str]] = {}  # by placeholder: its name in the script, its label
 
     def request(self, index: int, texts: Texts, call: Call | None) -> tuple[Template, list[Template], Template]:
         """Make templates of a request: its target, the values of its headers, its body."""
@@ -140,7 +139,7 @@ class Carried:
         taken = [(start, end) for start, end, _ in holes]
         if legacy and LEGACY in text:
             start = text.index(LEGACY)
-            holes.append((start, start + len(LEGACY), Hole(self._secret(legacy, f"{LEGACY} {legacy}"), how)))
+            holes.append((start, start + len(LEGACY), Hole(self._secret(legacy, f"{LEGACY}.{legacy.lower()}"), how)))
         free = self._literal_holes(text, how, secrets=True)
         holes += [each for each in free if not any(start < each[1] and each[0] < end for start, end in taken)]
         return filled(text, holes)
@@ -158,14 +157,18 @@ class Carried:
 
     def _secret(self, label: str, placeholder: str) -> str:
         """Name the variable of a secret that comes in no answer."""
-        if placeholder not in self._secret_names:
-            name = f"secret_{len(self.secrets) + 1}"
+        return self._secrets.setdefault(placeholder, (f"secret_{len(self._secrets) + 1}", label))[0]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What has to be taken from the environment: by its name in the script, the name of its variable."""
+        labels = [label for _, label in self._secrets.values()]
+        found = {}
+        for placeholder, (name, label) in self._secrets.items():
+            number = placeholder.rpartition(".")[2]
             variable = "REPLAYKIT_SECRET_" + re.sub(r"[^A-Za-z0-9]", "_", label).upper()
-            if variable in self.secrets.values():
-                variable = f"{variable}_{placeholder.rpartition('.')[2]}"
-            self.secrets[name] = variable
-            self._secret_names[placeholder] = name
-        return self._secret_names[placeholder]
+            found[name] = f"{variable}_{number}" if labels.count(label) > 1 else variable
+        return found
 
     def _name(self, product: Product) -> str:
         if product not in self._names:

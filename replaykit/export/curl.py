@@ -245,30 +245,14 @@ def _variables(name: str, hows: dict[str, list[str]]) -> list[str]:
 
 def _ask(ask: Ask, plan: Plan) -> str:
     lines = ["", f"# {ask.what}"]
-    words = [f"--url {_word((f'$base_{ask.base + 1}',), raw=True)}{_word(ask.target)}"]
-    if ask.method == "HEAD":
-        words.append("--head")
-    elif ask.method != "GET" or ask.body:
-        words.append(f"-X {ask.method if ask.method.isalpha() else _quoted(ask.method)}")
-    names = {name.lower() for name, _ in ask.headers}
-    for name, value in ask.headers:
-        words.append(f"-H {_word((f'{name}: ', *value))}" if value else f"-H {_quoted(f'{name};')}")
-    if ask.body:
-        if "content-type" not in names:
-            words.append("-H 'Content-Type:'")
-        if _fits(ask.body):
-            words.append(f"--data-raw {_word(ask.body)}")
-        else:
-            lines.append(f'{{ {_printed(ask.body)}; }} >"$work/sent"')
-            words.append('--data-binary @"$work/sent"')
-    elif ask.method in {"POST", "PUT", "PATCH"}:
-        words.append("-H 'Content-Length: 0'")
+    if not _fits(ask.body):
+        lines.append(f'{{ {_printed(ask.body)}; }} >"$work/sent"')
     if ask.claims or ask.role == "counts":
         lines.append(f'{{ {_printed(_claims(ask.claims))}; }} >"$work/claims"')
     if ask.pause:
         lines.append(f"sleep {ask.pause:g}")
     start = f"settle {ask.status}" if ask.settles else "ask"
-    lines.append(f"{start} {_quoted(ask.what)} " + " \\\n    ".join(words))
+    lines.append(f"{start} {_quoted(ask.what)} " + " \\\n    ".join(_arguments(ask)))
     if ask.role == "fails":
         lines.append("fail")
     elif ask.role == "counts":
@@ -279,6 +263,24 @@ def _ask(ask: Ask, plan: Plan) -> str:
         lines.append(f"take {_quoted(json.dumps([product.kind, *product.path]))}")
         lines += _variables(name, _hows(plan))
     return "\n".join(lines) + "\n"
+
+
+def _arguments(ask: Ask) -> list[str]:
+    """Write the arguments of curl."""
+    words = [f'--url "$base_{ask.base + 1}"{_word(ask.target)}']
+    if ask.method == "HEAD":
+        words.append("--head")
+    elif ask.method != "GET" or ask.body:
+        words.append(f"-X {ask.method if ask.method.isalpha() else _quoted(ask.method)}")
+    for name, value in ask.headers:
+        words.append(f"-H {_word(joined((f'{name}: ', *value)))}" if value else f"-H {_quoted(f'{name};')}")
+    if ask.body and "content-type" not in {name.lower() for name, _ in ask.headers}:
+        words.append("-H 'Content-Type:'")
+    if ask.body:
+        words.append(f"--data-raw {_word(ask.body)}" if _fits(ask.body) else '--data-binary @"$work/sent"')
+    elif ask.method in {"POST", "PUT", "PATCH"}:
+        words.append("-H 'Content-Length: 0'")
+    return words
 
 
 def _claims(claims: list[Claim]) -> Template:
@@ -308,19 +310,17 @@ def _fits(template: Template) -> bool:
     return all(map(_PLAIN.fullmatch, texts)) and sum(map(len, texts)) <= MAX_WORD
 
 
-def _word(template: Template, *, raw: bool = False) -> str:
+def _word(template: Template) -> str:
     """Write a template as one word of the shell."""
     words = []
     for part in template:
         if isinstance(part, Hole):
             words.append(f'"${part.name}_{part.how}"')
-        elif raw:
-            words.append(f'"{part}"')
         elif _PLAIN.fullmatch(part):
             words.append(_quoted(part))
         else:
             words.append(f"\"$(printf '{_octal(part)}')\"")
-    return "".join(words) or "''"
+    return "".join(words)
 
 
 def _printed(template: Template) -> str:
