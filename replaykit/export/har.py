@@ -68,7 +68,7 @@ def _placed(trace: Trace) -> Iterator[tuple[str, Interaction]]:
 
 def _entry(place: str, interaction: Interaction, began: datetime) -> dict[str, Any]:
     milliseconds = round(interaction.elapsed * 1000, 3)
-    ours: dict[str, Any] = {}
+    ours: dict[str, Any] = {"exact": True}  # headers are true of the body on the wire
     entry = {
         "startedDateTime": began.isoformat(timespec="milliseconds"),
         "time": milliseconds,
@@ -76,13 +76,12 @@ def _entry(place: str, interaction: Interaction, began: datetime) -> dict[str, A
         "response": _response(interaction, ours),
         "cache": {},
         "timings": {"send": 0, "wait": milliseconds, "receive": 0},
+        "_replaykit": ours,
     }
     if interaction.trouble is not None:
         ours["trouble"] = {"error": interaction.trouble.error, "message": interaction.trouble.message}
     if place:
         entry["comment"] = place
-    if ours:
-        entry["_replaykit"] = ours
     return entry
 
 

@@ -5,7 +5,7 @@ What they have in common is little, so most may be missing. What is done about t
 - a body is text that was unpacked: a Content-Encoding is left out, and the Content-Length is made true;
 - several values of one header in one, with line breaks between them (Chromium), become several headers;
 - pseudo headers of HTTP/2 (`:path`) are left out;
-- a status of 0 is a request without an answer (`_error`, `_failureText`);
+- a status of 0 or -1 (Playwright) is a request without an answer (`_error`, `_failureText`);
 - a body that was there and is not in the archive makes the answer incomplete;
 - entries that are not HTTP (`data:`, `ws:`), or open a tunnel (CONNECT), are left out.
 
@@ -166,9 +166,9 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
     status = data.get("status")
     if isinstance(status, float) and status.is_integer():
         status = int(status)
-    if isinstance(status, bool) or not isinstance(status, int | None) or not 0 <= (status or 0) <= 999:  # noqa: PLR2004
+    if isinstance(status, bool) or not isinstance(status, int | None) or not -1 <= (status or 0) <= 999:  # noqa: PLR2004
         raise ValueError(f"its status is {_shown(status)}")
-    if not status:
+    if not status or status < 0:
         return None, trouble or Trouble(error="ReadError", message="it was not answered")
     content = _object(data.get("content") or {}, "its content")
     headers = _headers(data.get("headers"))
@@ -178,7 +178,7 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
         body = _base64(ours["wire"])
     else:
         body = _bytes(text, _text(content.get("mimeType"), "its type"), content.get("encoding"))
-        if is_there:
+        if is_there and not ours:
             headers = _true(headers, body)
     version = _VERSION.match(_text(data.get("httpVersion"), "its version"))
     response = Response(
@@ -189,7 +189,7 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
         body=body,
         complete=is_there and ours.get("complete") is not False,
     )
-    return response, trouble
+    return response, trouble if "trouble" in ours else None
 
 
 def _trouble(data: dict[str, Any], ours: dict[str, Any]) -> Trouble | None:
@@ -198,7 +198,7 @@ def _trouble(data: dict[str, Any], ours: dict[str, Any]) -> Trouble | None:
         known = _object(known, "its trouble")
         return Trouble(error=_text(known.get("error"), "its error"), message=_text(known.get("message"), "its message"))
     told = _text(data.get("_error") or data.get("_failureText"), "its error")
-    if not told or data.get("status"):
+    if not told:
         return None
     for pattern, error in _TROUBLES:
         if found := pattern.search(told):
