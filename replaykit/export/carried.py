@@ -114,7 +114,7 @@ class Carried:
                     return claim._replace(value=(Hole(name, "json"),))
         if not isinstance(claim.value, str):
             return claim
-        holes = self._literal_holes(claim.value, "text", secrets=False)
+        holes = self._nonces(claim.value)
         if claim.kind != "is":
             for product, name in names.items():
                 if is_strong(product.value):
@@ -136,24 +136,20 @@ class Carried:
             self._sent.setdefault(said, index)
             if place.is_named_as_id:
                 self._sent_as_id.setdefault(said, index)
-        taken = [(start, end) for start, end, _ in holes]
         if legacy and LEGACY in text:
             start = text.index(LEGACY)
             holes.append((start, start + len(LEGACY), Hole(self._secret(legacy, f"{LEGACY}.{legacy.lower()}"), how)))
-        free = self._literal_holes(text, how, secrets=True)
-        holes += [each for each in free if not any(start < each[1] and each[0] < end for start, end in taken)]
-        return filled(text, holes)
+        taken = [(start, end) for start, end, _ in holes]
+        for found in PLACEHOLDER.finditer(text):
+            if not any(start < found.end() and found.start() < end for start, end in taken):
+                holes.append((found.start(), found.end(), Hole(self._secret(found[1], found[0]), how)))
+        return filled(text, [*holes, *self._nonces(text)])
 
-    def _literal_holes(self, text: str, how: str, *, secrets: bool) -> list[tuple[int, int, Hole]]:
-        holes = []
-        if self._nonce:
-            for found in re.finditer(re.escape(self._nonce), text):
-                self.uses_nonce = True
-                holes.append((found.start(), found.end(), Hole("nonce", "text")))
-        if secrets:
-            found_ones = PLACEHOLDER.finditer(text)
-            holes += [(each.start(), each.end(), Hole(self._secret(each[1], each[0]), how)) for each in found_ones]
-        return holes
+    def _nonces(self, text: str) -> list[tuple[int, int, Hole]]:
+        """Find what makes values unique to a run; it is hexadecimal, and so the same wherever it stands."""
+        found = list(re.finditer(re.escape(self._nonce), text)) if self._nonce else []
+        self.uses_nonce = self.uses_nonce or bool(found)
+        return [(each.start(), each.end(), Hole("nonce", "text")) for each in found]
 
     def _secret(self, label: str, placeholder: str) -> str:
         """Name the variable of a secret that comes in no answer."""

@@ -27,7 +27,7 @@ from replaykit.value import JsonData, loads
 from replaykit.verdict import Failure
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a method or the name of a header (RFC 9110, section 5.6.2)
-URL = re.compile(r"https?://(?:[^/?#@]*@)?[A-Za-z0-9._~%\[\]:-]+(?:[/?#][!-~]*)?")
+URL = re.compile(r"https?://(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?[A-Za-z0-9._~%\[\]:-]+(?:[/?#][!-~]*)?")
 BASE = re.compile(r"https?://[A-Za-z0-9._~%\[\]:/-]+")  # it stands in comments of a script, too
 
 MAX_WAIT = 60.0  # seconds
