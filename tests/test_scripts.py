@@ -238,7 +238,7 @@ def shops() -> Iterator[dict[bool, Shop]]:
         thread.join()
 
 
-def recorded_at_the_shop(token: str = "7d1c0f0e5b3a", cookie: str = "a1b2c3d4") -> Bundle:  # the player's id is 17
+def recorded_at_the_shop(token: str, cookie: str) -> Bundle:
     """Make the bundle of a player with the id 17, who is given 17 points, and gets 34."""
     sent = (("Authorization", f"Bearer {token}"), ("Cookie", f"sid={cookie}"))
     login = exchange(
@@ -252,7 +252,9 @@ def recorded_at_the_shop(token: str = "7d1c0f0e5b3a", cookie: str = "a1b2c3d4") 
     return failed(
         "check", 2,
         step_of(1, "create", {"name": "ann"}, create, said={"player": "player@1"}),
-        step_of(2, "give", {"player": "player@1", "points": 17}, points, said={}, observing=(look,), observations=(seen,)),
+        step_of(
+            2, "give", {"player": "player@1", "points": 17}, points, said={}, observing=(look,), observations=(seen,)
+        ),
         resetting=(login,),
     )  # fmt: skip
 
@@ -260,7 +262,7 @@ def recorded_at_the_shop(token: str = "7d1c0f0e5b3a", cookie: str = "a1b2c3d4") 
 @EACH_WAY
 def test_ids_tokens_and_cookies_are_carried(form: str, program: str, tmp_path: Path, shops: dict[bool, Shop]):
     """What the service makes anew goes into later requests, and a number that is the same by accident does not."""
-    text = render(recorded_at_the_shop(), form)
+    text = render(recorded_at_the_shop("7d1c0f0e5b3a", "a1b2c3d4"), form)
     codes = [run(text, program, tmp_path, shops[wrong].url).returncode for wrong in (True, False)]
     number = next(iter(shops[True].scores))
 
@@ -291,12 +293,12 @@ def test_other_covered_values_come_from_the_environment(
     """A placeholder that no answer holds is read from a variable; where that is missing, its name is told."""
     shop = shops[True]
     shop.answer = (500, b"")
-    ask = exchange(
-        "POST", "/a?key=REDACTED.api-key.2", b'{"pin":"REDACTED.pin.3"}', 500, b"", (("X-Api-Key", "REDACTED.api-key.2"),)
-    )  # fmt: skip
+    key = ("X-Api-Key", "REDACTED.api-key.2")
+    ask = exchange("POST", f"/a?key={key[1]}", b'{"pin":"REDACTED.pin.3"}', 500, b"", (key,))
     text = render(failed("server_error", 0, step_of(0, "do", {}, ask)), form)
     missing = run(text, program, tmp_path, shop.url)
-    ran = run(text, program, tmp_path, shop.url, REPLAYKIT_SECRET_API_KEY="k&y", REPLAYKIT_SECRET_PIN='"1"\n')
+    values = {"REPLAYKIT_SECRET_API_KEY": "k&y", "REPLAYKIT_SECRET_PIN": '"1"\n'}
+    ran = run(text, program, tmp_path, shop.url, **values)
     _, path, headers, body = shop.heard[-1]
 
     assert 125 == missing.returncode
@@ -324,7 +326,8 @@ def test_minted_names_are_new_in_each_run(form: str, program: str, tmp_path: Pat
 
 HOSTILE = (
     "'; touch pwned; '", '"; touch pwned; "', "$(touch pwned)", "`touch pwned`", "a\ntouch pwned\n", "\\\n' \\' \"\"\"",
-    "'''\nimport os; os.system('touch pwned')\n'''", "END_OF_JUDGE\ntouch pwned\n", "%s%n%d {0} {story}", "!! ~ * ? [a]",
+    "'''\nimport os; os.system('touch pwned')\n'''", "END_OF_JUDGE\ntouch pwned\n",
+    "%s%n%d {0} {story}", "!! ~ * ? [a]",
     "\x00\x01\x1b[31m\x7f", "日本 🎉 \u202e \u2028", "@/etc/passwd", "${HOME}", "-o pwned", "# vim: set shell=touch:",
 )  # fmt: skip
 
@@ -501,23 +504,25 @@ def test_a_check_that_was_given_time_is_given_time(tmp_path: Path, shops: dict[b
     assert time.monotonic() - began >= 0.8  # two scripts
 
 
+ANSWERED = step_of(0, "do", {}, exchange("GET", "/", None, 200, {}))
+LOST = Interaction(request=Request(method="GET", url=RECORDED), trouble=Trouble(error="ReadTimeout"))
+
+
 @pytest.mark.parametrize("form", ["curl", "python", "pytest"])
 @pytest.mark.parametrize(
     ("bundle", "said"),
     [
-        (failed("latency", 0, step_of(0, "do", {}, exchange("GET", "/", None, 200, {}))), "too slow"),
-        (failed("adapter", 0, step_of(0, "do", {}, exchange("GET", "/", None, 200, {}))), "nothing about the service"),
-        (failed("check", 0, step_of(0, "do", {}, exchange("GET", "/", None, 200, {})), message="x (still so after 999 seconds)"), "waits 60"),
+        (failed("latency", 0, ANSWERED), "too slow"),
+        (failed("adapter", 0, ANSWERED), "nothing about the service"),
+        (failed("check", 0, ANSWERED, message="x (still so after 999 seconds)"), "waits 60"),
         (failed("expectation", 0, Step(call=Call(label=0, tag="do", twice=True))), "at the same time"),
         (failed("linearization", 0, Step(call=Call(label=0, tag="do", branch=1))), "at the same time"),
         (failed("check", 0, step_of(0, "do", {})), "no request"),
-        (bundle_of(Trace(ending="unknown", recorded=(exchange("GET", "/", None, 200, {}),))), "ended as unknown"),
-        (
-            bundle_of(Trace(ending="recorded", recorded=(Interaction(request=Request(method="GET", url=RECORDED), trouble=Trouble(error="ReadTimeout")),))),
-            "lost or cut short",
-        ),
+        (failed("check", 0, step_of(0, "do", {}), resetting=ANSWERED.interactions), "rests on no answer"),
+        (bundle_of(Trace(ending="unknown", recorded=ANSWERED.interactions)), "ended as unknown"),
+        (bundle_of(Trace(ending="recorded", recorded=(LOST,))), "lost or cut short"),
     ],
-)  # fmt: skip
+)
 def test_what_no_script_can_show_is_refused(form: str, bundle: Bundle, said: str):
     """A failure that rests on more than answers in turn is not exported, with the reason."""
     with pytest.raises(UnexportableError) as caught:

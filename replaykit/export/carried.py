@@ -140,9 +140,11 @@ class Carried:
             start = text.index(LEGACY)
             holes.append((start, start + len(LEGACY), Hole(self._secret(legacy, f"{LEGACY}.{legacy.lower()}"), how)))
         taken = [(start, end) for start, end, _ in holes]
-        for found in PLACEHOLDER.finditer(text):
-            if not any(start < found.end() and found.start() < end for start, end in taken):
-                holes.append((found.start(), found.end(), Hole(self._secret(found[1], found[0]), how)))
+        holes += [
+            (found.start(), found.end(), Hole(self._secret(found[1], found[0]), how))
+            for found in PLACEHOLDER.finditer(text)
+            if not any(start < found.end() and found.start() < end for start, end in taken)
+        ]
         return filled(text, [*holes, *self._nonces(text)])
 
     def _nonces(self, text: str) -> list[tuple[int, int, Hole]]:
