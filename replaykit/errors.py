@@ -6,7 +6,8 @@ ReplaykitError
 │   ├── UnwritableError
 │   ├── ProfileError
 │   ├── RedactionError
-│   └── ForeignHostError
+│   ├── ForeignHostError
+│   └── UnexportableError
 ├── DefinitionError          the model or the adapter is not well made
 ├── LoadError                the model or the adapter can't be imported
 ├── BundleError              the bundle can't be trusted
@@ -75,6 +76,12 @@ class ForeignHostError(UsageError):
     """A bundle asks for traffic to a host that the user did not name."""
 
     slug = "foreign-host"
+
+
+class UnexportableError(UsageError):
+    """A bundle holds what the format that was asked for can't say."""
+
+    slug = "not-exportable"
 
 
 class DefinitionError(ReplaykitError):

@@ -94,7 +94,24 @@ _STEMS = re.compile(  # of all names above, in lower case
 # --- patterns -----------------------------------------------------------------------------------
 
 _BEGINNINGS = (  # of what _PATTERNS finds, by a character that they have and most texts do not
-    ("_", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ sk_ rk_ whsec_ npm_ hf_ dop_v1_ shp".split()),
+    (
+        "_",
+        [
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "sk_",
+            "rk_",
+            "whsec_",
+            "npm_",
+            "hf_",
+            "dop_v1_",
+            "shp",
+        ],
+    ),
     ("-", ["PRIVATE KEY", "glpat-", "xox", "xapp-", "pypi-", "sk-"]),
     ("", ["eyJ", "AKIA", "ASIA", "AIza", "ya29.", "earer ", "asic ", "SG.", "ccessKey=", "AccountKey=", "hvs."]),
     ("", ["ecret", "ECRET"]),

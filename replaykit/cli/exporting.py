@@ -19,7 +19,13 @@ def export(bundle: Path, form: str, output: str | None) -> int:
     """Write what a bundle holds in the words of another tool. Nothing is run or imported.
 
     \b
-    vcr  a cassette of vcrpy (YAML), without what vcrpy has no room for
+    vcr     a cassette of vcrpy (YAML), without what vcrpy has no room for
+    har     a HAR 1.2 archive (JSON), for developer tools and proxies
+    curl    a shell script that sends the requests with curl
+    python  a script in Python that needs httpx, and nothing of replaykit
+    pytest  a test file that needs pytest and httpx
+
+    The last three exit as a replay does: 1 if the bug is still there, 0 if it is gone, 125 if it can't be judged.
     """  # noqa: D301  click wants a real \b
     from replaykit.export import left_out, render
     from replaykit.reader import read

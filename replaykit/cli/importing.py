@@ -15,7 +15,8 @@ from replaykit.errors import UnwritableError, UsageError
 def import_(recording: Path, output: Path) -> int:
     """Read what another tool has recorded, and write it as a bundle. Nothing is run, imported or fetched.
 
-    Which format it is is found out: a cassette of vcrpy, of VCR for Ruby or of betamax, in YAML or JSON.
+    Which format it is is found out: a cassette of vcrpy, of VCR for Ruby or of betamax, in YAML or JSON; a HAR
+    archive.
     """
     from replaykit.importing import read
     from replaykit.writer import save

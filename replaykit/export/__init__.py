@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # the command line asks for the names of the formats alone
 
 FORMATS = {
     "vcr": "a cassette of vcrpy (YAML)",
+    "har": "a HAR 1.2 archive, for developer tools and proxies (JSON)",
+    "curl": "a shell script with curl",
+    "python": "a script in Python with httpx",
+    "pytest": "a test file for pytest with httpx",
 }
 
 

@@ -16,6 +16,7 @@ from replaykit.trace import Trace
 
 FORMATS = {
     "vcr": "a cassette of vcrpy, of VCR for Ruby or of betamax (YAML or JSON)",
+    "har": "a HAR 1.2 archive of a browser, a proxy or an API client (JSON)",
 }
 
 _BUNDLE = b'version: 1\n# {"k":'
