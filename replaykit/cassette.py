@@ -17,8 +17,8 @@ from difflib import SequenceMatcher
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from replaykit.coding import coding_of, decoded
 from replaykit.difference import brief, differences
-from replaykit.disguise import coding_of, decoded
 from replaykit.interaction import Cut, Interaction, Request, header
 from replaykit.placeholder import Bound, is_covered
 from replaykit.trace import Moments

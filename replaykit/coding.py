@@ -1,17 +1,56 @@
-"""Content codings: whether a body is coded as its header says (RFC 9110, section 8.4).
+"""Content codings: bodies that are compressed, and whether one is as its header says (RFC 9110, section 8.4)."""
 
-vcrpy and some of the clients that it stops decode bodies before they are written down, and keep the header.
-"""
-
+import gzip
 import zlib
 
 from replaykit.interaction import Headers, header
 
+MOST_DECODED = 32 * 1024 * 1024  # bytes that a compressed body may become
+
 _MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
+def coding_of(headers: Headers, body: bytes) -> str:
+    """Say how a body is compressed: gzip, deflate, or not at all."""
+    if body.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    said = (header(headers, "content-encoding") or "").strip().lower()
+    return "deflate" if said == "deflate" and body else ""
+
+
+def decoded(coding: str, body: bytes) -> bytes:
+    """Decompress a body, as far as it goes. Raises ValueError where it can't be read, or becomes too large."""
+    if not coding:
+        return body
+    made, rest = bytearray(), body
+    bits = (zlib.MAX_WBITS | 16,) if coding == "gzip" else (zlib.MAX_WBITS, -zlib.MAX_WBITS)
+    for window in bits:
+        try:
+            while rest:
+                unpacker = zlib.decompressobj(window)
+                made += unpacker.decompress(rest, MOST_DECODED + 1 - len(made))
+                if len(made) > MOST_DECODED:
+                    raise ValueError(f"the body becomes more than {MOST_DECODED} bytes")
+                rest = unpacker.unused_data if unpacker.eof and coding == "gzip" else b""
+        except zlib.error:
+            if made:
+                break
+            continue
+        return bytes(made)
+    if made:
+        return bytes(made)
+    raise ValueError(f"the body is no {coding}")
+
+
+def encoded(coding: str, body: bytes) -> bytes:
+    """Compress a body, in the same way each time."""
+    if coding == "gzip":
+        return gzip.compress(body, 6, mtime=0)
+    return zlib.compress(body, 6) if coding == "deflate" else body
+
+
 def settled(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-    """Drop a Content-Encoding that is not true: some versions of vcrpy keep it with a body that they decoded."""
+    """Drop a Content-Encoding that is not true: vcrpy, and some clients that it stops, keep it with a decoded body."""
     coding = (header(headers, "content-encoding") or "").strip().lower()
     if not coding or not body or _is_coded(coding, body):
         return headers, body

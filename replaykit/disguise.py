@@ -1,19 +1,14 @@
-"""Disguises: the forms in which one value can stand in a text, and bodies that are compressed.
+"""Disguises: the forms in which one value can stand in a text.
 
 A text is *wire text* here: each character is one byte, so that headers, URLs and bodies are looked at alike, and what
 is no UTF-8 as well.
 """
 
 import base64
-import gzip
 import json
 import re
-import zlib
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-from replaykit.interaction import Headers, header
-
-MOST_DECODED = 32 * 1024 * 1024  # bytes that a compressed body may become
 SHORTEST = 8  # characters of base64 that are searched for
 
 
@@ -121,45 +116,3 @@ def url_runs(text: str) -> "re.Pattern[str] | None":
 def unquoted(text: str, *, plus: bool) -> str:
     """Read what is escaped as in a URL, as wire text."""
     return unquote_to_bytes(text.replace("+", " ") if plus else text).decode("latin-1")
-
-
-# --- bodies -------------------------------------------------------------------------------------
-
-
-def coding_of(headers: Headers, body: bytes) -> str:
-    """Say how a body is compressed: gzip, deflate, or not at all."""
-    if body.startswith(b"\x1f\x8b\x08"):
-        return "gzip"
-    said = (header(headers, "content-encoding") or "").strip().lower()
-    return "deflate" if said == "deflate" and body else ""
-
-
-def decoded(coding: str, body: bytes) -> bytes:
-    """Decompress a body, as far as it goes. Raises ValueError where it can't be read, or becomes too large."""
-    if not coding:
-        return body
-    made, rest = bytearray(), body
-    bits = (zlib.MAX_WBITS | 16,) if coding == "gzip" else (zlib.MAX_WBITS, -zlib.MAX_WBITS)
-    for window in bits:
-        try:
-            while rest:
-                unpacker = zlib.decompressobj(window)
-                made += unpacker.decompress(rest, MOST_DECODED + 1 - len(made))
-                if len(made) > MOST_DECODED:
-                    raise ValueError(f"the body becomes more than {MOST_DECODED} bytes")
-                rest = unpacker.unused_data if unpacker.eof and coding == "gzip" else b""
-        except zlib.error:
-            if made:
-                break
-            continue
-        return bytes(made)
-    if made:
-        return bytes(made)
-    raise ValueError(f"the body is no {coding}")
-
-
-def encoded(coding: str, body: bytes) -> bytes:
-    """Compress a body, in the same way each time."""
-    if coding == "gzip":
-        return gzip.compress(body, 6, mtime=0)
-    return zlib.compress(body, 6) if coding == "deflate" else body

@@ -9,12 +9,12 @@ answer means; `Date` and its kind never do.
 import json
 import re
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from replaykit.cassette import Queues, mismatch, target
+from replaykit.coding import coding_of, decoded
 from replaykit.difference import brief, differences
 from replaykit.errors import DriftError, UsageError
 from replaykit.interaction import Headers, Interaction, Request, Response, header
@@ -25,7 +25,6 @@ from replaykit.value import JsonData
 HEADERS = ("content-type", "location")  # that are compared, where nobody says otherwise
 
 _MOST_TOLD = 20  # places that are told
-_MAX_BODY = 16 * 1024 * 1024  # bytes of a body that are unpacked
 
 
 class Comparison:
@@ -198,15 +197,10 @@ def pattern_of(path: str) -> re.Pattern[str]:
 
 def unpacked(response: Response) -> bytes:
     """Return a body without the gzip or deflate around it; as it is where it has another one, or is broken."""
-    packed = (header(response.headers, "content-encoding") or "").lower()
-    if packed not in {"gzip", "deflate"}:
+    try:
+        return decoded(coding_of(response.headers, response.body), response.body)
+    except ValueError:
         return response.body
-    for bits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):  # gzip or zlib by its head; or bare deflate
-        try:
-            return zlib.decompressobj(bits).decompress(response.body, _MAX_BODY)
-        except zlib.error:
-            continue
-    return response.body
 
 
 def _json(headers: Headers, body: bytes) -> JsonData:

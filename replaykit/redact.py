@@ -23,14 +23,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from replaykit.coding import coding_of, decoded, encoded
 from replaykit.disguise import (
     JSON_STRING,
     base64_around,
     base64_forms,
     base64_like,
-    coding_of,
-    decoded,
-    encoded,
     forms,
     plain_text,
     unescaped,

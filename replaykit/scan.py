@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from replaykit.bundle import MAX_FILE
-from replaykit.disguise import base64_forms, coding_of, decoded, forms, plain_text
+from replaykit.coding import coding_of, decoded
+from replaykit.disguise import base64_forms, forms, plain_text
 from replaykit.errors import CorruptBundleError, MissingFileError
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.notation import decode, unmark_binary

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from replaykit.coding import settled
+from replaykit.coding import MOST_DECODED, decoded, encoded, settled
 
 RAW = zlib.compressobj(wbits=-15)
 CODED = {
@@ -40,3 +40,16 @@ def test_a_body_that_was_decoded_loses_the_header(coding: str):
 def test_without_the_header_nothing_changes():
     """Most answers have none."""
     assert ((("A", "b"),), b"hello") == settled((("A", "b"),), b"hello")
+
+
+def test_compressed_bodies_are_read_as_far_as_they_go():
+    """Several members are read, a cut body is read up to the cut, and a bomb is refused."""
+    packed = gzip.compress(b"one " * 1000, mtime=0)
+
+    assert b"one " * 1000 + b"two" == decoded("gzip", packed + gzip.compress(b"two"))
+    assert decoded("gzip", packed[:-9]).startswith(b"one one")
+    assert b"one " * 1000 == gzip.decompress(encoded("gzip", b"one " * 1000))
+    with pytest.raises(ValueError, match="the body is no deflate"):
+        decoded("deflate", b"nothing of the kind")
+    with pytest.raises(ValueError, match="becomes more than"):
+        decoded("gzip", gzip.compress(bytes(MOST_DECODED + 1)))

@@ -1,17 +1,13 @@
-"""Disguises: the ways to write a value, and compressed bodies."""
+"""Disguises: the ways to write a value."""
 
 import base64
-import gzip
 
 import pytest
 
 from replaykit.disguise import (
-    MOST_DECODED,
     base64_around,
     base64_forms,
     base64_like,
-    decoded,
-    encoded,
     forms,
     plain_text,
     unescaped,
@@ -61,16 +57,3 @@ def test_forms_of_a_value():
 def test_strings_of_json_are_read(raw, value):
     """Escapes are read; what is no JSON stays as it is."""
     assert value == unescaped(raw)
-
-
-def test_compressed_bodies_are_read_as_far_as_they_go():
-    """Several members are read, a cut body is read up to the cut, and a bomb is refused."""
-    packed = gzip.compress(b"one " * 1000, mtime=0)
-
-    assert b"one " * 1000 + b"two" == decoded("gzip", packed + gzip.compress(b"two"))
-    assert decoded("gzip", packed[:-9]).startswith(b"one one")
-    assert b"one " * 1000 == gzip.decompress(encoded("gzip", b"one " * 1000))
-    with pytest.raises(ValueError, match="the body is no deflate"):
-        decoded("deflate", b"nothing of the kind")
-    with pytest.raises(ValueError, match="becomes more than"):
-        decoded("gzip", gzip.compress(bytes(MOST_DECODED + 1)))
