@@ -5,6 +5,7 @@ tap hands bodies on as they come, in both directions, and keeps what passes. `Ta
 async ones; both stand around any httpx transport, and what they record and play is decided in one place, `_Capture`.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -138,7 +139,7 @@ class _Tapping:
     def __init__(self, tape: Tape | None) -> None:
         self.tape: Tape = Live() if tape is None else tape
         self.open: dict[int, _Capture] = {}  # by the order of sending
-        self.count = 0
+        self.numbers = itertools.count(1)  # threads draw from it, each its own
 
     def settle(self, tape: Tape | None = None) -> None:
         """Keep what is still being read, as far as it was read, as incomplete; of one tape, or of all."""
@@ -239,8 +240,7 @@ class _Capture:
         self._tap = tap
         self.thread = threading.get_ident()
         self.before = 0
-        tap.count += 1
-        self.number = tap.count
+        self.number = next(tap.numbers)
         tap.open[self.number] = self
         self._began = time.perf_counter()
 
