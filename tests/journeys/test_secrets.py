@@ -8,14 +8,14 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import gate
 import pytest
 import yaml
 from conftest import ROOT, Ran, replaykit
 
-from replaykit import integration, replay
+from replaykit import integration, play, record, replay
 from replaykit.bundle import Bundle
 from replaykit.placeholder import placeholders_in
 from replaykit.reader import read
@@ -94,6 +94,26 @@ def test_seven_carriers_of_one_secret_are_never_in_the_file(service: gate.Servic
     assert reader.reads > 10
     assert reader.largest > 1000
     assert b"REDACTED.access_token." in content
+
+
+def test_seven_carriers_of_one_secret_are_in_no_recording(service: gate.Service, tmp_path: Path):
+    """What is recorded without a model goes the same way: no disguise is ever in the file, and it plays."""
+    path = tmp_path / "recorded.pd"
+
+    def visit(client: Any, token: str) -> None:
+        for carrier in gate.CARRIERS:
+            answer = client.post(f"/visit/{carrier}", params={"key": token}, headers={"X-Api-Key": "k3y"}, json={})
+            assert 200 == answer.status_code
+
+    with Reader(tmp_path, gate.TOKEN) as reader:
+        with record(path, base_url=service.url) as client:
+            visit(client, client.post("/login", json={"password": "x"}).json()["user"]["access_token"])
+    with play(path) as client:
+        visit(client, client.post("/login", json={"password": "y"}).json()["user"]["access_token"])
+
+    assert [] == reader.seen
+    assert [] == [each for each in gate.disguises(gate.TOKEN) if each in path.read_bytes()]
+    assert reader.largest > 1000
 
 
 def test_what_was_written_before_it_was_known_is_covered_in_the_bundle(service: gate.Service, tmp_path: Path):
