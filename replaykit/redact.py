@@ -36,7 +36,7 @@ from replaykit.disguise import (
     url_runs,
     wire_text,
 )
-from replaykit.interaction import Headers, Interaction, Request
+from replaykit.interaction import Headers, Interaction
 from replaykit.place import Places
 from replaykit.placeholder import (
     MARK,
@@ -57,6 +57,8 @@ MOST_KNOWN = 500  # secrets that are looked for everywhere; a service that makes
 
 
 MOST_REMEMBERED = 500  # headers and texts that need not be looked at again
+MOST_SEEN = 16 * 1024 * 1024  # characters that are kept, to find out whether a secret stood in them
+MOST_SEARCHES = 2_000_000  # of one form of one secret in one text, to find that out
 
 
 class Found(NamedTuple):
@@ -83,15 +85,28 @@ class Redactor:
         self._needles: list[tuple[str, str, bool]] = []  # how it may be written, the value, is it in base64?
         self._own: set[str] = set()  # what stands in arguments of commands
         self._clean: set[str] = set()  # texts without secrets
-        self._plain_headers: set[tuple[str, str]] = set()  # those with nothing to cover by name or by look
+        self._heads: dict[Headers, Headers] = {}  # headers, and what is left of them when names and looks are covered
+        self._headers: dict[tuple[str, str], tuple[str, str]] = {}  # the same for each
+        self._seen: list[str] = []  # what was written
+        self._seen_size = 0  # in characters
         self.found: list[Found] = []  # in order, once each
         for label, value in self.policy.given:
             self._learn(value, label)
 
     @property
-    def has_learned(self) -> bool:
-        """Whether something was found that was not known from the beginning, so that it may stand in earlier lines."""
-        return len(self._known) > len({value for _, value in self.policy.given})
+    def is_late(self) -> bool:
+        """Whether a secret stands, or may stand, in what was written before it was known."""
+        with self._lock:
+            if len(self._known) == len({value for _, value in self.policy.given}):
+                return False
+            if self._seen_size > MOST_SEEN or len(self._seen) * len(self._needles) > MOST_SEARCHES:
+                return True
+            return any(self._known_in(each) != each for each in self._seen)
+
+    def _see(self, wire: str) -> None:
+        self._seen_size += len(wire)
+        if self._seen_size <= MOST_SEEN:
+            self._seen.append(wire)
 
     # --- what is written
 
@@ -102,14 +117,13 @@ class Redactor:
         request, response, trouble = interaction.request, interaction.response, interaction.trouble
         with self._lock:
             asked = self._by_place(request.headers, request.body, request.url)
-            told = None if response is None else self._by_place(response.headers, response.body, "")
+            told = None if response is None else self._by_place(response.headers, response.body, response.reason)
             changes: dict[str, Any] = {}
             url, headers, body = self._everywhere(asked, request.body)
             if (url, headers, body) != (request.url, request.headers, request.body):
-                changes["request"] = Request(method=request.method, url=url, headers=headers, body=body)
+                changes["request"] = request.replace(url=url, headers=headers, body=body)
             if response is not None and told is not None:
-                _, headers, body = self._everywhere(told, response.body)
-                reason = self._known_in(response.reason)
+                reason, headers, body = self._everywhere(told, response.body)
                 if (headers, body, reason) != (response.headers, response.body, response.reason):
                     changes["response"] = response.replace(headers=headers, body=body, reason=reason)
             if trouble is not None and (message := self.message(trouble.message)) != trouble.message:
@@ -212,7 +226,7 @@ class Redactor:
 
     # --- parts of an interaction
 
-    def _by_place(self, headers: Headers, body: bytes, url: str) -> "_Parts":
+    def _by_place(self, headers: Headers, body: bytes, line: str) -> "_Parts":
         """Cover what is a secret by its place or its look, and learn it."""
         coding, plain = coding_of(headers, body), body
         if coding:
@@ -222,35 +236,48 @@ class Redactor:
                 coding = ""
         wire = plain.decode("latin-1")
         return _Parts(
-            url=self._by_looks(self._places.in_pairs(url)),
-            headers=[pair if pair in self._plain_headers else self._header(pair) for pair in headers],
+            line=self._by_looks(self._places.in_pairs(line)),
+            headers=self._head(headers),
             body=self._by_looks(self._places.named(wire)) if wire else wire,
             plain=wire,
             coding=coding,
         )
 
+    def _head(self, headers: Headers) -> Headers:
+        """Cover the values of headers; most of them come again and again."""
+        covered = self._heads.get(headers)
+        if covered is None:
+            covered = tuple([self._header(pair) for pair in headers])
+            if len(self._heads) < MOST_REMEMBERED:
+                self._heads[headers] = covered
+        return covered
+
     def _header(self, pair: tuple[str, str]) -> tuple[str, str]:
-        """Cover the value of a header; most of them come again and again, and have none."""
-        name, value = pair
-        covered = self._by_looks(self._places.header(name, value))
-        if covered != value:
-            return name, covered
-        if len(self._plain_headers) < MOST_REMEMBERED and len(value) < 1000:  # noqa: PLR2004
-            self._plain_headers.add(pair)
-        return pair
+        covered = self._headers.get(pair)
+        if covered is None:
+            name, value = pair
+            covered = name, self._by_looks(self._places.header(name, value))
+            if len(self._headers) < MOST_REMEMBERED and len(value) < 1000:  # noqa: PLR2004
+                self._headers[pair] = covered
+        return covered
 
     def _everywhere(self, parts: "_Parts", body: bytes) -> tuple[str, Headers, bytes]:
         """Cover what is known by now, and write the body as it was written."""
-        covered = self._known_in(parts.body)
-        after = tuple((name, self._known_in(value)) for name, value in parts.headers)
+        line, headers, covered = parts.line, parts.headers, parts.body
+        whole = "\n".join([line, *[value for _, value in headers], covered])
+        if self._known_in(whole) != whole:
+            line, covered = self._known_in(line), self._known_in(covered)
+            headers = tuple((name, self._known_in(value)) for name, value in headers)
+            whole = "\n".join([line, *[value for _, value in headers], covered])
+        self._see(whole)
         if covered == parts.plain:
-            return self._known_in(parts.url), after, body
+            return line, headers, body
         written = encoded(parts.coding, covered.encode("latin-1"))
         if len(written) != len(body):
-            after = tuple(
-                (name, str(len(written)) if _is_length(name, value, body) else value) for name, value in after
+            headers = tuple(
+                (name, str(len(written)) if _is_length(name, value, body) else value) for name, value in headers
             )
-        return self._known_in(parts.url), after, written
+        return line, headers, written
 
     # --- all of it
 
@@ -261,6 +288,7 @@ class Redactor:
         covered = self._places.named(wire)
         covered = self._by_looks(covered if also is None else also(covered))
         covered = self._known_in(covered)
+        self._see(covered)
         if covered != wire:
             return covered
         if len(wire) < 100_000:  # noqa: PLR2004
@@ -400,8 +428,8 @@ class Redactor:
 class _Parts(NamedTuple):
     """A request or a response on its way through, its body decompressed."""
 
-    url: str
-    headers: list[tuple[str, str]]
+    line: str  # the URL, or the reason
+    headers: Headers
     body: str
     plain: str  # the body before
     coding: str

@@ -187,7 +187,7 @@ class Writer:
     @property
     def is_late(self) -> bool:
         """Whether a secret was found while writing, which may stand uncovered in what was written before."""
-        return self._redactor.has_learned
+        return self._redactor.is_late
 
     def save(self, path: Path, form: Form | None = None) -> None:
         """Write the last line, see the file onto the disk, and move it to its final name.
