@@ -10,6 +10,10 @@ MOST_DECODED = 32 * 1024 * 1024  # bytes that a compressed body may become
 _MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
+class TooLargeError(ValueError):
+    """A body becomes larger than anybody would look into."""
+
+
 def coding_of(headers: Headers, body: bytes) -> str:
     """Say how a body is compressed: gzip, deflate, or not at all."""
     if body.startswith(b"\x1f\x8b\x08"):
@@ -30,7 +34,7 @@ def decoded(coding: str, body: bytes) -> bytes:
                 unpacker = zlib.decompressobj(window)
                 made += unpacker.decompress(rest, MOST_DECODED + 1 - len(made))
                 if len(made) > MOST_DECODED:
-                    raise ValueError(f"the body becomes more than {MOST_DECODED} bytes")
+                    raise TooLargeError(f"the body becomes more than {MOST_DECODED} bytes")
                 rest = unpacker.unused_data if unpacker.eof and coding == "gzip" else b""
         except zlib.error:
             if made:

@@ -105,7 +105,8 @@ def unescaped(raw: str) -> str:
 
 
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
-_URL_RUN = re.compile(r"[A-Za-z0-9._~+!$'()*,:@/-]*%[0-9A-Fa-f]{2}[A-Za-z0-9._~+!$'()*,:@/%-]*")
+_URL = r"A-Za-z0-9._~+!$'()*,:@/%-"
+_URL_RUN = re.compile(rf"(?<![{_URL}])[{_URL}]*?%[0-9A-Fa-f]{{2}}[{_URL}]*+")  # begun once a run, else it is quadratic
 
 
 def url_runs(text: str) -> "re.Pattern[str] | None":

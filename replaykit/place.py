@@ -12,7 +12,7 @@ from typing import Protocol
 
 from replaykit.disguise import base64_around, plain_text, unescaped, unquoted, wire_text
 from replaykit.placeholder import is_marked_number, is_placeholder
-from replaykit.secret import Policy, Weight, is_secret_header, is_secret_value, is_telling
+from replaykit.secret import Policy, Weight, is_secret_value, is_telling, weight_below, weight_of_header
 from replaykit.value import JsonData
 
 LONG_COOKIE = 16  # characters of a cookie that is looked for everywhere, whatever its name
@@ -49,7 +49,7 @@ class Places:
             return f"{self._cookie(first)}{semicolon}{attributes}"
         if lower in {"authorization", "proxy-authorization"}:
             return self._credentials(lower, value)
-        if weight == "secret" or is_secret_header(name):
+        if is_secret_value(weight_of_header(name, weight), value):
             return self._cover(lower, value)
         if "=" in value or "//" in value:
             return self.in_pairs(value)
@@ -79,13 +79,13 @@ class Places:
         if not self._policy.hints(wire.lower()) and "\\u" not in wire and "%" not in wire:
             return wire
         if '"' in wire and self._has_names(wire):
-            wire = self._in_json(wire)
+            wire = _NAMED_LATER.sub(self._named_later, self._in_json(wire))
         if "=" in wire:
             wire = self.in_pairs(wire)
         if "</" in wire:
             wire = _XML.sub(self._element, wire)
         if 'name="' in wire or "name='" in wire:
-            wire = _INPUT.sub(self._input, wire)
+            wire = _INPUT_LATER.sub(self._named_later, _INPUT.sub(self._input, wire))
             if "\r\n--" in wire:
                 wire = "\r\n--".join([_PART.sub(self._input, part, count=1) for part in wire.split("\r\n--")])
         return wire
@@ -118,8 +118,7 @@ class Places:
             elif kind in "{[":
                 weight, label = level.expected(self._weight)
                 level.key = None
-                inherited = weight if kind == "[" or weight == "secret" else ""
-                level = _Level(inherited, label if inherited else "", is_list=kind == "[")
+                level = _Level(weight, label, is_list=kind == "[")
                 stack.append(level)
             elif kind in "}]":
                 if len(stack) > 1:
@@ -184,6 +183,13 @@ class Places:
             return found[0]
         return found[0].replace(f">{found[2]}</", f">{self._cover(found[1], found[2].strip())}</")
 
+    def _named_later(self, found: re.Match[str]) -> str:
+        """Cover a value whose name stands after it."""
+        if not is_secret_value(self._weight(unescaped(found[2])), found[1]):
+            return found[0]
+        start = found.start(1) - found.start()
+        return f"{found[0][:start]}{self._cover(found[2], found[1])}{found[0][start + len(found[1]) :]}"
+
     def _input(self, found: re.Match[str]) -> str:
         if not is_secret_value(self._weight(found[2]), found[3]):
             return found[0]
@@ -208,7 +214,10 @@ class _Level:
             return (self.weight, self.label) if self.is_list else ("", "")
         if key.lower() == "value" and self.named:
             return weigh(self.named), self.named
-        return (weigh(key), key) if not self.weight else (self.weight, self.label)
+        own = weigh(key)
+        if not self.weight or own:
+            return own, key if self.weight != "secret" else self.label
+        return weight_below(self.weight, key), self.label
 
     def read(self, value: str) -> None:
         """Take note of a text."""
@@ -220,12 +229,16 @@ class _Level:
 _KEY = re.compile(r'"([^"\\]{0,100}(?:\\.[^"\\]{0,50}){0,8})"\s{0,40}:')
 _TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[{}\[\]]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL)
 _PAIR = re.compile(r"(^|[?&;#\s\"',])([A-Za-z0-9_.%\[\]-]{2,64})=([^&;#\s\"'<>\\,)]+)")
-_FORM = re.compile(r"(^|[?&;#])([^=&;#?]{1,128})=([^&#]+)")
+_FORM = re.compile(r"(^|[?&;#])([^=&;#?]{1,128})=((?:[^&;#]|;(?![^=&;#?]{1,128}=))+)")
 _SPACE = re.compile(r"\s")
 _SPACED = re.compile(r"\S+\s\S+\s")
 _REPR = re.compile(r"""(?:\b(\w{2,64})=|'(\w{2,64})':\ )((b?)['"])([^'"\\]{1,4096})['"]""")
 _XML = re.compile(r"<(?:[A-Za-z][\w-]{0,40}:)?([A-Za-z][\w.-]{1,64})(?:\s[^<>]{0,500})?>([^<>]+)</")
 _INPUT = re.compile(r"""name=(["'])([^"'<>\r\n]{2,64})["'][^<>\r\n]{0,200}?\bvalue=["']([^"'<>]+)["']""")
+_INPUT_LATER = re.compile(r"""\bvalue=["']([^"'<>]+)["'][^<>\r\n]{0,200}?name=["']([^"'<>\r\n]{2,64})["']""")
+_NAMED_LATER = re.compile(
+    r'"value"\s{0,9}:\s{0,9}"([^"\\]{1,4096})"\s{0,9},\s{0,9}"(?:name|key)"\s{0,9}:\s{0,9}"([^"\\]{2,64})"'
+)
 _PART = re.compile(r'name=(")([^"\r\n]{2,64})"(?:\r\n[^\r\n]+){0,5}\r\n\r\n(.+)\Z', re.DOTALL)
 
 

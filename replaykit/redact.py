@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from replaykit.coding import coding_of, decoded, encoded
+from replaykit.coding import TooLargeError, coding_of, decoded, encoded
 from replaykit.disguise import (
     JSON_STRING,
     base64_around,
@@ -87,7 +87,7 @@ class Redactor:
         self._clean: set[str] = set()  # texts without secrets
         self._heads: dict[Headers, Headers] = {}  # headers, and what is left of them when names and looks are covered
         self._headers: dict[tuple[str, str], tuple[str, str]] = {}  # the same for each
-        self._seen: list[str] = []  # what was written
+        self._seen: list[tuple[str, ...]] = []  # what was written
         self._seen_size = 0  # in characters
         self.found: list[Found] = []  # in order, once each
         for label, value in self.policy.given:
@@ -101,12 +101,12 @@ class Redactor:
                 return False
             if self._seen_size > MOST_SEEN or len(self._seen) * len(self._needles) > MOST_SEARCHES:
                 return True
-            return any(self._known_in(each) != each for each in self._seen)
+            return any(self._known_in(each) != each for texts in self._seen for each in texts)
 
-    def _see(self, wire: str) -> None:
-        self._seen_size += len(wire)
+    def _see(self, *texts: str) -> None:
+        self._seen_size += sum(map(len, texts))
         if self._seen_size <= MOST_SEEN:
-            self._seen.append(wire)
+            self._seen.append(texts)
 
     # --- what is written
 
@@ -185,7 +185,7 @@ class Redactor:
         if isinstance(data, list):
             return [self._arguments(each) for each in data]
         if isinstance(data, dict):
-            return {key: self._arguments(each) for key, each in data.items()}
+            return {plain_text(self._known_in(wire_text(key))): self._arguments(each) for key, each in data.items()}
         return data
 
     def header(self, name: str, value: str) -> str:
@@ -228,20 +228,18 @@ class Redactor:
 
     def _by_place(self, headers: Headers, body: bytes, line: str) -> "_Parts":
         """Cover what is a secret by its place or its look, and learn it."""
+        line, head = self._by_looks(self._places.in_pairs(line)), self._head(headers)
         coding, plain = coding_of(headers, body), body
         if coding:
             try:
                 plain = decoded(coding, body)
+            except TooLargeError:  # who can't look into it can't say that there is no secret in it
+                return _Parts(line, head, self._name(body.decode("latin-1"), "body"), "", coding)
             except ValueError:
                 coding = ""
         wire = plain.decode("latin-1")
-        return _Parts(
-            line=self._by_looks(self._places.in_pairs(line)),
-            headers=self._head(headers),
-            body=self._by_looks(self._places.named(wire)) if wire else wire,
-            plain=wire,
-            coding=coding,
-        )
+        covered = self._by_looks(self._places.named(wire)) if wire else wire
+        return _Parts(line, head, covered, wire, coding)
 
     def _head(self, headers: Headers) -> Headers:
         """Cover the values of headers; most of them come again and again."""
@@ -264,12 +262,10 @@ class Redactor:
     def _everywhere(self, parts: "_Parts", body: bytes) -> tuple[str, Headers, bytes]:
         """Cover what is known by now, and write the body as it was written."""
         line, headers, covered = parts.line, parts.headers, parts.body
-        whole = "\n".join([line, *[value for _, value in headers], covered])
-        if self._known_in(whole) != whole:
+        if self._needles and self._may_know("\n".join([line, *[value for _, value in headers], covered])):
             line, covered = self._known_in(line), self._known_in(covered)
-            headers = tuple((name, self._known_in(value)) for name, value in headers)
-            whole = "\n".join([line, *[value for _, value in headers], covered])
-        self._see(whole)
+            headers = tuple([(name, self._known_in(value)) for name, value in headers])
+        self._see(line, *[value for _, value in headers], covered)
         if covered == parts.plain:
             return line, headers, body
         written = encoded(parts.coding, covered.encode("latin-1"))
@@ -314,6 +310,10 @@ class Redactor:
 
     # --- everywhere
 
+    def _may_know(self, wire: str) -> bool:
+        """Say quickly whether something known may stand in a text."""
+        return any([each[0] in wire for each in self._needles]) or any([each in wire for each in ("\\u", "\\/", "%")])  # noqa: C419
+
     def _known_in(self, wire: str) -> str:
         """Cover what is known, in whatever disguise it stands there."""
         if not self._needles or not wire:
@@ -328,13 +328,18 @@ class Redactor:
 
     def _uncovered(self, wire: str, needle: str, value: str, *, in_base64: bool) -> str:
         """Cover one known secret, but leave placeholders alone."""
-        if MARK in wire and not in_base64:
+        if in_base64:
+            return self._in_base64(wire, needle, value)
+        if MARK in wire:
             return "".join(
                 [part if is_placeholder(part) else self._plainly(part, needle, value) for part in split(wire)]
             )
-        if in_base64:
-            return self._in_base64(wire, needle, value)
         return self._plainly(wire, needle, value)
+
+    def _without(self, text: str, secret: str) -> str:
+        """Cover a secret where it stands as it is, but for placeholders, whose label it may be."""
+        name = self._name(secret)
+        return "".join([part if is_placeholder(part) else part.replace(secret, name) for part in split(text)])
 
     def _plainly(self, wire: str, needle: str, value: str) -> str:
         if needle not in wire:
@@ -353,7 +358,7 @@ class Redactor:
             start, end, name = place, place + len(needle), self._name(value)
             if read is not None and value in read[2]:
                 start, end, said = read
-                name = base64_like(wire[start:end], said.replace(value, self._name(value)))
+                name = base64_like(wire[start:end], self._without(said, value))
             wire = f"{wire[:start]}{name}{wire[end:]}"
             place = start + len(name)
         return wire
@@ -379,16 +384,24 @@ class Redactor:
         pieces = [each[0] for each in re.finditer(r"%[0-9A-Fa-f]{2}|.", run, re.DOTALL)]
         value = "".join([unquoted(each, plus=plus) for each in pieces])
         for secret in self._known:
-            while (place := value.find(secret)) >= 0:
-                name = self._name(secret)
-                pieces[place : place + len(secret)] = list(name)
-                value = f"{value[:place]}{name}{value[place + len(secret) :]}"
+            if secret not in value:
+                continue
+            name, done, place = self._name(secret), [], 0
+            for part in split(value):
+                end = place + len(part)
+                if not is_placeholder(part):
+                    for before in part.split(secret)[:-1]:
+                        done += [*pieces[place : place + len(before)], *name]
+                        place += len(before) + len(secret)
+                done += pieces[place:end]
+                place = end
+            pieces, value = done, self._without(value, secret)
         return "".join(pieces)
 
     def _raw_in(self, value: str) -> str:
         for secret in self._known:
             if secret in value:
-                value = value.replace(secret, self._name(secret))
+                value = self._without(value, secret)
         return value
 
     # --- what is known

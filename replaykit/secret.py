@@ -43,7 +43,10 @@ _HARMLESS_LAST = frozenset(  # words after which a name is not that of a secret
     "type count name expire expiry expiration length limit policy hint url uri endpoint at in status usage scope "  # noqa: SIM905
     "remaining require valid version algorithm method format strength reset changed per budget size".split()
 )
-_HARMLESS_FIRST = set("next prev previous page continuation cursor sync has is no max min num total use show".split())  # noqa: SIM905
+_HARMLESS_FIRST = set("page continuation cursor sync has is no max min num total use show".split())  # noqa: SIM905
+_NEIGHBOURS = frozenset(("next", "prev", "previous"))  # a token of the next page is none, a previous password is one
+_HOLDERS = frozenset("user db database admin smtp ftp redis mysql postgres pg my".split())  # noqa: SIM905  of a pass
+_INNER = frozenset("value val v raw access refresh".split())  # noqa: SIM905  keys of an object that is a token
 
 
 @lru_cache(maxsize=8192)
@@ -54,6 +57,8 @@ def weight_of(name: str) -> Weight:
         return ""
     spaced, joined = f" {' '.join(words)} ", "".join(words)
     if words[-1] == "id" and words[-2:] != ["session", "id"]:
+        return ""
+    if words[0] in _NEIGHBOURS and not any(f" {phrase} " in spaced for phrase in _SECRET):
         return ""
     kinds: tuple[tuple[Weight, tuple[str, ...]], ...] = (
         ("secret", _SECRET), ("token", _TOKEN), ("guarded", _GUARDED), ("digits", _DIGITS),
@@ -67,24 +72,30 @@ def weight_of(name: str) -> Weight:
     for weight, phrases in kinds[2:]:
         if words[-1] in phrases:
             return weight
-    return "secret" if joined == "pass" else ""
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word  # noqa: PLR2004
-
-
-_HEADER = re.compile(r"authorization|token|secret|session|csrf|xsrf|api-?key|signature|passw|credential", re.IGNORECASE)
-_NO_HEADER = re.compile(r"access-control-|content-security|sec-websocket|www-auth|x-ratelimit", re.IGNORECASE)
+    return "secret" if joined == "pass" or (words[-1] == "pass" and words[0] in _HOLDERS) else ""
 
 
 @lru_cache(maxsize=2048)
-def is_secret_header(name: str) -> bool:
-    """Say whether the value of a header is a secret; cookies are looked at one by one."""
-    if _NO_HEADER.match(name) or not _HEADER.search(name):
-        return False
-    words = [_singular(word.lower()) for word in _WORDS.findall(name)]
-    return words[-1] not in _HARMLESS_LAST and words[0] not in _HARMLESS_FIRST
+def weight_below(weight: Weight, key: str) -> Weight:
+    """Say what to expect under a key of an object that stands itself under a name of this weight."""
+    words = [_singular(word.lower()) for word in _WORDS.findall(key[:200])]
+    if weight in {"secret", "digits"} or not words:
+        return weight
+    if words[0] in _HARMLESS_FIRST or words[-1] in _HARMLESS_LAST:
+        return ""
+    return "token" if len(words) == 1 and words[0] in _INNER else "guarded"
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "su" else word  # noqa: PLR2004
+
+
+_NO_HEADER = re.compile(r"access-control-|content-security|sec-websocket|www-auth|x-ratelimit", re.IGNORECASE)
+
+
+def weight_of_header(name: str, weight: Weight) -> Weight:
+    """Say what to expect of a header whose name has this weight; cookies are looked at one by one."""
+    return "" if _NO_HEADER.match(name) else "token" if weight == "guarded" else weight
 
 
 _STEMS = re.compile(  # of all names above, in lower case

@@ -50,7 +50,10 @@ def covered(*bodies: str, policy: Policy | None = None) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    "Proxy-Authorization X-Api-Key api-key x-auth-token X-CSRF-Token x-amz-security-token X-Hub-Signature".split(),
+    """
+    Proxy-Authorization X-Api-Key api-key x-auth-token X-CSRF-Token x-amz-security-token X-Hub-Signature X-Auth-Key
+    X-Access-Key X-Signing-Key X-Jwt X-Sid X-Bearer X-Api_Key
+    """.split(),
 )
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
 def test_secret_headers_are_covered_however_they_are_spelled(name, spell):
@@ -162,6 +165,17 @@ def test_covering_twice_changes_nothing_more():
         ('{"account":"token@3","token":"token@3"}', '{"account":"token@3","token":"token@3"}'),
         ('{"authorization":"auth@7","session":"morning"}', '{"authorization":"auth@7","session":"morning"}'),
         ('{"authorization":"Bearer x"}', '{"authorization":"Bearer REDACTED.authorization.1"}'),
+        ('{"token":{"value":"x","type":"y"}}', '{"token":{"value":"REDACTED.token.1","type":"y"}}'),
+        ('{"tokens":{"access":"x","expires":"y"}}', '{"tokens":{"access":"REDACTED.tokens.1","expires":"y"}}'),
+        ('{"session":{"id":"0123456789abcdef","user":"ann"}}',
+         '{"session":{"id":"REDACTED.session.1","user":"ann"}}'),
+        ('{"apiKeys":[{"v":"x"}]}', '{"apiKeys":[{"v":"REDACTED.apiKeys.1"}]}'),
+        ('{"value":"x","name":"password"}', '{"value":"REDACTED.password.1","name":"password"}'),
+        ('<input value="x" name="csrf_token">', '<input value="REDACTED.csrf_token.1" name="csrf_token">'),
+        ('{"prev_password":"x","db_pass":"y"}',
+         '{"prev_password":"REDACTED.prev_password.1","db_pass":"REDACTED.db_pass.2"}'),
+        ("a=1;token=x", "a=1;token=REDACTED.token.1"),
+        ("token=x;y&a=1", "token=REDACTED.token.1&a=1"),
         ('{"href":"http://x/?sig=x&a=1"}', '{"href":"http://x/?sig=REDACTED.sig.1&a=1"}'),
     ],
 )  # fmt: skip
@@ -239,9 +253,10 @@ def test_a_bomb_is_not_unpacked():
     """A body that becomes enormous costs no enormous memory."""
     bomb = gzip.compress(bytes(100 * 1024 * 1024))
     began = time.monotonic()
-    Redactor().interaction(interaction((), (("Content-Encoding", "gzip"),), body=bomb))
+    made = Redactor().interaction(interaction((), (("Content-Encoding", "gzip"),), body=bomb))
 
     assert time.monotonic() - began < 20
+    assert b"REDACTED.body.1" == gzip.decompress(made.response.body)
 
 
 # --- disguises ----------------------------------------------------------------------------------
@@ -311,6 +326,37 @@ def test_numbers_of_json_stay_numbers():
 
     assert '{"text":"REDACTED.card.1 (REDACTED.card.2)"}' == told[0]
     assert {"n": MARKED_NUMBER + 1, "m": [41111111111111115]} == json.loads(told[1])
+
+
+def test_a_secret_that_is_the_name_of_its_place_is_covered_once():
+    """Where a value is its own label, its placeholder holds it, and is left alone."""
+    redactor = Redactor()
+    redactor.interaction(interaction(body=b'{"access_token":"access_token"}'))
+    made = redactor.interaction(interaction(url="http://a/access_token%20b/access_token"))
+
+    assert made.request.url == "http://a/REDACTED.access_token.1%20b/REDACTED.access_token.1"
+    assert made is redactor.interaction(made)
+
+
+def test_a_header_with_an_odd_quote_hides_nothing():
+    """Each text is looked at on its own: a quote in one of them is no beginning of a string in another."""
+    redactor = Redactor()
+    redactor.interaction(interaction(body=b'{"password":"hunter2-hunter2"}'))
+    made = redactor.interaction(interaction((), (("X", 'odd"'),), body=b'{"a":"hunter2-hunte\\u00722"}'))
+
+    assert b'{"a":"REDACTED.password.1"}' == made.response.body
+
+
+@pytest.mark.parametrize(
+    ("first", "late"), [("b", False), ("hunter2-hunter2", True), ("x hunter2%2Dhunter2", True), ("hunter2-", False)]
+)
+def test_a_secret_is_late_only_where_it_stood_in_what_was_written(first, late):
+    """A secret that comes first under its name is not late; one that stood somewhere else before is."""
+    redactor = Redactor()
+    for each in ({"a": first}, {"password": "hunter2-hunter2"}, {"c": "hunter2-hunter2"}):
+        redactor.interaction(interaction(body=json.dumps(each).encode()))
+
+    assert late == redactor.is_late
 
 
 def test_placeholders_are_not_covered_again():
@@ -396,12 +442,12 @@ def test_several_threads_use_one_redactor():
 
 @pytest.mark.parametrize(
     "piece",
-    ['"', '\\"', "eyJ", "-----BEGIN PRIVATE KEY-----", 'name="', "4111 ", "token=", "<token>", "%41", "aws_secret",
+    ["a", '"', '\\"', "eyJ", "-----BEGIN PRIVATE KEY-----", 'name="', "4111 ", "token=", "<token>", "%41", "aws_secret",
      '{"token":', "[", "Bearer ", "\\u0041", '"a":"', "sk-", 'name="a" '],
 )  # fmt: skip
 def test_hostile_bodies_take_no_hostile_time(piece):
     """A megabyte of what makes a careless pattern search for ever is looked through in a moment."""
-    body = (piece * (1_000_000 // len(piece))).encode()
+    body = (piece * (1_000_000 // len(piece)) + " %41").encode()
     redactor = Redactor(Policy(given=(("KEY", "some-s3cret-value"),)))
     began = time.process_time()
     redactor.interaction(interaction(body=body))
