@@ -94,8 +94,8 @@ def mismatch(recorded: Request, asked: Request, bound: Bound | None = None) -> s
 
 
 def _is_whole_of(cut: Cut, body: bytes) -> bool:
-    """Say whether a body is the one of which only the beginning was kept."""
-    return len(body) == cut.size and hashlib.sha256(body).hexdigest() == cut.sha256
+    """Say whether a body is the one of which only the beginning was kept; without a digest, its size has to do."""
+    return len(body) == cut.size and cut.sha256 in {"", hashlib.sha256(body).hexdigest()}
 
 
 def _covers(recorded: Request, asked: Request, bound: Bound) -> bool:

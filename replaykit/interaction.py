@@ -18,7 +18,7 @@ class Cut(Record):
     """What is known of a body of which only the beginning is kept."""
 
     size: int  # bytes of the whole body
-    sha256: str  # of the whole body, in hexadecimal
+    sha256: str  # of the whole body, in hexadecimal; empty where something in it was covered
 
 
 class Request(Record):

@@ -141,7 +141,7 @@ class _Reader:
             return None
         known = self.take(data, key, dict)
         size, digest = self.take(known, "size", int), self.take(known, "sha256", str)
-        if size < 0 or not DIGEST.fullmatch(digest):
+        if size < 0 or not (digest == "" or DIGEST.fullmatch(digest)):
             raise self.corrupt(f"{key} says nothing that can be")
         return Cut(size=size, sha256=digest)
 

@@ -85,6 +85,7 @@ class Redactor:
         self._needles: list[tuple[str, str, bool]] = []  # how it may be written, the value, is it in base64?
         self._own: set[str] = set()  # what stands in arguments of commands
         self._clean: set[str] = set()  # texts without secrets
+        self._lines: dict[str, str] = {}  # URLs and reasons, and what is left of them
         self._heads: dict[Headers, Headers] = {}  # headers, and what is left of them when names and looks are covered
         self._headers: dict[tuple[str, str], tuple[str, str]] = {}  # the same for each
         self._seen: list[tuple[str, ...]] = []  # what was written
@@ -228,7 +229,7 @@ class Redactor:
 
     def _by_place(self, headers: Headers, body: bytes, line: str) -> "_Parts":
         """Cover what is a secret by its place or its look, and learn it."""
-        line, head = self._by_looks(self._places.in_pairs(line)), self._head(headers)
+        line, head = self._line(line), self._head(headers)
         coding, plain = coding_of(headers, body), body
         if coding:
             try:
@@ -240,6 +241,15 @@ class Redactor:
         wire = plain.decode("latin-1")
         covered = self._by_looks(self._places.named(wire)) if wire else wire
         return _Parts(line, head, covered, wire, coding)
+
+    def _line(self, line: str) -> str:
+        """Cover what is in a URL or a reason; most of them come again and again."""
+        covered = self._lines.get(line)
+        if covered is None:
+            covered = self._by_looks(self._places.in_pairs(line))
+            if len(self._lines) < MOST_REMEMBERED and len(line) < 1000:  # noqa: PLR2004
+                self._lines[line] = covered
+        return covered
 
     def _head(self, headers: Headers) -> Headers:
         """Cover the values of headers; most of them come again and again."""

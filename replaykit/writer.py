@@ -125,7 +125,7 @@ class Writer:
 
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Write a request and its answer: a list item of the cassette, or a comment where there is no answer."""
-        interaction = _kept(self._redactor.interaction(interaction))
+        interaction = _kept(self._redactor.interaction(interaction), interaction.request.body)
         place: dict[str, Any] = {"part": part} if step is None else {"step": step, "part": part}
         if interaction.before:
             place["before"] = interaction.before
@@ -317,9 +317,11 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
         ours["reason"] = response.reason
     cuts = {"request_cut": request.cut, "response_cut": response.cut}
     ours |= {key: cut.model_dump(mode="json") for key, cut in cuts.items() if cut is not None}
-    sent, got = _multi(request.headers), _multi(response.headers)
-    raw = {"request_headers": (request.headers, sent), "response_headers": (response.headers, got)}
-    ours |= {key: headers for key, (headers, grouped) in raw.items() if _pairs(grouped) != headers}
+    (sent, all_sent), (got, all_got) = _multi(request.headers), _multi(response.headers)
+    if not all_sent:
+        ours["request_headers"] = request.headers
+    if not all_got:
+        ours["response_headers"] = response.headers
     data = {
         "request": {
             "method": request.method,
@@ -343,13 +345,13 @@ def _elapsed(interaction: Interaction) -> dict[str, float]:
 
 
 @lru_cache(maxsize=256)  # most requests have the headers of the one before
-def _multi(headers: Headers) -> dict[str, list[str]]:
-    """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play."""
+def _multi(headers: Headers) -> tuple[dict[str, list[str]], bool]:
+    """Group header values by name, as vcrpy holds them, in ASCII, which is all that it can play; say if that is all."""
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
         if len(name) <= MAX_NAME:
             grouped.setdefault(_ascii(name), []).append(_ascii(value))
-    return grouped
+    return grouped, headers == tuple((name, value) for name, values in grouped.items() for value in values)
 
 
 def _ascii(text: str) -> str:
@@ -357,11 +359,15 @@ def _ascii(text: str) -> str:
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _kept(interaction: Interaction) -> Interaction:
-    """Cut bodies that no reader would take, and say what they were."""
+def _kept(interaction: Interaction, sent: bytes) -> Interaction:
+    """Cut bodies that no reader would take, and say what they were; `sent` is that of the request, as it was sent.
+
+    Where something in it was covered, only its size is known: a digest would fit no request, or tell of a secret.
+    """
     request, response = interaction.request, interaction.response
     if len(request.body) > MAX_BODY:
-        request = request.replace(body=request.body[:MAX_BODY], cut=request.cut or _cut(request.body))
+        cut = _cut(sent) if request.body == sent else Cut(size=len(sent), sha256="")
+        request = request.replace(body=request.body[:MAX_BODY], cut=request.cut or cut)
         interaction = interaction.replace(request=request)
     if response is not None and len(response.body) > MAX_BODY:
         kept = response.replace(body=response.body[:MAX_BODY], complete=False, cut=response.cut or _cut(response.body))
@@ -371,10 +377,6 @@ def _kept(interaction: Interaction) -> Interaction:
 
 def _cut(body: bytes) -> Cut:
     return Cut(size=len(body), sha256=hashlib.sha256(body).hexdigest())
-
-
-def _pairs(grouped: dict[str, list[str]]) -> Headers:
-    return tuple((name, value) for name, values in grouped.items() for value in values)
 
 
 def _net_data(interaction: Interaction) -> dict[str, Any]:
