@@ -46,6 +46,14 @@ def decoded(coding: str, body: bytes) -> bytes:
     raise ValueError(f"the body is no {coding}")
 
 
+def unpacked(headers: Headers, body: bytes) -> bytes:
+    """Return a body without the gzip or deflate around it; as it is where it has another one, or is broken."""
+    try:
+        return decoded(coding_of(headers, body), body)
+    except ValueError:
+        return body
+
+
 def encoded(coding: str, body: bytes) -> bytes:
     """Compress a body, in the same way each time."""
     if coding == "gzip":

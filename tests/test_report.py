@@ -1,13 +1,15 @@
 """Reports: a trace as text; what a campaign exercised, as text and as JSON."""
 
+import gzip
 import json
 from collections import Counter
 from typing import ClassVar
 
 from replaykit import Command, Event, Mock, Model, expects, integration, requires
+from replaykit.bundle import Bundle, Origin
 from replaykit.coverage import Coverage
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.report import coverage, steps
+from replaykit.report import coverage, plain, steps
 from replaykit.sequence import Call
 from replaykit.trace import Step, Trace
 from replaykit.verdict import Failure
@@ -54,6 +56,15 @@ def test_looks_that_saw_the_same_are_shown_once():
     assert 1 == shown.count("pending")
     assert 1 == shown.count("done")
     assert "3 times with the same answer" in shown
+
+
+def test_compressed_bodies_are_shown_as_what_they_say():
+    """A gzip answer is shown unpacked, in both ways to look at a bundle."""
+    packed = look(gzip.compress(b'{"state":"done"}', mtime=0))
+    bundle = Bundle(origin=Origin(), trace=Trace(recorded=(packed,), ending="recorded"))
+
+    assert '< {"state":"done"}' in steps.render(bundle.trace, verbose=True)
+    assert '"state": "done"' in plain.render(bundle)
 
 
 # --- coverage -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from replaykit.errors import UsageError
 FOLDER = Path(".replaykit") / "demo"
 COMMAND = "python -m examples.leaderboard --port {port}"
 BUG = "--bug duplicate-names"
+INTERRUPTED = (130, 143)  # exit codes after Ctrl-C and TERM
 
 
 @click.command(short_help="A guided tour: find a bug, save it, replay it.")
@@ -36,19 +37,24 @@ def demo(run: Callable[[list[str]], int]) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.pd"):
         old.unlink()
-    codes = [
-        run(["integration", *where, "--start", start, "--seed", "1", "--stop-on-fail", "--save-failures", str(FOLDER)])
-    ]
-    bundles = sorted(FOLDER.glob("*.pd"))
+    search = ["--seed", "1", "--stop-on-fail", "--save-failures", str(FOLDER)]
+    code = run(["integration", *where, "--start", start, *search])
+    if code in INTERRUPTED:
+        return code
+    codes, bundles = [code], sorted(FOLDER.glob("*.pd"))
     if not bundles:
         raise UsageError("The demo found no bug.", "Something else may run under the name of the example; see above.")
     bundle = str(bundles[0])
-    say("\n2. The bug is now one small file. It is replayed against the service with the bug: exit code 1.\n")
-    codes.append(run(["replay", bundle, "--start", start]))
-    say("\n3. The same against the service without the bug: exit code 0, it is fixed.\n")
-    codes.append(run(["replay", bundle, "--start", COMMAND]))
-    say("\n4. And without any service, from the recorded answers in the file: exit code 1 again.\n")
-    codes.append(run(["replay", bundle, "--offline"]))
+    for said, how in (
+        ("2. The bug is now one small file. It is replayed against the service with the bug: exit code 1.", start),
+        ("3. The same against the service without the bug: exit code 0, it is fixed.", COMMAND),
+        ("4. And without any service, from the recorded answers in the file: exit code 1 again.", None),
+    ):
+        say(f"\n{said}\n")
+        code = run(["replay", bundle, "--offline"] if how is None else ["replay", bundle, "--start", how])
+        if code in INTERRUPTED:
+            return code
+        codes.append(code)
     expected = [1, 1, 0, 1]
     say()
     if codes != expected:

@@ -7,7 +7,7 @@ import click
 
 from replaykit.cli.console import note, say
 from replaykit.cli.document import Document
-from replaykit.errors import UnwritableError
+from replaykit.errors import UnwritableError, UsageError
 from replaykit.export import FORMATS
 
 
@@ -31,6 +31,8 @@ def export(bundle: Path, form: str, output: str | None) -> int:
     from replaykit.reader import read
 
     read_bundle = read(bundle)
+    if output is not None and output != "-" and Path(output).exists() and bundle.samefile(output):
+        raise UsageError(f"{output} is the bundle that is read.", "Write to another file.")
     document = Document(output)
     text = render(read_bundle, form)
     if output is None or output == "-":

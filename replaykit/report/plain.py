@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 
 from replaykit.bundle import Bundle, Origin, Provenance
+from replaykit.coding import unpacked
 from replaykit.interaction import Headers, Interaction
 from replaykit.report.steps import call_text, said_text
 from replaykit.trace import Said, Step
@@ -78,10 +79,11 @@ def _said(word: str, said: Iterable[Said]) -> list[str]:
 
 def _interaction(interaction: Interaction) -> list[str]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
-    lines = [f"  > {request.method} {request.url}", *_headers(request.headers), *_body(request.body)]
+    sent = _body(unpacked(request.headers, request.body))
+    lines = [f"  > {request.method} {request.url}", *_headers(request.headers), *sent]
     if response is not None:
         lines.append(f"  < {response.version} {response.status} {response.reason}".rstrip())
-        lines += [*_headers(response.headers), *_body(response.body)]
+        lines += [*_headers(response.headers), *_body(unpacked(response.headers, response.body))]
         if response.cut is not None:
             lines.append(f"    the first of {response.cut.size} bytes, SHA-256 {response.cut.sha256}")
         elif not response.complete:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from replaykit.coding import unpacked
 from replaykit.difference import brief, differences
 from replaykit.interaction import Interaction
 from replaykit.sequence import Call
@@ -114,9 +115,9 @@ def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
     lines = [f"         {one_line(request.method)} {parts.path or '/'}{query}  {answer}{took}"]
     if verbose:
         if request.body:
-            lines.append(f"           > {_body(request.body)}")
+            lines.append(f"           > {_body(unpacked(request.headers, request.body))}")
         if response is not None and response.body:
-            lines.append(f"           < {_body(response.body)}")
+            lines.append(f"           < {_body(unpacked(response.headers, response.body))}")
     return lines
 
 

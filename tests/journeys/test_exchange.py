@@ -56,6 +56,17 @@ def test_an_export_without_a_file_is_printed_to_the_byte(duplicate_names: Path, 
     assert path.read_text(encoding="utf-8") == printed.out == dashed.out
 
 
+def test_an_export_does_not_overwrite_its_bundle(duplicate_names: Path, tmp_path: Path):
+    """The file that is read is not the one to write to; it stays as it was."""
+    bundle = tmp_path / "bug.pd"
+    bundle.write_bytes(duplicate_names.read_bytes())
+    ran = replaykit("export", bundle, "--format", "vcr", "--output", bundle)
+
+    assert 129 == ran.code, ran
+    assert "is the bundle that is read" in ran.err
+    assert duplicate_names.read_bytes() == bundle.read_bytes()
+
+
 def test_a_truncated_bundle_is_exported_and_said(duplicate_names: Path, tmp_path: Path):
     """What is there is exported, and standard error says that there is no end."""
     path = tmp_path / "cut.pd"

@@ -438,6 +438,22 @@ def test_closed_output_does_not_change_the_exit_code(tmp_path: Path):
         assert 1 == done.returncode, redirect
 
 
+def test_interrupted_demo_ends_there(tmp_path: Path):
+    """Ctrl-C in any step of the demo ends it with 130, and the next step is not begun."""
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "replaykit", "demo"], cwd=ROOT, stdout=file, env=environment(PYTHONUNBUFFERED="1")
+        )
+    deadline = time.monotonic() + 30
+    while b"2. The bug" not in out.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+
+    assert 130 == process.wait(30)
+    assert b"4. And without" not in out.read_bytes()
+
+
 def test_demo_tells_its_story():
     """The demo ends with the bundle's path and the command that replays it, which works."""
     ran = replaykit("demo")
