@@ -5,6 +5,8 @@
 The whole campaign follows from one seed: run i has the seed that `source.derive(seed, i)` gives.
 """
 
+import contextlib
+import gc
 import os
 import platform
 import random
@@ -292,7 +294,7 @@ class _Campaign:
     def go(self, folder: Path | None) -> None:
         """Do all runs."""
         adapters = Adapters(self.result.model, self.result.adapter, self.url, self.settings, self.transport)
-        try:
+        with contextlib.closing(adapters), _old_left_alone():
             if folder is None:
                 self._all_runs(adapters, None)
                 return
@@ -300,8 +302,6 @@ class _Campaign:
             self.facts = facts_of(self.result.model)
             with Writer(folder / f".run-{os.getpid()}-{os.urandom(4).hex()}.partial") as writer:
                 self._all_runs(adapters, writer)
-        finally:
-            adapters.close()
 
     def _all_runs(self, adapters: Adapters, writer: Writer | None) -> None:
         result, lost = self.result, 0
@@ -530,6 +530,19 @@ class _Campaign:
             shrinking=shrinking,
             **self.facts,
         )
+
+
+@contextlib.contextmanager
+def _old_left_alone() -> Iterator[None]:
+    """Keep the garbage collector from what was there before: it would look through all of it again and again."""
+    if gc.get_freeze_count():
+        yield  # somebody else has seen to it
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def made(folder: Path) -> Path:
