@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -24,7 +25,9 @@ from replaykit.errors import (
     UnwritableError,
     UsageError,
 )
+from replaykit.interaction import Interaction, Request, Response
 from replaykit.reader import read
+from replaykit.tape import Recorder
 
 
 @pytest.fixture
@@ -459,6 +462,46 @@ def test_a_recording_that_gets_too_long_keeps_what_there_is(path):
 
     assert left.name.endswith(".partial")
     assert 31 == len(read(left).trace.interactions())
+
+
+def test_what_comes_while_a_recording_is_saved_comes_too_late(path, monkeypatch):
+    """A thread that is told an answer in the meantime neither breaks the bundle nor the thread."""
+
+    def fsync(number: int) -> None:
+        if late.ident is None:
+            late.start()
+            late.join(0.1)
+        real(number)
+
+    real, troubles = os.fsync, []
+    monkeypatch.setattr(threading, "excepthook", troubles.append)
+    recorder = Recorder(path, None)
+    told = Interaction(request=Request(method="GET", url="http://shop.example/"), response=Response(status=200))
+    late = threading.Thread(target=recorder.keep, args=(told,))
+    recorder.keep(told)
+    monkeypatch.setattr(os, "fsync", fsync)
+    recorder.finish(None)
+    late.join()
+    bundle = read(path)
+
+    assert (1, True) == (len(bundle.trace.recorded), bundle.whole)
+    assert [] == troubles
+
+
+@pytest.mark.parametrize("answer", [{}, {"access_token": "8f3kd93kdk2929dkdk30"}])
+def test_a_recording_that_can_not_get_its_name_stays_in_its_hidden_file(path, answer):
+    """The error says where it lies; a secret that was found late is covered there too."""
+    app = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with pytest.raises(UnwritableError) as raised:
+        with replaykit.record(path, transport=app, base_url="http://shop.example") as client:
+            client.get("/a/8f3kd93kdk2929dkdk30")
+            path.mkdir()
+    path.rmdir()
+    [left] = path.parent.iterdir()
+
+    assert str(left) in str(raised.value)
+    assert 1 == len(read(left).trace.recorded)
+    assert not answer or b"8f3kd93kdk2929dkdk30" not in left.read_bytes()
 
 
 @pytest.mark.parametrize("order", ["strict", "fifo", "any"])
