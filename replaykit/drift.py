@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from replaykit.cassette import Queues, mismatch, target
+from replaykit.cassette import Queues, mismatch
 from replaykit.coding import coding_of, decoded
 from replaykit.difference import brief, differences
 from replaykit.errors import DriftError, UsageError
+from replaykit.gist import target
 from replaykit.interaction import Headers, Interaction, Request, Response, header
 from replaykit.placeholder import MARK, OLD, Bound, is_marked_number, placeholder
 from replaykit.tape import tell, whole

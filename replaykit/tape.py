@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from replaykit.bundle import Bundle, Origin, require_whole
-from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, hosts, is_elsewhere, target
+from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, hosts, is_elsewhere
 from replaykit.client import HTTPX_VERSION
 from replaykit.errors import MissError, ReplaykitError, UnusedError, UnwritableError, UsageError
+from replaykit.gist import target
 from replaykit.interaction import Interaction, Request
 from replaykit.reader import read
 from replaykit.trace import Trace
@@ -114,8 +115,7 @@ class Recorder:
         with self._lock:
             self._over = True
             try:
-                if self._unwritable is not None:
-                    raise self._unwritable
+                self.check()
                 self._save(path or self.path, "" if error is None else f"the block ended with {type(error).__name__}")
             except BaseException as found:
                 self._writer.leave()
