@@ -214,6 +214,10 @@ class Queues:
             masks.setdefault(mask, {}).setdefault(_without(leaves, mask), []).append(key)
         return masks
 
+    def gist(self, place: int) -> Gist:
+        """Return what counts of the request at a place."""
+        return self._gists[place]
+
     def left(self) -> list[int]:
         """List the places of what was recorded and never asked for."""
         return [place for place, used in enumerate(self._used) if not used]

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.coding import coding_of, decoded
-from replaykit.interaction import Headers, Request, header
+from replaykit.interaction import Cut, Headers, Request, header
 from replaykit.placeholder import Bound, is_covered
 from replaykit.value import JsonData
 
@@ -75,7 +75,7 @@ class Gist:
             if not (covered and bound.fits_all(self.target.split("&"), asked.target.split("&"))):
                 return False
         if self.request.cut is not None:
-            return self.ways() == [asked.key_of_whole()]
+            return is_whole_of(self.request.cut, asked.request.body)
         if self.request.body == asked.request.body or self.body == asked.body:
             return True
         if self.data is None or asked.data is None:
@@ -114,6 +114,11 @@ def target(request: Request) -> str:
     """Show a request as `POST /players`."""
     parts = urlsplit(request.url)
     return f"{request.method} {parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+
+
+def is_whole_of(cut: Cut, body: bytes) -> bool:
+    """Say whether a body is the one of which only the beginning was kept."""
+    return len(body) == cut.size and hashlib.sha256(body).hexdigest() == cut.sha256
 
 
 def json_of(headers: Headers, body: bytes) -> JsonData:

@@ -21,7 +21,9 @@ from replaykit.client import HTTPX_VERSION
 from replaykit.errors import MissError, ReplaykitError, UnusedError, UnwritableError, UsageError
 from replaykit.gist import target
 from replaykit.interaction import Interaction, Request
+from replaykit.project import policy_here
 from replaykit.reader import read
+from replaykit.redact import Redactor
 from replaykit.trace import Trace
 from replaykit.writer import Writer
 
@@ -170,14 +172,14 @@ class Playback:
             try:
                 recorded = self._finder.answer(request)
             except CassetteMissError as miss:
-                raise self._missed(str(miss)) from None
+                raise self._missed(str(miss), request) from None
             if is_elsewhere(recorded.request, request, self._hosts):
-                raise self._missed(f"{recorded.request.url} was recorded, and {request.url} is asked")
+                raise self._missed(f"{recorded.request.url} was recorded, and {request.url} is asked", request)
             return recorded
 
-    def _missed(self, why: str) -> MissError:
+    def _missed(self, why: str, request: Request) -> MissError:
         found = MissError(
-            f"{self.path} has no answer: {why}.",
+            f"{self.path} has no answer: {hushed(why, Interaction(request=request))}.",
             "Mend what asks, record the bundle anew, or play it in another order (fifo, any).",
         )
         self._miss = self._miss or found
@@ -187,7 +189,7 @@ class Playback:
         """Know that more was read of an answer than was recorded. Raises MissError."""
         why = f"the first {size} bytes of the answer to {target(request)} were recorded, and more is read"
         with self._lock:
-            raise self._missed(why)
+            raise self._missed(why, request)
 
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""
@@ -221,6 +223,17 @@ def tell(error: BaseException | None, found: ReplaykitError) -> None:
         raise found
     if error is not found and str(found) not in getattr(error, "__notes__", ()) and str(error) != str(found):
         error.add_note(str(found))
+
+
+def hushed(text: str, *interactions: Interaction) -> str:
+    """Cover in a message what is secret, by its place in some interactions or by its look."""
+    try:
+        redactor = Redactor(policy_here())
+    except UsageError:
+        redactor = Redactor()
+    redactor.reserve(text)
+    redactor.look_at(interactions)
+    return redactor.shown(text)
 
 
 def whole(path: Path) -> Bundle:

@@ -524,3 +524,14 @@ def test_secrets_are_covered_and_played_with_others(path, order):
 
     assert token.encode() not in path.read_bytes()
     assert token[::-1].encode() not in path.read_bytes()
+
+
+def test_a_miss_shows_no_secrets(path):
+    """What was asked is covered in the message as it is in a bundle, also what counts only by its place."""
+    app = httpx.MockTransport(lambda _: httpx.Response(200))
+    with replaykit.record(path, transport=app, base_url="http://shop.example") as client:
+        client.post("/a")
+    with pytest.raises(MissError) as raised, replaykit.play(path) as client:
+        client.post("/b?token=not-like-one-2", json={"key": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"})
+
+    assert "asked was POST /b?token=REDACTED.token.1." in str(raised.value)
