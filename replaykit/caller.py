@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit.adapter import Adapter, Mock
-from replaykit.cassette import target
 from replaykit.client import advice
 from replaykit.command import Command, Event, Wait, Waited, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import StaleError, UnwritableError
+from replaykit.gist import target
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import CheckFailedError, Model, ReturnedError
 from replaykit.sequence import Call

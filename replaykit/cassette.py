@@ -4,25 +4,23 @@ A run is played strictly (Player): the requests come in the order in which they 
 used. What was recorded without a model may also be played first in, first out for each request (Queues), or
 with repetitions (Repeats); both find an answer by a key, however many there are. What
 counts of a request is its method, its path and query, and its body; JSON bodies are compared as JSON.
-The host is a binding, and headers are noise: neither counts. What was redacted fits any value, the same
-placeholder the same one.
+The host is a binding, and headers are noise: neither counts. What was redacted fits any value, as far as the
+placeholders of one cassette say (Bound).
 """
 
-import hashlib
 import itertools
-import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import TypeAlias
+from functools import cached_property
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-from replaykit.coding import coding_of, decoded
 from replaykit.difference import brief, differences
-from replaykit.interaction import Cut, Interaction, Request, header
+from replaykit.gist import Gist, Key, Mask, target
+from replaykit.interaction import Interaction, Request
 from replaykit.placeholder import Bound, is_covered
 from replaykit.trace import Moments
-from replaykit.value import JsonData
 
 
 class Player:
@@ -68,59 +66,30 @@ class CassetteMissError(Exception):
     """The cassette has no answer; the run ends as stale, whatever the adapter does with this."""
 
 
-def target(request: Request) -> str:
-    """Show a request as `POST /players`."""
-    parts = urlsplit(request.url)
-    return f"{request.method} {parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-
-
 def mismatch(recorded: Request, asked: Request, bound: Bound | None = None) -> str | None:
     """Say why a request is not the recorded one; None if it is. Placeholders fit what they stand for."""
+    there, here = Gist(recorded), Gist(asked)
+    if recorded.cut is None and there.target == here.target and recorded.body == asked.body:
+        return None
     bound = bound or Bound()
-    there, here = target(recorded), target(asked)
-    if there != here and not ((is_covered(there) or is_covered(here)) and bound.fits_pairs(there, here)):
-        return f"asked was {here}"
-    if recorded.cut is not None:
-        return None if _is_whole_of(recorded.cut, asked.body) else f"the body is not that of {recorded.cut.size} bytes"
-    if recorded.body == asked.body or _covers(recorded, asked, bound):
+    trial = bound.trial()
+    if there.fits(here, trial):
+        bound.take(trial)
         return None
-    before, after = _json_of(recorded), _json_of(asked)
-    if before is None or after is None:
+    if there.is_covered and there.fits(here, Bound()):
+        return "what is covered in it is another value than before"
+    return _difference(there, here)
+
+
+def _difference(recorded: Gist, asked: Gist) -> str:
+    if recorded.target != asked.target and not Bound().fits_all(recorded.target.split("&"), asked.target.split("&")):
+        return f"asked was {asked.target}"
+    if recorded.request.cut is not None:
+        return f"the body is not that of {recorded.request.cut.size} bytes"
+    if recorded.data is None or asked.data is None:
         return f"the body was {brief(recorded.body)} and is {brief(asked.body)}"
-    if json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True):  # unlike ==, tells true from 1
-        return None
-    found = "; ".join(f"{each.path}: {each.shown}" for each in differences(before, after)[:3])
+    found = "; ".join(f"{each.path}: {each.shown}" for each in differences(recorded.data, asked.data)[:3])
     return f"the body differs at {found or 'a number that is written in another way'}"
-
-
-def _is_whole_of(cut: Cut, body: bytes) -> bool:
-    """Say whether a body is the one of which only the beginning was kept; without a digest, its size has to do."""
-    return len(body) == cut.size and cut.sha256 in {"", hashlib.sha256(body).hexdigest()}
-
-
-def _covers(recorded: Request, asked: Request, bound: Bound) -> bool:
-    """Say whether two bodies are alike but for what is covered in one of them."""
-    texts = []
-    for each in (recorded, asked):
-        try:
-            texts.append(decoded(coding_of(each.headers, each.body), each.body).decode("latin-1"))
-        except ValueError:
-            return False
-    if not any(map(is_covered, texts)):
-        return False
-    before, after = _json_of(recorded), _json_of(asked)
-    if before is not None and after is not None:
-        return bound.fits_data(before, after)
-    return bound.fits_pairs(*texts)
-
-
-def _json_of(request: Request) -> JsonData:
-    if "json" not in (header(request.headers, "content-type") or "json"):
-        return None
-    try:
-        return json.loads(request.body)
-    except ValueError:
-        return None
 
 
 class Queues:
@@ -131,27 +100,41 @@ class Queues:
 
     repeats = False  # may the last answer to a request be given again?
 
-    def __init__(self, interactions: Sequence[Interaction]) -> None:
+    def __init__(self, interactions: Sequence[Interaction], bound: Bound | None = None) -> None:
         self._interactions = interactions
+        self._bound = Bound() if bound is None else bound
         self._used = [False] * len(interactions)
         self._hosts = hosts(interactions)
-        self._same: dict[_Key, deque[int]] = {}  # places, by all that counts
+        self._same: dict[tuple[str, Key], deque[int]] = {}  # places, by all that counts
         self._near: dict[tuple[str, str], list[int]] = {}  # places, by method and path
-        for place, each in enumerate(interactions):
-            request = each.request
-            for key in {_key(request, ""), _key(request, self._host(request))}:
-                self._same.setdefault(key, deque()).append(place)
+        self._cuts = {each.request.cut.size for each in interactions if each.request.cut is not None}
+        self._gists = [Gist(each.request) for each in interactions]
+        for place, gist in enumerate(self._gists):
+            request = gist.request
+            for key in gist.ways():
+                for host in {"", self._host(request)}:
+                    self._same.setdefault((host, key), deque()).append(place)
             self._near.setdefault((request.method, _path(request)), []).append(place)
         self.missed: str | None = None  # why the first request that could not be answered was not
 
     def answer(self, request: Request) -> Interaction:
         """Return what was recorded for a request. Raises CassetteMissError where nothing was, or nothing is left."""
-        place = self.find(request)
-        if place is None:
-            why = self._why(request)
-            self.missed = self.missed or why
-            raise CassetteMissError(why)
+        fitting = self._fitting(Gist(request))
+        if not fitting:
+            self._miss(self._why(request))
+        place, trial = fitting[0]
+        for other, another in fitting[1:]:
+            if trial.learned and another.learned != trial.learned:
+                self._miss(
+                    f"{target(request)} may be number {place + 1} or number {other + 1}, which differ in what is "
+                    "covered; which of them it is can be told in strict order"
+                )
+        self._bound.take(trial)
         return self.take(place)
+
+    def _miss(self, why: str) -> NoReturn:
+        self.missed = self.missed or why
+        raise CassetteMissError(why)
 
     def take(self, place: int) -> Interaction:
         """Return the interaction at a place, which is used from now on."""
@@ -160,12 +143,80 @@ class Queues:
 
     def find(self, request: Request) -> int | None:
         """Return the place of the first interaction that is left for a request; None if there is none."""
-        queue = self._same.get(_key(request, self._host(request)), deque())
-        while queue and self._used[queue[0]]:
-            if self.repeats and len(queue) == 1:
-                return queue[0]
-            queue.popleft()
-        return queue[0] if queue else self._look(request)
+        fitting = self._fitting(Gist(request))
+        return min(place for place, _ in fitting) if fitting else None
+
+    def _fitting(self, asked: Gist) -> list[tuple[int, Bound]]:
+        """List the places that fit, and what their placeholders then stand for; first where that is nothing new."""
+        host = self._host(asked.request)
+        keys = asked.ways()
+        if len(asked.request.body) in self._cuts:
+            keys += asked.ways_of_whole()
+        place = self._first((host, key) for key in keys)
+        if place is not None:
+            return [(place, self._bound.trial())]
+        fitting = self._look(asked, host, self._masked(asked))
+        if not fitting:
+            variants = self._variants if asked.is_covered else [key for key in self._variants if key in self._covered]
+            fitting = self._look(asked, host, variants)
+        return sorted(fitting, key=lambda each: (bool(each[1].learned), each[0]))
+
+    def _first(self, keys: Iterable[tuple[str, Key]]) -> int | None:
+        """Return the first place of some keys that is left, or, where answers are repeated, the last of all."""
+        heads = []
+        for key in keys:
+            queue = self._same.get(key, deque())
+            while queue and self._used[queue[0]] and not (self.repeats and len(queue) == 1):
+                queue.popleft()
+            heads += list(queue)[:1]
+        left = [place for place in heads if not self._used[place]]
+        return min(left) if left else max(heads, default=None)
+
+    def _look(self, asked: Gist, host: str, variants: Iterable[Key]) -> list[tuple[int, Bound]]:
+        fitting = []
+        for key in variants:
+            place = self._first([(host, key)])
+            trial = self._bound.trial()
+            if place is not None and self._gists[place].fits(asked, trial):
+                fitting.append((place, trial))
+        return fitting
+
+    def _masked(self, asked: Gist) -> list[Key]:
+        """List the recorded requests that are like another one but for what is covered in them."""
+        leaves = asked.leaves() if self._covered else {}
+        return [
+            key
+            for mask, found in self._masks.items()
+            if mask <= leaves.keys()
+            for key in found.get(_without(leaves, mask), ())
+        ]
+
+    @cached_property
+    def _variants(self) -> dict[Key, Gist]:
+        """The recorded requests that differ from each other."""
+        found: dict[Key, Gist] = {}
+        for each in self._gists:
+            found.setdefault(each.ways()[0], each)
+        return found
+
+    @cached_property
+    def _covered(self) -> set[Key]:
+        """Those in which something is covered."""
+        return {key for key, each in self._variants.items() if each.is_covered}
+
+    @cached_property
+    def _masks(self) -> dict[Mask, dict[frozenset[tuple[str, str]], list[Key]]]:
+        """Those, by where it is, and by all else that counts of them."""
+        masks: dict[Mask, dict[frozenset[tuple[str, str]], list[Key]]] = {}
+        for key in self._covered:
+            leaves = self._variants[key].leaves()
+            mask = frozenset(place for place, leaf in leaves.items() if is_covered(leaf))
+            masks.setdefault(mask, {}).setdefault(_without(leaves, mask), []).append(key)
+        return masks
+
+    def gist(self, place: int) -> Gist:
+        """Return what counts of the request at a place."""
+        return self._gists[place]
 
     def left(self) -> list[int]:
         """List the places of what was recorded and never asked for."""
@@ -183,35 +234,18 @@ class Queues:
         host = _host(request)
         return host if len(self._hosts) > 1 and host in self._hosts else ""
 
-    def _look(self, request: Request) -> int | None:
-        """Look through what may fit though it is written in another way; by method and path first."""
-        near = self._near.get((request.method, _path(request)), [])
-        for places in (near, range(len(self._interactions))):
-            fitting = [place for place in places if self._fits(place, request)]
-            unused = next((place for place in fitting if not self._used[place]), None)
-            if unused is not None:
-                return unused
-            if fitting and self.repeats:
-                return fitting[-1]
-        return None
-
-    def _fits(self, place: int, request: Request) -> bool:
-        recorded = self._interactions[place].request
-        return (
-            recorded.method == request.method
-            and self._host(request) in {"", _host(recorded)}
-            and mismatch(recorded, request) is None
-        )
-
     def _why(self, request: Request) -> str:
-        fitting = sum(self._fits(place, request) for place in range(len(self._interactions)))
+        gist, host = Gist(request), self._host(request)
+        there = [each for each in self._gists if host in {"", _host(each.request)}]
+        fitting = sum(each.fits(gist, self._bound.trial()) for each in there)
         if fitting:
             return f"{target(request)} was recorded {times(fitting)}, and is asked once more"
         place = self.nearest(request)
         if place is None:
             return f"the cassette is empty, and {target(request)} was asked"
         recorded = self._interactions[place].request
-        why = mismatch(recorded, request) or f"asked was {_host(request)}, recorded {_host(recorded)}"
+        why = mismatch(recorded, request, self._bound.trial())
+        why = why or f"asked was {_host(request)}, recorded {_host(recorded)}"
         number = place + 1
         return f"the cassette has no such {request.method}: the nearest is number {number}, {target(recorded)}; {why}"
 
@@ -252,13 +286,9 @@ def is_elsewhere(recorded: Request, asked: Request, known: set[str]) -> bool:
 
 _MOST_COMPARED = 200  # requests that are looked at for the nearest one
 
-_Key: TypeAlias = tuple[str, str, str, str | bytes]
 
-
-def _key(request: Request, host: str) -> _Key:
-    """Return all that counts of a request: two with the same key are the same."""
-    data = _json_of(request)
-    return host, request.method, target(request), request.body if data is None else json.dumps(data, sort_keys=True)
+def _without(leaves: dict[str, str], mask: Mask) -> frozenset[tuple[str, str]]:
+    return frozenset(each for each in leaves.items() if each[0] not in mask)
 
 
 def _host(request: Request) -> str:

@@ -11,15 +11,17 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from replaykit.cassette import Queues, mismatch, target
+from replaykit.cassette import Queues, mismatch
 from replaykit.coding import coding_of, decoded
-from replaykit.difference import brief, differences
+from replaykit.difference import Difference, brief, differences
 from replaykit.errors import DriftError, UsageError
-from replaykit.interaction import Headers, Interaction, Request, Response, header
+from replaykit.gist import Gist, is_whole_of, json_of, target
+from replaykit.interaction import Interaction, Request, Response
 from replaykit.placeholder import MARK, OLD, Bound, is_marked_number, placeholder
-from replaykit.tape import tell, whole
+from replaykit.tape import hushed, tell, whole
 from replaykit.value import JsonData
 
 HEADERS = ("content-type", "location")  # that are compared, where nobody says otherwise
@@ -37,7 +39,11 @@ class Comparison:
         bundle = whole(path)
         self.url = bundle.origin.url
         self._recorded = bundle.trace.interactions()
-        self._queues = Queues(self._recorded)
+        self._known = Bound()  # what covered values stand for
+        self._queues = Queues(self._recorded, self._known)
+        self._left: dict[_Shape, dict[int, None]] = {}  # places of what is not asked yet
+        for place, each in enumerate(self._recorded):
+            self._left.setdefault(_shape(each.request), {})[place] = None
         self._ignored = [pattern_of(each) for each in ignore]
         self._headers = tuple(name.lower() for name in headers)
         self._followed: dict[str, str] = {}  # new values by those that were recorded, as JSON
@@ -52,11 +58,13 @@ class Comparison:
         with self._lock:
             place = self._place(interaction.request)
             if place is None:
-                self._drifts.append(f"{target(interaction.request)} is asked and was not recorded")
+                self._tell(f"{target(interaction.request)} is asked and was not recorded", interaction)
                 return
             recorded = self._queues.take(place)
-            found = [*self._asked(recorded.request, interaction.request), *self._answered(recorded, interaction)]
-            self._drifts += [f"number {place + 1}, {target(recorded.request)}: {each}" for each in found]
+            del self._left[_shape(recorded.request)][place]
+            found = [*self._asked(place, interaction.request), *self._answered(recorded, interaction)]
+            for each in found:
+                self._tell(f"number {place + 1}, {target(recorded.request)}: {each}", interaction)
 
     def check(self) -> None:
         """Raise DriftError with what is otherwise than recorded so far."""
@@ -93,31 +101,39 @@ class Comparison:
     def _place(self, asked: Request) -> int | None:
         """Find what was recorded for a request: the same one, or the next that is like it."""
         place = self._queues.find(asked)
+        shape = _shape(asked)
         if place is None and self._followed:
-            place = next((each for each in self._queues.left() if not self._differs(each, asked)), None)
-        if place is not None:
-            return place
-        alike = (each for each in self._queues.left() if _shape(self._recorded[each].request) == _shape(asked))
-        return next(alike, None)
+            here = Gist(asked)
+            near = (each for key, places in self._left.items() if key[:2] == shape[:2] for each in places)
+            place = next(
+                (each for each in near if self._renewed_gist(each, here).fits(here, self._known.trial())), None
+            )
+        return next(iter(self._left.get(shape, ())), None) if place is None else place
 
-    def _differs(self, place: int, asked: Request) -> bool:
-        return bool(self._asked(self._recorded[place].request, asked))
-
-    def _asked(self, recorded: Request, asked: Request) -> list[str]:
+    def _asked(self, place: int, asked: Request) -> list[str]:
         """Say what of a request differs, apart from values that are followed."""
-        why = mismatch(recorded, asked)
-        if why is None:
-            return []
-        before, after = recorded, asked
+        here = Gist(asked)
+        for there in (self._queues.gist(place), self._renewed_gist(place, here)):
+            trial = self._known.trial()
+            if there.fits(here, trial):
+                self._known.take(trial)
+                return []
+        return [f"the request is another one: {mismatch(there.request, asked, self._known)}"]
+
+    def _renewed_gist(self, place: int, asked: Gist) -> Gist:
+        """Return a recorded request with the new values of what is followed."""
+        recorded = self._queues.gist(place)
+        if not self._followed:
+            return recorded
+        before = recorded.request
         url = "/".join(self._renewed(part) for part in urlsplit(before.url).path.split("/"))
-        if f"{asked.method} {urlsplit(asked.url).path}" == f"{before.method} {url}":
-            before = before.replace(url=urlsplit(before.url)._replace(path=url).geturl())
-        data = _json(before.headers, before.body)
-        new = _json(after.headers, after.body)
-        if data is not None and new is not None:
-            before = before.replace(body=json.dumps(self._bound(data, new)).encode())
-        why = mismatch(before, after)
-        return [] if why is None else [f"the request is another one: {why}"]
+        if url != urlsplit(asked.request.url).path:
+            return recorded
+        before = before.replace(url=urlsplit(before.url)._replace(path=url).geturl())
+        if recorded.data is not None and asked.data is not None:
+            new = self._bound(recorded.data, asked.data, self._known.trial())
+            before = before.replace(body=json.dumps(new).encode(), cut=None)
+        return Gist(before)
 
     def _renewed(self, text: str) -> str:
         """Return what stands now where a part of a path stood."""
@@ -143,48 +159,82 @@ class Comparison:
     def _told_in_headers(self, recorded: Interaction, seen: Interaction) -> Iterator[str]:
         for name in self._headers:
             was, now = (_header(each, name) for each in (recorded, seen))
-            renewed = was if was is None else "/".join(self._renewed(part) for part in was.split("/"))
-            if now not in {was, renewed} and not _covers(was or "", now or ""):
-                yield f"the header {name} was {brief(was)} and is {brief(now)}"
+            if len(was) != len(now) or not all(map(self._is_header, was, now)):
+                yield f"the header {name} was {_brief(was)} and is {_brief(now)}"
+
+    def _is_header(self, was: str, now: str) -> bool:
+        renewed = "/".join(self._renewed(part) for part in was.split("/"))
+        return now in {was, renewed} or self._covers(was, now, self._known)
 
     def _body(self, recorded: Response, seen: Response) -> list[str]:
         if recorded.body == seen.body:
             return []
+        if recorded.cut is not None:
+            whole = is_whole_of(recorded.cut, seen.body)
+            return [] if whole else [f"the body was one of {recorded.cut.size} bytes, and is another one"]
+        if not (recorded.complete and seen.complete):  # left by its reader, sooner or later
+            size = min(len(recorded.body), len(seen.body))
+            if recorded.body[:size] == seen.body[:size]:
+                return []
         was, now = (unpacked(each) for each in (recorded, seen))
-        before, after = _json(recorded.headers, was), _json(seen.headers, now)
+        before, after = json_of(recorded.headers, was), json_of(seen.headers, now)
         if before is None or after is None:
-            if was == now or _covers(was.decode("latin-1"), now.decode("latin-1")):
+            if was == now or self._covers(was.decode("latin-1"), now.decode("latin-1"), self._known):
                 return []
             return [f"the body was {brief(was)} and is {brief(now)}"]
-        found = []
-        bound = self._bound(before, after)
-        listed = differences(bound, after)
+        bound, listed = self._differing(before, after)
         if not listed and json.dumps(bound, sort_keys=True) != json.dumps(after, sort_keys=True):
             return ["the body differs at a number that is written in another way"]  # for ==, true is 1
-        for each in listed:
-            if any(ignored.match(each.path) for ignored in self._ignored):
-                self._follow(_at(before, each.path), _at(after, each.path))
-            else:
-                found.append(f"the body differs at {each.path}: {each.shown}")
-        return found
+        return [f"the body differs at {each.path}: {each.shown}" for each in listed if not self._is_noise(each)]
+
+    def _differing(self, before: JsonData, after: JsonData) -> tuple[JsonData, list[Difference]]:
+        """List what differs; what is ignored is followed in the same answer too."""
+        bound = self._bound(before, after, self._known)
+        listed = differences(bound, after)
+        known = len(self._followed), *self._followed.values()
+        for each in filter(self._is_noise, listed):
+            self._follow(_at(before, each.path), _at(after, each.path))
+        if known == (len(self._followed), *self._followed.values()):
+            return bound, listed
+        bound = self._bound(before, after, self._known)
+        return bound, differences(bound, after)
+
+    def _is_noise(self, difference: Difference) -> bool:
+        return any(ignored.match(difference.path) for ignored in self._ignored)
 
     def _follow(self, before: JsonData, after: JsonData) -> None:
         """Remember which value stands now where an ignored one stood."""
         if isinstance(before, str | int) and isinstance(after, str | int):
             self._followed[json.dumps(before)] = json.dumps(after)
 
-    def _bound(self, before: JsonData, after: JsonData) -> JsonData:
+    def _bound(self, before: JsonData, after: JsonData, known: Bound) -> JsonData:
         """Return what was recorded with the new values in the places of those that are followed or covered."""
         if isinstance(before, dict) and isinstance(after, dict):
-            return {key: self._bound(value, after.get(key)) for key, value in before.items()}
+            return {key: self._bound(value, after.get(key), known) for key, value in before.items()}
         if isinstance(before, list) and isinstance(after, list):
             rest = before[len(after) :]
-            return [*(self._bound(*pair) for pair in zip(before, after, strict=False)), *rest]
-        if (isinstance(before, str) or is_marked_number(before)) and _covers(before, after):
+            return [*(self._bound(*pair, known) for pair in zip(before, after, strict=False)), *rest]
+        if (isinstance(before, str) or is_marked_number(before)) and self._covers(before, after, known):
             return after
         if isinstance(before, str | int) and self._followed.get(json.dumps(before)) == json.dumps(after):
             return after
         return before
+
+    @staticmethod
+    def _covers(recorded: JsonData, seen: JsonData, known: Bound) -> bool:
+        """Say whether a value is the recorded one with something else in the places of covered secrets."""
+        if isinstance(recorded, str) and OLD in recorded:  # they all looked the same
+            return Bound().fits_data(recorded.replace(OLD, placeholder("old", 1)), seen)
+        if isinstance(recorded, str) and isinstance(seen, str) and MARK not in recorded:
+            return False
+        trial = known.trial()
+        fits = trial.fits_data(recorded, seen)
+        if fits:
+            known.take(trial)
+        return fits
+
+    def _tell(self, text: str, interaction: Interaction) -> None:
+        self._drifts.append(hushed(text, interaction) if len(self._drifts) < _MOST_TOLD else "")
 
 
 def pattern_of(path: str) -> re.Pattern[str]:
@@ -203,35 +253,26 @@ def unpacked(response: Response) -> bytes:
         return response.body
 
 
-def _json(headers: Headers, body: bytes) -> JsonData:
-    if "json" not in (header(headers, "content-type") or "json"):
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+def _header(interaction: Interaction, name: str) -> list[str]:
+    """List the values of a header of an answer; of the location, what does not depend on where the service runs."""
+    if interaction.response is None:
+        return []
+    values = [value for key, value in interaction.response.headers if key.lower() == name]
+    if name != "location":
+        return values
+    own = urlsplit(interaction.request.url)[:2]
+    there = [urlsplit(value) for value in values]
+    return [each._replace(scheme="", netloc="").geturl() if each[:2] == own else each.geturl() for each in there]
 
 
-def _header(interaction: Interaction, name: str) -> str | None:
-    """Return a header of an answer; of the location, only what does not depend on where the service runs."""
-    value = None if interaction.response is None else header(interaction.response.headers, name)
-    if name == "location" and value is not None:
-        own, there = urlsplit(interaction.request.url), urlsplit(value)
-        if (own.scheme, own.netloc) == (there.scheme, there.netloc):
-            return there._replace(scheme="", netloc="").geturl()
-    return value
+def _brief(values: list[str]) -> str:
+    return ", ".join(map(brief, values)) or "not there"
 
 
-def _covers(recorded: JsonData, seen: JsonData) -> bool:
-    """Say whether a value is the recorded one with something else in the places of covered secrets."""
-    if isinstance(recorded, str):
-        recorded = recorded.replace(OLD, placeholder("old", 1))
-        if isinstance(seen, str) and MARK not in recorded:
-            return False
-    return Bound().fits_data(recorded, seen)
+_Shape: TypeAlias = tuple[str, int, str]
 
 
-def _shape(request: Request) -> tuple[str, int, str]:
+def _shape(request: Request) -> _Shape:
     """Return what two requests have in common that differ only in an id: the method, and what the path is like."""
     parts = urlsplit(request.url).path.split("/")
     return request.method, len(parts), parts[1] if len(parts) > 1 else ""

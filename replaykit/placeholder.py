@@ -12,6 +12,9 @@ import base64
 import binascii
 import json
 import re
+from collections import ChainMap
+from collections.abc import MutableMapping, Sequence
+from urllib.parse import unquote
 
 from replaykit.value import JsonData
 
@@ -63,10 +66,46 @@ def is_covered(text: str) -> bool:
 
 
 class Bound:
-    """What the placeholders of one cassette stand for, as far as it was seen: the same one for the same value."""
+    """What the placeholders of one cassette stand for, as far as it was seen.
+
+    The same one stands for the same value, and two with the same label for two values. Values under two labels may
+    be the same: who plays with made-up secrets often has but one.
+    """
 
     def __init__(self) -> None:
-        self._values: dict[str, JsonData] = {}
+        self._values: MutableMapping[str, str] = {}  # by placeholder
+        self._owners: MutableMapping[tuple[str, str], str] = {}  # placeholders by label and value
+
+    def trial(self) -> "Bound":
+        """Return one that knows the same, and learns for itself until it is taken over."""
+        trial = Bound()
+        trial._values = ChainMap({}, self._values)
+        trial._owners = ChainMap({}, self._owners)
+        return trial
+
+    @property
+    def learned(self) -> dict[str, str]:
+        """What a trial has learned: values by placeholder."""
+        return dict(self._values.maps[0] if isinstance(self._values, ChainMap) else self._values)
+
+    def take(self, trial: "Bound") -> None:
+        """Know what a trial has learned, since it fits."""
+        for name, said in trial.learned.items():
+            self._values[name] = said
+            self._owners[name.rpartition(".")[0], said] = name
+
+    def _stands(self, name: str, value: JsonData) -> bool:
+        """Say whether a placeholder may stand for a value, and know it from now on."""
+        said = unquote(str(value)).replace("+", " ")  # as it may stand in a query, a form and JSON
+        known, label = self._values.get(name), name.rpartition(".")[0]
+        if is_placeholder(said) and said.rpartition(".")[0] == label:  # another one, which has a value of its own
+            return False
+        if known is not None:
+            return known == said
+        if self._owners.setdefault((label, said), name) != name:
+            return False
+        self._values[name] = said
+        return True
 
     def fits(self, recorded: str, asked: str) -> bool:
         """Say whether two texts are alike, a placeholder in either of them standing for anything that is not empty."""
@@ -93,13 +132,12 @@ class Bound:
             return self.fits(recorded, asked)
         for one, other in ((recorded, asked), (asked, recorded)):
             if is_marked_number(one) and isinstance(other, int | float) and not isinstance(other, bool):
-                return bool(self._values.setdefault(str(one), other) == other)
+                return self._stands(str(one), other)
         return type(recorded) is type(asked) and json.dumps(recorded) == json.dumps(asked)
 
-    def fits_pairs(self, recorded: str, asked: str) -> bool:
-        """Say the same of a query or a form, pair by pair."""
-        before, after = recorded.split("&"), asked.split("&")
-        return len(before) == len(after) and all(map(self.fits, before, after))
+    def fits_all(self, recorded: Sequence[str], asked: Sequence[str]) -> bool:
+        """Say the same of texts that are cut into parts, as the pairs of a form."""
+        return len(recorded) == len(asked) and all(map(self.fits, recorded, asked))
 
     def _covers(self, pattern: str, text: str) -> bool:
         """Match a text from left to right: what stands between placeholders is looked for once, never again."""
@@ -126,8 +164,7 @@ class Bound:
         values.append(text[place:stop])
         if len(names) > 1:  # where one value ends and the next begins is a guess
             return True
-        known = self._values.setdefault(names[0], values[0])
-        return bool(known == values[0])
+        return self._stands(names[0], values[0])
 
 
 def _decoded(text: str) -> str | None:

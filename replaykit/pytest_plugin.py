@@ -26,6 +26,7 @@ _KEYS = ("path", "record", "order", "ignore", "headers_compared")  # of the mark
 _LONGEST = 100  # characters of a file name
 
 _recording = pytest.StashKey[Any]()
+_expected = pytest.StashKey[bool]()  # is it an xfail that failed?
 _ended = pytest.StashKey[BaseException | None]()  # what the test raised; absent where it never came to run
 
 
@@ -60,11 +61,14 @@ def replaykit_recording(request: pytest.FixtureRequest, replaykit_options: dict[
     item = request.node
     settings = _settings(item)
     path = bundle_path(item, settings.get("path"))
+    told = ""
     try:
         recording, records = _made(path, settings, dict(replaykit_options))
         recording.start()
     except ReplaykitError as error:
-        pytest.fail(_told(error, path), pytrace=False)
+        told = _told(error, path)
+    if told:  # here, or pytest would tell the error twice
+        pytest.fail(told, pytrace=False)
     item.stash[_recording] = recording
     failed = path.with_suffix(".failed.pd")
     try:
@@ -72,11 +76,14 @@ def replaykit_recording(request: pytest.FixtureRequest, replaykit_options: dict[
     finally:
         del item.stash[_recording]
         raised = item.stash.get(_ended, _NeverRanError())
+        is_good = raised is None or item.stash.get(_expected, False)
         try:
-            recording.finish(raised, failed if records and raised is not None else None)
-        except ReplaykitError as found:
-            pytest.fail(str(found), pytrace=False)
-        if records and raised is None:
+            recording.finish(raised, None if is_good or not records else failed)
+        except ReplaykitError as error:
+            told = str(error)
+        if told:
+            pytest.fail(told, pytrace=False)
+        if records and is_good:
             failed.unlink(missing_ok=True)
 
 
@@ -109,6 +116,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         raise
     item.stash[_ended] = None
     return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Know of a failure that it was expected: what was recorded shows the bug, and is to be played."""
+    report = yield
+    if call.when == "call" and _recording in item.stash:
+        item.stash[_expected] = report.skipped and hasattr(report, "wasxfail")
+    return report
 
 
 def _resting(test: Any, recording: Any) -> Any:
@@ -165,8 +181,10 @@ def _settings(item: Any) -> dict[str, Any]:
 def _made(path: Path, settings: dict[str, Any], options: dict[str, Any]) -> tuple[Any, bool]:
     """Make what the mode asks for, and say whether it records."""
     from replaykit.recording import play, record, verify
+    from replaykit.tape import finder
 
     mode = settings["record"]
+    finder(settings.get("order", "strict"))  # told also while recording
     if mode == "verify":
         rules = {key: settings[key] for key in ("ignore", "headers_compared") if key in settings}
         return verify(path, **rules, **options), False
@@ -180,6 +198,8 @@ def _made(path: Path, settings: dict[str, Any], options: dict[str, Any]) -> tupl
 
 
 def _told(error: Exception, path: Path) -> str:
-    if path.exists():
+    from replaykit.errors import MissingFileError
+
+    if not isinstance(error, MissingFileError) or path.exists():
         return str(error)
     return f"There is no {path} to play.\nRecord it: run the test with the service at hand and --replaykit-record=once."

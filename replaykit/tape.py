@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from replaykit.bundle import Bundle, Origin, require_whole
-from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, hosts, is_elsewhere, target
+from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, hosts, is_elsewhere
 from replaykit.client import HTTPX_VERSION
 from replaykit.errors import MissError, ReplaykitError, UnusedError, UnwritableError, UsageError
+from replaykit.gist import target
 from replaykit.interaction import Interaction, Request
+from replaykit.project import policy_here
 from replaykit.reader import read
+from replaykit.redact import Redactor
 from replaykit.trace import Trace
-from replaykit.writer import Writer, save
+from replaykit.writer import Writer
 
 Order: TypeAlias = Literal["strict", "fifo", "any"]
 
@@ -63,7 +66,7 @@ class Recorder:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnwritableError(f"{path.parent} can't be made: {error.strerror}.", "Choose another folder.") from None
-        self._writer = Writer(path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.partial"))
+        self._writer = Writer(self._hidden())
         self._origin = Origin(
             url=url,
             recorded=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,15 +75,20 @@ class Recorder:
         )
         self._writer.begin(self._origin)
 
+    def _hidden(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{os.getpid()}-{next(_numbers)}.partial")
+
     def answer(self, request: Request) -> None:
         """Let the request go to the network. Raises UsageError when the recording is over."""
         if self._over:
             raise _over(self.path, request)
 
     def keep(self, interaction: Interaction) -> None:
-        """Write an interaction."""
+        """Write an interaction; what a thread tells when the recording is over comes too late for it."""
         began = time.perf_counter() - interaction.elapsed
         with self._lock:
+            if self._over:
+                return
             place = bisect_right(self._began, began)
             before = len(self._began) - place
             self._began.insert(place, began)
@@ -108,19 +116,36 @@ class Recorder:
         """
         with self._lock:
             self._over = True
-        if self._unwritable is not None:
-            self._writer.leave()
-            if error is None:
-                raise self._unwritable
-            return
-        with self._writer as writer:
-            reason = "" if error is None else f"the block ended with {type(error).__name__}"
-            if writer.is_late:  # a secret was found that may stand uncovered above
-                trace = Trace(recorded=tuple(self._kept), ending="recorded", reason=reason)
-                save(path or self.path, self._origin, trace)
-            else:
-                writer.end("recorded", reason, None)
-                writer.save(path or self.path)
+            try:
+                self.check()
+                self._save(path or self.path, "" if error is None else f"the block ended with {type(error).__name__}")
+            except BaseException as found:
+                self._writer.leave()
+                if error is None or not isinstance(found, UnwritableError):
+                    raise
+                tell(error, found)
+
+    def _save(self, path: Path, reason: str) -> None:
+        if self._writer.is_late:  # a secret was found that may stand uncovered above
+            covered = Writer(self._hidden())
+            try:
+                covered.begin(self._origin)
+                covered.write(Trace(recorded=tuple(self._kept), ending="recorded", reason=reason))
+            except BaseException:
+                with covered:
+                    raise
+            with self._writer:
+                self._writer = covered
+        else:
+            self._writer.end("recorded", reason, None)
+        try:
+            self._writer.save(path)
+        except UnwritableError as error:
+            raise UnwritableError(
+                error.happened, f"{error.todo} What was recorded is in {self._writer.path}."
+            ) from None
+        with self._writer:  # which opened its file anew
+            pass
 
 
 class Playback:
@@ -147,14 +172,14 @@ class Playback:
             try:
                 recorded = self._finder.answer(request)
             except CassetteMissError as miss:
-                raise self._missed(str(miss)) from None
+                raise self._missed(str(miss), request) from None
             if is_elsewhere(recorded.request, request, self._hosts):
-                raise self._missed(f"{recorded.request.url} was recorded, and {request.url} is asked")
+                raise self._missed(f"{recorded.request.url} was recorded, and {request.url} is asked", request)
             return recorded
 
-    def _missed(self, why: str) -> MissError:
+    def _missed(self, why: str, request: Request) -> MissError:
         found = MissError(
-            f"{self.path} has no answer: {why}.",
+            f"{self.path} has no answer: {hushed(why, Interaction(request=request))}.",
             "Mend what asks, record the bundle anew, or play it in another order (fifo, any).",
         )
         self._miss = self._miss or found
@@ -164,7 +189,7 @@ class Playback:
         """Know that more was read of an answer than was recorded. Raises MissError."""
         why = f"the first {size} bytes of the answer to {target(request)} were recorded, and more is read"
         with self._lock:
-            raise self._missed(why)
+            raise self._missed(why, request)
 
     def keep(self, interaction: Interaction) -> None:
         """Forget the interaction."""
@@ -198,6 +223,17 @@ def tell(error: BaseException | None, found: ReplaykitError) -> None:
         raise found
     if error is not found and str(found) not in getattr(error, "__notes__", ()) and str(error) != str(found):
         error.add_note(str(found))
+
+
+def hushed(text: str, *interactions: Interaction) -> str:
+    """Cover in a message what is secret, by its place in some interactions or by its look."""
+    try:
+        redactor = Redactor(policy_here())
+    except UsageError:
+        redactor = Redactor()
+    redactor.reserve(text)
+    redactor.look_at(interactions)
+    return redactor.shown(text)
 
 
 def whole(path: Path) -> Bundle:

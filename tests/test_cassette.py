@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, mismatch, target
+from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, mismatch
+from replaykit.gist import target
 from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 
 
@@ -291,3 +292,115 @@ def test_a_cassette_holds_a_placeholder_to_its_value():
 
     with pytest.raises(CassetteMissError):
         player.answer(request("GET", "/c?k=two"))
+
+
+def me(token: str) -> Request:
+    return request("GET", f"/me?token={token}")
+
+
+ALICE, BOB = me("REDACTED.token.1"), me("REDACTED.token.2")
+TWO = [told(ALICE, 201), told(ALICE, 202), told(BOB, 203)]
+
+
+@pytest.mark.parametrize("kind", [Queues, Repeats])
+def test_which_placeholder_a_value_is_for_is_never_guessed(kind):
+    """In any order, a value that may be either of two is a miss that names both; once it is known, it is found."""
+    with pytest.raises(CassetteMissError, match="token=b may be number 1 or number 3, which differ in what"):
+        kind(TWO).answer(me("b"))
+    known = [told(request("GET", "/alice?token=REDACTED.token.1")), *TWO]
+    player = kind(known)
+
+    assert [200, 203, 201, 202] == statuses(player, request("GET", "/alice?token=a"), me("b"), me("a"), me("a"))
+
+
+@pytest.mark.parametrize(
+    ("last", "told_so"),
+    [("a", "what is covered in it is another value than before"), ("REDACTED.token.1", "asked was GET /me")],
+)
+def test_one_value_is_not_that_of_two_placeholders(last, told_so):
+    """Played strictly, a value that stands for a placeholder does not stand for another one with the same label."""
+    player = Player(TWO)
+
+    assert [201, 202] == statuses(player, me(last), me(last))
+    with pytest.raises(CassetteMissError, match=told_so):
+        player.answer(me(last))
+    assert 203 == player.answer(me("b")).response.status
+
+
+def test_a_miss_binds_nothing():
+    """What a request would have meant, had it fitted as a whole, is forgotten."""
+    player = Player([told(request(path="/a?k=REDACTED.k.1", body=b'{"n":1}'))])
+    with pytest.raises(CassetteMissError):
+        player.answer(request(path="/a?k=one", body=b'{"n":2}'))
+
+    assert 200 == player.answer(request(path="/a?k=two", body=b'{"n":1}')).response.status
+
+
+@pytest.mark.parametrize("kind", [Queues, Repeats])
+@pytest.mark.parametrize("again", [1, 0])
+def test_finding_what_is_covered_takes_no_time_either(kind, again):
+    """Of 1,000 requests with one covered value in each, all are found by what else they say, in a moment."""
+    recorded = [
+        told(request("POST", f"/login/{number % 7}", b'{"user":%d,"password":"REDACTED.password.%d"}' % (number, n)))
+        for number in range(1000)
+        for n in [1 if again else number + 1]
+    ]
+    player = kind(recorded)
+    began = time.process_time()
+    for number in reversed(range(1000)):
+        value = b"same" if again else b"own-%d" % number
+        body = b'{"password": "%s", "user": %d}' % (value, number)
+        assert recorded[number] is player.answer(request("POST", f"/login/{number % 7}", body))
+
+    assert 2 > time.process_time() - began
+
+
+# --- how it is written ----------------------------------------------------------------------------
+
+
+def upload(boundary: str, text: str = "hello", pin: str = "t") -> Request:
+    body = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="f"\r\n\r\n{each}\r\n' for each in (text, pin)
+    )
+    return request("POST", "/up", f"{body}--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}")
+
+
+@pytest.mark.parametrize("kind", [Player, Queues])
+def test_the_boundary_of_a_form_does_not_count(kind):
+    """Clients draw another one each time; what is in the form counts, and what is covered in it fits."""
+    recorded = told(upload("a1b2", pin="REDACTED.token.1"))
+
+    assert recorded is kind([recorded]).answer(upload("ffff", pin="mine"))
+    assert recorded is kind([recorded]).answer(upload("ffff", pin="REDACTED.token.1"))
+    with pytest.raises(CassetteMissError):
+        kind([recorded]).answer(upload("ffff", "other"))
+
+
+@pytest.mark.parametrize("kind", [Player, Queues, Repeats])
+def test_how_a_body_is_packed_does_not_count(kind):
+    """Gzip says when it was made; what is in it counts."""
+    bodies = [gzip.compress(b"abc", mtime=time) for time in (1, 2)]
+    packed = [request(body=each).replace(headers=(("Content-Encoding", "gzip"),)) for each in bodies]
+
+    assert 200 == kind([told(packed[0])]).answer(packed[1]).response.status
+
+
+@pytest.mark.parametrize("kind", [Player, Queues, Repeats])
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_json_that_is_nested_deep_is_compared_as_bytes(kind, depth):
+    """A hostile body is found, and missed, as any other."""
+    body = b"[" * depth + b"]" * depth
+
+    assert 200 == kind([told(request(body=body))]).answer(request(body=body)).response.status
+    with pytest.raises(CassetteMissError, match="the body was"):
+        kind([told(request(body=body))]).answer(request(body=body + b" "))
+
+
+def test_a_large_body_is_found_by_its_digest_in_any_order():
+    """Of a request of which only the beginning was kept, size and digest are looked for."""
+    body = b"x" * 1000
+    recorded = FIRST.replace(body=body[:10], cut=Cut(size=1000, sha256=hashlib.sha256(body).hexdigest()))
+
+    assert [201] == statuses(Queues([told(SECOND), told(recorded, 201)]), FIRST.replace(body=body))
+    with pytest.raises(CassetteMissError):
+        Queues([told(recorded)]).answer(FIRST.replace(body=b"y" * 1000))

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import time
 from pathlib import Path
 
 import httpx
@@ -217,3 +218,129 @@ def test_headers_that_count_can_be_chosen(tmp_path):
 
     assert "" == drift(tmp_path, recorded, seen)
     assert "the header etag was '1' and is '2'" in drift(tmp_path, recorded, seen, headers_compared=(*HEADERS, "ETag"))
+
+
+def test_what_is_ignored_is_followed_in_the_same_answer(tmp_path):
+    """The new value may stand a second time where the recorded one did; another one there is drift."""
+    recorded, same = json({"id": 12, "self": {"id": 12}}), json({"id": 17, "self": {"id": 17}})
+
+    assert "" == drift(tmp_path, [recorded], [same], ignore=["$.id"])
+    told = drift(tmp_path, [recorded], [json({"id": 17, "self": {"id": 18}})], ignore=["$.id"])
+    assert "in 1 places" in told
+    assert "$.self.id: 12 -> 18" in told
+
+
+def test_all_values_of_a_header_count(tmp_path):
+    """The second one of two, and one more than there was."""
+
+    def linked(*values: str) -> httpx.Response:
+        return httpx.Response(200, headers=[("Link", each) for each in values])
+
+    rules = {"headers_compared": ["link"]}
+    assert "" == drift(tmp_path, [linked("a", "b")], [linked("a", "b")], **rules)
+    for seen, listed in ((("a", "c"), "'a', 'c'"), (("a",), "'a'"), ((), "not there")):
+        told = drift(tmp_path, [linked("a", "b")], [linked(*seen)], **rules)
+        assert f"the header link was 'a', 'b' and is {listed}\n" in told
+
+
+def test_a_large_body_is_held_against_its_digest(tmp_path):
+    """Of an answer of which only the beginning was kept, the rest counts too."""
+    large = b"x" * (3 << 20)
+    recorded = httpx.Response(200, content=large)
+
+    assert "" == drift(tmp_path, [recorded], [httpx.Response(200, content=large)])
+    told = drift(tmp_path, [recorded], [httpx.Response(200, content=large[:-1] + b"y")])
+    assert f"the body was one of {len(large)} bytes, and is another one" in told
+
+
+def test_what_was_not_read_does_not_count(tmp_path):
+    """A reader who leaves an answer sooner than the one of the recording saw no drift; another beginning is."""
+
+    class Chunks(httpx.SyncByteStream):
+        def __init__(self, *chunks: bytes) -> None:
+            self.chunks = chunks
+
+        def __iter__(self):
+            yield from self.chunks
+
+    def read(chunks: int):
+        def work(client: httpx.Client) -> None:
+            with client.stream("GET", "/a") as answer:
+                parts = answer.iter_raw()
+                for _ in range(chunks):
+                    next(parts)
+
+        return work
+
+    def answers(*chunks: bytes) -> list[httpx.Response]:
+        return [httpx.Response(200, stream=Chunks(*chunks))]
+
+    assert "" == drift(tmp_path, answers(b"a", b"b", b"c"), answers(b"a", b"b", b"c"), read(2), read(1))
+    told = drift(tmp_path, answers(b"a", b"b", b"c"), answers(b"x", b"b", b"c"), read(2), read(1))
+    assert "the body was b'ab' and is b'x'" in told
+
+
+def test_the_same_placeholder_is_the_same_value(tmp_path):
+    """Where one token was recorded twice, two are drift, in answers and in requests."""
+
+    def ask(*tokens: str):
+        def work(client: httpx.Client) -> None:
+            for each in tokens:
+                client.get("/a", params={"token": each})
+
+        return work
+
+    once, twice = ["8f3kd93kdk2929dkdk30"], ["8f3kd93kdk2929dkdk30"] * 2
+    other = [*once, "7s8d7f6s8d7f6s8d7f68"]
+    recorded = [json({"token": each}) for each in twice]
+
+    assert "" == drift(tmp_path, recorded, [json({"token": other[1]}) for _ in twice])
+    assert "number 2, GET /a: the body differs at $.token" in drift(
+        tmp_path, recorded, [json({"token": each}) for each in other]
+    )
+    told = drift(tmp_path, [json(1), json(1)], [json(1), json(1)], ask(*twice), ask(*other))
+    assert "number 2, GET /a?token=REDACTED.token.1: the request is another one: what is covered in it" in told
+
+
+@pytest.mark.parametrize("depth", [150, 900, 100_000])
+def test_json_that_is_nested_deep_is_compared(tmp_path, depth):
+    """A hostile answer is no reason to fall over."""
+    recorded, seen = (b"[" * depth + value + b"]" * depth for value in (b"1", b"2"))
+
+    assert "the body" in drift(tmp_path, [httpx.Response(200, content=recorded)], [httpx.Response(200, content=seen)])
+
+
+def test_many_other_requests_take_no_time(tmp_path):
+    """Each of 100 requests whose bodies drifted is held against its own, in a moment."""
+
+    def ask(run: int):
+        def work(client: httpx.Client) -> None:
+            for number in range(100):
+                client.post("/items", json={"run": run, "number": number, "password": "8f3kd93kdk2929dkdk30"})
+
+        return work
+
+    answers = [json({"id": number}) for number in range(100)]
+    others = [json({"id": number + 1000}) for number in range(100)]
+    began = time.process_time()
+    told = drift(tmp_path, answers, others, ask(1), ask(2), ignore=["$.id"])
+
+    assert "in 100 places" in told
+    assert "and 80 more" in told
+    assert time.process_time() - began < 3
+
+
+def test_a_report_shows_no_secrets(tmp_path):
+    """What was sent and answered is covered in the message as it is in a bundle."""
+    secret = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+
+    def ask(path: str):
+        return lambda client: client.get(path, params={"token": "not-like-one-2"})
+
+    told = drift(
+        tmp_path, [json({"n": 1})], [json({"n": secret, "password": "hunter2-hunter2"})], ask("/a/1"), ask("/a/2")
+    )
+
+    assert "$.n: 1 -> 'REDACTED." in told
+    for each in (secret, "not-like-one-2", "hunter2-hunter2"):
+        assert each not in told

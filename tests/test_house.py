@@ -50,6 +50,7 @@ READING_ORDER = [
     # workshop
     "stutter",
     "generate",
+    "gist",
     "cassette",
     "caller",
     "linearize",

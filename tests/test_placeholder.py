@@ -90,9 +90,33 @@ def test_the_same_placeholder_stands_for_the_same_value():
     bound = Bound()
 
     assert bound.fits("REDACTED.x.1", "a")
-    assert bound.fits_pairs("k=REDACTED.y.2&n=1", "k=b&n=1")
+    assert bound.fits_all(["k=REDACTED.y.2", "n=1"], ["k=b", "n=1"])
     assert not bound.fits("REDACTED.x.1", "b")
     assert bound.fits("REDACTED.x.1", "a")
+
+
+def test_two_of_a_label_stand_for_two_values():
+    """What one of them stands for, in a query or in JSON, is none of another one; other labels may share a value."""
+    bound = Bound()
+
+    assert bound.fits("REDACTED.x.1", "a%2Fb+c")
+    assert bound.fits_data("REDACTED.x.1", "a/b c")
+    assert not bound.fits("REDACTED.x.2", "a/b c")
+    assert not bound.fits("REDACTED.x.2", "REDACTED.x.1")
+    assert bound.fits("REDACTED.y.3", "a/b c")
+
+
+def test_a_trial_is_forgotten_unless_it_is_taken():
+    """What a trial learns, the others know when it is taken over."""
+    bound = Bound()
+    trial = bound.trial()
+
+    assert trial.fits("REDACTED.x.1", "a")
+    assert {"REDACTED.x.1": "a"} == trial.learned
+    assert bound.trial().fits("REDACTED.x.1", "b")
+    bound.take(trial)
+    assert not bound.trial().fits("REDACTED.x.1", "b")
+    assert not bound.trial().fits("REDACTED.x.2", "a")
 
 
 def test_json_is_compared_with_its_types():

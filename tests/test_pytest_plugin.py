@@ -105,6 +105,7 @@ def test_a_missing_bundle_says_how_to_record_it(project: Project):
     told = project.run(SYNC, expected=1)
 
     assert "test_counts.pd to play." in told
+    assert "During handling" not in told
     assert "--replaykit-record=once" in told
     assert 0 == project.service.count
 
@@ -229,14 +230,48 @@ def test_one(replaykit_client):
     assert 1 == project.service.count
 
 
-@pytest.mark.parametrize("marker", ["speed=1", 'record="sometimes"', '"a", "b"'])
+@pytest.mark.parametrize("marker", ["speed=1", 'record="sometimes"', '"a", "b"', 'record="once", order="random"'])
 def test_a_marker_that_is_wrong_is_told(project: Project, marker: str):
     """An unknown key or mode is an error that lists the known ones."""
     told = project.run(
         f"import pytest\n@pytest.mark.replaykit({marker})\ndef test_one(replaykit_client): pass\n", expected=1
     )
 
-    assert re.search(r"takes path, record, order|choose one of none, once", told)
+    assert re.search(r"takes path, record, order|choose one of none, once|There is no order 'random'", told)
+    assert "During handling" not in told
+
+
+def test_a_bundle_that_can_not_be_written_is_told_as_such(project: Project):
+    """In the mode once, the error is that of the folder, and says nothing of playing."""
+    (project.folder / "bundles").write_text("in the way")
+    told = project.run(SYNC, "--replaykit-record=once", expected=1)
+
+    assert "can't be made" in told
+    assert "to play" not in told
+    assert "During handling" not in told
+
+
+@pytest.mark.parametrize("way", ["@pytest.mark.xfail(strict=True)", "", "@pytest.mark.xfail(raises=KeyError)"])
+def test_what_is_expected_to_fail_is_recorded_and_played(project: Project, way: str):
+    """The bundle of a test that is known to fail shows its bug; one that fails in another way is none of them."""
+    last = "assert answer == 2" if way else 'pytest.xfail("known")'
+    test = f"""
+import pytest
+
+{way}
+def test_wrong(replaykit_client):
+    answer = replaykit_client.get("/count").json()["count"]
+    assert answer == 1
+    print("asked")
+    {last}
+"""
+    is_expected = "KeyError" not in way
+    project.run(test, "--replaykit-record=once", expected=0 if is_expected else 1)
+
+    assert [f"bundles/test_shop/test_wrong{'' if is_expected else '.failed'}.pd"] == project.bundles()
+    if is_expected:
+        assert "asked" in project.run(test, "-rx", "--show-capture=all", "-s", expected=0)
+        assert 1 == project.service.count
 
 
 def test_each_test_has_a_bundle_of_its_own(project: Project):

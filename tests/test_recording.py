@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -24,7 +25,9 @@ from replaykit.errors import (
     UnwritableError,
     UsageError,
 )
+from replaykit.interaction import Interaction, Request, Response
 from replaykit.reader import read
+from replaykit.tape import Recorder
 
 
 @pytest.fixture
@@ -96,8 +99,9 @@ def test_a_large_body_with_a_secret_is_played(path):
     large = {"password": "hunter2-hunter2", "text": "x" * 3_000_000}
     with replaykit.record(path, base_url="http://127.0.0.1", transport=quiet) as client:
         client.post("/b", json=large)
-    with replaykit.play(path) as client:
-        client.post("/b", json=large)
+    for order in ("strict", "fifo", "any"):
+        with replaykit.play(path, order=order) as client:
+            client.post("/b", json=large)
     with pytest.raises(MissError, match="the body is not that of"), replaykit.play(path) as client:
         client.post("/b", json=large | {"more": "y"})
 
@@ -475,6 +479,46 @@ def test_a_recording_that_gets_too_long_keeps_what_there_is(path):
     assert 31 == len(read(left).trace.interactions())
 
 
+def test_what_comes_while_a_recording_is_saved_comes_too_late(path, monkeypatch):
+    """A thread that is told an answer in the meantime neither breaks the bundle nor the thread."""
+
+    def fsync(number: int) -> None:
+        if late.ident is None:
+            late.start()
+            late.join(0.1)
+        real(number)
+
+    real, troubles = os.fsync, []
+    monkeypatch.setattr(threading, "excepthook", troubles.append)
+    recorder = Recorder(path, None)
+    told = Interaction(request=Request(method="GET", url="http://shop.example/"), response=Response(status=200))
+    late = threading.Thread(target=recorder.keep, args=(told,))
+    recorder.keep(told)
+    monkeypatch.setattr(os, "fsync", fsync)
+    recorder.finish(None)
+    late.join()
+    bundle = read(path)
+
+    assert (1, True) == (len(bundle.trace.recorded), bundle.whole)
+    assert [] == troubles
+
+
+@pytest.mark.parametrize("answer", [{}, {"access_token": "8f3kd93kdk2929dkdk30"}])
+def test_a_recording_that_can_not_get_its_name_stays_in_its_hidden_file(path, answer):
+    """The error says where it lies; a secret that was found late is covered there too."""
+    app = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with pytest.raises(UnwritableError) as raised:
+        with replaykit.record(path, transport=app, base_url="http://shop.example") as client:
+            client.get("/a/8f3kd93kdk2929dkdk30")
+            path.mkdir()
+    path.rmdir()
+    [left] = path.parent.iterdir()
+
+    assert str(left) in str(raised.value)
+    assert 1 == len(read(left).trace.recorded)
+    assert not answer or b"8f3kd93kdk2929dkdk30" not in left.read_bytes()
+
+
 @pytest.mark.parametrize("order", ["strict", "fifo", "any"])
 def test_secrets_are_covered_and_played_with_others(path, order):
     """A token is in no line of the bundle, also where it was sent before it was known; another one may be played."""
@@ -495,3 +539,14 @@ def test_secrets_are_covered_and_played_with_others(path, order):
 
     assert token.encode() not in path.read_bytes()
     assert token[::-1].encode() not in path.read_bytes()
+
+
+def test_a_miss_shows_no_secrets(path):
+    """What was asked is covered in the message as it is in a bundle, also what counts only by its place."""
+    app = httpx.MockTransport(lambda _: httpx.Response(200))
+    with replaykit.record(path, transport=app, base_url="http://shop.example") as client:
+        client.post("/a")
+    with pytest.raises(MissError) as raised, replaykit.play(path) as client:
+        client.post("/b?token=not-like-one-2", json={"key": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"})
+
+    assert "asked was POST /b?token=REDACTED.token.1." in str(raised.value)
