@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -284,6 +285,21 @@ def test_covered_values_that_an_answer_holds_are_carried(
 
     assert "REPLAYKIT_SECRET" not in text.replace("REPLAYKIT_SECRET_<", "")
     assert [1, 0] == [run(text, program, tmp_path, shops[wrong].url).returncode for wrong in (True, False)]
+
+
+def test_secrets_that_would_share_a_variable_have_one_each():
+    """Labels that differ in case and signs alone are numbered; what no variable can stand for is not exported."""
+    asks = [
+        exchange("GET", f"/{n}", None, 200, {}, (("X-A", f"REDACTED.{label}.{n}"),))
+        for n, label in enumerate(("x-t", "x_t"))
+    ]
+    text = render(bundle_of(Trace(recorded=tuple(asks), ending="recorded")), "python")
+
+    assert ["REPLAYKIT_SECRET_X_T_0", "REPLAYKIT_SECRET_X_T_1"] == re.findall(r"secret\('(\w+)'\)", text)
+    for body in (b'{"pin": 990000000001}', b'{"a": "UkVEQUNURUQuYS4x"}', b"[redacted]"):
+        ask = exchange("POST", "/", body, 200, {})
+        with pytest.raises(UnexportableError, match="covered"):
+            render(bundle_of(Trace(recorded=(ask,), ending="recorded")), "curl")
 
 
 @EACH_WAY
