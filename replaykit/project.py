@@ -198,8 +198,8 @@ def _require_inside(spec: str) -> None:
         )
     if not _has_class(place, name):
         raise LoadError(
-            f"The bundle names {spec}, and {place} has no class of that name that could be a model or an adapter; it was "
-            "not imported.",
+            f"The bundle names {spec}, and {place} has no class of that name that could be a model or "
+            "an adapter; it was not imported.",
             "If it is made in another way, and you trust the bundle, name it yourself with --model and --adapter.",
         )
 

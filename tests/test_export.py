@@ -18,8 +18,8 @@ from conftest import environment, leaderboard, replaykit
 from replaykit import service
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.errors import UnexportableError
-from replaykit.export import render
-from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.export import left_out, render
+from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
 from replaykit.reader import read
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -300,6 +300,45 @@ def test_secrets_that_would_share_a_variable_have_one_each():
         ask = exchange("POST", "/", body, 200, {})
         with pytest.raises(UnexportableError, match="covered"):
             render(bundle_of(Trace(recorded=(ask,), ending="recorded")), "curl")
+
+
+@pytest.mark.parametrize("form", ["curl", "python", "har", "vcr"])
+def test_requests_stand_as_they_were_sent(form: str):
+    """A request that was overtaken stands before those that overtook it, in whatever part of a run."""
+    first = exchange("GET", "/first", None, 200, {}).replace(before=2)
+    step = step_of(0, "do", {}, exchange("GET", "/second", None, 200, {}), said={}, observing=(
+        exchange("GET", "/third", None, 200, {}), first,
+    ))  # fmt: skip
+    text = render(failed("check", 0, step), form)
+    found = [text.index(path) for path in ("/first", "/second", "/third")]
+
+    assert sorted(found) == found
+
+
+@pytest.mark.parametrize("form", ["curl", "python", "pytest"])
+@pytest.mark.parametrize("part", ["request", "response"])
+def test_a_body_that_was_not_kept_whole_is_not_sent(form: str, part: str):
+    """A script would send something else than was sent, or hold the service to something else."""
+    ask = exchange("POST", "/", b"ab", 200, b"cd")
+    ask = ask.replace(**{part: getattr(ask, part).replace(cut=Cut(size=9, sha256="0" * 64))})
+    with pytest.raises(UnexportableError, match=r"only the beginning is kept|cut short"):
+        render(bundle_of(Trace(recorded=(ask,), ending="recorded")), form)
+
+
+def test_a_cassette_leaves_out_what_is_not_whole():
+    """A capped body, and one that was cut short, would look whole in a cassette; how many are left out is said."""
+    ask = exchange("GET", "/", None, 200, b"cd")
+    cut = Cut(size=9, sha256="0" * 64)
+    parts = (
+        ask,
+        ask.replace(response=ask.response.replace(complete=False)),
+        ask.replace(response=ask.response.replace(cut=cut)),
+        ask.replace(request=ask.request.replace(cut=cut)),
+    )
+    bundle = bundle_of(Trace(recorded=parts, ending="recorded"))
+
+    assert 1 == render(bundle, "vcr").count("uri:")
+    assert left_out(bundle, "vcr").startswith("3 of the requests ")
 
 
 @EACH_WAY
