@@ -191,7 +191,7 @@ class Clerk(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         shop = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        shop.heard.append((self.command, self.path, tuple(self.headers.items()), body))
+        shop.heard.append((self.command, self.requestline.split(" ")[1], tuple(self.headers.items()), body))
         if shop.answer is not None:
             return self.say(*shop.answer)
         data = json.loads(body or b"{}")
@@ -339,6 +339,21 @@ def test_a_cassette_leaves_out_what_is_not_whole():
 
     assert 1 == render(bundle, "vcr").count("uri:")
     assert left_out(bundle, "vcr").startswith("3 of the requests ")
+
+
+@EACH_WAY
+def test_the_target_is_sent_as_it_was(form: str, program: str, tmp_path: Path, shops: dict[bool, Shop]):
+    """Dots and double slashes in a path are no business of the client's, and no name of its own is told."""
+    shop = shops[False]
+    shop.answer = (200, b"{}")
+    asks = [exchange("GET", target, None, 200, {}) for target in ("//evil/../x/./y?a=%2e&'\"", "/a/..", "?b=..")]
+    asks.append(exchange("GET", "/named", None, 200, {}, (("User-Agent", "me"),)))
+    ran = run(render(bundle_of(Trace(recorded=tuple(asks), ending="recorded")), form), program, tmp_path, shop.url)
+    agents = [dict(headers).get("User-Agent") for _, _, headers, _ in shop.heard]
+
+    assert 0 == ran.returncode, ran
+    assert ["//evil/../x/./y?a=%2e&'\"", "/a/..", "/?b=..", "/named"] == [path for _, path, _, _ in shop.heard]
+    assert [None, None, None, "me"] == agents
 
 
 @EACH_WAY
