@@ -30,11 +30,16 @@ def unpacked(content: bytes, name: str) -> bytes:
 
     A file that is named as a bundle is one, or is packed; in others, a bundle is looked for in the text too.
     """
+    return _of_text(opened(content, name), name)
+
+
+def opened(content: bytes, name: str) -> bytes:
+    """Return the only file of a gzip or zip; what is neither stays as it is. Raises CorruptBundleError."""
     if content.startswith(_GZIP):
-        return _of_text(_from_gzip(content, name), name)
+        return _from_gzip(content, name)
     if content.startswith((_ZIP, _EMPTY_ZIP)):
-        return _of_text(_from_zip(content, name), name)
-    return _of_text(content, name)
+        return _from_zip(content, name)
+    return content
 
 
 def _of_text(content: bytes, name: str) -> bytes:

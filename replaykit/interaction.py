@@ -5,11 +5,13 @@ stays gzip). Header bytes are read as Latin-1, which loses nothing (RFC 9110, se
 """
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from replaykit.value import Record
 
 FIRST_SERVER_ERROR = 500  # of the statuses that say that the service is at fault (RFC 9110, section 15.6)
+
+T = TypeVar("T")
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -67,10 +69,20 @@ class Interaction(Record):
 
 def as_sent(interactions: Iterable[Interaction]) -> list[Interaction]:
     """Order interactions, which stand as they were over, as they were sent."""
-    ordered: list[Interaction] = []
-    for each in interactions:
-        ordered.insert(max(0, len(ordered) - each.before), each)
+    return in_order((each, each.before) for each in interactions)
+
+
+def in_order(pairs: Iterable[tuple[T, int]]) -> list[T]:
+    """Order things as they were sent, each given with its `before`."""
+    ordered: list[T] = []
+    for each, before in pairs:
+        ordered.insert(max(0, len(ordered) - before), each)
     return ordered
+
+
+def as_over(interactions: Iterable[Interaction]) -> list[Interaction]:
+    """Order interactions, which stand as they were sent, as they were over."""
+    return in_order((each, each.before) for each in reversed(list(interactions)))[::-1]
 
 
 def header(headers: Headers, name: str) -> str | None:

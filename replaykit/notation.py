@@ -30,6 +30,11 @@ def ascii_json(text: JsonText) -> bytes:
     return _yaml_safe(_escaped(text.decode("utf-8"))).encode("ascii")
 
 
+def ascii_text(text: str) -> str:
+    """Escape in a text of a header what vcrpy can record and not play: it knows ASCII alone."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
 def _escaped(text: str) -> str:
     """Escape what is beyond ASCII, which stands in JSON text only inside of strings."""
     return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)

@@ -24,7 +24,7 @@ MARKED_NUMBER = 990_000_000_000  # and the count; below 2**53, and neither a tim
 MOST = 1_000_000  # values of one bundle
 PLACEHOLDER = re.compile(r"REDACTED\.([A-Za-z0-9_-]{1,64})\.([0-9]{1,7})(?![0-9])")
 _WHOLE = re.compile(rf"({PLACEHOLDER.pattern.replace('([', '(?:[')})")
-_MARKED = re.compile(r"(?<![\d.])990\d{9}(?![\d.])")
+_MARKED = re.compile(r"(?<![\d.])990000\d{6}(?![\d.])")
 _ENCODED = ("UkVEQUNURUQu", "JFREFDVEVEL", "SRURBQ1RFRC")  # how MARK looks inside of base64
 
 
@@ -55,6 +55,16 @@ def placeholders_in(text: str) -> dict[str, tuple[str, int]]:
     return {found[0]: (found[1], int(found[2])) for found in PLACEHOLDER.finditer(text)}
 
 
+def is_sealed(text: str) -> bool:
+    """Say whether in a text stands for a value what nothing can be put in the place of: base64, or OLD."""
+    return OLD in text or any(each in text for each in _ENCODED)
+
+
+def has_marked_number(text: str) -> bool:
+    """Say whether a number in a text may stand for another one."""
+    return "990" in text and bool(_MARKED.search(text))
+
+
 def covered_in(*data: JsonData) -> tuple[str, ...]:
     """List the placeholders that stand in JSON data."""
     return tuple(placeholders_in(json.dumps(data)))
@@ -62,7 +72,7 @@ def covered_in(*data: JsonData) -> tuple[str, ...]:
 
 def is_covered(text: str) -> bool:
     """Say whether something in a text may be a placeholder, though it be in base64 or a number."""
-    return MARK in text or any(each in text for each in _ENCODED) or ("990" in text and bool(_MARKED.search(text)))
+    return MARK in text or any(each in text for each in _ENCODED) or has_marked_number(text)
 
 
 class Bound:

@@ -5,6 +5,7 @@ line or in a profile is imported from wherever Python finds it.
 """
 
 import ast
+import builtins
 import importlib
 import importlib.util
 import os
@@ -12,6 +13,7 @@ import re
 import sys
 import tomllib
 import traceback
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,13 +198,17 @@ def _require_inside(spec: str) -> None:
         )
     if not _has_class(place, name):
         raise LoadError(
-            f"The bundle names {spec}, and {place} has no class of that name; it was not imported.",
+            f"The bundle names {spec}, and {place} has no class of that name that could be a model or "
+            "an adapter; it was not imported.",
             "If it is made in another way, and you trust the bundle, name it yourself with --model and --adapter.",
         )
 
 
 def _has_class(place: str, name: str, depth: int = 0) -> bool:
-    """Say whether the source of a module inside the project has a class, or takes it from another one there."""
+    """Say whether the source of a module inside the project has a class that may be a model or an adapter.
+
+    It may also take it from another module there.
+    """
     file = Path(place) if place.endswith(".py") else _find(place)
     if file is None or depth > MOST_MOVES or not is_inside(f"{place}:{name}"):
         return False
@@ -213,15 +219,53 @@ def _has_class(place: str, name: str, depth: int = 0) -> bool:
     package = place if file.name == "__init__.py" else place.rpartition(".")[0]
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            return True
-        if isinstance(node, ast.ImportFrom) and not place.endswith(".py"):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            source = ".".join([*above, *([node.module] if node.module else [])])
-            for alias in node.names:
-                taken = alias.name == "*" or (alias.asname or alias.name) == name
-                if taken and _has_class(source, name if alias.name == "*" else alias.name, depth + 1):
+            if any(_may_lead(base, body, package, depth + 1) for base in node.bases):
+                return True
+        elif not place.endswith(".py"):
+            for source, taken in _taken(node, name, package):
+                if _has_class(source, taken, depth + 1):
                     return True
     return False
+
+
+def _may_lead(base: ast.expr, body: list[ast.stmt], package: str, depth: int) -> bool:
+    """Say whether a base of a class may be a model or an adapter: it is neither Python's own nor one without bases."""
+    while isinstance(base, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+        base = base.func if isinstance(base, ast.Call) else base.value
+    if not isinstance(base, ast.Name):
+        return True
+    is_known = hasattr(builtins, base.id)
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name == base.id:
+            is_known = True
+            if depth <= MOST_MOVES and any(_may_lead(each, body, package, depth + 1) for each in node.bases):
+                return True
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if base.id == (alias.asname or alias.name.partition(".")[0]):
+                    is_known = True
+                    if alias.name.partition(".")[0] not in sys.stdlib_module_names:
+                        return True
+        for source, taken in _taken(node, base.id, package):
+            is_known = True
+            inside = is_inside(source)
+            if (
+                _has_class(source, taken, depth + 1)
+                if inside
+                else source.partition(".")[0] not in sys.stdlib_module_names
+            ):
+                return True
+    return not is_known
+
+
+def _taken(node: ast.stmt, name: str, package: str) -> Iterator[tuple[str, str]]:
+    """List the modules that a statement takes a name from, each with the name that it has there."""
+    if isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        source = ".".join([*above, *([node.module] if node.module else [])])
+        for alias in node.names:
+            if alias.name == "*" or (alias.asname or alias.name) == name:
+                yield source, name if alias.name == "*" else alias.name
 
 
 def _find(module: str) -> Path | None:

@@ -38,10 +38,10 @@ def read(path: Path) -> Bundle:
 
 
 def content_of(path: Path) -> bytes:
-    """Return the bytes of a file, of which a bundle may be made. Raises MissingFileError, CorruptBundleError."""
+    """Return the bytes of a file that may be a bundle. Raises MissingFileError, CorruptBundleError."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise MissingFileError(f"{path} is no regular file.", "Name a bundle.")
+            raise MissingFileError(f"{path} is no regular file.", "Name one.")
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except OSError as error:

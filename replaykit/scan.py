@@ -1,31 +1,33 @@
 """Scanning: what looks like a secret in files that are there already, bundles and the cassettes of other tools.
 
 A bundle is read line by line, also one that is broken, and looked at as a writer looks at what it is about to write.
-Any other file is text: JSON (HAR too) and YAML are looked through for names and for what looks like a secret. Each
-value is told once for a file, with the line where it stands first. Nothing is imported, fetched or changed.
+Any other file is text: JSON (HAR too) and YAML are looked through for names and for what looks like a secret. What
+is packed is unpacked first. Each value is told once for a file, with the line where it stands first. Nothing is
+imported, fetched or changed.
 """
 
 import base64
 import binascii
+import codecs
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from replaykit.bundle import MAX_FILE
+from replaykit.archive import opened
 from replaykit.coding import coding_of, decoded
 from replaykit.disguise import base64_forms, forms, plain_text
 from replaykit.errors import CorruptBundleError, MissingFileError
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.notation import decode, unmark_binary
+from replaykit.reader import content_of
 from replaykit.redact import Found, Redactor
 from replaykit.secret import SHORTEST, Policy, weight_of
 from replaykit.value import InvalidValueError, JsonData, Record, text_of_data
 
-ENDINGS = (".pd", ".pd.gz", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
+ENDINGS = (".pd", ".pd.gz", ".pd.zip", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
 SHOWN = 12  # characters that a value has before two of them are shown
 
 
@@ -55,23 +57,29 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 def scan(path: Path, policy: Policy) -> list[Hit]:
     """Find what looks like a secret in a file. Raises MissingFileError, CorruptBundleError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
-    try:
-        content = decoded(coding_of((), content), content)
-    except (ValueError, zlib.error) as error:
-        raise CorruptBundleError(f"{path} can't be looked into: {error}.", "Get it anew.") from None
-    if len(content) > MAX_FILE:
-        raise CorruptBundleError(f"{path} is too large to be looked through; at most {MAX_FILE} bytes are.")
+    content = opened(content_of(path), str(path))
     redactor = Redactor(policy)
     if content.startswith(b"version: 1\n# {"):
         hits = _in_bundle(content, redactor)
     else:
-        hits = _in_text(content.decode("latin-1"), redactor)
+        hits = _in_text(_text_of(content, path), redactor)
     return sorted([hit for hit in hits if hit is not None], key=lambda hit: hit.line)
+
+
+def _text_of(content: bytes, path: Path) -> str:
+    """Return the text of a file, as wire text. Raises CorruptBundleError where it is none."""
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        content = content.decode("utf-16" if is_utf16 else "utf-8").encode("utf-8")
+        is_text = b"\0" not in content
+    except UnicodeDecodeError:  # Latin-1, or something that is packed
+        is_text = not is_utf16 and not _BINARY_SIGNS.search(content)
+    if not is_text:
+        raise CorruptBundleError(
+            f"{path} can't be looked into: it is neither text nor a bundle, gzip or zip.",
+            "Unpack it, or leave it out.",
+        )
+    return content.decode("latin-1")
 
 
 def _hit(line: int, found: Found) -> Hit | None:
@@ -82,6 +90,7 @@ def _hit(line: int, found: Found) -> Hit | None:
     return Hit(line=line, label=found.label, shown=f"{begins}... ({len(value)} characters)")
 
 
+_BINARY_SIGNS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _MASKED = re.compile(r"(?i)[\W_]*(?:redacted|filtered|removed|hidden|masked|scrubbed|dummy|fake|placeholder|x+)?[\W_]*")
 
 

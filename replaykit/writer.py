@@ -17,7 +17,7 @@ from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
 from replaykit.interaction import Cut, Headers, Interaction
 from replaykit.lines import last_line
-from replaykit.notation import ascii_json, body_data, encode, mark_binary
+from replaykit.notation import ascii_json, ascii_text, body_data, encode, mark_binary
 from replaykit.placeholder import covered_in
 from replaykit.project import policy_here
 from replaykit.redact import Redactor
@@ -330,7 +330,7 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
             "headers": sent,
         },
         "response": {
-            "status": {"code": response.status, "message": _ascii(response.reason)},
+            "status": {"code": response.status, "message": ascii_text(response.reason)},
             "headers": got,
             "body": {"string": body_data(response.body)},
         },
@@ -350,13 +350,8 @@ def _multi(headers: Headers) -> tuple[dict[str, list[str]], bool]:
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
         if len(name) <= MAX_NAME:
-            grouped.setdefault(_ascii(name), []).append(_ascii(value))
+            grouped.setdefault(ascii_text(name), []).append(ascii_text(value))
     return grouped, headers == tuple((name, value) for name, values in grouped.items() for value in values)
-
-
-def _ascii(text: str) -> str:
-    """Say a text of a header in what vcrpy can play; where that is not all, the true one stands beside it."""
-    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _kept(interaction: Interaction, sent: bytes) -> Interaction:

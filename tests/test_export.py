@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -17,8 +18,8 @@ from conftest import environment, leaderboard, replaykit
 from replaykit import service
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.errors import UnexportableError
-from replaykit.export import render
-from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.export import left_out, render
+from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
 from replaykit.reader import read
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -190,7 +191,7 @@ class Clerk(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         shop = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        shop.heard.append((self.command, self.path, tuple(self.headers.items()), body))
+        shop.heard.append((self.command, self.requestline.split(" ")[1], tuple(self.headers.items()), body))
         if shop.answer is not None:
             return self.say(*shop.answer)
         data = json.loads(body or b"{}")
@@ -284,6 +285,75 @@ def test_covered_values_that_an_answer_holds_are_carried(
 
     assert "REPLAYKIT_SECRET" not in text.replace("REPLAYKIT_SECRET_<", "")
     assert [1, 0] == [run(text, program, tmp_path, shops[wrong].url).returncode for wrong in (True, False)]
+
+
+def test_secrets_that_would_share_a_variable_have_one_each():
+    """Labels that differ in case and signs alone are numbered; what no variable can stand for is not exported."""
+    asks = [
+        exchange("GET", f"/{n}", None, 200, {}, (("X-A", f"REDACTED.{label}.{n}"),))
+        for n, label in enumerate(("x-t", "x_t"))
+    ]
+    text = render(bundle_of(Trace(recorded=tuple(asks), ending="recorded")), "python")
+
+    assert ["REPLAYKIT_SECRET_X_T_0", "REPLAYKIT_SECRET_X_T_1"] == re.findall(r"secret\('(\w+)'\)", text)
+    for body in (b'{"pin": 990000000001}', b'{"a": "UkVEQUNURUQuYS4x"}', b"[redacted]"):
+        ask = exchange("POST", "/", body, 200, {})
+        with pytest.raises(UnexportableError, match="covered"):
+            render(bundle_of(Trace(recorded=(ask,), ending="recorded")), "curl")
+
+
+@pytest.mark.parametrize("form", ["curl", "python", "har", "vcr"])
+def test_requests_stand_as_they_were_sent(form: str):
+    """A request that was overtaken stands before those that overtook it, in whatever part of a run."""
+    first = exchange("GET", "/first", None, 200, {}).replace(before=2)
+    step = step_of(0, "do", {}, exchange("GET", "/second", None, 200, {}), said={}, observing=(
+        exchange("GET", "/third", None, 200, {}), first,
+    ))  # fmt: skip
+    text = render(failed("check", 0, step), form)
+    found = [text.index(path) for path in ("/first", "/second", "/third")]
+
+    assert sorted(found) == found
+
+
+@pytest.mark.parametrize("form", ["curl", "python", "pytest"])
+@pytest.mark.parametrize("part", ["request", "response"])
+def test_a_body_that_was_not_kept_whole_is_not_sent(form: str, part: str):
+    """A script would send something else than was sent, or hold the service to something else."""
+    ask = exchange("POST", "/", b"ab", 200, b"cd")
+    ask = ask.replace(**{part: getattr(ask, part).replace(cut=Cut(size=9, sha256="0" * 64))})
+    with pytest.raises(UnexportableError, match=r"only the beginning is kept|cut short"):
+        render(bundle_of(Trace(recorded=(ask,), ending="recorded")), form)
+
+
+def test_a_cassette_leaves_out_what_is_not_whole():
+    """A capped body, and one that was cut short, would look whole in a cassette; how many are left out is said."""
+    ask = exchange("GET", "/", None, 200, b"cd")
+    cut = Cut(size=9, sha256="0" * 64)
+    parts = (
+        ask,
+        ask.replace(response=ask.response.replace(complete=False)),
+        ask.replace(response=ask.response.replace(cut=cut)),
+        ask.replace(request=ask.request.replace(cut=cut)),
+    )
+    bundle = bundle_of(Trace(recorded=parts, ending="recorded"))
+
+    assert 1 == render(bundle, "vcr").count("uri:")
+    assert left_out(bundle, "vcr").startswith("3 of the requests ")
+
+
+@EACH_WAY
+def test_the_target_is_sent_as_it_was(form: str, program: str, tmp_path: Path, shops: dict[bool, Shop]):
+    """Dots and double slashes in a path are no business of the client's, and no name of its own is told."""
+    shop = shops[False]
+    shop.answer = (200, b"{}")
+    asks = [exchange("GET", target, None, 200, {}) for target in ("//evil/../x/./y?a=%2e&'\"", "/a/..", "?b=..")]
+    asks.append(exchange("GET", "/named", None, 200, {}, (("User-Agent", "me"),)))
+    ran = run(render(bundle_of(Trace(recorded=tuple(asks), ending="recorded")), form), program, tmp_path, shop.url)
+    agents = [dict(headers).get("User-Agent") for _, _, headers, _ in shop.heard]
+
+    assert 0 == ran.returncode, ran
+    assert ["//evil/../x/./y?a=%2e&'\"", "/a/..", "/?b=..", "/named"] == [path for _, path, _, _ in shop.heard]
+    assert [None, None, None, "me"] == agents
 
 
 @EACH_WAY

@@ -15,7 +15,7 @@ from replaykit.errors import ForeignFileError
 from replaykit.export import har
 from replaykit.importing import read as import_file
 from replaykit.importing.har import read
-from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.interaction import Cut, Interaction, Request, Response, Trouble, as_sent
 from replaykit.reader import read as read_bundle
 from replaykit.trace import Trace
 
@@ -35,6 +35,7 @@ def answered(body: bytes = b"", *headers: tuple[str, str], status: int = 200, **
     return Interaction(request=Request(method="GET", url=f"{URL}/a?q=1&q=%20&e="), response=response, elapsed=0.25)
 
 
+CUT = Cut(size=9, sha256="0" * 64)
 ODD = {
     "text": answered(b'{"a":"\xc3\xa9"}', ("Content-Type", "application/json")),
     "latin": answered(b"caf\xe9", ("Content-Type", "text/plain; charset=iso-8859-1")),
@@ -63,6 +64,12 @@ ODD = {
         )
     ),
     "binary request": answered().replace(request=Request(method="PUT", url=f"{URL}/b", body=b"\x00\xff")),
+    "capped": answered(b"12", ("Content-Length", "9"), complete=False, cut=CUT).replace(
+        request=Request(method="POST", url=URL, body=b"ab", cut=CUT)
+    ),
+    "odd name": answered(b"", ("X(y)", "1"), ("", "2"), (":a b", "3"), ("caf\xe9", "4")),
+    "odd status": answered(b"x", status=1000),
+    "tunnel": answered().replace(request=Request(method="CONNECT", url=f"{URL}/")),
     "bom": answered(b"\xef\xbb\xbfhi\r\n\x00\xe2\x80\xa8", ("Content-Type", "text/plain")),
 }
 
@@ -71,6 +78,31 @@ ODD = {
 def test_what_is_exported_is_valid(name: str):
     """Each archive is HAR 1.2, as a schema written from the specification says."""
     jsonschema.validate(json.loads(har.render(bundle_of(ODD[name]))), SCHEMA)
+
+
+def test_overlapping_requests_come_back_in_their_order():
+    """Entries stand as they were sent, none before the one above it; what is read stands as it was over."""
+    over = [answered(str(n).encode()).replace(before=before) for n, before in enumerate((0, 0, 2, 1, 0))]
+    text = har.render(bundle_of(*over))
+    entries = json.loads(text)["log"]["entries"]
+    began = [entry["startedDateTime"] for entry in entries]
+
+    assert [each.response.body.decode() for each in as_sent(over)] == [
+        entry["response"]["content"]["text"] for entry in entries
+    ]
+    assert sorted(began) == began
+    assert over == read(text.encode())
+
+
+@pytest.mark.parametrize(
+    "ours", [{"before": -1}, {"before": 1e9}, {"request_cut": 5}, {"response_cut": {"size": 1, "sha256": "x"}}]
+)
+def test_what_nobody_exported_is_refused(ours: dict):
+    """What stands under `_replaykit` is checked as all else."""
+    archive = json.loads(har.render(bundle_of(answered())))
+    archive["log"]["entries"][0]["_replaykit"] = ours
+    with pytest.raises(ValueError, match="entry 1: its"):
+        read(json.dumps(archive).encode())
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -1,9 +1,12 @@
 """Scanning: secrets in bundles and in the cassettes of other tools, told by line and never shown."""
 
 import base64
+import bz2
+import codecs
 import gzip
 import json
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -91,6 +94,19 @@ def test_a_broken_bundle_is_looked_through(tmp_path: Path):
     assert [(3, "token")] == found(tmp_path, "a.pd", text)
 
 
+def test_what_is_packed_is_looked_into(tmp_path: Path):
+    """A file in a zip or in gzip is looked into as if it were there itself, and so is text in UTF-16 or Latin-1."""
+    text = '["\xe9",\n{"password": "Sup3rS3cret!"}]'
+    with ZipFile(tmp_path / "a.zip", "w", ZIP_DEFLATED) as packed:
+        packed.writestr("a.json", text)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "c.json").write_bytes(text.encode("utf-16"))
+    (tmp_path / "d.json").write_bytes(text.encode("latin-1"))
+
+    for name in ("a.zip", "b.json.gz", "c.json", "d.json"):
+        assert [(2, "password")] == [(hit.line, hit.label) for hit in scan(tmp_path / name, Policy())]
+
+
 def test_files_of_folders(tmp_path: Path):
     """Of a folder, what looks like a recording is taken, in a fixed order; hidden folders and links are left out."""
     for name in ("b.pd", "a.yaml", "c.txt", ".git/x.pd", "deep/d.har"):
@@ -109,6 +125,12 @@ def test_what_can_not_be_looked_into(tmp_path: Path):
     """A bomb and a broken archive are errors, not a clean bill."""
     (tmp_path / "bomb.pd.gz").write_bytes(gzip.compress(bytes(80 * 1024 * 1024)))
     (tmp_path / "broken.pd.gz").write_bytes(b"\x1f\x8b\x08nothing")
-    for name in ("bomb.pd.gz", "broken.pd.gz"):
+    (tmp_path / "utf-16.json").write_bytes('{"password": "x"}'.encode("utf-16-le"))
+    (tmp_path / "half.json").write_bytes(codecs.BOM_UTF16_LE + b"{")
+    (tmp_path / "packed.bz2").write_bytes(bz2.compress(b'{"password":"Sup3rS3cret!"}'))
+    with ZipFile(tmp_path / "two.zip", "w") as packed:
+        packed.writestr("a.json", '{"password": "x"}')
+        packed.writestr("b.json", "{}")
+    for name in ("bomb.pd.gz", "broken.pd.gz", "utf-16.json", "half.json", "packed.bz2", "two.zip"):
         with pytest.raises(CorruptBundleError):
             scan(tmp_path / name, Policy())

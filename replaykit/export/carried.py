@@ -11,17 +11,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from replaykit.binding import variables_of
 from replaykit.command import steps_named_in
+from replaykit.errors import UnexportableError
 from replaykit.export import judge
 from replaykit.export.claims import Claim
 from replaykit.export.leaves import Leaf, Path, in_body, in_header, in_json, in_target
-from replaykit.export.template import ID, PLACEHOLDER, Hole, Template, filled, is_strong
+from replaykit.export.template import ID, Hole, Template, filled, is_strong
 from replaykit.interaction import Response
+from replaykit.placeholder import OLD, PLACEHOLDER, has_marked_number, is_sealed
 from replaykit.sequence import Call
 from replaykit.value import JsonData
 
 FEW = 16  # answers that are looked at for the same value
-LEGACY = "[redacted]"  # what stood for a secret in the first bundles
 _UNTOLD = {"date", "content-length", "content-type", "content-encoding", "server", "connection"}
 
 
@@ -74,7 +76,7 @@ class Carried:
         self._products: dict[str, list[Product]] = defaultdict(list)
         self._sent: dict[str, int] = {}  # the first request that a text stood in
         self._sent_as_id: dict[str, int] = {}
-        self._secrets: dict[str, tuple[str, str]] = {}  # by placeholder: its name in the script, its label
+        self._secrets: dict[str, tuple[str, int]] = {}  # placeholders, each with its label and number
 
     def request(self, index: int, texts: Texts, call: Call | None) -> tuple[Template, list[Template], Template]:
         """Make templates of a request: its target, the values of its headers, its body."""
@@ -89,7 +91,7 @@ class Carried:
         for name, value in texts.headers:
             where = "cookie" if name.lower() == "cookie" else "header"
             places = [Place(where, leaf) for leaf in in_header(name, value)]
-            headers.append(self._fill(index, value, places, call, "text", legacy=name))
+            headers.append(self._fill(index, value, places, call, "text", header=name))
         leaves = in_body(texts.pairs, texts.body)
         how = {"json": "string", "form": "form"}.get(leaves[0].how, "text") if leaves else "text"
         body = self._fill(index, texts.body, [Place("body", leaf) for leaf in leaves], call, how)
@@ -123,7 +125,7 @@ class Carried:
         return claim._replace(value=filled(claim.value, holes)) if holes else claim
 
     def _fill(
-        self, index: int, text: str, places: list[Place], call: Call | None, how: str, legacy: str = ""
+        self, index: int, text: str, places: list[Place], call: Call | None, how: str, header: str = ""
     ) -> Template:
         holes: list[tuple[int, int, Hole]] = []
         for place in places:
@@ -136,16 +138,22 @@ class Carried:
             self._sent.setdefault(said, index)
             if place.is_named_as_id:
                 self._sent_as_id.setdefault(said, index)
-        if legacy and LEGACY in text:
-            start = text.index(LEGACY)
-            holes.append((start, start + len(LEGACY), Hole(self._secret(legacy, f"{LEGACY}.{legacy.lower()}"), how)))
+        if header and OLD in text:
+            start = text.index(OLD)
+            holes.append((start, start + len(OLD), Hole(self._secret(f"{OLD}.{header.lower()}", header, 0), how)))
         taken = [(start, end) for start, end, _ in holes]
         holes += [
-            (found.start(), found.end(), Hole(self._secret(found[1], found[0]), how))
+            (found.start(), found.end(), Hole(self._secret(found[0], found[1], int(found[2])), how))
             for found in PLACEHOLDER.finditer(text)
             if not any(start < found.end() and found.start() < end for start, end in taken)
         ]
-        return filled(text, [*holes, *self._nonces(text)])
+        template = filled(text, [*holes, *self._nonces(text)])
+        if any(isinstance(part, str) and (is_sealed(part) or has_marked_number(part)) for part in template):
+            raise UnexportableError(
+                "A secret that was covered stands where a script can't put one in: a number, or inside of base64.",
+                "As har or vcr, the bundle can be exported.",
+            )
+        return template
 
     def _nonces(self, text: str) -> list[tuple[int, int, Hole]]:
         """Find what makes values unique to a run; it is hexadecimal, and so the same wherever it stands."""
@@ -153,20 +161,22 @@ class Carried:
         self.uses_nonce = self.uses_nonce or bool(found)
         return [(each.start(), each.end(), Hole("nonce", "text")) for each in found]
 
-    def _secret(self, label: str, placeholder: str) -> str:
+    def _secret(self, placeholder: str, label: str, number: int) -> str:
         """Name the variable of a secret that comes in no answer."""
-        return self._secrets.setdefault(placeholder, (f"secret_{len(self._secrets) + 1}", label))[0]
+        self._secrets.setdefault(placeholder, (label, number))
+        return f"secret_{list(self._secrets).index(placeholder) + 1}"
 
     @property
     def secrets(self) -> dict[str, str]:
         """What has to be taken from the environment: by its name in the script, the name of its variable."""
-        labels = [label for _, label in self._secrets.values()]
-        found = {}
-        for placeholder, (name, label) in self._secrets.items():
-            number = placeholder.rpartition(".")[2]
-            variable = "REPLAYKIT_SECRET_" + re.sub(r"[^A-Za-z0-9]", "_", label).upper()
-            found[name] = f"{variable}_{number}" if labels.count(label) > 1 else variable
-        return found
+        variables = variables_of(self._secrets)
+        for placeholder, variable in variables.items():
+            if not variable:
+                raise UnexportableError(
+                    f"{placeholder} and another secret would have the same variable.",
+                    "As har or vcr, the bundle can be exported.",
+                )
+        return {f"secret_{number}": variable for number, variable in enumerate(variables.values(), 1)}
 
     def _name(self, product: Product) -> str:
         if product not in self._names:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from replaykit.command import REF
 from replaykit.export import judge
 from replaykit.export.leaves import Leaf, Path, in_json
-from replaykit.export.template import ID, PLACEHOLDER, Template, is_strong
+from replaykit.export.template import ID, Template, is_strong
 from replaykit.interaction import Response
+from replaykit.placeholder import PLACEHOLDER
 from replaykit.value import JsonData
 
 

@@ -268,6 +268,8 @@ def _ask(ask: Ask, plan: Plan) -> str:
 def _arguments(ask: Ask) -> list[str]:
     """Write the arguments of curl."""
     words = [f'--url "$base_{ask.base + 1}"{_word(ask.target)}']
+    if "user-agent" not in {name.lower() for name, _ in ask.headers}:
+        words.append("-H 'User-Agent:'")
     if ask.method == "HEAD":
         words.append("--head")
     elif ask.method != "GET" or ask.body:

@@ -9,6 +9,7 @@ A canonical bundle has no times; then the archive begins at EPOCH, and one reque
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from replaykit.bundle import Bundle
 from replaykit.export import judge
-from replaykit.interaction import Headers, Interaction, Request, Response, header
+from replaykit.interaction import Headers, Interaction, Request, Response, header, in_order
 from replaykit.trace import Trace
 from replaykit.version import __version__
 
@@ -47,16 +48,18 @@ def _beginning(recorded: str | None) -> datetime:
 
 
 def _entries(trace: Trace, began: datetime) -> Iterator[dict[str, Any]]:
-    for place, interaction in _placed(trace):
+    over, overtaken = began, 0  # when all so far are over, and by how many more they are overtaken
+    for place, interaction in in_order((each, each[1].before) for each in _placed(trace)):
         yield _entry(place, interaction, began)
-        try:
-            began += timedelta(seconds=interaction.elapsed)
-        except OverflowError:
-            began = EPOCH
+        with suppress(OverflowError):
+            over = max(over, began + timedelta(seconds=interaction.elapsed))
+        overtaken = max(overtaken - 1, interaction.before)
+        if not overtaken:
+            began = over
 
 
 def _placed(trace: Trace) -> Iterator[tuple[str, Interaction]]:
-    """List all interactions in the order in which they happened, with what they belong to."""
+    """List all interactions in the order in which they were over, with what they belong to."""
     yield from (("reset", each) for each in trace.resetting)
     for step in trace.steps:
         place = f"step {step.call.label}: {step.call.tag}"
@@ -78,6 +81,11 @@ def _entry(place: str, interaction: Interaction, began: datetime) -> dict[str, A
         "timings": {"send": 0, "wait": milliseconds, "receive": 0},
         "_replaykit": ours,
     }
+    if interaction.before:
+        ours["before"] = interaction.before
+    response = interaction.response
+    cuts = {"request_cut": interaction.request.cut, "response_cut": response.cut if response else None}
+    ours |= {key: cut.model_dump(mode="json") for key, cut in cuts.items() if cut is not None}
     if interaction.trouble is not None:
         ours["trouble"] = {"error": interaction.trouble.error, "message": interaction.trouble.message}
     if place:

@@ -21,7 +21,7 @@ from replaykit.errors import ForeignHostError, UnexportableError
 from replaykit.export.carried import Carried, Product, Texts
 from replaykit.export.claims import Claim, claims_of
 from replaykit.export.template import Template
-from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
+from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request, in_order
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, loads
 from replaykit.verdict import Failure
@@ -80,7 +80,7 @@ def plan_of(bundle: Bundle) -> Plan:
     """Plan the script of a bundle. Raises UnexportableError for one whose failure no script can show."""
     trace, failure = bundle.trace, bundle.trace.failure
     _require_judgeable(bundle)
-    parts = _settled(list(_parts(trace)))
+    parts = _settled(in_order((part, part.interaction.before) for part in _parts(trace)))
     counts = _counting(trace, failure)
     last = max(index for index, part in enumerate(parts) if id(part.interaction) in counts)
     parts = parts[: last + 1]
@@ -250,7 +250,9 @@ def _require_sayable(part: Part) -> None:
     """Refuse what no client may send, and what was not answered."""
     request, response = part.interaction.request, part.interaction.response
     why = None
-    if response is None or part.interaction.trouble is not None or not response.complete:
+    if request.cut is not None:
+        why = f"Of the body of {part.what}, only the beginning is kept, so a script can't send it."
+    elif response is None or part.interaction.trouble is not None or not response.complete or response.cut is not None:
         why = f"The answer to {part.what} was lost or cut short, so a script can't hold the service to it."
     elif not TOKEN.fullmatch(request.method) or request.method.upper() == "CONNECT":
         why = f"{part.what} has a method that no client sends: {request.method[:40]!a}."

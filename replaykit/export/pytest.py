@@ -71,4 +71,6 @@ def render(bundle: Bundle) -> str:
     says = "The bug that was recorded is gone." if plan.finds_failure else "The service answers as it was recorded."
     fails = "the bug is there" if plan.finds_failure else "the service answers otherwise"
     top = head(plan, f"{name}.py").replace("\n\n", f"\n\n{_NOTE.format(fails=fails)}\n", 1)
-    return top + "import os\nimport sys\n\nimport pytest\n\n" + body(plan) + _TEST.format(name=name, says=says)
+    return (
+        top + "import os\nimport re\nimport sys\n\nimport pytest\n\n" + body(plan) + _TEST.format(name=name, says=says)
+    )

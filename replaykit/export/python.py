@@ -53,8 +53,11 @@ class Service:
     ) -> Answer:
         """Send a request, and return its answer."""
         pairs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
+        place = re.sub(r"^[a-z]+://[^/?#]*", "", self.bases[base]) + target
+        exact = {"target": (place if place.startswith("/") else f"/{place}").encode("ascii")}
         try:
-            response = self.client.send(self.request(method, self.bases[base] + target, headers=pairs, content=body))
+            request = self.request(method, self.bases[base] + target, headers=pairs, content=body, extensions=exact)
+            response = self.client.send(request)
         except self.errors as error:
             raise NotJudgedError(f"{what} was not answered: {type(error).__name__}: {str(error)!a}") from None
         told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
@@ -130,7 +133,7 @@ if __name__ == "__main__":
 def render(bundle: Bundle) -> str:
     """Return the script. Raises UnexportableError for a bundle whose failure no script can show."""
     plan = plan_of(bundle)
-    return head(plan, "script.py") + "import os\nimport sys\n" + body(plan) + _MAIN
+    return head(plan, "script.py") + "import os\nimport re\nimport sys\n" + body(plan) + _MAIN
 
 
 def head(plan: Plan, file: str) -> str:

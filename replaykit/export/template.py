@@ -6,7 +6,6 @@ from typing import NamedTuple, TypeAlias
 
 from replaykit.value import JsonData
 
-PLACEHOLDER = re.compile(r"REDACTED\.([A-Za-z0-9_-]+)\.(\d+)")
 ID = re.compile(
     r"(^|[_.-])(id|ids|uuid|guid|key|token|code|ref|etag|sid|session|cursor|next|after|before|since|no|number|nonce)$"
     r"|[a-z](Id|ID|Ids|Uuid|UUID|Key|Token|Code|Ref|Cursor)$",

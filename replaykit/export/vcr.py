@@ -1,12 +1,13 @@
 """A plain cassette, as vcrpy writes it: block YAML, and nothing of ours in it.
 
 Its shape is that of vcrpy 1 to 9 (version 1): header values in a list for each name, bodies as text where they are
-UTF-8. A request without an answer has no place in it.
+UTF-8. A request without a whole answer has no place in it.
 """
 
 from replaykit import yaml
 from replaykit.bundle import Bundle
 from replaykit.interaction import Headers, Interaction
+from replaykit.notation import ascii_text
 
 
 def render(bundle: Bundle) -> str:
@@ -16,13 +17,16 @@ def render(bundle: Bundle) -> str:
 
 
 def left_out(bundle: Bundle) -> str:
-    """Say how many requests got no whole answer."""
+    """Say how many requests are not whole, or got no whole answer."""
     lost = sum(not _is_sayable(each) for each in bundle.trace.interactions())
-    return f"{lost} of the requests got no whole answer; a cassette has no room for that." if lost else ""
+    said = f"{lost} of the requests got no whole answer, or were not kept whole; a cassette has no room for that."
+    return said if lost else ""
 
 
 def _is_sayable(interaction: Interaction) -> bool:
-    return interaction.response is not None and interaction.trouble is None
+    request, response = interaction.request, interaction.response
+    is_whole = response is not None and response.complete and response.cut is None and request.cut is None
+    return is_whole and interaction.trouble is None
 
 
 def _item(interaction: Interaction) -> dict[str, object]:
@@ -36,7 +40,7 @@ def _item(interaction: Interaction) -> dict[str, object]:
             "headers": _grouped(request.headers),
         },
         "response": {
-            "status": {"code": response.status, "message": _ascii(response.reason)},
+            "status": {"code": response.status, "message": ascii_text(response.reason)},
             "headers": _grouped(response.headers),
             "body": {"string": _body(response.body)},
         },
@@ -53,10 +57,5 @@ def _body(body: bytes) -> str | bytes:
 def _grouped(headers: Headers) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name, value in headers:
-        grouped.setdefault(_ascii(name), []).append(_ascii(value))
+        grouped.setdefault(ascii_text(name), []).append(ascii_text(value))
     return grouped
-
-
-def _ascii(text: str) -> str:
-    """Escape what vcrpy can record and not play (it knows headers in ASCII alone)."""
-    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")

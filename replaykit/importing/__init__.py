@@ -10,8 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 from replaykit.bundle import MAX_FILE, MAX_LINES, Bundle, Origin
-from replaykit.errors import ForeignFileError, MissingFileError, UsageError
+from replaykit.errors import CorruptBundleError, ForeignFileError, UsageError
 from replaykit.interaction import Interaction
+from replaykit.reader import content_of
 from replaykit.trace import Trace
 
 FORMATS = {
@@ -30,14 +31,9 @@ def read(path: Path) -> Bundle:
     Raises MissingFileError, UsageError where it is a bundle already, ForeignFileError where it can't be read.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise MissingFileError(f"{path} is no regular file.", "Name a cassette.")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
-    if len(content) > MAX_FILE:
-        raise ForeignFileError(f"{path} is too large: it has more than {MAX_FILE} bytes.", "Split it.")
+        content = content_of(path)
+    except CorruptBundleError:
+        raise ForeignFileError(f"{path} is too large: it has more than {MAX_FILE} bytes.", "Split it.") from None
     if content.startswith(_BUNDLE):
         raise UsageError(f"{path} is a bundle already.", "Look at it with `replaykit show`.")
     return Bundle(origin=Origin(), trace=Trace(recorded=tuple(_interactions(content, path)), ending="recorded"))

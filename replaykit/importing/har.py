@@ -20,13 +20,17 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from replaykit.bundle import MAX_SECONDS
-from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.bundle import MAX_LINES, MAX_SECONDS
+from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble, as_over
 from replaykit.notation import ascii_json, decode
 
 _BOM = b"\xef\xbb\xbf"
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,1000}")
+_OUR_NAME = re.compile(r"[ -~\x80-\xff]{0,1000}")  # a service may say what is no name, and it was kept
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 2**53  # bytes of a body
+_HIGHEST = 99_999  # of the statuses that a service may have made up
 _VERSION = re.compile(r"(?:HTTP/|h)(\d(?:\.\d)?)", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
 _CHARSETS = {"utf-8", "us-ascii", "iso-8859-1", "windows-1252"}
@@ -62,13 +66,13 @@ def read(content: bytes) -> list[Interaction]:
     for number, entry in enumerate(entries, 1):
         try:
             one = _object(entry, "it")
-            if _is_http(_object(one.get("request"), "its request")):
+            if one.get("_replaykit") or _is_http(_object(one.get("request"), "its request")):
                 found.append((_time(one.get("startedDateTime")), _interaction(one)))
         except ValueError as error:
             raise ValueError(f"entry {number}: {error}") from None
     if all(began is not None for began, _ in found):
         found.sort(key=lambda each: each[0] or datetime.min.replace(tzinfo=UTC))
-    return [interaction for _, interaction in found]
+    return as_over(interaction for _, interaction in found)
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
@@ -112,9 +116,28 @@ def _time(value: Any) -> datetime | None:
 
 def _interaction(entry: dict[str, Any]) -> Interaction:
     ours = _object(entry.get("_replaykit", {}), "_replaykit")
-    request = _request(entry["request"], ours)
+    request = _request(_object(entry.get("request"), "its request"), ours)
     response, trouble = _response(_object(entry.get("response"), "its response"), ours)
-    return Interaction(request=request, response=response, trouble=trouble, elapsed=_elapsed(entry))
+    before = _count(ours, "before", MAX_LINES)
+    return Interaction(request=request, response=response, trouble=trouble, elapsed=_elapsed(entry), before=before)
+
+
+def _count(data: dict[str, Any], key: str, most: int) -> int:
+    value = data.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"its {key} is {_shown(value)}")
+    return value
+
+
+def _cut(ours: dict[str, Any], key: str) -> Cut | None:
+    """Return what is known of a body of which only the beginning is there."""
+    if key not in ours:
+        return None
+    known = _object(ours[key], f"its {key}")
+    digest = _text(known.get("sha256"), "its digest")
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"its {key} has the digest {_shown(digest)}")
+    return Cut(size=_count(known, "size", _LARGEST), sha256=digest)
 
 
 def _elapsed(entry: dict[str, Any]) -> float:
@@ -141,9 +164,8 @@ def _request(data: dict[str, Any], ours: dict[str, Any]) -> Request:
             for each in _list(posted.get("params"), "params")
         ]
         body = urlencode(params).encode("ascii")
-    return Request(
-        method=method, url=_url(_text(data.get("url"), "its URL")), headers=_headers(data.get("headers")), body=body
-    )
+    url, headers = _url(_text(data.get("url"), "its URL")), _headers(data.get("headers"), ours)
+    return Request(method=method, url=url, headers=headers, body=body, cut=_cut(ours, "request_cut"))
 
 
 def _url(url: str) -> str:
@@ -166,12 +188,16 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
     status = data.get("status")
     if isinstance(status, float) and status.is_integer():
         status = int(status)
-    if isinstance(status, bool) or not isinstance(status, int | None) or not -1 <= (status or 0) <= 999:  # noqa: PLR2004
+    if (
+        isinstance(status, bool)
+        or not isinstance(status, int | None)
+        or not -1 <= (status or 0) <= (_HIGHEST if ours else 999)
+    ):
         raise ValueError(f"its status is {_shown(status)}")
     if not status or status < 0:
         return None, trouble or Trouble(error="ReadError", message="it was not answered")
     content = _object(data.get("content") or {}, "its content")
-    headers = _headers(data.get("headers"))
+    headers = _headers(data.get("headers"), ours)
     size, text = content.get("size"), _text(content.get("text"), "its body")
     is_there = bool(text) or not isinstance(size, int | float) or size <= 0
     if "wire" in ours:
@@ -188,6 +214,7 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
         headers=headers,
         body=body,
         complete=is_there and ours.get("complete") is not False,
+        cut=_cut(ours, "response_cut"),
     )
     return response, trouble if "trouble" in ours else None
 
@@ -206,13 +233,13 @@ def _trouble(data: dict[str, Any], ours: dict[str, Any]) -> Trouble | None:
     return Trouble(error="ReadError", message=told)
 
 
-def _headers(value: Any) -> Headers:
+def _headers(value: Any, ours: dict[str, Any]) -> Headers:
     pairs: list[tuple[str, str]] = []
     for each in _list(value, "its headers"):
         name = _text(each.get("name"), "the name of a header")
-        if name.startswith(":"):
+        if name.startswith(":") and not ours:
             continue
-        if not _NAME.fullmatch(name):
+        if not (_OUR_NAME if ours else _NAME).fullmatch(name):
             raise ValueError(f"a header has the name {_shown(name)}")
         said = _text(each.get("value"), "the value of a header")
         pairs += [(name, _latin(line.strip("\r"))) for line in said.split("\n")]

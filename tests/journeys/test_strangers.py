@@ -1,12 +1,16 @@
 """Bundles from strangers: they reach no foreign host, run nothing, and look like what they are."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Ran, replaykit
 
+from replaykit.errors import LoadError
+from replaykit.model import Model
+from replaykit.project import load
 from replaykit.reader import read
 from replaykit.trace import Said
 from replaykit.writer import save
@@ -92,13 +96,26 @@ def replayed_in(folder: Path, bundle: Path) -> Ran:
     return replaykit("replay", bundle, "--offline", cwd=folder, PYTHONPATH=str(ROOT))
 
 
+CLASSES = """
+import collections
+from threading import *
+from other import Own
+class Plain: ...
+class Error(RuntimeError): ...
+class Pair(collections.namedtuple("Pair", "a b")): ...
+class Deep(Plain, Own): ...
+"""
+
+
 @pytest.mark.parametrize(
     "named",
     [
         "../outside.py:Evil", "link.py:Evil", "linked/outside.py:Evil", "linked.outside:Evil", "{outside}:Evil",
         "here/../../outside.py:Evil", "outside:Evil", "script:main", "script.py:main", "script:os", "script:Evil",
         "script.py:Path", "os:system", "subprocess:Popen", "..outside:Evil", ".script:main", "script", ":Evil",
-        "script:", "script.py", "\x1b[2J:Evil", "no such:Evil", "__main__:Evil", "replaykit.service:Started",
+        "script:", "script.py",
+        "script:Plain", "script.py:Plain", "script:Error", "script:Pair", "script:Deep",
+        "\x1b[2J:Evil", "no such:Evil", "__main__:Evil", "replaykit.service:Started",
     ],
 )  # fmt: skip
 def test_nothing_that_a_bundle_names_is_run(stranger, tmp_path: Path, named: str):
@@ -106,7 +123,10 @@ def test_nothing_that_a_bundle_names_is_run(stranger, tmp_path: Path, named: str
     here = project(tmp_path / "here", "[tool.replaykit]\n")
     outside = tmp_path / "outside.py"
     outside.write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\nclass Evil: pass\n")
-    (here / "script.py").write_text(f"import os\nfrom pathlib import Path\nopen({str(tmp_path / 'owned')!r}, 'w')\n")
+    (here / "script.py").write_text(
+        f"import os\nfrom pathlib import Path\nopen({str(tmp_path / 'owned')!r}, 'w')\n{CLASSES}"
+    )
+    (here / "other.py").write_text("class Own(Exception): ...\n")
     (here / "link.py").symlink_to(outside)
     (here / "linked").symlink_to(tmp_path, target_is_directory=True)
     ran = replayed_in(here, stranger(model=named.replace("{outside}", str(outside))))
@@ -114,6 +134,27 @@ def test_nothing_that_a_bundle_names_is_run(stranger, tmp_path: Path, named: str
     assert ran.code in {128, 129}, ran
     assert "Traceback" not in ran.err
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import replaykit\nclass A(replaykit.Model): ...", "import replaykit as r\nclass A(object, r.Model[int]): ...",
+        "from replaykit import *\nclass A(Model): ...", "from base import B\nclass A(B): ...",
+        "from replaykit import Model as M\nclass M(M): ...\nclass A(M): ...", "class A(made()): ...",
+        "if True:\n    from base import Model\nclass A(Model): ...", "import base\nclass A(base.B): ...",
+    ],
+)  # fmt: skip
+def test_a_class_that_may_be_a_model_is_found(tmp_path: Path, monkeypatch, source: str):
+    """However a class comes to its base: as long as that may be a model, the module is imported."""
+    here = project(tmp_path / "here", "[tool.replaykit]\n")
+    (here / "strange.py").write_text(f"raise ValueError('run')\n{source}\n")
+    (here / "base.py").write_text("from replaykit import Model\nclass B(Model): ...\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("sys.path", [str(here), *sys.path])
+
+    with pytest.raises(LoadError, match="can't be imported: ValueError: run"):
+        load("strange:A", Model, trusted=False)
 
 
 def test_a_class_that_another_module_takes_is_found(stranger, tmp_path: Path):
