@@ -61,6 +61,7 @@ READING_ORDER = [
     "archive",
     "lines",
     "upgrade",
+    "noise",
     "canonical",
     "writer",
     "reader",
@@ -85,8 +86,9 @@ READING_ORDER = [
     "importing.vcr",
     "importing.har",
     # journeys
-    "integration",
     "replaying",
+    "settling",
+    "integration",
     "reshrinking",
     "tape",
     "drift",
