@@ -99,6 +99,31 @@ def test_repair_closes_what_was_cut(bundle: Path):
     assert once == bundle.read_bytes()
 
 
+def test_a_lost_line_end_is_put_there(bundle: Path):
+    """A bundle without its last LF is what it was, and nothing is said to be left out."""
+    bundle.write_bytes(CONTENT[:-1])
+    ran = replaykit("repair", bundle)
+
+    assert (0, CONTENT) == (ran.code, bundle.read_bytes()), ran
+    assert "left out" not in ran.out
+
+
+def test_who_may_read_a_bundle_stays(bundle: Path):
+    """A file that is only for its owner stays so when it is repaired, migrated or saved again, and so is its copy."""
+    bundle.write_bytes(CONTENT[:2000])
+    bundle.chmod(0o600)
+    copy = bundle.with_name("copy.pd")
+    modes = []
+    for command in (["repair", bundle, "--output", copy], ["repair", bundle], ["migrate", "--canonical", bundle]):
+        assert 0 == replaykit(*command).code
+        modes.append((bundle.stat().st_mode & 0o777, copy.stat().st_mode & 0o777))
+    known = read(bundle)
+    save(bundle, known.origin, known.trace)
+
+    assert [(0o600, 0o600)] * 3 == modes
+    assert 0o600 == bundle.stat().st_mode & 0o777
+
+
 def test_repair_writes_elsewhere(bundle: Path):
     """With --output, the file stays as it is; a packed one has no other way."""
     cut = CONTENT[:2000]
