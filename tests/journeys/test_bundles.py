@@ -3,6 +3,7 @@
 import gzip
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,29 @@ def test_git_setup_is_done_once(tmp_path: Path):
     assert (0, "Everything is set up.\n") == (second.code, second.out)
     assert files == [(tmp_path / ".gitattributes").read_bytes(), (tmp_path / ".git" / "config").read_bytes()]
     assert 0 == replaykit("git-setup", "--check", cwd=tmp_path, PYTHONPATH=str(ROOT)).code
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (f"{sys.executable} -m replaykit show --plain", 0), ("replaykit show --plain", 0),
+        ("{here}/replaykit show --plain", 0), ("{here}/gone/python -m replaykit show --plain", 129),
+        ("cat", 129), ("replaykit show --plain; true", 129),
+    ],
+)  # fmt: skip
+def test_git_setup_knows_itself_however_it_is_called(command: str, code: int, tmp_path: Path):
+    """A command that shows bundles and is there is enough; one that is gone, or another one, is replaced."""
+    program = tmp_path / "replaykit"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    here = {"cwd": tmp_path, "PYTHONPATH": str(ROOT), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "diff.replaykit.textconv", command.format(here=tmp_path))
+    (tmp_path / ".gitattributes").write_text("*.pd text eol=lf diff=replaykit\n", encoding="utf-8")
+
+    assert code == replaykit("git-setup", "--check", **here).code
+    assert 0 == replaykit("git-setup", **here).code
+    assert 0 == replaykit("git-setup", "--check", **here).code
 
 
 def test_a_later_line_of_the_attributes_does_not_undo_it(tmp_path: Path):
