@@ -1,42 +1,27 @@
 """Canonical: the form of a bundle that is the same whenever the same bug is saved again.
 
 What differs from one saving to the next and says nothing of the bug is left out, or has a fixed value: when it was,
-how long it took, ids of requests, the free port that the service was started on. What an offline replay judges stays:
-the moments of calls in branches, and, where something was too slow, how long it took.
+how long it took, ids of requests, the free port that the service was started on. What an offline replay is known to
+judge stays: the moments of calls in branches, where something was too slow, how long it took, and what of the `noise`
+stands elsewhere too. An adapter may read more than that, so whoever saves a bug asks first; see `settling`.
 """
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.errors import BundleError, CorruptBundleError
 from replaykit.lines import Line, Lines, bundled
+from replaykit.noise import Noise, text_of
 from replaykit.upgrade import present
 from replaykit.value import JsonData
 
-DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
-LATER = "Fri, 31 Dec 9999 23:59:59 GMT"  # when a cookie ends
-NUMBER = "0"
 FREE_PORT = 32768  # from here on, a port may be one that the system chose
 LAST_PORT = 65535  # stands for the first free port; its neighbours below for others
 
-_DATES = {"date", "expires", "last-modified", "if-modified-since", "if-unmodified-since", "x-date"}
-_NUMBERS = {
-    "age", "server-timing", "x-process-time", "x-request-start", "x-response-time", "x-runtime", "x-timer",
-    "x-envoy-upstream-service-time",
-}  # fmt: skip
-_IDS = {
-    "cf-ray", "fly-request-id", "ot-tracer-spanid", "ot-tracer-traceid", "request-context", "request-id",
-    "sentry-trace", "traceparent", "tracestate", "uber-trace-id", "x-amz-cf-id", "x-amz-id-2", "x-amz-request-id",
-    "x-amzn-requestid", "x-amzn-trace-id", "x-b3-parentspanid", "x-b3-spanid", "x-b3-traceid", "x-cloud-trace-context",
-    "x-correlation-id", "x-github-request-id", "x-ms-request-id", "x-request-id", "x-requestid", "x-trace-id",
-    "x-vercel-id",
-}  # fmt: skip
-_A_DATE = re.compile(r"[A-Z][a-z]{2,8}, \d\d[ -][A-Z][a-z]{2}[ -](\d{2,4}) \d\d:\d\d:\d\d( GMT| UTC|)")
-_ENDS = re.compile(r"(?i)(expires=)([^;]*)")
-_LONG_AGO = 2000  # a year; a cookie that ended before it is taken away, and stays so
+Change: TypeAlias = Callable[[str, str], str]  # the name and the value of a header
 
 
 def canonical(content: bytes, name: str = "The bundle", services: Collection[str] | None = None) -> bytes:
@@ -45,9 +30,28 @@ def canonical(content: bytes, name: str = "The bundle", services: Collection[str
     `services` are the URLs that had a free port; where nobody says, it is each one of this machine whose port the
     system may have chosen. Records and keys that are not known stay as they are.
     """
-    timed = any(line.kind == "failure" and line.data.get("kind") == "latency" for line in present(content, name))
-    ports = _Ports(_urls(present(content, name)) if services is None else services)
-    return bundled((ports.moved(_settled(line, timed=timed), name) for line in present(content, name)), name)
+    noise, urls, timed = Noise(), dict.fromkeys(services or ()), False
+    for line in present(content, name):
+        timed = timed or (line.kind == "failure" and line.data.get("kind") == "latency")
+        _settled(line, noise.meet)
+        if services is None:
+            urls |= dict.fromkeys(_urls(line))
+    for line in present(content, name):
+        _look(line, noise, name)
+    ports = _Ports(urls)
+    lines = (_settled(line, noise.stand_in, timed=timed) for line in present(content, name))
+    return bundled((ports.moved(line, name) for line in lines), name)
+
+
+def _look(line: Line, noise: Noise, name: str) -> None:
+    data = _settled(line, noise.silence).data
+    try:
+        noise.look(data)
+        for each in (data.get("request"), data.get("response")):
+            if line.kind == "net" and isinstance(each, dict):
+                noise.look(text_of(each.get("body")))
+    except RecursionError:  # deeper than the reader allows
+        raise _too_deep(line, name) from None
 
 
 def is_same_bug(before: bytes, after: bytes) -> bool:
@@ -68,20 +72,20 @@ def _without_revision(content: bytes) -> list[Line] | None:
     return [first._replace(data=known), *rest, end._replace(data={**end.data, "sha256": ""})]
 
 
-def _settled(line: Line, *, timed: bool) -> Line:
-    """Leave out of a line what differs from one saving to the next."""
+def _settled(line: Line, change: Change, *, timed: bool = False) -> Line:
+    """Leave out of a line what differs from one saving to the next; `change` says what becomes of a header."""
     data = dict(line.data)
     if line.is_item:
         for each in ("request", "response"):
-            data[each] = _with_headers(data.get(each))
+            data[each] = _with_headers(data.get(each), change)
         data["replaykit"] = ours = dict(data["replaykit"]) if isinstance(data.get("replaykit"), dict) else {}
         for each in ("request_headers", "response_headers"):
             if each in ours:
-                ours[each] = _headers(ours[each])
+                ours[each] = _headers(ours[each], change)
         if not timed:
             ours.pop("elapsed", None)
     elif line.kind == "net":
-        data |= {each: _with_headers(data[each]) for each in ("request", "response") if each in data}
+        data |= {each: _with_headers(data[each], change) for each in ("request", "response") if each in data}
         if not timed:
             data.pop("elapsed", None)
     elif line.kind == "bundle":
@@ -102,21 +106,25 @@ def _marked(data: dict[str, Any]) -> dict[str, Any]:
     return {key: data.get(key, True) for key in (*keys[:place], "canonical", *keys[place:])}
 
 
-def _with_headers(message: JsonData) -> JsonData:
+def _with_headers(message: JsonData, change: Change) -> JsonData:
     if not isinstance(message, dict) or "headers" not in message:
         return message
-    return {**message, "headers": _headers(message["headers"])}
+    return {**message, "headers": _headers(message["headers"], change)}
 
 
-def _headers(headers: JsonData) -> JsonData:
-    """Give headers that differ each time a fixed value; they may be grouped by name, or pairs."""
+def _headers(headers: JsonData, change: Change) -> JsonData:
+    """Change the values of headers; they may be grouped by name, or pairs."""
+
+    def changed(name: str, value: JsonData) -> JsonData:
+        return change(name, value) if isinstance(value, str) else value
+
     if isinstance(headers, dict):
         return {
-            name: [_value(name, each) for each in values] if isinstance(values, list) else _value(name, values)
+            name: [changed(name, each) for each in values] if isinstance(values, list) else changed(name, values)
             for name, values in headers.items()
         }
     if isinstance(headers, list):
-        return [[each[0], _value(*each)] if _is_pair(each) else each for each in headers]
+        return [[each[0], changed(*each)] if _is_pair(each) else each for each in headers]
     return headers
 
 
@@ -124,39 +132,18 @@ def _is_pair(value: JsonData) -> bool:
     return isinstance(value, list) and [type(each) for each in value] == [str, str]
 
 
-def _value(name: str, value: JsonData) -> JsonData:
-    known = name.lower()
-    if not isinstance(value, str):
-        return value
-    if known in _DATES:
-        return DATE if _A_DATE.fullmatch(value) else value
-    if known in _NUMBERS:
-        return NUMBER if value else value
-    if known in _IDS:
-        return NUMBER if value else value
-    if known == "set-cookie":
-        return _ENDS.sub(_later, value)
-    return value
-
-
-def _later(found: re.Match[str]) -> str:
-    date = _A_DATE.fullmatch(found[2].strip())
-    if date is None:
-        return found[0]
-    year = int(date[1]) + (0 if len(date[1]) > 2 else 1900 if int(date[1]) >= 70 else 2000)  # noqa: PLR2004  RFC 6265
-    return found[0] if year < _LONG_AGO else found[1] + LATER
-
-
 # --- free ports ---------------------------------------------------------------------------------
 
 
-def _urls(lines: Iterable[Line]) -> Iterator[str]:
-    """List the URLs of a bundle that speak of this machine and a port that the system may have chosen."""
-    for line in lines:
-        request = line.data.get("request")
-        url = request.get("uri") if isinstance(request, dict) else line.data.get("url") if line.number == 2 else None  # noqa: PLR2004
-        if isinstance(url, str) and (_port(url) or 0) >= FREE_PORT and _is_loopback(url):
-            yield url
+def _too_deep(line: Line, name: str) -> CorruptBundleError:
+    return CorruptBundleError(f"{name}, line {line.number}: it is nested too deep.")
+
+
+def _urls(line: Line) -> list[str]:
+    """List the URLs in a line that speak of this machine and a port that the system may have chosen."""
+    request = line.data.get("request")
+    url = request.get("uri") if isinstance(request, dict) else line.data.get("url") if line.number == 2 else None  # noqa: PLR2004
+    return [url] if isinstance(url, str) and (_port(url) or 0) >= FREE_PORT and _is_loopback(url) else []
 
 
 def _is_loopback(url: str) -> bool:
@@ -180,7 +167,7 @@ class _Ports:
     The digits are as many, so that lengths stay true.
     """
 
-    def __init__(self, urls: Collection[str] | Iterator[str]) -> None:
+    def __init__(self, urls: Iterable[str]) -> None:
         places: dict[tuple[str, int], None] = {}
         for url in urls:
             port = _port(url)
@@ -197,7 +184,7 @@ class _Ports:
         try:
             data: dict[str, Any] = self._walked(line.data)
         except RecursionError:  # deeper than the reader allows
-            raise CorruptBundleError(f"{name}, line {line.number}: it is nested too deep.") from None
+            raise _too_deep(line, name) from None
         return line._replace(data=data)
 
     def _walked(self, value: JsonData) -> JsonData:

@@ -51,13 +51,17 @@ def condition_of(content: bytes, name: str = "The bundle") -> Condition:
         return _broken(content, error)
     if not bundle.whole:
         lines = content.count(b"\n")
+        if _lacks_line_end(content, name):
+            return Condition("truncated", "its last line has no line end; replaykit repair puts it there", bundle)
         return Condition("truncated", f"it has no end after line {lines}; replaykit repair closes it", bundle)
-    number = Lines(content, name)
-    records = sum(1 for _ in number)
+    scanned = Lines(content, name)
+    next(iter(scanned))
+    frame = (b"\n" + OPEN, b"\n" + EMPTY)
+    records = content.count(b"\n") - 1 - sum(map(content.count, frame))  # all lines but those of the cassette
     failure = bundle.trace.failure
     said = bundle.trace.ending if failure is None else f"{failure.kind} {failure.name}"
-    older = f"; replaykit migrate turns it into format {BUNDLE_FORMAT}" if number.format < BUNDLE_FORMAT else ""
-    return Condition("whole", f"format {number.format}, {records} records and items, {said}{older}", bundle)
+    older = f"; replaykit migrate turns it into format {BUNDLE_FORMAT}" if scanned.format < BUNDLE_FORMAT else ""
+    return Condition("whole", f"format {scanned.format}, {records} records and items, {said}{older}", bundle)
 
 
 def _broken(content: bytes, error: BundleError) -> Condition:
@@ -86,6 +90,8 @@ def repaired(content: bytes, name: str = "The bundle") -> bytes:
     """
     if read_bytes(content, name).whole:
         return content
+    if _lacks_line_end(content, name):
+        return content + b"\n"
     scanned = Lines(content, name)
     items = sum(line.is_item for line in scanned)
     if scanned.format == DRAFT:
@@ -96,6 +102,15 @@ def repaired(content: bytes, name: str = "The bundle") -> bytes:
         above = above.replace(b"\n" + OPEN, b"\n").replace(b"\n" + EMPTY, b"\n") + EMPTY
     digest = hashlib.sha256(above).hexdigest()
     return above + last_line("unknown", CLOSED, above.count(b"\n"), digest)
+
+
+def _lacks_line_end(content: bytes, name: str) -> bool:
+    """Say whether a bundle without an end has one, but for its last byte."""
+    last = content[content.rfind(b"\n") + 1 :]
+    try:
+        return last.startswith(b'# {"k":"end"') and read_bytes(content + b"\n", name).whole
+    except BundleError:
+        return False
 
 
 def migrated(content: bytes, name: str = "The bundle", *, settled: bool = False) -> bytes:

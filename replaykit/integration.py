@@ -15,14 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
 from replaykit.bundle import Provenance, Shrinking, name_of
-from replaykit.canonical import canonical
 from replaykit.command import generators_of
 from replaykit.coverage import Coverage, checked
 from replaykit.errors import DefinitionError, UnreachableError, UnwritableError, UsageError
@@ -32,12 +30,13 @@ from replaykit.latency import CANDIDATE, RUNS, Budgets, Decided, budgets_of, dec
 from replaykit.model import Model, digest_of
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence, branches_of, interleaved, one_by_one, said_once, until
+from replaykit.settling import Settling
 from replaykit.shrink import Attempt, Budget, Shrunk, identity, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure, is_same
-from replaykit.writer import Form, Writer, save
+from replaykit.writer import Writer, save
 
 MAX_SEED = 1 << 32
 GONE = 0.001  # how often a bug that is still there may be called gone
@@ -94,6 +93,7 @@ class Finding:
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
     covered: tuple[str, ...] = ()  # placeholders in what its bundle says of the failure
+    timed: str | None = None  # why its bundle has its times, where it was to have none
     shrunk: Shrunk | None = None
     sightings: int = 1  # of those that were shrunk
     other: Trace | None = None  # another run that shows it, where the first does so too seldom
@@ -190,7 +190,8 @@ def run(
     `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
     `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
     `stutter` is how often an idempotent command is sent again. Bundles are saved in the canonical form, without what
-    differs from one saving to the next, unless `with_times`; `free_port` says that the port of `base_url` does.
+    differs from one saving to the next, unless `with_times`, or a bug does not show offline without it; `free_port`
+    says that the port of `base_url` differs.
     """
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
@@ -238,7 +239,15 @@ def run(
         repeat=repeat,
         stutter=stutter,
         swarm=swarm,
-        form=None if with_times else partial(canonical, services=[base_url] if free_port and base_url else []),
+        settling=Settling(
+            model,
+            adapter,
+            settings=settings,
+            latency=latency,
+            transport=transport,
+            services=[base_url] if free_port and base_url else [],
+            with_times=with_times,
+        ),
     )
     began = time.monotonic()
     try:
@@ -285,7 +294,7 @@ class _Campaign:
     repeat: int
     stutter: float
     swarm: bool
-    form: Form | None
+    settling: Settling
     findings: dict[str, Finding] = field(default_factory=dict)
     waiting: list[Finding] = field(default_factory=list)  # to be shrunk
     folder: Path | None = None
@@ -466,13 +475,15 @@ class _Campaign:
             finding.replaced = finding.path.exists()
             if writer is not None and not writer.is_late:
                 finding.covered = writer.covered
-                writer.save(finding.path, self.form)
+                writer.save(finding.path, self.settling)
             else:
-                finding.covered = save(finding.path, self._provenance(index, seed), trace, self.form)
+                finding.covered = save(finding.path, self._provenance(index, seed), trace, self.settling)
+            finding.timed = self.settling.kept
         self.findings[finding.fingerprint] = finding
         self.result.failures.append(finding)
         self.waiting.append(finding)
         self.watcher.found(finding)
+        self.settling.raise_late()
 
     def _shrink_waiting(self, adapters: Adapters, index: int, seed: int) -> None:
         while self.waiting:
@@ -496,7 +507,9 @@ class _Campaign:
                 finding.failure = finding.trace.failure or finding.failure
                 if finding.path is not None:
                     provenance = self._provenance(index, seed, finding)
-                    finding.covered = save(finding.path, provenance, finding.trace, self.form)
+                    finding.covered = save(finding.path, provenance, finding.trace, self.settling)
+                    finding.timed = self.settling.kept
+                    self.settling.raise_late()
             self.watcher.shrunk(finding)
             if isinstance(shrunk.error, UnreachableError):
                 self.result.died = str(shrunk.error)

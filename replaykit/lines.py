@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from replaykit.bundle import MAX_DATA, MAX_FILE, MAX_LINE, MAX_LINES, MAX_VALUES
-from replaykit.errors import CorruptBundleError, NewerBundleError, TruncatedBundleError
+from replaykit.errors import BundleError, CorruptBundleError, NewerBundleError, TruncatedBundleError
 from replaykit.notation import decode, encode, mark_binary, unmark_binary
 from replaykit.trace import Ending
 from replaykit.value import InvalidValueError, JsonData
@@ -20,6 +20,7 @@ DRAFT = 0  # the number of the format that came before format 1, whose first rec
 FIRST = b"version: 1\n"
 OPEN = b"interactions:\n"
 EMPTY = b"interactions: []\n"
+_BUNDLE = b'# {"k":"bundle",'
 _LONG = 1 << 20  # bytes of a line whose values are counted
 _KEPT = ("command", "failure")
 
@@ -136,8 +137,13 @@ class Lines:
         if not fits:
             raise self.corrupt("the digest does not fit what stands above it")
 
-    def no_bundle(self) -> CorruptBundleError:
-        """Return the error for a file that does not begin as a bundle."""
+    def no_bundle(self) -> BundleError:
+        """Return the error for a file that does not begin as a bundle, or that ends where one begins."""
+        begun = self.content[len(FIRST) :]
+        if FIRST.startswith(self.content) or (
+            self.content.startswith(FIRST) and b"\n" not in begun and begun[: len(_BUNDLE)] == _BUNDLE[: len(begun)]
+        ):
+            return TruncatedBundleError(f"{self.name} ends where a bundle begins: whoever wrote it was stopped.")
         todo = "A bundle begins with `version: 1` and a comment."
         if self.content.startswith(b"version: 1\r\n"):
             todo = (

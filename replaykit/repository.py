@@ -5,6 +5,8 @@ no revision, and that is no error.
 """
 
 import os
+import re
+import shutil
 from pathlib import Path
 
 from replaykit.errors import UnwritableError, UsageError
@@ -54,7 +56,7 @@ def set_up(folder: Path, command: str, *, write: bool) -> list[str]:
             missing = _attributes_missing(attributes, write=write)
             with repository.config_reader("repository") as known:
                 textconv = known.get_value(_SECTION, _OPTION, default="")
-            if textconv != command:
+            if textconv != command and not _is_ours(str(textconv)):
                 missing.append(f"diff.replaykit.textconv = `{command}` in the configuration of the repository")
                 if write:
                     with repository.config_writer("repository") as config:
@@ -65,6 +67,12 @@ def set_up(folder: Path, command: str, *, write: bool) -> list[str]:
         where = error.filename or folder
         raise UnwritableError(f"{where} can't be written: {error.strerror}.", "Is it yours to write?") from None
     return missing
+
+
+def _is_ours(textconv: str) -> bool:
+    """Say whether a command is replaykit's, however it is called, and can be found."""
+    found = re.fullmatch(r"(?:(\S+) -m |(\S*/)?)replaykit show --plain", textconv)
+    return found is not None and shutil.which(found[1] or f"{found[2] or ''}replaykit") is not None
 
 
 def _attributes_missing(file: Path, *, write: bool) -> list[str]:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +18,6 @@ from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
-from replaykit.canonical import canonical
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
 from replaykit.latency import Budgets, budgets_of
@@ -28,12 +26,13 @@ from replaykit.reader import read
 from replaykit.replaying import judge
 from replaykit.run import execute
 from replaykit.sequence import Fixed
+from replaykit.settling import Settling
 from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, identity, shrink
 from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
-from replaykit.writer import Form, save
+from replaykit.writer import save
 
 LARGE = Budget(executions=2000, seconds=300.0)
 MOST_RUNS = 40  # of what was, and of what came of it, to see which of them fails more often
@@ -102,8 +101,8 @@ def reshrink(
     `latency` says what endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport
     too. `save_failures` names a folder for other failures that are
     met on the way. Ctrl-C ends the search: what was found until then is still run again, and kept if it is better; a
-    second one ends that as well. What is saved has the canonical form, unless `with_times`; `free_port` says that the
-    port of `url` differs from one saving to the next.
+    second one ends that as well. What is saved has the canonical form, unless `with_times`, or the bug does not show
+    offline in it; `free_port` says that the port of `url` differs from one saving to the next.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
     """
     require_whole(bundle, str(path))
@@ -118,8 +117,16 @@ def reshrink(
         if bundle.failure.kind == "latency":
             budgets = budgets.recorded(bundle.failure)
         folder = made(save_failures) if save_failures else None
-        form = None if with_times else partial(canonical, services=[url] if free_port else [])
-        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent(), form)
+        settling = Settling(
+            model,
+            adapter,
+            settings=settings,
+            latency=latency,
+            transport=transport,
+            services=[url] if free_port else [],
+            with_times=with_times,
+        )
+        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent(), settling)
         reshrunk = again.go(budget or LARGE)
     finally:
         adapters.close()
@@ -128,8 +135,10 @@ def reshrink(
             raise UnwritableError(
                 f"{path} was changed meanwhile, and is left as it is.", "Try again, or write elsewhere with --output."
             )
-        save(target, again.provenance(), reshrunk.finding.trace, form)
+        save(target, again.provenance(), reshrunk.finding.trace, settling)
         reshrunk.path = output or path
+        reshrunk.finding.timed = settling.kept
+        settling.raise_late()
     return reshrunk
 
 
@@ -144,14 +153,14 @@ class _Again:
         url: str,
         folder: Path | None,
         watcher: Watcher,
-        form: Form | None,
+        settling: Settling,
     ) -> None:
         self.bundle = bundle
         self.adapters = adapters
         self.url = url
         self.folder = folder
         self.watcher = watcher
-        self.form = form
+        self.settling = settling
         self.before, self.after = Rate(), Rate()
         self.others: dict[str, Finding] = {}
         origin = bundle.provenance
@@ -252,10 +261,12 @@ class _Again:
                     other.path,
                     origin.replace(recorded=now, url=url, shrinking=None, canonical=None, **facts),
                     trace,
-                    self.form,
+                    self.settling,
                 )
+                other.timed = self.settling.kept
         self.others[failure.fingerprint] = other
         self.watcher.found(other)
+        self.settling.raise_late()
 
     def provenance(self) -> Provenance:
         """Return the bundle's provenance with what the search did: its cost is added to that of earlier ones."""

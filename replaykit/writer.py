@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -202,6 +203,7 @@ class Writer:
             if form is not None:
                 self._settle(path, form)
             os.fsync(self._file.fileno())
+            _copy_mode(path, self.path)
             self.path.replace(path)
             _see_folder_onto_disk(path.parent)
             self._file.close()
@@ -285,12 +287,16 @@ def save(
     return covered
 
 
-def put(path: Path, content: bytes) -> None:
-    """Write the bytes of a bundle at its final name, whole or not at all. Raises UnwritableError."""
+def put(path: Path, content: bytes, source: Path) -> None:
+    """Write the bytes of a bundle at its final name, whole or not at all. Raises UnwritableError.
+
+    Who may read it is who may read what is there already, or `source`.
+    """
     beside = _beside(path)
     try:
         try:
             with beside.open("wb") as file:
+                _copy_mode(path if path.exists() else source, beside)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -300,6 +306,12 @@ def put(path: Path, content: bytes) -> None:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def _copy_mode(source: Path, path: Path) -> None:
+    """Let a file be read by those who may read another one, if that is there."""
+    if source.exists():
+        path.chmod(stat.S_IMODE(source.stat().st_mode))
 
 
 def _beside(path: Path) -> Path:

@@ -355,7 +355,7 @@ def test_bad_lines_are_errors_with_their_number(line: str):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x00", b"version: 2\n", b"version: 1\n", b"PK\x03\x04", b"version: 1\r\n", b"\xff"]
+    "content", [b"\x00", b"version: 2\n", b"version: 1\n# x", b"PK\x03\x04", b"version: 1\r\n", b"\xff"]
 )
 def test_what_is_no_bundle_is_said_to_be_none(content: bytes):
     """A file that does not begin as a bundle is told as such."""

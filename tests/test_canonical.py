@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from replaykit.bundle import Provenance, Shrinking
-from replaykit.canonical import DATE, LATER, canonical, is_same_bug
+from replaykit.canonical import canonical, is_same_bug
 from replaykit.errors import TruncatedBundleError
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.lines import Line, Lines, bundled
+from replaykit.noise import DATE, LATER
 from replaykit.reader import read, read_bytes
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -77,10 +78,10 @@ def test_what_was_left_out_has_a_fixed_value(tmp_path: Path):
     assert (
         ("Date", DATE), ("Location", "http://127.0.0.1:65535/a/1"), ("Age", "0"), ("Expires", "0"),
         ("Set-Cookie", f"a=REDACTED.a.1; expires={LATER}; Path=/"),
-        ("Set-Cookie", "c=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"), ("traceparent", "0"),
+        ("Set-Cookie", "c=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"), ("traceparent", "ID.2"),
     ) == answered.response.headers  # fmt: skip
     assert answered.request.headers == lost.request.headers
-    assert ("X-Request-Id", "0") == lost.request.headers[1]
+    assert ("X-Request-Id", "ID.1") == lost.request.headers[1]
     assert "http://127.0.0.1:65535/a?back=http%3A%2F%2F127.0.0.1%3A65535%2Fb" == lost.request.url
     assert b'{"self":"http://127.0.0.1:65535/a/1"}' == answered.response.body
     assert (0.0, 0.0) == (answered.elapsed, lost.elapsed)

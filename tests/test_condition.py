@@ -10,6 +10,7 @@ from vcr.cassette import Cassette
 
 from replaykit.condition import CLOSED, condition_of, migrated, repaired
 from replaykit.errors import CorruptBundleError, TruncatedBundleError
+from replaykit.lines import Lines
 from replaykit.reader import read_bytes
 
 BUNDLES = Path(__file__).parent / "bundles"
@@ -53,7 +54,13 @@ def reformatted() -> bytes:
         ("rewritten", json.dumps(yaml.safe_load(GOLDEN)).encode()),
         ("newer", GOLDEN.replace(b'"format":1', b'"format":2')),
         ("no bundle", b"hello\n"),
-        ("no bundle", b"version: 1\n"),
+        ("truncated", b"ver"),
+        ("truncated", b"version: 1\n"),
+        ("truncated", b"version: 1\n# {"),
+        ("truncated", GOLDEN[:60]),
+        ("no bundle", b"version: 1\n# a cassette"),
+        ("no bundle", b"version: 1\n\n"),
+        ("no bundle", b"versions"),
         ("no bundle", b"\x00" * 100),
         ("no bundle", b'{"log": {"version": "1.2", "entries": []}}'),
     ],
@@ -92,6 +99,21 @@ def test_every_truncated_bundle_is_repaired():
         assert (True, "unknown", CLOSED) == (bundle.whole, bundle.trace.ending, bundle.trace.reason)
         assert read_bytes(cut).trace.steps == bundle.trace.steps
         assert isinstance(yaml.load(made, Loader=yaml.CSafeLoader)["interactions"], list)
+
+
+@pytest.mark.parametrize("content", [GOLDEN, DRAFTED])
+def test_a_line_end_that_was_lost_is_put_there(content: bytes):
+    """A bundle that lost but its last byte, as editors do it, keeps how it ended."""
+    assert "line end" in condition_of(content[:-1]).reason
+    assert content == repaired(content[:-1])
+
+
+@pytest.mark.parametrize("content", [GOLDEN, DRAFTED, repaired(GOLDEN[:1500])])
+def test_a_whole_bundle_tells_how_much_it_holds(content: bytes):
+    """Records and items are counted, without the lines of the cassette around them."""
+    count = sum(1 for _ in Lines(content))
+
+    assert f", {count} records and items, " in condition_of(content).reason
 
 
 def test_a_truncated_draft_is_repaired_in_the_present_format():

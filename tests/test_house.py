@@ -62,6 +62,7 @@ READING_ORDER = [
     "archive",
     "lines",
     "upgrade",
+    "noise",
     "canonical",
     "writer",
     "reader",
@@ -86,8 +87,9 @@ READING_ORDER = [
     "importing.vcr",
     "importing.har",
     # journeys
-    "integration",
     "replaying",
+    "settling",
+    "integration",
     "reshrinking",
     "tape",
     "drift",

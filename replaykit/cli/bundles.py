@@ -81,11 +81,11 @@ def repair(file: Path, *, output: Path | None) -> int:
         say(f"{file} is whole, and stays as it is.")
         return 0
     kept = len(read_bytes(made, str(file)).trace.interactions())
-    put((output or file).resolve(), made)
+    put((output or file).resolve(), made, file)
     if made == content:
         say(f"{file} is whole; {output} is a copy of it.")
         return 0
-    lost = len(content) - (content.rfind(b"\n") + 1)
+    lost = 0 if made.startswith(content) else len(content) - (content.rfind(b"\n") + 1)
     torn = f", {lost} bytes of a line without its end were left out" if lost else ""
     count = made.count(b"\n")
     say(f"{output or file} has an end now: {count} lines, {kept} requests{torn}.")
@@ -123,9 +123,8 @@ def _migrate(path: Path, content: bytes, new: bytes, output: Path | None) -> Non
         say(f"{path}: nothing to change.")
         return
     lines = Lines(content, str(path))
-    for _ in lines:
-        pass
-    put((output or path).resolve(), new)
+    next(iter(lines))
+    put((output or path).resolve(), new, path)
     where = f"{path} -> {output}" if output is not None else str(path)
     before = f"from format {lines.format} to {BUNDLE_FORMAT}" if lines.format != BUNDLE_FORMAT else "the same format"
     say(f"{where}: {before}, {len(content)} bytes became {len(new)}.")

@@ -125,8 +125,9 @@ def _lines(reshrunk: "Reshrunk") -> list[str]:
         lines.append(f"    {failure.message}")
         if other.path is not None:
             lines.append(f"    {'there is already' if other.replaced else 'saved as'} {other.path}")
+            lines += steps.times(other.timed)
     if reshrunk.path is not None:
-        lines.append(f"  saved as {reshrunk.path}")
+        lines += [f"  saved as {reshrunk.path}", *steps.times(finding.timed)]
     return lines
 
 

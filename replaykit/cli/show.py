@@ -69,7 +69,8 @@ def _show_plain(path: Path) -> int:
         say(plain.render(read(path)))
     except BundleError as error:
         say(f"no bundle: {error.happened.replace(str(path), 'the file')}")
-        say(content_of(path).decode("utf-8", "replace"))
+        for line in content_of(path).decode("utf-8", "replace").splitlines():
+            say(f"  {line}")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.coding import unpacked
 from replaykit.interaction import Headers, Interaction
-from replaykit.report.steps import call_text, said_text
+from replaykit.report.steps import call_text, one_line, said_text
 from replaykit.trace import Said, Step
 from replaykit.value import JsonData, loads
 
@@ -21,11 +21,11 @@ _FACTS = ("tool", "url", "revision", "dirty", "python", "httpx", "model", "adapt
 def render(bundle: Bundle) -> str:
     """Show a bundle, all of it but the times."""
     trace, failure = bundle.trace, bundle.trace.failure
-    lines = [f"ending: {trace.ending}{f' ({trace.reason})' if trace.reason else ''}"]
+    lines = [f"ending: {trace.ending}{f' ({one_line(trace.reason)})' if trace.reason else ''}"]
     if not bundle.whole:
         lines.append("the file has no end")
     if failure is not None:
-        lines.append(f"failure: {failure.kind} {failure.name} ({failure.fingerprint}) at step {failure.step}")
+        lines.append(f"failure: {failure.kind} {one_line(failure.name)} ({failure.fingerprint}) at step {failure.step}")
         lines += [f"  {line}" for line in failure.message.splitlines()]
         for word in ("expected", "actual"):
             value = getattr(failure, word)
@@ -33,7 +33,7 @@ def render(bundle: Bundle) -> str:
                 lines += [f"  {word}:", *_laid_out(value, 4)]
     lines += _origin(bundle.origin)
     if trace.nonce:
-        lines.append(f"nonce: {trace.nonce}")
+        lines.append(f"nonce: {one_line(trace.nonce)}")
     for each in trace.resetting:
         lines += ["", "reset", *_interaction(each)]
     for step in trace.steps:
@@ -51,7 +51,7 @@ def _origin(origin: Origin) -> list[str]:
     for fact in _FACTS:
         value = getattr(origin, fact, None)
         if value is not None:
-            lines.append(f"{fact}: {value}")
+            lines.append(f"{fact}: {one_line(str(value))}")
     shrinking = origin.shrinking if isinstance(origin, Provenance) else None
     if shrinking is not None:
         lines.append(f"shrinking: from {shrinking.calls_before} commands, confirmed: {shrinking.confirmed}")
@@ -80,21 +80,21 @@ def _said(word: str, said: Iterable[Said]) -> list[str]:
 def _interaction(interaction: Interaction) -> list[str]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     sent = _body(unpacked(request.headers, request.body))
-    lines = [f"  > {request.method} {request.url}", *_headers(request.headers), *sent]
+    lines = [one_line(f"  > {request.method} {request.url}"), *_headers(request.headers), *sent]
     if response is not None:
-        lines.append(f"  < {response.version} {response.status} {response.reason}".rstrip())
+        lines.append(one_line(f"  < {response.version} {response.status} {response.reason}".rstrip()))
         lines += [*_headers(response.headers), *_body(unpacked(response.headers, response.body))]
         if response.cut is not None:
             lines.append(f"    the first of {response.cut.size} bytes, SHA-256 {response.cut.sha256}")
         elif not response.complete:
             lines.append("    (cut short)")
     if trouble is not None:
-        lines.append(f"  ! {trouble.error}: {trouble.message}")
+        lines.append(one_line(f"  ! {trouble.error}: {trouble.message}"))
     return lines
 
 
 def _headers(headers: Headers) -> list[str]:
-    return [f"    {name}: {value}" for name, value in headers]
+    return [one_line(f"    {name}: {value}") for name, value in headers]
 
 
 def _body(body: bytes) -> list[str]:

@@ -72,6 +72,11 @@ def evidence(covered: Iterable[str]) -> list[str]:
     return [f"  what it says is covered in part, since it may be secret: {names}"] if names else []
 
 
+def times(why: str | None) -> list[str]:
+    """Say that a bundle was saved with its times, where it was to have none."""
+    return [] if why is None else [f"  with its times and ids: {why}"]
+
+
 def call_text(call: Call) -> str:
     """Show a call: create_player(name='a')."""
     if call.repeats is not None:

@@ -81,5 +81,5 @@ def _finding(finding: Finding) -> list[str]:
     if finding.path is not None:
         replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
         lines.append(f"  saved as {finding.path}{replaced}")
-        lines += steps.evidence(finding.covered)
+        lines += [*steps.times(finding.timed), *steps.evidence(finding.covered)]
     return lines

@@ -3,6 +3,7 @@
 import gzip
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,31 @@ def test_repair_closes_what_was_cut(bundle: Path):
     again = replaykit("repair", bundle)
     assert (0, f"{bundle} is whole, and stays as it is.\n") == (again.code, again.out)
     assert once == bundle.read_bytes()
+
+
+def test_a_lost_line_end_is_put_there(bundle: Path):
+    """A bundle without its last LF is what it was, and nothing is said to be left out."""
+    bundle.write_bytes(CONTENT[:-1])
+    ran = replaykit("repair", bundle)
+
+    assert (0, CONTENT) == (ran.code, bundle.read_bytes()), ran
+    assert "left out" not in ran.out
+
+
+def test_who_may_read_a_bundle_stays(bundle: Path):
+    """A file that is only for its owner stays so when it is repaired, migrated or saved again, and so is its copy."""
+    bundle.write_bytes(CONTENT[:2000])
+    bundle.chmod(0o600)
+    copy = bundle.with_name("copy.pd")
+    modes = []
+    for command in (["repair", bundle, "--output", copy], ["repair", bundle], ["migrate", "--canonical", bundle]):
+        assert 0 == replaykit(*command).code
+        modes.append((bundle.stat().st_mode & 0o777, copy.stat().st_mode & 0o777))
+    known = read(bundle)
+    save(bundle, known.origin, known.trace)
+
+    assert [(0o600, 0o600)] * 3 == modes
+    assert 0o600 == bundle.stat().st_mode & 0o777
 
 
 def test_repair_writes_elsewhere(bundle: Path):
@@ -230,6 +256,29 @@ def test_git_setup_is_done_once(tmp_path: Path):
     assert (0, "Everything is set up.\n") == (second.code, second.out)
     assert files == [(tmp_path / ".gitattributes").read_bytes(), (tmp_path / ".git" / "config").read_bytes()]
     assert 0 == replaykit("git-setup", "--check", cwd=tmp_path, PYTHONPATH=str(ROOT)).code
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (f"{sys.executable} -m replaykit show --plain", 0), ("replaykit show --plain", 0),
+        ("{here}/replaykit show --plain", 0), ("{here}/gone/python -m replaykit show --plain", 129),
+        ("cat", 129), ("replaykit show --plain; true", 129),
+    ],
+)  # fmt: skip
+def test_git_setup_knows_itself_however_it_is_called(command: str, code: int, tmp_path: Path):
+    """A command that shows bundles and is there is enough; one that is gone, or another one, is replaced."""
+    program = tmp_path / "replaykit"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    here = {"cwd": tmp_path, "PYTHONPATH": str(ROOT), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "diff.replaykit.textconv", command.format(here=tmp_path))
+    (tmp_path / ".gitattributes").write_text("*.pd text eol=lf diff=replaykit\n", encoding="utf-8")
+
+    assert code == replaykit("git-setup", "--check", **here).code
+    assert 0 == replaykit("git-setup", **here).code
+    assert 0 == replaykit("git-setup", "--check", **here).code
 
 
 def test_a_later_line_of_the_attributes_does_not_undo_it(tmp_path: Path):
