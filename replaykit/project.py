@@ -204,10 +204,10 @@ def _require_inside(spec: str) -> None:
         )
 
 
-def _has_class(place: str, name: str, depth: int = 0) -> bool:
+def _has_class(place: str, name: str, depth: int = 0, *, unseen: bool = False) -> bool:
     """Say whether the source of a module inside the project has a class that may be a model or an adapter.
 
-    It may also take it from another module there.
+    It may also take it from another module there. `unseen` is what is said where the source does not have the name.
     """
     file = Path(place) if place.endswith(".py") else _find(place)
     if file is None or depth > MOST_MOVES or not is_inside(f"{place}:{name}"):
@@ -219,13 +219,22 @@ def _has_class(place: str, name: str, depth: int = 0) -> bool:
     package = place if file.name == "__init__.py" else place.rpartition(".")[0]
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name == name:
+            unseen = False
             if any(_may_lead(base, body, package, depth + 1) for base in node.bases):
                 return True
         elif not place.endswith(".py"):
             for source, taken in _taken(node, name, package):
-                if _has_class(source, taken, depth + 1):
+                if _may_give(source, taken, depth + 1) if unseen else _has_class(source, taken, depth + 1):
                     return True
-    return False
+    return unseen
+
+
+def _may_give(source: str, name: str, depth: int) -> bool:
+    """Say whether what a module gives under a name may be a model or an adapter, or the base of one."""
+    top = source.partition(".")[0]
+    if top == "replaykit" or not is_inside(source):
+        return top not in sys.stdlib_module_names
+    return _has_class(source, name, depth, unseen=True)
 
 
 def _may_lead(base: ast.expr, body: list[ast.stmt], package: str, depth: int) -> bool:
@@ -248,12 +257,7 @@ def _may_lead(base: ast.expr, body: list[ast.stmt], package: str, depth: int) ->
                         return True
         for source, taken in _taken(node, base.id, package):
             is_known = True
-            inside = is_inside(source)
-            if (
-                _has_class(source, taken, depth + 1)
-                if inside
-                else source.partition(".")[0] not in sys.stdlib_module_names
-            ):
+            if _may_give(source, taken, depth + 1):
                 return True
     return not is_known
 

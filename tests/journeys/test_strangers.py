@@ -143,6 +143,7 @@ def test_nothing_that_a_bundle_names_is_run(stranger, tmp_path: Path, named: str
         "from replaykit import *\nclass A(Model): ...", "from base import B\nclass A(B): ...",
         "from replaykit import Model as M\nclass M(M): ...\nclass A(M): ...", "class A(made()): ...",
         "if True:\n    from base import Model\nclass A(Model): ...", "import base\nclass A(base.B): ...",
+        "from base import Lazy\nclass A(Lazy): ...",
     ],
 )  # fmt: skip
 def test_a_class_that_may_be_a_model_is_found(tmp_path: Path, monkeypatch, source: str):
