@@ -210,6 +210,7 @@ def test_postman():
         ({"request": {"method": "GET", "url": URL}}, "entry 1: its response is no object"),
         ({"request": {"method": "GET", "url": URL}, "response": {"status": 10**30}}, "entry 1: its status is"),
         ({"request": {"method": "GET", "url": URL}, "response": {"status": True}}, "entry 1: its status is True"),
+        ({"request": {"method": "GET", "url": URL}, "response": {"status": 99}}, "entry 1: its status is 99"),
         (
             {"request": {"method": "GET", "url": URL, "headers": [{"name": "a:b"}]}, "response": {}},
             "entry 1: a header has the name 'a:b'",

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from replaykit.bundle import MAX_SECONDS
-from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.interaction import STATUSES, Headers, Interaction, Request, Response, Trouble
 from replaykit.notation import ascii_json, decode
 
 _BOM = b"\xef\xbb\xbf"
@@ -166,7 +166,7 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
     status = data.get("status")
     if isinstance(status, float) and status.is_integer():
         status = int(status)
-    if isinstance(status, bool) or not isinstance(status, int | None) or not -1 <= (status or 0) <= 999:  # noqa: PLR2004
+    if isinstance(status, bool) or not isinstance(status, int | None) or status not in {None, 0, -1, *STATUSES}:
         raise ValueError(f"its status is {_shown(status)}")
     if not status or status < 0:
         return None, trouble or Trouble(error="ReadError", message="it was not answered")
