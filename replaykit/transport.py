@@ -197,7 +197,9 @@ class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
         except httpx.TransportError as error:
             capture.fail(error)
             raise
-        except BaseException:
+        except BaseException as error:
+            if _is_cancelled(error):
+                capture.cancel()
             capture.forget()
             raise
         return capture.begin(response)
@@ -295,6 +297,11 @@ class _Capture:
         self._trouble = trouble_of(error)
         self.keep()
 
+    def cancel(self) -> None:
+        """Keep that nobody waited for the answer, or for the rest of it."""
+        self._trouble = Trouble(error="ReadTimeout", message="cancelled")
+        self.keep()
+
     def forget(self) -> None:
         """Keep nothing of it."""
         self._tap.open.pop(self._turn.number, None)
@@ -389,6 +396,10 @@ class _Incoming(httpx.SyncByteStream, httpx.AsyncByteStream):
         except httpx.TransportError as error:
             self._capture.fail(error)
             raise
+        except BaseException as error:
+            if _is_cancelled(error):
+                self._capture.cancel()
+            raise
         self._capture.complete()
 
     def close(self) -> None:
@@ -429,6 +440,11 @@ class _Played(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 def _pairs(raw: list[tuple[bytes, bytes]]) -> Headers:
     return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Say whether asyncio, or trio, has cancelled what was at work; known by the name, so that neither is imported."""
+    return type(error).__name__ in {"CancelledError", "Cancelled"}
 
 
 def trouble_of(error: httpx.TransportError) -> Trouble:

@@ -104,6 +104,43 @@ def test_a_large_body_with_a_secret_is_played(path):
     assert b"hunter2" not in path.read_bytes()
 
 
+class Waiting(httpx.AsyncByteStream):
+    """A body that begins, and does not go on."""
+
+    async def __aiter__(self):
+        yield b"begun"
+        await asyncio.sleep(5)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["answer", "body"])
+def test_a_cancelled_request_is_kept_as_one_that_was_not_answered_in_time(streamed, path):
+    """What asyncio.wait_for gives up is in the bundle, with what came until then; the next request has its answer."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/slow" and not streamed:
+            await asyncio.sleep(5)
+        return httpx.Response(200, stream=Waiting()) if request.url.path == "/slow" else httpx.Response(204)
+
+    async def ask(client: httpx.AsyncClient, error: type[Exception]) -> int:
+        with pytest.raises(error):
+            await asyncio.wait_for(client.get("/slow"), 0.05)
+        return (await client.get("/next")).status_code
+
+    async def both() -> list[int]:
+        url, transport = "http://127.0.0.1:1", httpx.MockTransport(answer)
+        async with replaykit.record(path, base_url=url, transport=transport) as client:
+            recorded = await ask(client, TimeoutError)
+        async with replaykit.play(path) as client:
+            return [recorded, await ask(client, httpx.ReadTimeout)]
+
+    assert [204, 204] == asyncio.run(both())
+    slow = read(path).trace.recorded[0]
+    assert slow.trouble is not None
+    assert ("ReadTimeout", b"begun" if streamed else b"") == (
+        slow.trouble.error, b"" if slow.response is None else slow.response.body,
+    )  # fmt: skip
+
+
 def test_strict_order_is_that_of_sending(service, path):
     """A request that is sent while another answer is still being read stands after it."""
 
