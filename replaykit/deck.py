@@ -6,11 +6,9 @@ is known of a request is kept on vcrpy's own object for it, so that the tape is 
 
 import contextlib
 import contextvars
-import itertools
 import json
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -19,6 +17,7 @@ from replaykit.coding import settled
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble, header
 from replaykit.transport import Tape
 from replaykit.trouble import network_trouble
+from replaykit.turn import Turn
 
 given: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("given", default=None)
 """The options that aiohttp was called with, of which vcrpy tells but a part."""
@@ -98,6 +97,7 @@ class Deck:
         assert played is not None  # noqa: S101  vcrpy asks only for what can be played
         assert tape is not None  # noqa: S101
         asked.is_over = True
+        asked.turn.leave()
         tape.keep(played.replace(request=asked.sent, before=0))
         if played.response is None or played.trouble is not None:
             raise Broken(played.trouble or Trouble(error="TransportError"))
@@ -132,10 +132,6 @@ class Deck:
             asked.keep(trouble=trouble)
 
 
-_numbers = itertools.count()
-_open: "weakref.WeakSet[Asked]" = weakref.WeakSet()
-
-
 class Asked:
     """A request that the tape was asked about."""
 
@@ -143,21 +139,16 @@ class Asked:
         self.tape, self.sent, self.played = tape, sent, played
         self.began = time.perf_counter()
         self.is_over = False
-        self.thread, self.number, self.before = threading.get_ident(), next(_numbers), 0
-        with _lock:
-            _open.add(self)
+        self.turn = Turn(tape)
 
     def keep(self, response: Response | None = None, trouble: Trouble | None = None) -> None:
         """Tell the tape what came of it."""
         if self.tape is None:
             return
-        with _lock:
-            others = list(_open)
-        for other in others:  # of several tasks, one may be answered before another one that was sent sooner
-            mine = other.tape is self.tape and other.thread == self.thread
-            other.before += mine and not other.is_over and other.number < self.number
         elapsed = time.perf_counter() - self.began
-        said = Interaction(request=self.sent, response=response, trouble=trouble, elapsed=elapsed, before=self.before)
+        said = Interaction(
+            request=self.sent, response=response, trouble=trouble, elapsed=elapsed, before=self.turn.end()
+        )
         self.tape.keep(said)
 
 

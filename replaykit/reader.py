@@ -19,7 +19,7 @@ from replaykit.bundle import (
     Shrinking,
 )
 from replaykit.errors import CorruptBundleError, MissingFileError
-from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
+from replaykit.interaction import STATUSES, Cut, Headers, Interaction, Request, Response, Trouble
 from replaykit.lines import Lines
 from replaykit.sequence import Call
 from replaykit.trace import Ending, Said, Step, Trace
@@ -159,7 +159,23 @@ class _Reader:
             for pair in value
         ):
             raise self.corrupt("headers are no pairs")
-        return tuple((name, value) for name, value in value)
+        return tuple((self._bytes("a header", name), self._bytes("a header", value)) for name, value in value)
+
+    def latin(self, data: dict[str, Any], key: str, default: str) -> str:
+        """Return a text that stands for bytes."""
+        return self._bytes(key, self.take(data, key, str, default))
+
+    def _bytes(self, what: str, text: str) -> str:
+        if not text.isascii() and max(text) > "\xff":
+            raise self.corrupt(f"{what} has a character that is no byte: {text[:80]!r}")
+        return text
+
+    def status(self, data: dict[str, Any], key: str) -> int:
+        """Return the status of an answer."""
+        status: int = self.take(data, key, int)
+        if status not in STATUSES:
+            raise self.corrupt(f"{status} is no status of HTTP")
+        return status
 
 
 class _Builder:
@@ -200,19 +216,15 @@ class _Builder:
             request=Request(
                 method=reader.take(request, "method", str),
                 url=reader.url(reader.take(request, "uri", str)),
-                headers=reader.headers(ours["request_headers"])
-                if "request_headers" in ours
-                else _grouped(request, reader),
+                headers=_headers(ours, "request_headers", request, reader),
                 body=_bytes(request.get("body"), reader),
                 cut=reader.cut(ours, "request_cut"),
             ),
             response=Response(
-                status=reader.take(status, "code", int),
-                reason=reader.take(ours, "reason", str, reader.take(status, "message", str, "")),
-                version=reader.take(ours, "http", str, "HTTP/1.1"),
-                headers=reader.headers(ours["response_headers"])
-                if "response_headers" in ours
-                else _grouped(response, reader),
+                status=reader.status(status, "code"),
+                reason=reader.latin(ours, "reason", reader.latin(status, "message", "")),
+                version=reader.latin(ours, "http", "HTTP/1.1"),
+                headers=_headers(ours, "response_headers", response, reader),
                 body=_bytes(body.get("string"), reader),
                 complete=reader.take(ours, "complete", bool, True),
                 cut=reader.cut(ours, "response_cut"),
@@ -234,9 +246,9 @@ class _Builder:
                 cut=reader.cut(data, "request_cut"),
             ),
             response=Response(
-                status=reader.take(response, "status", int),
-                reason=reader.take(response, "reason", str, ""),
-                version=reader.take(response, "http", str, "HTTP/1.1"),
+                status=reader.status(response, "status"),
+                reason=reader.latin(response, "reason", ""),
+                version=reader.latin(response, "http", "HTTP/1.1"),
                 headers=reader.headers(response.get("headers")),
                 body=reader.base64(reader.take(response, "body", str)),
                 complete=False,

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from replaykit.bundle import MAX_RUNS, MAX_SECONDS, NONCE, Origin, Provenance
-from replaykit.interaction import Cut
+from replaykit.interaction import STATUSES, Cut
 from replaykit.sequence import Call
 from replaykit.trace import Ending
 from replaykit.value import JsonData, Record, schema_of
@@ -28,17 +28,21 @@ class _End(Record):
 _LEFT_OUT = {"additionalProperties", "default", "description", "title", "$defs"}
 _STEP: JsonData = {"type": "integer"}
 _TEXT: JsonData = {"type": "string"}
+_BYTES: JsonData = {"description": "Bytes, read as Latin-1.", "type": "string", "pattern": "^[\\u0000-\\u00ff]*$"}
+_STATUS: JsonData = {"type": "integer", "minimum": STATUSES[0], "maximum": STATUSES[-1]}
+_COUNT: JsonData = {"type": "integer", "minimum": 0}
 _OBJECT: JsonData = {"type": "object"}
 _SECONDS: JsonData = {"type": "number", "minimum": 0, "maximum": MAX_SECONDS}
 _BASE64: JsonData = {"type": "string", "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"}
 _URL: JsonData = {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}
 _PAIRS: JsonData = {
     "type": "array",
-    "items": {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2},
+    "items": {"type": "array", "items": _BYTES, "minItems": 2, "maxItems": 2},
 }
 _GROUPED: JsonData = {
     "type": "object",
-    "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+    "propertyNames": _BYTES,
+    "additionalProperties": {"anyOf": [_BYTES, {"type": "array", "items": _BYTES}]},
 }
 _BODY: JsonData = {
     "description": "Text; or bytes, where the line has YAML's !!binary.",
@@ -133,18 +137,19 @@ def _end() -> JsonData:
 
 def _net() -> JsonData:
     request = _shape({"method": _TEXT, "uri": _URL, "headers": _PAIRS, "body": _BASE64})
-    response = _shape({"status": {"type": "integer"}, "headers": _PAIRS, "body": _BASE64}, reason=_TEXT, http=_TEXT)
+    response = _shape({"status": _STATUS, "headers": _PAIRS, "body": _BASE64}, reason=_BYTES, http=_BYTES)
     nothing = {"type": "object", "maxProperties": 0}
     return _shape(
-        {"request": request}, step=_STEP, part=_PART, elapsed=_SECONDS, error=_TEXT, message=_TEXT,
+        {"request": request}, step=_STEP, part=_PART, before=_COUNT, elapsed=_SECONDS, error=_TEXT, message=_TEXT,
         response={"anyOf": [nothing, response]}, request_cut=_CUT, response_cut=_CUT,
     )  # fmt: skip
 
 
 def _interaction() -> JsonData:
-    status = _shape({"code": {"type": "integer"}}, message=_TEXT)
+    status = _shape({"code": _STATUS}, message=_BYTES)
     ours = _shape(
-        {}, step=_STEP, part=_PART, http=_TEXT, elapsed=_SECONDS, complete={"type": "boolean"}, reason=_TEXT,
+        {}, step=_STEP, part=_PART, before=_COUNT, http=_BYTES, elapsed=_SECONDS, complete={"type": "boolean"},
+        reason=_BYTES,
         request_headers=_PAIRS, response_headers=_PAIRS, request_cut=_CUT, response_cut=_CUT,
     )  # fmt: skip
     return _shape(

@@ -5,8 +5,6 @@ tap hands bodies on as they come, in both directions, and keeps what passes. `Ta
 async ones; both stand around any httpx transport, and what they record and play is decided in one place, `_Capture`.
 """
 
-import itertools
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -14,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import httpx
 
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.turn import Turn
 from replaykit.wire import KEPT_FOR, MAX_CONNECTIONS, MAX_KEPT, Answer, Connections, WireError, head_of
 
 
@@ -139,7 +138,6 @@ class _Tapping:
     def __init__(self, tape: Tape | None) -> None:
         self.tape: Tape = Live() if tape is None else tape
         self.open: dict[int, _Capture] = {}  # by the order of sending
-        self.numbers = itertools.count(1)  # threads draw from it, each its own
 
     def settle(self, tape: Tape | None = None) -> None:
         """Keep what is still being read, as far as it was read, as incomplete; of one tape, or of all."""
@@ -199,7 +197,9 @@ class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
         except httpx.TransportError as error:
             capture.fail(error)
             raise
-        except BaseException:
+        except BaseException as error:
+            if _is_cancelled(error):
+                capture.cancel()
             capture.forget()
             raise
         return capture.begin(response)
@@ -238,10 +238,8 @@ class _Capture:
         self._complete = False
         self._trouble: Trouble | None = None
         self._tap = tap
-        self.thread = threading.get_ident()
-        self.before = 0
-        self.number = next(tap.numbers)
-        tap.open[self.number] = self
+        self._turn = Turn(self.tape)
+        tap.open[self._turn.number] = self
         self._began = time.perf_counter()
 
     def ask(self) -> httpx.Response | None:
@@ -299,25 +297,27 @@ class _Capture:
         self._trouble = trouble_of(error)
         self.keep()
 
+    def cancel(self) -> None:
+        """Keep that nobody waited for the answer, or for the rest of it."""
+        self._trouble = Trouble(error="ReadTimeout", message="cancelled")
+        self.keep()
+
     def forget(self) -> None:
         """Keep nothing of it."""
-        self._tap.open.pop(self.number, None)
+        self._tap.open.pop(self._turn.number, None)
+        self._turn.leave()
 
     def keep(self) -> None:
         """Give the interaction to the tape, once."""
-        tap = self._tap
-        if tap.open.pop(self.number, None) is None:
+        if self._tap.open.pop(self._turn.number, None) is None:
             return
-        for other in list(tap.open.values()):
-            if other.number < self.number and other.thread == self.thread:
-                other.before += 1
         self.tape.keep(
             Interaction(
                 request=self._request_record(),
                 response=None if self._response is None else self._response_record(self._response),
                 trouble=self._trouble,
                 elapsed=time.perf_counter() - self._began,
-                before=self.before,
+                before=self._turn.end(),
             )
         )
 
@@ -396,6 +396,10 @@ class _Incoming(httpx.SyncByteStream, httpx.AsyncByteStream):
         except httpx.TransportError as error:
             self._capture.fail(error)
             raise
+        except BaseException as error:
+            if _is_cancelled(error):
+                self._capture.cancel()
+            raise
         self._capture.complete()
 
     def close(self) -> None:
@@ -436,6 +440,11 @@ class _Played(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 def _pairs(raw: list[tuple[bytes, bytes]]) -> Headers:
     return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Say whether asyncio, or trio, has cancelled what was at work; known by the name, so that neither is imported."""
+    return type(error).__name__ in {"CancelledError", "Cancelled"}
 
 
 def trouble_of(error: httpx.TransportError) -> Trouble:

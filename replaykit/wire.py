@@ -131,8 +131,7 @@ class Connections:
     """Kept connections; safe to be used from several threads."""
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
-        self._kept: dict[tuple[str, int], list[Connection]] = {}
-        self._count = 0  # of those kept
+        self._kept: list[tuple[tuple[str, int], Connection]] = []  # by place; the one used last comes last
         self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
         self._lock = threading.Lock()
         self._room = threading.Semaphore(most)
@@ -170,11 +169,10 @@ class Connections:
         """Return a kept connection that the other side has not closed meanwhile."""
         while True:
             with self._lock:
-                kept = self._kept.get(place)
-                if not kept:
+                number = next((i for i in reversed(range(len(self._kept))) if self._kept[i][0] == place), None)
+                if number is None:
                     return None
-                connection = kept.pop()
-                self._count -= 1
+                _, connection = self._kept.pop(number)
             if connection.is_readable:
                 self.hung_up += 1
             elif time.monotonic() < connection.kept_at + KEPT_FOR:
@@ -182,15 +180,15 @@ class Connections:
             connection.socket.close()
 
     def give_back(self, place: tuple[str, int], connection: Connection) -> None:
-        """Keep a connection whose answer was read to its end."""
-        connection.kept_at = time.monotonic()
+        """Keep a connection whose answer was read to its end; the oldest makes room for it."""
+        connection.kept_at = now = time.monotonic()
+        over = []
         with self._lock:
-            has_place = self._count < MAX_KEPT
-            if has_place:
-                self._kept.setdefault(place, []).append(connection)
-                self._count += 1
-        if not has_place:
-            connection.socket.close()
+            self._kept.append((place, connection))
+            while len(self._kept) > MAX_KEPT or self._kept[0][1].kept_at + KEPT_FOR < now:
+                over.append(self._kept.pop(0)[1])
+        for each in over:
+            each.socket.close()
         self._room.release()
 
     def drop(self, connection: Connection | None) -> None:
@@ -202,10 +200,8 @@ class Connections:
     def close(self) -> None:
         """Close all kept connections."""
         with self._lock:
-            connections = [each for kept in self._kept.values() for each in kept]
-            self._kept.clear()
-            self._count = 0
-        for connection in connections:
+            connections, self._kept = self._kept, []
+        for _, connection in connections:
             connection.socket.close()
 
 

@@ -95,6 +95,7 @@ class Counting:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(handler) -> None:  # noqa: N805
                 length = int(handler.headers.get("Content-Length", 0))

@@ -613,6 +613,27 @@ def test_a_cut_that_can_not_be_is_an_error(cut: str):
         read_bytes(lines(f'{item}"replaykit":{{"response_cut":{cut}}}}}'))
 
 
+@pytest.mark.parametrize(
+    ("status", "more"),
+    [
+        ('"code":-5', ""),
+        ('"code":99', ""),
+        ('"code":1000', ""),
+        ('"code":200,"message":"\\u2615"', ""),
+        ('"code":200', '"reason":"\\u2615"'),
+        ('"code":200', '"http":"\\u2615"'),
+        ('"code":200', '"response_headers":[["X","\\u2615"]]'),
+        ('"code":200', '"request_headers":[["\\u2615","x"]]'),
+    ],
+)
+def test_an_answer_that_no_server_can_give_is_an_error(status: str, more: str):
+    """A status has three digits, and what was bytes on the wire has no character that is none."""
+    request, response = '{"method":"GET","uri":"http://x/"}', f'{{"status":{{{status}}},"body":{{}}}}'
+    item = f'- {{"request":{request},"response":{response},"replaykit":{{{more}}}}}'
+    with pytest.raises(CorruptBundleError, match=r"line 3: .*(no byte|no status)"):
+        read_bytes(lines(item))
+
+
 def test_commands_that_no_reader_would_take_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The arguments of a run have a limit, which the writer keeps to as well."""
     monkeypatch.setattr(writer_module, "MAX_DATA", 1000)

@@ -36,7 +36,8 @@ def run(text: str, program: str, folder: Path, *arguments: str, **more: str) -> 
     folder.mkdir(exist_ok=True)
     script = folder / "test_script.py"
     script.write_text(text, encoding="utf-8")
-    clean = {key: value for key, value in environment(**more).items() if key != "PYTHONPATH"}
+    given = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}  # the many plugins of this environment take their time
+    clean = {key: value for key, value in environment(**given).items() if key != "PYTHONPATH"}
     command = [program, str(script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=clean, cwd=folder, timeout=60, check=False)
 

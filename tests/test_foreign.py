@@ -28,6 +28,7 @@ from replaykit import Adapter, Command, Event, Model, Verdict, expects, foreign,
 from replaykit.adapter import Adapters
 from replaykit.bundle import Provenance
 from replaykit.cassette import CassetteMissError, Player
+from replaykit.client import Client
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated, Parallel
 from replaykit.interaction import Interaction, Request, as_sent, header
@@ -322,6 +323,28 @@ def test_requests_that_overtake_each_other_are_played_in_the_order_of_sending(se
 
     assert [207, 207] == live == again
     assert [(f"{service.url}/a", 0), (f"{service.url}/slow", 1)] == [(e.request.url, e.before) for e in tape.kept]
+    assert playing.player.unused() is None
+
+
+def test_requests_inside_a_stream_of_our_own_client_come_after_it(service: OddService):
+    """Both kinds of clients are in one order, that of sending, also where one is at work while the other is read."""
+
+    def ask(client: Client) -> None:
+        with client.stream("GET", "/a") as stream:
+            assert 207 == requests.get(f"{service.url}/b", timeout=5).status_code
+            client.get("/c")
+            stream.read()
+
+    tape = Recording()
+    with Client(service.url) as client:
+        with client.through(tape), foreign.through(tape):
+            ask(client)
+        playing = Playing(tape)
+        with client.through(playing), foreign.through(playing):
+            ask(client)
+
+    kept = [(each.request.url.removeprefix(service.url), each.before) for each in tape.kept]
+    assert [("/b", 0), ("/c", 0), ("/a", 2)] == kept
     assert playing.player.unused() is None
 
 

@@ -68,7 +68,7 @@ ODD = {
         request=Request(method="POST", url=URL, body=b"ab", cut=Cut(size=9, sha256=""))
     ),
     "odd name": answered(b"", ("X(y)", "1"), ("", "2"), (":a b", "3"), ("caf\xe9", "4")),
-    "odd status": answered(b"x", status=1000),
+    "odd status": answered(b"x", status=999),
     "tunnel": answered().replace(request=Request(method="CONNECT", url=f"{URL}/")),
     "bom": answered(b"\xef\xbb\xbfhi\r\n\x00\xe2\x80\xa8", ("Content-Type", "text/plain")),
 }
@@ -242,6 +242,7 @@ def test_postman():
         ({"request": {"method": "GET", "url": URL}}, "entry 1: its response is no object"),
         ({"request": {"method": "GET", "url": URL}, "response": {"status": 10**30}}, "entry 1: its status is"),
         ({"request": {"method": "GET", "url": URL}, "response": {"status": True}}, "entry 1: its status is True"),
+        ({"request": {"method": "GET", "url": URL}, "response": {"status": 99}}, "entry 1: its status is 99"),
         (
             {"request": {"method": "GET", "url": URL, "headers": [{"name": "a:b"}]}, "response": {}},
             "entry 1: a header has the name 'a:b'",

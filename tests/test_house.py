@@ -24,6 +24,7 @@ READING_ORDER = [
     "place",
     "redact",
     "wire",
+    "turn",
     "transport",
     "client",
     "trouble",

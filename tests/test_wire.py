@@ -323,6 +323,20 @@ class Counting(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve with a handler; return where."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
+        service.daemon_threads = True
+        thread = threading.Thread(target=service.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{service.server_port}"
+        finally:
+            service.shutdown()
+            thread.join()
+
+
 def test_connections_are_used_again_and_no_more_are_kept_than_said(monkeypatch: pytest.MonkeyPatch):
     """Requests in turn share a connection, until it was kept for too long; of several, only so many are kept."""
     monkeypatch.setattr(wire, "MAX_KEPT", 1)
@@ -347,6 +361,31 @@ def test_connections_are_used_again_and_no_more_are_kept_than_said(monkeypatch: 
     assert 1 == len(together & again)
     assert late not in together | again
     assert 0 == hung_up
+
+
+def test_connections_to_another_place_make_room(monkeypatch: pytest.MonkeyPatch):
+    """What is kept for a place that nobody asks any more is closed when there are too many, or it is too old."""
+    closed = threading.Event()
+
+    class Closing(Counting):
+        def finish(self) -> None:
+            super().finish()
+            closed.set()
+
+    monkeypatch.setattr(wire, "MAX_KEPT", 2)
+    with serving(Closing) as old, serving(Counting) as new, Client(old) as client:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(client.get, ["/10", "/10"]))
+        ports = {client.get(new).text for _ in range(3)}
+        is_one_closed = closed.wait(5)
+        closed.clear()
+        monkeypatch.setattr(wire, "KEPT_FOR", 0.0)
+        client.get(new)
+        is_other_closed = closed.wait(5)
+
+    assert 1 == len(ports)
+    assert is_one_closed
+    assert is_other_closed
 
 
 @pytest.mark.parametrize(

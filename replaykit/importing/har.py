@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from replaykit.bundle import MAX_LINES, MAX_SECONDS
-from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble, as_over
+from replaykit.interaction import STATUSES, Cut, Headers, Interaction, Request, Response, Trouble, as_over
 from replaykit.notation import ascii_json, decode
 
 _BOM = b"\xef\xbb\xbf"
@@ -30,7 +30,6 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,1000}")
 _OUR_NAME = re.compile(r"[ -~\x80-\xff]{0,1000}")  # a service may say what is no name, and it was kept
 _DIGEST = re.compile(r"([0-9a-f]{64})?")  # empty where something in the body was covered
 _LARGEST = 2**53  # bytes of a body
-_HIGHEST = 99_999  # of the statuses that a service may have made up
 _VERSION = re.compile(r"(?:HTTP/|h)(\d(?:\.\d)?)", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
 _CHARSETS = {"utf-8", "us-ascii", "iso-8859-1", "windows-1252"}
@@ -188,11 +187,7 @@ def _response(data: dict[str, Any], ours: dict[str, Any]) -> tuple[Response | No
     status = data.get("status")
     if isinstance(status, float) and status.is_integer():
         status = int(status)
-    if (
-        isinstance(status, bool)
-        or not isinstance(status, int | None)
-        or not -1 <= (status or 0) <= (_HIGHEST if ours else 999)
-    ):
+    if isinstance(status, bool) or not isinstance(status, int | None) or status not in {None, 0, -1, *STATUSES}:
         raise ValueError(f"its status is {_shown(status)}")
     if not status or status < 0:
         return None, trouble or Trouble(error="ReadError", message="it was not answered")

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,8 +43,9 @@ def serve() -> None:
     """Serve until the standard input ends; print the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
-    server.serve_forever()
+    sys.stdin.read()
 
 
 def cpu(work: Callable[[], None]) -> float:
@@ -137,7 +139,8 @@ def main() -> None:
     if arguments.serve:
         serve()
         return
-    service = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, "--serve"]
+    service = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert service.stdout is not None
         url = f"http://127.0.0.1:{service.stdout.readline().strip()}"
@@ -152,8 +155,7 @@ def main() -> None:
             ours, theirs = (f"{min(one):,.0f} ms" for one in loading(url, count, min(arguments.rounds, 3)))
             print(f"| loading, 2 KB each | {count:,} | {ours} | {theirs} |", flush=True)
     finally:
-        service.terminate()
-        service.wait()
+        service.communicate()
 
 
 if __name__ == "__main__":

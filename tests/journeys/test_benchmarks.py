@@ -87,3 +87,14 @@ def test_cassettes_measures_recording_playing_and_loading():
 
     assert ["recording", "playing", "loading"] == [row[0].partition(",")[0] for row in rows]
     assert all(float(cell.split()[0]) >= 0 for row in rows for cell in row[2:])
+
+
+def test_the_service_of_cassettes_ends_with_what_started_it():
+    """It says its port, and ends as soon as its standard input does."""
+    done = subprocess.run(
+        [sys.executable, "tests/benchmarks/cassettes.py", "--serve"], cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert 0 < int(done.stdout) < 1 << 16

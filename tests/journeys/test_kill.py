@@ -11,7 +11,7 @@ from conftest import NAMES, ROOT, environment, leaderboard, processes
 
 from replaykit.reader import read
 
-MOMENTS = 12
+MOMENTS = 8
 
 
 def test_killed_campaign_leaves_whole_bundles_and_no_service(tmp_path: Path):
