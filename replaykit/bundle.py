@@ -23,10 +23,7 @@ The format is described for other readers in docs/reference/bundle-format.md.
 import re
 from pathlib import Path
 
-from replaykit.errors import (
-    BundleError,
-    TruncatedBundleError,
-)
+from replaykit.errors import BundleError, TruncatedBundleError, UsageError
 from replaykit.trace import Trace
 from replaykit.value import Record
 from replaykit.verdict import Failure
@@ -41,6 +38,7 @@ MAX_SECONDS = 1e9  # that an interaction can have taken
 MAX_RUNS = 1_000_000  # of the result of shrinking
 MAX_BODY = 2 * 1024 * 1024  # bytes that are kept of one body
 NONCE = re.compile(r"[0-9a-f]{1,64}")
+LAST_PORT = 65535  # stands in a canonical bundle for the first free port; its neighbours below for others
 MAX_NAME = 1000  # characters of a header name that YAML takes for a key
 LARGE = 10 * 1024 * 1024  # bytes of a bundle that is said to be large: mail and forges take some 25 MB
 
@@ -69,6 +67,14 @@ class Origin(Record):
     python: str | None = None
     httpx: str | None = None
     canonical: bool | None = None  # were times, dates and request ids left out?
+
+    def require_port(self) -> None:
+        """Raise UsageError where nobody is to be expected at the recorded URL: its port was free, and is not kept."""
+        if self.canonical and self.url is not None and self.url.endswith(f":{LAST_PORT}"):
+            raise UsageError(
+                "The service that the bundle was recorded with had a free port, which is not kept.",
+                "Start it with --start, or say where it runs with --url.",
+            )
 
 
 class Provenance(Origin):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from replaykit.bundle import LAST_PORT
 from replaykit.errors import BundleError, CorruptBundleError
 from replaykit.lines import Line, Lines, bundled
 from replaykit.noise import Noise, text_of
@@ -19,7 +20,6 @@ from replaykit.upgrade import present
 from replaykit.value import JsonData
 
 FREE_PORT = 32768  # from here on, a port may be one that the system chose
-LAST_PORT = 65535  # stands for the first free port; its neighbours below for others
 
 Change: TypeAlias = Callable[[str, str], str]  # the name and the value of a header
 

@@ -81,6 +81,7 @@ def replay(
         url = recorded_url
         if not offline:
             client.require_loopback(url, project.allowed_hosts())
+            bundle.provenance.require_port()
     adapters = Adapters(model, adapter, url, settings or {}, transport)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?

@@ -22,13 +22,13 @@ from replaykit.disguise import base64_forms, forms, plain_text
 from replaykit.errors import CorruptBundleError, MissingFileError
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.notation import decode, unmark_binary
+from replaykit.placeholder import MARK, PLACEHOLDER
 from replaykit.reader import content_of
 from replaykit.redact import Found, Redactor
 from replaykit.secret import SHORTEST, Policy, weight_of
 from replaykit.value import InvalidValueError, JsonData, Record, text_of_data
 
 ENDINGS = (".pd", ".pd.gz", ".pd.zip", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
-SHOWN = 12  # characters that a value has before two of them are shown
 
 
 class Hit(Record):
@@ -36,7 +36,7 @@ class Hit(Record):
 
     line: int  # from 1
     label: str
-    shown: str
+    size: int  # characters
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
@@ -46,13 +46,14 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
     """
     for path in paths:
         if not path.is_dir():
-            if not path.is_file():
+            if not path.exists():
                 raise MissingFileError(f"{path} can't be read: there is no such file.", "Check the path.")
             yield path
             continue
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            yield from (Path(folder, name) for name in sorted(names) if name.endswith(ENDINGS))
+            found = [Path(folder, name) for name in sorted(names) if name.endswith(ENDINGS)]
+            yield from (each for each in found if each.is_file())  # no pipe: it might never end
 
 
 def scan(path: Path, policy: Policy) -> list[Hit]:
@@ -83,11 +84,12 @@ def _text_of(content: bytes, path: Path) -> str:
 
 
 def _hit(line: int, found: Found) -> Hit | None:
-    value = plain_text(found.value)
+    value = PLACEHOLDER.sub("", plain_text(found.value))
+    if MARK in found.value and len(value) < SHORTEST:  # a cookie whose value is covered
+        return None
     if _MASKED.fullmatch(value) or (len(value) < SHORTEST and not weight_of(found.label)):  # a cookie for a theme
         return None
-    begins = value[:2] if len(value) >= SHOWN else ""
-    return Hit(line=line, label=found.label, shown=f"{begins}... ({len(value)} characters)")
+    return Hit(line=line, label=found.label, size=len(value))
 
 
 _BINARY_SIGNS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")

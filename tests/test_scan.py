@@ -5,6 +5,7 @@ import bz2
 import codecs
 import gzip
 import json
+import os
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -80,6 +81,23 @@ def test_what_is_covered_is_no_finding(tmp_path: Path):
 
     assert [] == found(tmp_path, "a.json", text)
     assert [] == found(tmp_path, "b.json", '{"csrf_token":"abc-12345"}', Policy(kept=frozenset({"csrftoken"})))
+
+
+def test_a_covered_cookie_in_any_text_is_no_finding(tmp_path: Path):
+    """In a ticket with a bundle in it, a cookie whose value is covered is none, and one that is not is told."""
+    covered, open_ = '"Cookie":["sid=REDACTED.sid.2"]', '"Cookie":["sid=REDACTED.sid.2; key=1234567890abcdef"]'
+
+    assert [] == found(tmp_path, "t.md", f"See:\n\n{{{covered}}}\n")
+    assert [(3, "Cookie")] == found(tmp_path, "t.md", f"See:\n\n{{{open_}}}\n")
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path):
+    """What is no regular file is left out of a folder, and refused where it is named."""
+    os.mkfifo(tmp_path / "pipe.pd")
+
+    assert [] == list(files_in([tmp_path]))
+    with pytest.raises(MissingFileError, match="no regular file"):
+        [scan(each, Policy()) for each in files_in([tmp_path / "pipe.pd"])]
 
 
 def test_a_configured_secret_is_found(tmp_path: Path):

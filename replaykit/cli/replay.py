@@ -101,7 +101,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
-        with recorded_service(provenance.url, options) as url:
+        with recorded_service(provenance, options) as url:
             replayed = journey.replay(
                 bundle,
                 model=model,
@@ -136,7 +136,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
 
 
 @contextlib.contextmanager
-def recorded_service(recorded: str | None, options: dict[str, Any]) -> Iterator[str | None]:
+def recorded_service(recorded: "Provenance", options: dict[str, Any]) -> Iterator[str | None]:
     """Give the URL of the service to replay against: the recorded one, if none is named; None offline."""
     if options.get("offline"):
         yield None
@@ -145,7 +145,8 @@ def recorded_service(recorded: str | None, options: dict[str, Any]) -> Iterator[
 
     url, start = options["url"], options["start"]
     if url is None and start is None:
-        client.require_loopback(recorded or "", project.allowed_hosts())
-        url = recorded
+        client.require_loopback(recorded.url or "", project.allowed_hosts())
+        recorded.require_port()
+        url = recorded.url
     with service.reached(url=url, start=start, health=options["health"], patience=options["health_timeout"]) as reached:
         yield reached

@@ -74,7 +74,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
     progress = ShrinkProgress(quiet=options["quiet"])
-    with recorded_service(provenance.url, options) as url:
+    with recorded_service(provenance, options) as url:
         assert url is not None  # noqa: S101  only an offline replay has none
         reshrunk = journey.reshrink(
             saved,

@@ -41,7 +41,7 @@ def scan(paths: tuple[Path, ...]) -> int:
             continue
         hits += len(found)
         for each in found:
-            say(f"{path}:{each.line}: {each.label}: {each.shown}")
+            say(f"{path}:{each.line}: {each.label} ({count(each.size, 'character')})")
     code = worst([*codes, FOUND if hits else OK])
     said = f"{count(hits, 'value')} that may be secret in {count(files, 'file')}"
     conclude("found" if hits else "clean" if code == OK else "not judged", said, code)

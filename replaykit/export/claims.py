@@ -59,8 +59,16 @@ def _is_number(value: JsonData) -> bool:
 def _is_steady(leaf: Leaf) -> bool:
     """Say whether a value is one that the service says again tomorrow: neither an id nor a time nor a token."""
     if _is_number(leaf.value):
-        return not ID.search(leaf.key) and not re.search(r"time|date|_at$|At$|stamp", leaf.key)
+        return not ID.search(leaf.key) and not _TIME.search(leaf.key) and not _is_moment(leaf.value)
     return not isinstance(leaf.value, str) or not (is_strong(leaf.value) or (ID.search(leaf.key) and leaf.value))
+
+
+def _is_moment(value: float) -> bool:
+    """Say whether a number may be a time of these years, in seconds or milliseconds since 1970."""
+    return any(start <= abs(value) < end for start, end in ((1.5e9, 2.2e9), (1.5e12, 2.2e12)))
+
+
+_TIME = re.compile(r"time|date|_at$|At$|^(?:at|ts)$|stamp|epoch")
 
 
 def _heard(leaves: list[Leaf], pairs: list[tuple[str | None, JsonData]]) -> set[Path]:

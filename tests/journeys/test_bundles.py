@@ -170,6 +170,15 @@ def test_migrate_writes_the_present_format_in_its_place(bundle: Path):
     assert before.st_ino == bundle.stat().st_ino
 
 
+def test_nobody_is_asked_at_a_port_that_is_not_kept(duplicate_names: Path):
+    """Where the service had a free port, a live replay of a canonical bundle has to be told where it runs."""
+    ran = replaykit("replay", duplicate_names)
+
+    assert 129 == ran.code, ran
+    assert "had a free port, which is not kept" in ran.err
+    assert "--start" in ran.err
+
+
 def test_migrate_makes_canonical(bundle: Path):
     """With --canonical, times and the free port are gone, and an offline replay still shows the bug."""
     ran = replaykit("migrate", "--canonical", bundle)
