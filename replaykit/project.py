@@ -16,10 +16,12 @@ import traceback
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError
-from replaykit.secret import Policy, policy_of
+
+if TYPE_CHECKING:  # `replaykit --help` does not pay for pydantic
+    from replaykit.secret import Policy
 
 K = TypeVar("K")
 
@@ -76,8 +78,10 @@ def settings_here(name: str) -> Any:
     return found
 
 
-def policy_here() -> Policy:
+def policy_here() -> "Policy":
     """Return what the project says of its secrets, `[tool.replaykit.redact]`. Raises RedactionError, ProfileError."""
+    from replaykit.secret import policy_of
+
     settings = settings_here("redact")
     place = str(root() / "pyproject.toml")
     if settings is not None and not isinstance(settings, dict):

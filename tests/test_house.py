@@ -1,6 +1,7 @@
 """The house: one reading order, one door for each library, the public names."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -242,3 +243,13 @@ def test_replay_is_the_function_even_after_its_module_was_imported():
 
     assert callable(replaykit.replay)
     assert replaykit.replay is replaykit.replaying.replay
+
+
+def test_help_does_not_pay_for_what_it_does_not_need():
+    """What is slow to import is imported where it is used: `replaykit --help` needs neither pydantic nor httpx."""
+    look = (
+        "import sys; import replaykit.cli.app; print(*sorted({'httpx', 'pydantic', 'vcr', 'yaml'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+
+    assert found.stdout.split() == []
