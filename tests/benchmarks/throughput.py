@@ -1,6 +1,6 @@
 """Requests a second of a campaign with capture, beside a plain httpx loop over the same requests.
 
-    python tests/benchmarks/throughput.py [--rounds 7] [--runs 10] [--memory]
+    python tests/benchmarks/throughput.py [--rounds 7] [--runs 20] [--memory]
 
 Both speak to the same leaderboard on loopback, in turns, and the budget is the median of the ratios of the
 turns: 1.2 or more. Beside it stands the ratio of the time that this process needs itself, which other processes
@@ -62,7 +62,7 @@ def main() -> None:
     """Take turns, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     ratios, own = [], []
