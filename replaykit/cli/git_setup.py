@@ -1,5 +1,8 @@
 """replaykit git-setup."""
 
+import shlex
+import sys
+
 import click
 
 from replaykit.cli.console import program, say
@@ -19,7 +22,7 @@ def git_setup(*, check: bool) -> int:
 
     from replaykit import repository
 
-    missing = repository.set_up(Path.cwd(), f"{program()} show --plain", write=not check)
+    missing = repository.set_up(Path.cwd(), f"{_lasting()} show --plain", write=not check)
     if not missing:
         say("Everything is set up.")
     elif check:
@@ -27,3 +30,11 @@ def git_setup(*, check: bool) -> int:
     for each in missing:
         say(f"Written: {each}.")
     return 0
+
+
+def _lasting() -> str:
+    """Say how this program is called from anywhere: git stops at a diff whose command is not on its PATH."""
+    from pathlib import Path
+
+    called = Path(sys.argv[0])
+    return shlex.quote(str(called.absolute())) if called.name == "replaykit" and called.exists() else program()
