@@ -120,10 +120,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Know of a failure that it was expected: what was recorded shows the bug, and is to be played."""
+    """Know of a test that it was skipped in its middle, or failed as expected: what was recorded is to be played."""
     report = yield
     if call.when == "call" and _recording in item.stash:
-        item.stash[_expected] = report.skipped and hasattr(report, "wasxfail")
+        item.stash[_expected] = report.skipped
     return report
 
 

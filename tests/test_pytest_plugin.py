@@ -274,6 +274,22 @@ def test_wrong(replaykit_client):
         assert 1 == project.service.count
 
 
+def test_what_is_skipped_in_its_middle_is_recorded_and_played(project: Project):
+    """A test that skips itself after it has asked leaves what it asked, and is skipped again when it is played."""
+    test = """
+import pytest
+
+def test_half(replaykit_client):
+    replaykit_client.get("/count")
+    pytest.skip("the rest is for another day")
+"""
+    project.run(test, "--replaykit-record=once", expected=0)
+
+    assert ["bundles/test_shop/test_half.pd"] == project.bundles()
+    assert "1 skipped" in project.run(test, expected=0)
+    assert 1 == project.service.count
+
+
 def test_each_test_has_a_bundle_of_its_own(project: Project):
     """Parameters and classes are part of the name; names that no file can have get a digest."""
     test = """
