@@ -16,10 +16,12 @@ class TooLargeError(ValueError):
 
 def coding_of(headers: Headers, body: bytes) -> str:
     """Say how a body is compressed: gzip, deflate, or not at all."""
+    if not body:
+        return ""
     if body.startswith(b"\x1f\x8b\x08"):
         return "gzip"
     said = (header(headers, "content-encoding") or "").strip().lower()
-    return "deflate" if said == "deflate" and body else ""
+    return "deflate" if said == "deflate" else ""
 
 
 def decoded(coding: str, body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.cassette import Queues, mismatch
-from replaykit.coding import coding_of, decoded
+from replaykit.coding import unpacked
 from replaykit.difference import Difference, brief, differences
 from replaykit.errors import DriftError, UsageError
 from replaykit.gist import Gist, is_whole_of, json_of, target
@@ -176,7 +176,7 @@ class Comparison:
             size = min(len(recorded.body), len(seen.body))
             if recorded.body[:size] == seen.body[:size]:
                 return []
-        was, now = (unpacked(each) for each in (recorded, seen))
+        was, now = (unpacked(each.headers, each.body) for each in (recorded, seen))
         before, after = json_of(recorded.headers, was), json_of(seen.headers, now)
         if before is None or after is None:
             if was == now or self._covers(was.decode("latin-1"), now.decode("latin-1"), self._known):
@@ -243,14 +243,6 @@ def pattern_of(path: str) -> re.Pattern[str]:
         raise UsageError(f"{path!r} is no place in a JSON document.", "Write $.name, $.rows[*].id or $['a-b'].")
     text = re.escape(path).replace(r"\[\*\]", r"\[\d+\]").replace(r"\.\*", r"(\.\w+|\['[^']*'\])")
     return re.compile(rf"{text}(?![^.\[])")
-
-
-def unpacked(response: Response) -> bytes:
-    """Return a body without the gzip or deflate around it; as it is where it has another one, or is broken."""
-    try:
-        return decoded(coding_of(response.headers, response.body), response.body)
-    except ValueError:
-        return response.body
 
 
 def _header(interaction: Interaction, name: str) -> list[str]:

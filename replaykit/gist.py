@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from replaykit.coding import coding_of, decoded
+from replaykit.coding import unpacked
 from replaykit.interaction import Cut, Headers, Request, header
 from replaykit.placeholder import Bound, is_covered
 from replaykit.value import JsonData
@@ -35,10 +35,7 @@ class Gist:
     def body(self) -> bytes:
         """The body without gzip around it and without a boundary of its own."""
         request = self.request
-        try:
-            body = decoded(coding_of(request.headers, request.body), request.body)
-        except ValueError:
-            body = request.body
+        body = unpacked(request.headers, request.body)
         found = _BOUNDARY.match(header(request.headers, "content-type") or "")
         return body if found is None else body.replace(b"--" + found[1].encode("latin-1", "replace"), b"--boundary")
 

@@ -86,6 +86,7 @@ READING_ORDER = [
     "export.python",
     "export.pytest",
     "importing",
+    "importing.text",
     "importing.vcr",
     "importing.har",
     # journeys

@@ -1,7 +1,6 @@
 """The wire, side by side with httpx's own transport, on a raw socket server with odd answers."""
 
 import gzip
-import re
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 from replaykit import wire
 from replaykit.client import Client
 from replaykit.interaction import Interaction
+from tests.odd import is_whole
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -50,17 +50,6 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def whole(data: bytes) -> bool:
-    """Say whether a request has arrived with its body."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    if not end:
-        return False
-    length = re.search(rb"(?i)content-length: (\d+)", head)
-    if length:
-        return len(body) >= int(length[1])
-    return b"chunked" not in head or body.endswith(b"0\r\n\r\n")
-
-
 @contextmanager
 def server(answer: bytes, *, hang: bool = False, reset: bool = False) -> Iterator[tuple[str, list[bytes]]]:
     """Serve one answer to every request, on a raw socket."""
@@ -79,7 +68,7 @@ def server(answer: bytes, *, hang: bool = False, reset: bool = False) -> Iterato
             connection.settimeout(2)
             data = b""
             try:
-                while not whole(data):
+                while not is_whole(data):
                     more = connection.recv(65536)
                     if not more:
                         break

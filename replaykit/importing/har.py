@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from replaykit.bundle import MAX_LINES, MAX_SECONDS
+from replaykit.importing.text import latin, utf8
 from replaykit.interaction import STATUSES, Cut, Headers, Interaction, Request, Response, Trouble, as_over
 from replaykit.notation import ascii_json, decode
 
@@ -169,7 +170,7 @@ def _request(data: dict[str, Any], ours: dict[str, Any]) -> Request:
 
 def _url(url: str) -> str:
     """Return a URL in ASCII, without user, password and fragment."""
-    url = re.sub(r"[^!-~]", lambda found: "".join(f"%{byte:02X}" for byte in _utf8(found[0])), url)
+    url = re.sub(r"[^!-~]", lambda found: "".join(f"%{byte:02X}" for byte in utf8(found[0])), url)
     try:
         parts = urlsplit(url)
         known = bool(parts.hostname) and (parts.port or 1) > 0
@@ -245,11 +246,7 @@ def _latin(text: str) -> str:
     """Return text of a header as Latin-1 reads its bytes."""
     if re.search(r"[\x00\r\n]", text):
         raise ValueError(f"{_shown(text)} has a line break or a NUL in it")
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return _utf8(text).decode("latin-1")
-    return text
+    return latin(text)
 
 
 def _true(headers: Headers, body: bytes) -> Headers:
@@ -271,7 +268,7 @@ def _bytes(text: str, kind: str, encoding: Any) -> bytes:
     try:
         return text.encode(charset)
     except UnicodeEncodeError:
-        return _utf8(text)
+        return utf8(text)
 
 
 def _base64(text: Any) -> bytes:
@@ -279,10 +276,3 @@ def _base64(text: Any) -> bytes:
         return base64.b64decode(re.sub(r"\s", "", _text(text, "a body")), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("a body is no base64") from None
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("a text has half a character in it") from None

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from replaykit import yaml
 from replaykit.coding import settled
+from replaykit.importing.text import latin, utf8
 from replaykit.interaction import Headers, Interaction, Request, Response, header
 from replaykit.notation import ascii_json, decode
 
@@ -169,11 +170,7 @@ def _latin(text: str) -> str:
     text = _FOLD.sub(" ", text.strip())
     if _CONTROL.search(text):
         raise ValueError(f"{_shown(text)} has a line break or a NUL in it")
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return _utf8(text).decode("latin-1")
-    return text
+    return latin(text)
 
 
 # --- bodies -------------------------------------------------------------------------------------
@@ -193,20 +190,13 @@ def _body(value: Any, kind: str | None) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return _utf8(value)
+        return utf8(value)
     if isinstance(value, dict) and kind is not None and "form" in kind:
         return urlencode({name: _text(each) for name, each in value.items()}).encode("ascii")
     try:
         return json.dumps(value).encode("ascii")
     except TypeError:
         raise ValueError("a body is neither text nor data") from None
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("a text has half a character in it") from None
 
 
 def _shown(value: Any) -> str:
