@@ -19,6 +19,7 @@ from replaykit import service
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.errors import UnexportableError
 from replaykit.export import left_out, render
+from replaykit.export.claims import Claim, claims_of
 from replaykit.interaction import Cut, Headers, Interaction, Request, Response, Trouble
 from replaykit.reader import read
 from replaykit.sequence import Call
@@ -617,3 +618,14 @@ def test_a_script_without_python_says_so(tmp_path: Path, duplicate_names: Path, 
     )  # fmt: skip
 
     assert (125, "VERDICT not judged: python3 is not there (exit 125)\n") == (ran.returncode, ran.stdout)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_claimed"),
+    [(3, True), (1_700_000_000, False), (1795293473.25, False), (1_700_000_000_123, False), (12_000_000_000, True)],
+)
+def test_a_number_that_may_be_a_time_is_no_claim(value: float, is_claimed: bool):
+    """What an answer holds by chance at its time is not held against the next one, whatever its name."""
+    response = Response(status=200, body=json.dumps({"seen": value}).encode())
+
+    assert is_claimed == (Claim("is", ("seen",), value) in claims_of(response, []))

@@ -58,13 +58,14 @@ def test_demo_outside_of_a_clone_says_what_it_needs(elsewhere: Path, tmp_path: P
 def test_git_shows_bundles_where_replaykit_is_not_on_its_path(elsewhere: Path, tmp_path: Path):
     """git-setup names the program as it was called, so that a git that knows no such program compares bundles too."""
     plain = environment(PATH="/usr/local/bin:/usr/bin:/bin", PYTHONPATH="")
+    active = {**plain, "PATH": f"{elsewhere}{os.pathsep}{plain['PATH']}"}
     bundle = tmp_path / "bug.pd"
     bundle.write_bytes((ROOT / "failures" / "create-037acf80.pd").read_bytes())
     for command in (
         ["git", "init", "-q"], [elsewhere / "replaykit", "git-setup"], ["git", "add", "."],
         ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
     ):  # fmt: skip
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=plain)
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=active)
     bundle.write_bytes(bundle.read_bytes().replace(b"create_player", b"create_people"))
     done = subprocess.run(["git", "diff"], cwd=tmp_path, capture_output=True, text=True, env=plain, check=False)
 
