@@ -6,6 +6,7 @@ transport is a tap: what happens inside of `through` goes past a tape, which rec
 
 import contextlib
 import ipaddress
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
@@ -14,11 +15,12 @@ from typing import Any, Self, get_args
 import httpx
 
 from replaykit.errors import ForeignHostError, UsageError
-from replaykit.transport import Network, Tap, Tape, Way
+from replaykit.transport import Busy, Network, Tap, Tape, Way
 
 HTTPX_VERSION = httpx.__version__
 
 MAX_REDIRECTS = 20
+MAX_HEADS = 4096  # kinds of requests whose headers are remembered
 
 
 class Client(httpx.Client):
@@ -38,6 +40,7 @@ class Client(httpx.Client):
         super().__init__(transport=self._tap, base_url=self.origin)
         self._cookies = Cookies()
         self._url = lru_cache(maxsize=4096)(self._parse_url)
+        self._heads: dict[tuple[object, ...], httpx.Headers] = {}  # by all that they follow from
 
     def _parse_url(self, path: str) -> httpx.URL:
         if path.startswith(("http://", "https://")):
@@ -48,11 +51,13 @@ class Client(httpx.Client):
     def through(self, tape: Tape) -> Iterator[None]:
         """Send what happens inside past a tape."""
         before, self._tap.tape = self._tap.tape, tape
+        self._network.meanwhile = tape.meanwhile if isinstance(tape, Busy) else None
         try:
             yield
         finally:
             self._tap.settle(tape)
             self._tap.tape = before
+            self._network.meanwhile = before.meanwhile if isinstance(before, Busy) else None
 
     def settle(self) -> None:
         """Keep the answers that are still being read, as far as they were read."""
@@ -78,16 +83,33 @@ class Client(httpx.Client):
         """
         if not isinstance(url, str):
             return super().build_request(method, url, **options)
+        said = options.get
         if (
-            any(options.get(name) for name in ("headers", "cookies", "params", "extensions"))
-            or options.get("timeout", httpx.USE_CLIENT_DEFAULT) is not httpx.USE_CLIENT_DEFAULT
-            or self.cookies
-            or self.params
+            (said("headers") or said("cookies") or said("params") or said("extensions"))
+            or said("timeout", httpx.USE_CLIENT_DEFAULT) is not httpx.USE_CLIENT_DEFAULT
+            or (self.cookies or self.params)
         ):
             return super().build_request(method, self._url(url), **options)
-        bodies = {name: options.get(name) for name in ("content", "data", "files", "json")}
+        content, data, files = said("content"), said("data"), said("files")
         extensions = {"timeout": self.timeout.as_dict()}
+        if content is None and data is None and files is None:
+            return self._plain_request(method, self._url(url), extensions, said("json"))
+        bodies = {"content": content, "data": data, "files": files, "json": said("json")}
         return httpx.Request(method, self._url(url), headers=self.headers, extensions=extensions, **bodies)
+
+    def _plain_request(self, method: str, url: httpx.URL, extensions: dict[str, Any], data: Any) -> httpx.Request:
+        """Build a request with a JSON body or none; what headers httpx gives to one of its length is remembered."""
+        body = b"" if data is None else _compact(data)
+        kind = (method, url.netloc, len(body), data is None, *self.headers.raw)
+        headers = self._heads.get(kind)
+        if headers is None:
+            made = httpx.Request(method, url, headers=self.headers, extensions=extensions, json=data)
+            if made.content == body and len(self._heads) < MAX_HEADS:  # httpx 0.27 puts blanks into JSON
+                self._heads[kind] = made.headers
+            return made
+        request = httpx.Request(method, url, headers=headers, extensions=extensions, stream=httpx.ByteStream(body))
+        request.read()
+        return request
 
     def send(
         self,
@@ -117,6 +139,11 @@ class Client(httpx.Client):
     def _is_ours(self, url: httpx.URL) -> bool:
         own = self._url("/")
         return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
+
+
+def _compact(data: Any) -> bytes:
+    """Write JSON as httpx does from 0.28 on."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
 
 
 class Cookies(httpx.Cookies):

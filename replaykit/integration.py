@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from replaykit import client, repository, service
 from replaykit.adapter import Adapter, Adapters, Mock, unpredicted
+from replaykit.backlog import Backlog
 from replaykit.bundle import Provenance, Shrinking, name_of
 from replaykit.command import generators_of
 from replaykit.coverage import Coverage, checked
@@ -408,7 +409,8 @@ class _Campaign:
             writer.rewind()
             writer.begin(self._provenance(index, seed))
         adapter = adapters.new()
-        trace = execute(self.result.model, adapter, calls, listener=writer, tally=tally)
+        listener = None if writer is None else Backlog(writer)
+        trace = execute(self.result.model, adapter, calls, listener=listener, tally=tally)
         self.result.coverage.fold(trace, adapter.refs)
         self._count(trace)
         return trace

@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.caller import Caller, Cassette, Over
@@ -104,6 +104,14 @@ class Listener(Protocol):
         """Hear how the run ended."""
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """A listener that hears of things later, while an answer is waited for."""
+
+    def tell_one(self) -> bool:
+        """Let it hear one thing; say whether there was one."""
+
+
 def execute(
     model: type[Model],
     adapter: Adapter[Any],
@@ -169,6 +177,7 @@ class _Run(Caller):
         super().__init__(adapter, self._first_state(model), cassette)
         self.calls = calls
         self.listener = listener
+        self.patient = listener if isinstance(listener, Patient) else None
         self.tally = tally
         self.minted = False  # was the nonce told?
         self.count = 0
@@ -200,6 +209,9 @@ class _Run(Caller):
         if self.branches and (branch := self.branches.get(threading.get_ident())) is not None and branch.stopped:
             raise InterruptedError("the run was interrupted, and sends nothing more")
         return None if self.cassette is None else self.cassette.answer(request)
+
+    def meanwhile(self) -> bool:
+        return self.patient is not None and not self.branches and self.patient.tell_one()
 
     def run_out(self, request: Request, size: int) -> None:
         if self.cassette is not None:

@@ -6,7 +6,8 @@ async ones; both stand around any httpx transport, and what they record and play
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import httpx
@@ -38,6 +39,14 @@ class Bounded(Protocol):
         """Hear that all the bytes were read that were recorded of an answer, and that more were asked for."""
 
 
+@runtime_checkable
+class Busy(Protocol):
+    """A tape that has something to do while an answer is waited for."""
+
+    def meanwhile(self) -> bool:
+        """Do a small piece of it, and say whether there was one to do."""
+
+
 class Live:
     """The tape that keeps nothing and lets everything through."""
 
@@ -58,6 +67,7 @@ class Network(httpx.BaseTransport):
 
     def __init__(self, *, lean: bool = True, connections: int = MAX_CONNECTIONS) -> None:
         self.lean = Connections(connections)
+        self.meanwhile: Callable[[], bool] | None = None  # a small piece of work while an answer is waited for
         self._is_lean = lean
         self._limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEPT_FOR
@@ -73,7 +83,7 @@ class Network(httpx.BaseTransport):
             return self._httpx.handle_request(request)
         place, timeouts = (request.url.raw_host.decode("ascii"), request.url.port or 80), request.extensions["timeout"]
         try:
-            answer = self.lean.send(place, request.method.encode("ascii"), head, body, timeouts)
+            answer = self.lean.send(place, request.method.encode("ascii"), head, body, timeouts, self.meanwhile)
         except WireError as error:
             raise error_of(error.trouble, request) from None
         return _Answered(
@@ -221,7 +231,7 @@ class _Capture:
         self._request = request
         url = request.url.copy_with(userinfo=b"") if request.url.userinfo else request.url
         self._url = str(url)
-        self._headers = _pairs(request.headers.raw)
+        self._headers = _pairs_of(tuple(request.headers.raw))
         self._sent: list[bytes] = []
         self._record: Request | None = None  # of the request, where all of it is known
         if not isinstance(request.stream, httpx.ByteStream):
@@ -438,8 +448,14 @@ class _Played(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield chunk
 
 
-def _pairs(raw: list[tuple[bytes, bytes]]) -> Headers:
+def _pairs(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
     return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+
+
+@lru_cache(maxsize=1024)
+def _pairs_of(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
+    """Return the pairs of a request's headers, which most requests have in common with others."""
+    return _pairs(raw)
 
 
 def _is_cancelled(error: BaseException) -> bool:

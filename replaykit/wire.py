@@ -19,7 +19,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import h11
@@ -62,6 +63,17 @@ class WireError(Exception):
 
 def head_of(method: bytes, target: bytes, headers: RawHeaders, size: int | None) -> bytes | None:
     """Write the head of a request; None where it is not plain. The size of the body is None where nobody knows it."""
+    said = _said_of(tuple(headers), size)
+    if said is None:
+        return None
+    head = b"%b %b HTTP/1.1\r\n%b" % (method, target, said)
+    is_in_its_lines = head.count(b"\n") == len(headers) + 2  # nothing has broken out of its header
+    return head if is_in_its_lines and _PLAIN_REQUEST.fullmatch(head) else None
+
+
+@lru_cache(maxsize=1024)
+def _said_of(headers: RawHeaders, size: int | None) -> bytes | None:
+    """Write headers, and the empty line; None where they are not plain. Many requests have the same ones."""
     first, lines, framing = b"", [], {}
     for name, value in headers:
         key = name.lower()
@@ -75,9 +87,7 @@ def head_of(method: bytes, target: bytes, headers: RawHeaders, size: int | None)
         lines.append(b"%b: %b\r\n" % (name, value))
     if not first or b"upgrade" in framing or not _is_framed(framing, size):
         return None
-    head = b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method, target, first, b"".join(lines))
-    is_in_its_lines = head.count(b"\n") == len(headers) + 2  # nothing has broken out of its header
-    return head if is_in_its_lines and _PLAIN_REQUEST.fullmatch(head) else None
+    return b"%b%b\r\n" % (first, b"".join(lines))
 
 
 def _is_framed(framing: Mapping[bytes, bytes], size: int | None) -> bool:
@@ -143,11 +153,13 @@ class Connections:
         head: bytes,
         body: bytes | Iterable[bytes],
         timeouts: Mapping[str, float | None],
+        meanwhile: Callable[[], bool] | None = None,
     ) -> "Answer":
         """Send a request, and read the answer up to the end of its headers. Raises WireError.
 
         A body that is not bytes is sent as it comes. `timeouts` holds the seconds for `pool`, `connect`, `read` and
-        `write`; None waits for ever.
+        `write`; None waits for ever. `meanwhile` does a small piece of work while there is no answer yet, and says
+        whether there was one to do.
         """
         if not self._room.acquire(timeout=timeouts.get("pool")):
             raise WireError("PoolTimeout", "")
@@ -159,6 +171,8 @@ class Connections:
             sent = connection.push(head + body) if isinstance(body, bytes) else _push_framed(connection, head, body)
             connection.socket.settimeout(timeouts.get("read"))
             answer = Answer(self, place, connection, method, reusable=sent and not _CLOSES.search(head))
+            while meanwhile is not None and not connection.is_readable and meanwhile():
+                pass
             answer.read_head()
         except BaseException:
             self.drop(connection)

@@ -58,6 +58,7 @@ READING_ORDER = [
     "linearize",
     "history",
     "run",
+    "backlog",
     "shrink",
     "notation",
     "bundle",

@@ -209,6 +209,23 @@ def test_what_is_sent_is_what_httpx_sends():
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize("data", [None, {"a": "ü", "b": [1, 2.5, None]}, "text", 0, [], {"a": "v", "b": [1, 2.5, 0]}])
+@pytest.mark.parametrize("method", ["GET", "post", "PUT", "DELETE"])
+def test_remembered_headers_are_those_that_httpx_makes(method: str, data: Any):
+    """Sent again with the same length, with another body, or with other headers: each time as httpx sends it."""
+    with server(ANSWERS["plain"]) as (url, seen):
+        with Client(url) as lean, httpx.Client() as plain:
+            lean.renew({"X-Tenant": "one"}, None, 5.0)
+            for tenant, said in (("one", data), ("one", data), ("two", data), ("two", "other"), ("two", data)):
+                lean.headers["X-Tenant"] = tenant
+                plain.headers = lean.headers
+                for client in (plain, lean):
+                    client.request(method, f"{url}/a?b={tenant}", json=said)
+
+    assert seen[0::2] == seen[1::2]
+    assert 5 == len(seen[0::2])
+
+
 def test_streamed_request_is_sent_in_chunks():
     """A body of unknown length goes out piece by piece, as the header that httpx wrote for it says."""
     with server(ANSWERS["plain"]) as (url, seen), Client(url) as client:
