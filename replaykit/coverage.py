@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
 from replaykit.adapter import Adapter
@@ -23,6 +23,8 @@ from replaykit.interaction import Interaction
 from replaykit.model import MAX_LABELS, Like, Model
 from replaykit.trace import Step, Trace
 from replaykit.value import fields_of
+
+K = TypeVar("K")
 
 KINDS = ("commands", "checks", "outcomes", "transitions")  # of which it is known how many there are
 USUAL = ("commands", "checks")  # what is meant by a percentage alone
@@ -80,6 +82,23 @@ class Coverage:
             },
             _texts={command.tag: _texts_of(command) for command in commands},
         )
+
+    def blank(self) -> "Coverage":
+        """Return one that knows the same, and has counted nothing."""
+        return Coverage(
+            known_commands=self.known_commands,
+            known_checks=self.known_checks,
+            admitted=self.admitted,
+            _texts=self._texts,
+        )
+
+    def merge(self, other: "Coverage") -> None:
+        """Count all that another one has counted."""
+        self.runs += other.runs
+        for name in ("commands", "checks", "outcomes", "transitions"):
+            getattr(self, name).update(getattr(other, name))
+        self.endpoints_left_out += other.endpoints_left_out + _merge(self.endpoints, other.endpoints, MAX_ENDPOINTS)
+        self.labels_left_out += other.labels_left_out + _merge(self.labels, other.labels, MAX_LABELS)
 
     def fold(self, trace: Trace, refs: Refs) -> None:
         """Count what happened in a run, or in one of several that it is made of, with what its refs were bound to."""
@@ -189,6 +208,17 @@ class Coverage:
 
 
 # --- what an annotation admits ------------------------------------------------------------------
+
+
+def _merge(table: Counter[K], other: Counter[K], most: int) -> int:
+    """Add what another table has counted, as far as there is room; return how much was left out."""
+    left_out = 0
+    for key, counted in other.items():
+        if key in table or len(table) < most:
+            table[key] += counted
+        else:
+            left_out += counted
+    return left_out
 
 
 def _events_of(command: type[Command], model: type[Model], adapter: type[Adapter[Any]]) -> list[type[Event]]:

@@ -19,9 +19,11 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
-from replaykit.integration import Finding, Oracle, Silent, Watcher, facts_of, generators_for, made, simulation
+from replaykit.finding import Finding, Silent, Watcher
+from replaykit.keeper import facts_of, made
 from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
+from replaykit.oracle import Oracle, generators_for, simulation
 from replaykit.reader import read
 from replaykit.replaying import judge
 from replaykit.run import execute

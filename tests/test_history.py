@@ -50,6 +50,7 @@ from replaykit.errors import UsageError
 from replaykit.generate import Generated, Parallel
 from replaykit.history import Branch, Look, Sent, explain
 from replaykit.reader import read
+from replaykit.result import Result
 from replaykit.run import execute
 from replaykit.sequence import MAX_BRANCHES, Call, Sequence, branches_of, one_by_one, renumbered
 from replaykit.source import derive
@@ -306,7 +307,7 @@ def test_a_branch_names_what_it_makes_itself_and_nothing_of_another_branch():
 
 
 @pytest.fixture(scope="module")
-def lost_update(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, integration.Result]:
+def lost_update(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """Give the bundle of a race, as a campaign has found, shrunk and saved it."""
     folder = tmp_path_factory.mktemp("failures")
     with Service("add") as service:
@@ -318,7 +319,7 @@ def lost_update(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, integra
     return path, result
 
 
-def test_a_race_is_found_shrunk_and_said_to_be_flaky(lost_update: tuple[Path, integration.Result]):
+def test_a_race_is_found_shrunk_and_said_to_be_flaky(lost_update: tuple[Path, Result]):
     """Of three branches and a prefix, one box and two additions at the same time are left, with their rate."""
     path, result = lost_update
     bundle = read(path)
@@ -332,7 +333,7 @@ def test_a_race_is_found_shrunk_and_said_to_be_flaky(lost_update: tuple[Path, in
     assert "linearization" == bundle.failure.kind
 
 
-def test_a_bundle_of_a_race_holds_the_times_and_is_judged_again_offline(lost_update: tuple[Path, integration.Result]):
+def test_a_bundle_of_a_race_holds_the_times_and_is_judged_again_offline(lost_update: tuple[Path, Result]):
     """The recorded history is judged as when it was recorded, without a service; in other times it is explained."""
     bundle = read(lost_update[0])
     offline = replay(bundle, model=Vault, adapter=VaultApi, offline=True)
@@ -348,7 +349,7 @@ def test_a_bundle_of_a_race_holds_the_times_and_is_judged_again_offline(lost_upd
     assert "failed" == played(trace.replace(steps=tuple(apart))).ending
 
 
-def test_a_race_is_replayed_in_several_attempts(lost_update: tuple[Path, integration.Result]):
+def test_a_race_is_replayed_in_several_attempts(lost_update: tuple[Path, Result]):
     """It reproduces k of n times where the race is, and is fixed where it never does."""
     bundle = read(lost_update[0])
     with Service("add") as racy, Service() as fixed:
@@ -363,7 +364,7 @@ def test_a_race_is_replayed_in_several_attempts(lost_update: tuple[Path, integra
     assert (1, Verdict.FIXED) == (once.attempts, once.verdict)
 
 
-def test_a_bundle_of_a_race_is_written_and_read_as_it_was(lost_update: tuple[Path, integration.Result], tmp_path: Path):
+def test_a_bundle_of_a_race_is_written_and_read_as_it_was(lost_update: tuple[Path, Result], tmp_path: Path):
     """Branches, times and answers survive the file."""
     trace = lost_update[1].failures[0].trace
     again = tmp_path / "again.pd"
@@ -373,7 +374,7 @@ def test_a_bundle_of_a_race_is_written_and_read_as_it_was(lost_update: tuple[Pat
     assert lost_update[0].read_bytes() == again.read_bytes()
 
 
-def test_a_bundle_without_the_times_is_stale_offline(lost_update: tuple[Path, integration.Result]):
+def test_a_bundle_without_the_times_is_stale_offline(lost_update: tuple[Path, Result]):
     """Who was first can't be judged then."""
     trace = read(lost_update[0]).trace
     steps = tuple(step.replace(called=None, returned=None) for step in trace.steps)

@@ -93,6 +93,13 @@ READING_ORDER = [
     # journeys
     "replaying",
     "settling",
+    "finding",
+    "oracle",
+    "result",
+    "runner",
+    "crew",
+    "keeper",
+    "campaign",
     "integration",
     "reshrinking",
     "tape",

@@ -36,6 +36,7 @@ from replaykit import (
 )
 from replaykit.bundle import Bundle
 from replaykit.errors import BundleError, DefinitionError, UsageError
+from replaykit.finding import Finding
 from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.latency import RUNS, Budgets, budgets_of, decide, endpoint_of
@@ -616,7 +617,7 @@ def test_what_is_not_slow_any_more_at_the_end_is_said_to_be_gone(repaired: bool,
         commands = (Look,)
 
     class Repairing(integration.Silent):
-        def shrunk(self, finding: integration.Finding) -> None:
+        def shrunk(self, finding: Finding) -> None:
             service.slow_from = float("inf") if repaired else 0
 
     service.slow_from = 0

@@ -27,7 +27,8 @@ from replaykit import (
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import StaleError, Terminated, TruncatedBundleError, UnreachableError, UnwritableError
-from replaykit.integration import Finding, Silent, generators_for
+from replaykit.finding import Finding, Silent
+from replaykit.oracle import generators_for
 from replaykit.reader import read
 from replaykit.reshrinking import MOST_RUNS, Reshrunk, reshrink
 from replaykit.run import execute

@@ -11,6 +11,7 @@ from conftest import Counting
 from replaykit import Adapter, Command, Event, Model, expects, handles, integration, replay, reshrinking
 from replaykit.reader import read
 from replaykit.report import terminal
+from replaykit.result import Result
 from replaykit.verdict import Verdict
 
 
@@ -46,7 +47,7 @@ class ClockApi(Adapter[Clock]):
         return Asked(late=not self.by_date or parsedate_to_datetime(answer.headers["Date"]).year > 2000)
 
 
-def found(folder: Path, *, by_date: bool) -> integration.Result:
+def found(folder: Path, *, by_date: bool) -> Result:
     with Counting() as service:
         return integration.run(
             model=Clock, adapter=ClockApi, base_url=service.url, save_failures=folder, health_check="none", max_runs=1,

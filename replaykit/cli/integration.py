@@ -15,7 +15,7 @@ from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from replaykit.generate import Parallel
-    from replaykit.integration import Result
+    from replaykit.result import Result
     from replaykit.shrink import Budget
 
 
@@ -134,7 +134,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
     progress = Progress(options["runs"], quiet=options["quiet"])
 
-    def run(url: str | None) -> campaign.Result:
+    def run(url: str | None) -> "Result":
         result = campaign.run(
             model=model,
             adapter=adapter,

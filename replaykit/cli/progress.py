@@ -4,7 +4,7 @@ import sys
 import time
 
 from replaykit.cli.console import note, printable
-from replaykit.integration import Finding
+from replaykit.finding import Finding
 from replaykit.report.steps import count
 from replaykit.trace import Trace
 

@@ -3,8 +3,8 @@
 import json
 
 from replaykit.coverage import KINDS, Coverage
-from replaykit.integration import Result
 from replaykit.report.steps import count
+from replaykit.result import Result
 from replaykit.value import JsonData
 
 LABELS = 20  # lines of labels that are shown

@@ -1,8 +1,9 @@
 """A campaign as text for the terminal."""
 
-from replaykit.integration import Finding, Result
+from replaykit.finding import Finding
 from replaykit.report import steps
 from replaykit.report.steps import count
+from replaykit.result import Result
 
 LAST = 24  # lines that are shown of a run that could not be judged
 

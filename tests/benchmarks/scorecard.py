@@ -34,8 +34,10 @@ from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
 from replaykit import Adapter, Budget, Failure, Model, Trace, generator, integration, service
 from replaykit.adapter import Adapters
 from replaykit.combinator import Pool
+from replaykit.finding import Finding, Silent
 from replaykit.generate import Parallel
-from replaykit.integration import REPEAT, Finding, Result, Silent
+from replaykit.integration import REPEAT
+from replaykit.result import Result
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.verdict import is_same

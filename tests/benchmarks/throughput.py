@@ -20,7 +20,7 @@ import httpx
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration, service
-from replaykit.integration import Silent
+from replaykit.finding import Silent
 from replaykit.interaction import Request
 from replaykit.trace import Trace
 

@@ -19,6 +19,7 @@ from replaykit import integration, play, record, replay
 from replaykit.bundle import Bundle
 from replaykit.placeholder import placeholders_in
 from replaykit.reader import read
+from replaykit.result import Result
 from replaykit.shrink import Budget
 from replaykit.writer import Writer, save
 
@@ -61,7 +62,7 @@ class Reader(threading.Thread):
         self.join()
 
 
-def campaign(service: gate.Service, folder: Path, seed: int = 1) -> integration.Result:
+def campaign(service: gate.Service, folder: Path, seed: int = 1) -> Result:
     """Run the campaign that finds the wrong count, and save what it finds as it is."""
     return integration.run(
         model=gate.Gate, adapter=gate.GateApi, base_url=service.url, save_failures=folder, seed=seed, max_runs=20,

@@ -1,0 +1,66 @@
+"""Findings: what a campaign found, and who is told of it while it goes on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from replaykit.shrink import Shrunk
+from replaykit.trace import Trace
+from replaykit.verdict import Failure
+
+
+@dataclass(slots=True)
+class Finding:
+    """One bug: all failures of a campaign with the same fingerprint."""
+
+    failure: Failure
+    trace: Trace  # the simplest run that shows it, as far as it is known
+    seed: int  # of the run that it was first seen in
+    first_seen_run: int  # from 1
+    occurrences: int = 1  # runs of the campaign in which it was seen
+    replaced: bool = False  # was there a bundle of its name before?
+    calls_before: int = 0  # shrinking
+    path: Path | None = None  # of its bundle
+    covered: tuple[str, ...] = ()  # placeholders in what its bundle says of the failure
+    timed: str | None = None  # why its bundle has its times, where it was to have none
+    shrunk: Shrunk | None = None
+    sightings: int = 1  # of those that were shrunk
+    other: Trace | None = None  # another run that shows it, where the first does so too seldom
+    gone_after: int = 0  # runs at the end of the campaign in which it did not show any more; 0 where it did
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its failure."""
+        return self.failure.fingerprint
+
+
+class Watcher(Protocol):
+    """Who is told how a campaign goes on."""
+
+    def ran(self, number: int, trace: Trace) -> None:
+        """Hear that run `number` (from 1) is over."""
+
+    def found(self, finding: Finding) -> None:
+        """Hear of a new failure, before it is shrunk."""
+
+    def tried(self, finding: Finding, executions: int, length: int) -> None:
+        """Hear how shrinking goes on: executions so far, and the length of the best sequence."""
+
+    def shrunk(self, finding: Finding) -> None:
+        """Hear that shrinking is over, and the bundle is saved."""
+
+
+class Silent:
+    """The watcher that does not care."""
+
+    def ran(self, number: int, trace: Trace) -> None:
+        """Do nothing."""
+
+    def found(self, finding: Finding) -> None:
+        """Do nothing."""
+
+    def tried(self, finding: Finding, executions: int, length: int) -> None:
+        """Do nothing."""
+
+    def shrunk(self, finding: Finding) -> None:
+        """Do nothing."""

@@ -1,0 +1,101 @@
+"""The keeper: saves what a campaign finds, each bug in a file of its own, before it is shrunk and after."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from replaykit import client, repository
+from replaykit.bundle import Provenance, Shrinking, name_of
+from replaykit.errors import UnwritableError
+from replaykit.finding import Finding
+from replaykit.model import Model, digest_of
+from replaykit.settling import Settling
+from replaykit.shrink import Shrunk
+from replaykit.writer import Writer, save
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Keeps findings in a folder."""
+
+    folder: Path
+    names: tuple[str, str]  # of model and adapter, as bundles say them
+    url: str | None
+    seed: int  # of the campaign
+    max_commands: int
+    facts: Mapping[str, Any]
+    settling: Settling
+
+    def writer(self) -> Writer:
+        """Open the file in which a run is written down while it happens."""
+        return Writer(self.folder / f".run-{os.getpid()}-{os.urandom(4).hex()}.partial")
+
+    def keep(self, finding: Finding, index: int, seed: int, writer: Writer | None = None) -> None:
+        """Save a new finding, seen in run `index` with `seed`; `writer` has written that run already."""
+        finding.path = self.folder / name_of(finding.failure)
+        finding.replaced = finding.path.exists()
+        if writer is not None and not writer.is_late:
+            finding.covered = writer.covered
+            writer.save(finding.path, self.settling)
+        else:
+            finding.covered = save(finding.path, self.origin(index, seed), finding.trace, self.settling)
+        finding.timed = self.settling.kept
+
+    def improve(self, finding: Finding, index: int, seed: int) -> None:
+        """Save a finding again, now that it is shrunk."""
+        if finding.path is not None:
+            finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
+            finding.timed = self.settling.kept
+            self.settling.raise_late()
+
+    def origin(self, index: int, seed: int, finding: Finding | None = None) -> Provenance:
+        """Say where a bundle comes from."""
+        shrunk = None if finding is None else finding.shrunk
+        return Provenance(
+            model=self.names[0],
+            adapter=self.names[1],
+            campaign_seed=self.seed,
+            run=index,
+            seed=seed,
+            commands=self.max_commands,
+            url=None if self.url is None else client.without_credentials(self.url),
+            recorded=datetime.now(UTC).isoformat(timespec="seconds"),
+            shrinking=None if finding is None or shrunk is None else _shrinking(finding.calls_before, shrunk),
+            **self.facts,
+        )
+
+
+def _shrinking(calls_before: int, shrunk: Shrunk) -> Shrinking:
+    return Shrinking(
+        calls_before=calls_before,
+        executions=shrunk.executions,
+        requests=shrunk.requests,
+        seconds=round(shrunk.seconds, 3),
+        confirmed=shrunk.confirmed,
+        runs=shrunk.runs,
+        failed=shrunk.failed,
+        stopped=shrunk.stopped,
+    )
+
+
+def made(folder: Path) -> Path:
+    """Make a folder for bundles, where there is none. Raises UnwritableError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(f"{folder} can't be made: {error.strerror}.", "Choose another folder.") from None
+    return folder
+
+
+def facts_of(model: type[Model]) -> dict[str, Any]:
+    """Say what is the same for all runs of a campaign: what it is run with, and from which revision."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "httpx": client.HTTPX_VERSION}
+    facts["model_digest"] = digest_of(model)
+    revision = repository.revision(Path.cwd())
+    if revision is not None:
+        facts["revision"], facts["dirty"] = revision.commit, revision.dirty
+    return facts

@@ -1,0 +1,58 @@
+"""Result: what a campaign came to."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from replaykit.adapter import Adapter
+from replaykit.coverage import Coverage
+from replaykit.finding import Finding
+from replaykit.model import Model
+from replaykit.trace import Trace
+from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
+
+
+@dataclass(slots=True)
+class Result:
+    """What a campaign came to."""
+
+    model: type[Model]
+    adapter: type[Adapter[Any]]
+    seed: int
+    max_runs: int
+    total_runs: int = 0
+    passed: int = 0
+    failed: int = 0  # runs with a finding
+    not_judged: int = 0  # runs that say nothing of the service: lost answers, faults of the test code
+    steps: int = 0
+    requests: int = 0
+    duration: float = 0.0  # seconds
+    failures: list[Finding] = field(default_factory=list)
+    faults: dict[str, Failure] = field(default_factory=dict)  # of the test code, by fingerprint
+    trouble: str = ""  # why the first run that was not judged was not
+    unjudged: Trace | None = None  # that run
+    forgiven: int = 0  # slow answers in sequences that were not slow in the majority of their executions
+    budgets: tuple[str, ...] = ()  # handlers and endpoints that have one, by name
+    died: str = ""  # why the campaign was ended, where the service was not there any more
+    coverage: Coverage = field(init=False)
+    required: dict[str, float] = field(default_factory=dict)  # percent that must be covered, by kind
+    interrupted: KeyboardInterrupt | None = None
+
+    def __post_init__(self) -> None:
+        self.coverage = Coverage.of(self.model, self.adapter, self.budgets)
+
+    @property
+    def success(self) -> bool:
+        """Whether every run was judged, and nothing was found."""
+        return self.exit_code == OK
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the campaign: 1 something was found, 125 something could not be judged, else 0."""
+        if self.failures:
+            return FOUND
+        unjudged = self.not_judged or self.died or not self.total_runs or self.coverage.lacking(self.required)
+        return NOT_JUDGED if unjudged else OK
+
+    def never_exercised(self) -> list[str]:
+        """List the commands, checks and outcomes that no run exercised: what they hold was not looked at."""
+        return self.coverage.never()

@@ -1,0 +1,193 @@
+"""The runner: makes the runs of a campaign against one service, and shrinks what fails.
+
+A run is a function of the campaign's plan and the run's number, so it does not matter who makes it, and when. What
+a runner returns says all that the campaign has to know of it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from replaykit.adapter import Adapters
+from replaykit.backlog import Backlog
+from replaykit.coverage import Coverage
+from replaykit.finding import Finding, Watcher
+from replaykit.generate import Generated, Parallel
+from replaykit.latency import RUNS, Budgets, decide
+from replaykit.oracle import Oracle, again, generators_for, simulation, up_to_failure
+from replaykit.run import Listener, execute
+from replaykit.sequence import Fixed, Sequence, branches_of, interleaved, said_once
+from replaykit.shrink import Budget, Shrunk, rate_at_least, shrink, tries
+from replaykit.source import Source, derive
+from replaykit.trace import Trace
+from replaykit.verdict import Failure
+
+ORDERS = 6  # in which the calls of a race are sent one after the other
+GONE = 0.001  # how often a bug that is still there may be called gone
+MOST_LOOKS = 40  # for it, at the end of a campaign
+LOOK_SECONDS = 10.0  # for each of them
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all runs of a campaign have in common."""
+
+    seed: int  # of the campaign
+    max_commands: int
+    budgets: Budgets  # what answers may take
+    budget: Budget  # how long one failure may be shrunk
+    parallel: Parallel | None = None
+    repeat: int = 1  # executions of a sequence that ends in branches
+    stutter: float = 0.0
+    swarm: bool = False
+
+
+@dataclass(slots=True)
+class Ran:
+    """What one run came to."""
+
+    index: int  # from 0
+    seed: int
+    coverage: Coverage
+    trace: Trace = field(default_factory=lambda: Trace(steps=(), ending="unknown"))
+    steps: int = 0
+    requests: int = 0
+    forgiven: int = 0  # slow answers
+    seconds: float = 0.0
+    written: bool = False  # is the trace what the listener heard last?
+
+    def count(self, trace: Trace) -> None:
+        """Count an execution."""
+        self.steps += len(trace.steps)
+        self.requests += trace.requests
+
+
+Listeners = Callable[[int, int], Listener]  # who hears of an execution of run `index` with `seed`
+
+
+class Runner:
+    """Makes runs, on one client."""
+
+    def __init__(self, plan: Plan, adapters: Adapters, coverage: Coverage, listeners: Listeners | None = None) -> None:
+        self.plan = plan
+        self.adapters = adapters
+        self.model = adapters.model
+        self._coverage = coverage
+        self._listeners = listeners
+
+    def run(self, index: int, known: Collection[str] = ()) -> Ran:
+        """Draw a sequence and run it; where it ends in branches, again and again, since races show now and then.
+
+        `known` has the fingerprints that were found before: what was found to be slow is not measured again.
+        """
+        plan, seed = self.plan, derive(self.plan.seed, index)
+        calls = Generated(self.model, seed, plan.max_commands, plan.parallel, plan.stutter, swarm=plan.swarm)
+        ran, tally, began = Ran(index, seed, self._coverage.blank()), Counter[tuple[str, str]](), time.monotonic()
+        trace = self._execute(calls, ran, tally)
+        sequence = tuple(calls.drawn)
+        for _ in range(plan.repeat - 1 if branches_of(sequence) else 0):
+            if trace.ending not in {"passed", "undecided"}:
+                break
+            repeated = self._execute(Fixed(sequence), ran, tally)
+            if repeated.ending not in {"passed", "stale"}:  # with answers left to chance, a repetition may not fit
+                trace = repeated
+        ran.trace = self._timed(trace, ran, tally, known)
+        ran.written = ran.trace is trace
+        ran.coverage.add(tally)
+        failure, plain = ran.trace.failure, said_once(ran.trace.in_turn)
+        if failure is not None and failure.is_finding and failure.kind != "latency" and plain != ran.trace.sequence:
+            alone = self._alone(plain, ran)
+            if alone is not None:
+                ran.trace, ran.written = alone, False
+        ran.seconds = time.monotonic() - began
+        return ran
+
+    def examine(self, ran: Ran) -> Ran:
+        """Send the calls of a race in several orders, one after the other: what fails so too is no race.
+
+        In which order, if any, a bug shows that needs no race is not known.
+        """
+        if branches_of(ran.trace.sequence):
+            source = Source(derive(ran.seed, ORDERS))
+            for _ in range(ORDERS):
+                alone = self._alone(interleaved(said_once(ran.trace.sequence), source), ran)
+                if alone is not None:
+                    ran.trace, ran.written = alone, False
+                    break
+        return ran
+
+    def shrink(self, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]) -> Shrunk:
+        """Shrink a finding, from the last run that showed it; `meet` hears of other failures on the way."""
+        seen = finding.other or finding.trace
+        sequence = up_to_failure(seen)
+        return shrink(
+            sequence,
+            Oracle(self.adapters, finding, self.plan.budgets, watcher, meet),
+            lambda call: generators_for(self.model, call),
+            budget=self.plan.budget,
+            fits=simulation(self.model, sequence),
+            at_end=finding.failure.step is None,
+        )
+
+    def look_again(self, finding: Finding) -> int:
+        """Run a finding again when the campaign is over; return in how many runs it was gone, 0 if it was not.
+
+        A flaky bug shows now and then, all the time; what showed and does not any more says that the service changed.
+        """
+        shrunk = finding.shrunk
+        if shrunk is None or not shrunk.failed:
+            return 0
+        looks, began = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS), time.monotonic()
+        for _ in range(looks):
+            trace = again(self.adapters, self.plan.budgets, finding.failure, shrunk.sequence).trace
+            if trace.ending != "passed" or time.monotonic() - began > LOOK_SECONDS:
+                return 0  # it is there, or nobody knows
+        return looks
+
+    def _alone(self, sequence: Sequence, ran: Ran) -> Trace | None:
+        """Run calls one after the other; return what happened if it is a finding."""
+        alone = execute(self.model, self.adapters.new(), Fixed(sequence))
+        ran.count(alone)
+        return alone if alone.failure is not None and alone.failure.is_finding else None
+
+    def _execute(self, calls: Generated | Fixed, ran: Ran, tally: Counter[tuple[str, str]]) -> Trace:
+        listener = None if self._listeners is None else Backlog(self._listeners(ran.index, ran.seed))
+        adapter = self.adapters.new()
+        trace = execute(self.model, adapter, calls, listener=listener, tally=tally)
+        ran.coverage.fold(trace, adapter.refs)
+        ran.count(trace)
+        return trace
+
+    def _timed(self, first: Trace, ran: Ran, tally: Counter[tuple[str, str]], known: Collection[str]) -> Trace:
+        """Run again what was slow; return what the run comes to, which fails if it is slow most of the time.
+
+        What was found to be slow before is counted, and not looked at again: what is behind it would not be seen.
+        """
+        budgets = self.plan.budgets
+        for measured in budgets.measure(first):
+            tally["latency", measured.budget.name] += 1
+        slow = budgets.slow(first) if first.ending == "passed" else []
+        met = [failure for failure in slow if failure.fingerprint in known]
+        if len(slow) > len(met):
+
+            def unknown(trace: Trace) -> list[Failure]:
+                return [each for each in budgets.slow(trace) if each.fingerprint not in known]
+
+            def repeated() -> Trace:
+                trace = execute(self.model, self.adapters.new(), Fixed(first.sequence))
+                ran.count(trace)
+                return trace
+
+            decided = decide(unknown, repeated, RUNS, first=first)
+            if decided.trace.ending not in {"passed", "stale"}:
+                return decided.trace
+            ran.forgiven += decided.slow
+        return first.replace(ending="failed", failure=met[0]) if met else first
+
+
+def plainer(ran: Ran, known: Collection[str]) -> bool:
+    """Say whether a run has to be examined: it ends in branches, and with a failure that is not known."""
+    failure = ran.trace.failure
+    is_new = failure is not None and failure.is_finding and failure.fingerprint not in known
+    return is_new and failure is not None and failure.kind != "latency" and bool(branches_of(ran.trace.sequence))
