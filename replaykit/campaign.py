@@ -5,20 +5,22 @@ after the other, by their number. Committing a run counts it, saves a failure th
 the next one is committed. So what is found, and what is said of it, follows from the seed, and not from who was faster.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 
-from replaykit import service
 from replaykit.crew import Crew
 from replaykit.errors import UnreachableError
-from replaykit.finding import Finding, Watcher
+from replaykit.finding import Finding
 from replaykit.keeper import Keeper
 from replaykit.result import Result
 from replaykit.runner import Ran, plainer
+from replaykit.service import Running
 from replaykit.trace import Trace
+from replaykit.watcher import Watcher
 from replaykit.writer import Writer
 
 SIGHTINGS = 5  # of one failure, that are shrunk until one shows it often enough
@@ -34,16 +36,31 @@ class Campaign:
     watcher: Watcher
     keeper: Keeper | None = None
     writer: Writer | None = None  # what has written the last run down, where there is one
-    url: str | None = None
-    health: str | None = None
+    running: Running | None = None  # the service; None where the model runs against itself
     stop_on_fail: bool = False
     shrinks: bool = True
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
+    began: float = 0.0  # on the monotonic clock
 
     def go(self) -> Iterator[Finding]:
-        """Commit run after run, and give each finding when it is saved and shrunk."""
+        """Commit run after run, and give each finding when it is saved and shrunk.
+
+        Whatever ends it, the result says how long it took, and the watcher hears of its end. Ctrl-C is raised.
+        """
+        self.began = time.monotonic()
+        try:
+            self.watcher.began(self.result, None if self.running is None else self.running.url)
+            yield from self._all_runs()
+        except KeyboardInterrupt as interrupt:
+            self.result.interrupted = interrupt
+            raise
+        finally:
+            self.result.duration = time.monotonic() - self.began
+            self.watcher.ended(self.result)
+
+    def _all_runs(self) -> Iterator[Finding]:
         ahead: deque[Future[Ran]] = deque()
         numbers = count()
         while not self._is_over():
@@ -84,7 +101,7 @@ class Campaign:
             result.passed += 1
         else:
             self._not_judged(trace)
-        self.watcher.ran(ran.index + 1, trace)
+        self.watcher.ran(ran.index + 1, trace, ran.seconds)
         while self.waiting:
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
@@ -98,7 +115,7 @@ class Campaign:
             result.faults.setdefault(failure.fingerprint, failure)
             return
         result.unjudged = result.unjudged or trace
-        if self.url is not None and not service.is_healthy(self.url, self.health):
+        if self.running is not None and not self.running.is_healthy():
             result.died = trace.reason
 
     def _meet(self, trace: Trace, ran: Ran, *, counted: bool = False) -> None:
@@ -115,6 +132,7 @@ class Campaign:
             return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
+        finding.found_after, finding.run_seconds = time.monotonic() - self.began, ran.seconds
         if self.keeper is not None:
             self.keeper.keep(finding, ran.index, ran.seed, self.writer if counted and ran.written else None)
         self.findings[finding.fingerprint] = finding

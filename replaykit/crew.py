@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Protocol
 
-from replaykit.finding import Finding, Watcher
+from replaykit.finding import Finding
 from replaykit.runner import Ran, Runner
 from replaykit.shrink import Shrunk
 from replaykit.trace import Trace
+from replaykit.watcher import Watcher
 
 
 class Crew(Protocol):

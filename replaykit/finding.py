@@ -1,8 +1,7 @@
-"""Findings: what a campaign found, and who is told of it while it goes on."""
+"""Findings: what a campaign found."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from replaykit.shrink import Shrunk
 from replaykit.trace import Trace
@@ -17,6 +16,8 @@ class Finding:
     trace: Trace  # the simplest run that shows it, as far as it is known
     seed: int  # of the run that it was first seen in
     first_seen_run: int  # from 1
+    found_after: float = 0.0  # seconds since the campaign began
+    run_seconds: float = 0.0  # what the run took that it was first seen in
     occurrences: int = 1  # runs of the campaign in which it was seen
     replaced: bool = False  # was there a bundle of its name before?
     calls_before: int = 0  # shrinking
@@ -32,35 +33,3 @@ class Finding:
     def fingerprint(self) -> str:
         """The fingerprint of its failure."""
         return self.failure.fingerprint
-
-
-class Watcher(Protocol):
-    """Who is told how a campaign goes on."""
-
-    def ran(self, number: int, trace: Trace) -> None:
-        """Hear that run `number` (from 1) is over."""
-
-    def found(self, finding: Finding) -> None:
-        """Hear of a new failure, before it is shrunk."""
-
-    def tried(self, finding: Finding, executions: int, length: int) -> None:
-        """Hear how shrinking goes on: executions so far, and the length of the best sequence."""
-
-    def shrunk(self, finding: Finding) -> None:
-        """Hear that shrinking is over, and the bundle is saved."""
-
-
-class Silent:
-    """The watcher that does not care."""
-
-    def ran(self, number: int, trace: Trace) -> None:
-        """Do nothing."""
-
-    def found(self, finding: Finding) -> None:
-        """Do nothing."""
-
-    def tried(self, finding: Finding, executions: int, length: int) -> None:
-        """Do nothing."""
-
-    def shrunk(self, finding: Finding) -> None:
-        """Do nothing."""

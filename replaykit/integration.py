@@ -7,75 +7,167 @@ The whole campaign follows from one seed: run i has the seed that `source.derive
 
 import gc
 import random
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from replaykit import service
 from replaykit.adapter import Adapter, Adapters, Mock
 from replaykit.campaign import Campaign
+from replaykit.client import check_url
 from replaykit.coverage import checked
 from replaykit.crew import Alone
 from replaykit.errors import DefinitionError, UsageError
-from replaykit.finding import Silent, Watcher
 from replaykit.generate import Parallel
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model
 from replaykit.result import Result
 from replaykit.runner import Listeners, Plan, Runner
+from replaykit.service import Running
 from replaykit.settling import Settling
 from replaykit.shrink import Budget
 from replaykit.transport import Way
+from replaykit.watcher import Silent, Watcher
 from replaykit.writer import Writer
 
 MAX_SEED = 1 << 32
 REPEAT = 10  # runs of one sequence that ends in branches
 
 
+class Options(TypedDict, total=False):
+    """What a campaign may be told, beside its model and its adapter."""
+
+    base_url: str | None  # where the service runs
+    start: str | None  # the command that starts it, with {port} in it; it is stopped afterwards
+    health_check: str | None  # a path, a URL with {url} in it, or "none"; waited for where it is given
+    health_timeout: float | None  # seconds to wait for it; by default 30 with `start`, else 5
+    max_commands: int  # of a run; by default 50
+    seed: int | None  # of the campaign; drawn where it is not given
+    stop_on_fail: bool  # stop after the first failure
+    swarm: bool  # leave a random part of the model's commands out of each run
+    parallel: Parallel | None  # end each sequence in branches that are sent at the same time
+    repeat: int  # executions of such a sequence, at most; by default 10
+    stutter: float  # how often an idempotent command is sent again, from 0 to 1
+    settings: Mapping[str, str] | None  # of the adapter
+    latency: Mapping[str, float] | None  # what endpoints may take, in seconds: {"GET /players": 0.2}
+    transport: Way  # "httpx" sends plain HTTP through httpx's transport too
+    budget: Budget | None  # how long each failure is shrunk; with 0 executions not at all
+    require_coverage: Mapping[str, float] | None  # percent for a success: {"commands": 100, "outcomes": 90}
+    watcher: Watcher | None  # who is told how it goes on
+    names: tuple[str, str] | None  # of model and adapter in bundles, where the class names would not find them
+    with_times: bool  # save bundles with times, dates, request ids and the port
+    free_port: bool  # the port of `base_url` is another one each time, so bundles are saved without it
+
+
 def run(
     *,
     model: type[Model],
     adapter: type[Adapter[Any]],
-    base_url: str | None = None,
     max_runs: int = 100,
-    max_commands: int = 50,
-    seed: int | None = None,
-    health_check: str | None = None,
     save_failures: str | Path | None = None,
-    stop_on_fail: bool = False,
-    swarm: bool = False,
-    settings: Mapping[str, str] | None = None,
-    latency: Mapping[str, float] | None = None,
-    transport: Way = "lean",
-    budget: Budget | None = None,
-    watcher: Watcher | None = None,
-    names: tuple[str, str] | None = None,
-    parallel: Parallel | None = None,
-    repeat: int = REPEAT,
-    stutter: float = 0.0,
-    require_coverage: Mapping[str, float] | None = None,
-    with_times: bool = False,
-    free_port: bool = False,
+    **options: Unpack[Options],
 ) -> Result:
-    """Run up to `max_runs` sequences of up to `max_commands` commands, and return what was found.
+    """Run up to `max_runs` sequences of commands, and return what was found.
 
-    `adapter=Mock` runs the model against itself, without a service. `health_check` is a path, a URL with
-    `{url}` in it, or "none". `save_failures` names a folder for bundles. `names` says how bundles name
-    model and adapter, where the class names alone would not find them. `swarm` leaves a random part of the
-    model's commands out of each run. `latency` says what endpoints may take, in seconds: {"GET /players": 0.2}.
-    `transport="httpx"` sends plain HTTP through httpx's transport too.
-    `require_coverage` says how many percent must be covered for a success:
-    {"commands": 100, "checks": 100, "outcomes": 90, "transitions": 50}.
-    Raises UsageError, DefinitionError, UnreachableError. Ctrl-C ends the campaign: the result says
-    `interrupted`. `budget` says how long shrinking of each failure may go on; with 0 executions nothing is shrunk.
-    `parallel` lets each sequence end in branches that are sent at the same time; it is run up to `repeat` times then.
-    `stutter` is how often an idempotent command is sent again. Bundles are saved in the canonical form, without what
-    differs from one saving to the next, unless `with_times`, or a bug does not show offline without it; `free_port`
-    says that the port of `base_url` differs.
+    `adapter=Mock` runs the model against itself, without a service. `save_failures` names a folder for bundles; they
+    have the canonical form, unless `with_times`, or a bug does not show offline without what that leaves out.
+    Ctrl-C ends the campaign: the result says `interrupted`.
+    Raises UsageError, DefinitionError, UnreachableError.
     """
+    with opened(model, adapter, max_runs, save_failures, **options) as campaign:
+        try:
+            deque(campaign.go(), maxlen=0)
+        except KeyboardInterrupt:
+            if campaign.result.interrupted is None:
+                raise
+        return campaign.result
+
+
+@contextmanager
+def opened(
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    max_runs: int,
+    folder: str | Path | None,
+    **options: Unpack[Options],
+) -> Iterator[Campaign]:
+    """Give a campaign that is about to begin: its options are checked, and its service is there. Raises as `run`."""
+    unknown = sorted(options.keys() - Options.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"a campaign has no option {unknown[0]!r}; it has {', '.join(Options.__annotations__)}")
+    max_commands, seed = options.get("max_commands", 50), options.get("seed")
+    parallel, repeat, stutter = options.get("parallel"), options.get("repeat", REPEAT), options.get("stutter", 0.0)
+    settings, latency, transport = (
+        dict(options.get("settings") or {}),
+        options.get("latency") or {},
+        options.get("transport", "lean"),
+    )
+    _check(model, max_runs, max_commands, seed, stutter)
+    if parallel is not None:
+        _check_parallel(model, adapter, parallel, repeat)
+    if adapter is Mock and folder is not None:
+        raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
+    if folder is not None:
+        made(Path(folder))
+    budgets = budgets_of(model, adapter, latency)
+    names = options.get("names") or (_name_of(model), _name_of(adapter))
+    result = Result(
+        model=model,
+        adapter=adapter,
+        names=names,
+        budgets=tuple(budgets.names),
+        seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
+        max_runs=max_runs,
+        required=checked(options.get("require_coverage") or {}),
+    )
+    budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
+    plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
+    with ExitStack() as stack:
+        running = None if adapter is Mock else stack.enter_context(_service(options))
+        url = None if running is None else running.url
+        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
+        keeper = writer = None
+        if folder is not None:
+            settling = Settling(
+                model,
+                adapter,
+                settings=settings,
+                latency=latency,
+                transport=transport,
+                services=[running.url] if running and (running.has_free_port or options.get("free_port")) else [],
+                with_times=options.get("with_times", False),
+            )
+            keeper = Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
+            writer = stack.enter_context(keeper.writer())
+        runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
+        stack.enter_context(_old_left_alone())
+        yield Campaign(
+            result,
+            Alone(runner),
+            options.get("watcher") or Silent(),
+            keeper,
+            writer,
+            running,
+            options.get("stop_on_fail", False),
+            shrinks=budget.executions > 0,
+        )
+
+
+@contextmanager
+def _service(options: Options) -> Iterator[Running]:
+    """Give the service, waited for where it is started here, or where its health check is named."""
+    url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
+    if start is None and health is None and url is not None:
+        yield Running(check_url(url), health)
+        return
+    with service.opened(url=url, start=start, health=health, patience=options.get("health_timeout")) as running:
+        yield running
+
+
+def _check(model: type[Model], max_runs: int, max_commands: int, seed: int | None, stutter: float) -> None:
     if max_runs < 1 or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
     if seed is not None and not 0 <= seed < 1 << 64:
@@ -87,8 +179,6 @@ def run(
             f"{model.__name__} judges nothing: no run could ever fail.",
             "Write an @expects, an @invariant or a @check method, or set server_errors = True.",
         )
-    if parallel is not None:
-        _check_parallel(model, adapter, parallel, repeat)
     if not 0 <= stutter <= 1:
         raise UsageError(f"The probability of stutter is {stutter:g}.", "Give a number from 0 to 1.")
     if stutter and not any(command.idempotent for command in model.commands):
@@ -96,58 +186,6 @@ def run(
             f"{model.__name__} has no command that may be sent again.",
             "Say so of those that may: class Credit(Command, idempotent=True).",
         )
-    if adapter is Mock and save_failures is not None:
-        raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
-    if save_failures is not None:
-        made(Path(save_failures))
-    result = Result(
-        model=model,
-        adapter=adapter,
-        budgets=tuple((budgets := budgets_of(model, adapter, latency or {})).names),
-        seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
-        max_runs=max_runs,
-        required=checked(require_coverage or {}),
-    )
-    budget = budget or (Budget.for_races() if parallel else Budget())
-    plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, swarm)
-    began = time.monotonic()
-    try:
-        with ExitStack() as stack:
-            adapters = stack.enter_context(closing(Adapters(model, adapter, base_url, dict(settings or {}), transport)))
-            stack.enter_context(_old_left_alone())
-            keeper = writer = None
-            if save_failures is not None:
-                settling = Settling(
-                    model,
-                    adapter,
-                    settings=settings,
-                    latency=latency,
-                    transport=transport,
-                    services=[base_url] if free_port and base_url else [],
-                    with_times=with_times,
-                )
-                named = names or (_name_of(model), _name_of(adapter))
-                facts = facts_of(model)
-                keeper = Keeper(Path(save_failures), named, base_url, result.seed, max_commands, facts, settling)
-                writer = stack.enter_context(keeper.writer())
-            runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
-            campaign = Campaign(
-                result,
-                Alone(runner),
-                watcher or Silent(),
-                keeper,
-                writer,
-                base_url,
-                health_check,
-                stop_on_fail,
-                shrinks=budget.executions > 0,
-            )
-            deque(campaign.go(), maxlen=0)
-    except KeyboardInterrupt as interrupt:
-        result.interrupted = interrupt
-    finally:
-        result.duration = time.monotonic() - began
-    return result
 
 
 def _listeners(keeper: Keeper | None, writer: Writer | None) -> Listeners | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from replaykit.adapter import Adapters, Mock, unpredicted
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
-from replaykit.finding import Finding, Watcher
+from replaykit.finding import Finding
 from replaykit.generator import Generator
 from replaykit.latency import CANDIDATE, Budgets, Decided, decide
 from replaykit.model import Model
@@ -14,6 +14,7 @@ from replaykit.sequence import Call, Fixed, Sequence, one_by_one, said_once, unt
 from replaykit.shrink import Attempt, identity
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, is_same
+from replaykit.watcher import Watcher
 
 
 class Oracle:

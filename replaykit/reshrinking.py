@@ -19,7 +19,7 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
-from replaykit.finding import Finding, Silent, Watcher
+from replaykit.finding import Finding
 from replaykit.keeper import facts_of, made
 from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
@@ -34,6 +34,7 @@ from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
+from replaykit.watcher import Silent, Watcher
 from replaykit.writer import save
 
 LARGE = Budget(executions=2000, seconds=300.0)

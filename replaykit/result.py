@@ -1,6 +1,7 @@
 """Result: what a campaign came to."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from replaykit.adapter import Adapter
@@ -17,6 +18,7 @@ class Result:
 
     model: type[Model]
     adapter: type[Adapter[Any]]
+    names: tuple[str, str]  # of model and adapter, as bundles say them
     seed: int
     max_runs: int
     total_runs: int = 0
@@ -36,6 +38,11 @@ class Result:
     coverage: Coverage = field(init=False)
     required: dict[str, float] = field(default_factory=dict)  # percent that must be covered, by kind
     interrupted: KeyboardInterrupt | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stopped: str = ""  # why it ended before its last run, in words; empty where it did not
+    log: str = ""  # the last lines of the service, where it died
+    restarts: int = 0  # how often the service was started again after it died
+    workers: int = 1
 
     def __post_init__(self) -> None:
         self.coverage = Coverage.of(self.model, self.adapter, self.budgets)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from replaykit.adapter import Adapters
 from replaykit.backlog import Backlog
 from replaykit.coverage import Coverage
-from replaykit.finding import Finding, Watcher
+from replaykit.finding import Finding
 from replaykit.generate import Generated, Parallel
 from replaykit.latency import RUNS, Budgets, decide
 from replaykit.oracle import Oracle, again, generators_for, simulation, up_to_failure
@@ -22,6 +22,7 @@ from replaykit.shrink import Budget, Shrunk, rate_at_least, shrink, tries
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import Failure
+from replaykit.watcher import Watcher
 
 ORDERS = 6  # in which the calls of a race are sent one after the other
 GONE = 0.001  # how often a bug that is still there may be called gone

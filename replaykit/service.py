@@ -101,6 +101,7 @@ class Started:
                 f"Something else listens at {url} already, so what --start starts would not be what answers there.",
                 "Stop it, or leave out --url and write {port} in the start command.",
             )
+        self.has_free_port = url is None
         port = free_port() if url is None else host_and_port(url)[1]
         try:
             words = shlex.split(command.replace("{port}", str(port)))
@@ -176,9 +177,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Running:
+    """A service that is there: where, and whether it still is."""
+
+    def __init__(self, url: str, health: str | None = None, started: Started | None = None) -> None:
+        self.url = url
+        self.health = health
+        self.started = started  # None where somebody else has started it
+
+    @property
+    def has_free_port(self) -> bool:
+        """Whether its port is another one each time that it is started."""
+        return self.started is not None and self.started.has_free_port
+
+    def is_healthy(self) -> bool:
+        """Say whether it answers its health check now."""
+        return is_healthy(self.url, self.health)
+
+    def log(self) -> str:
+        """Return the last lines that it printed; nothing where somebody else has started it."""
+        return "" if self.started is None else self.started.log()
+
+
 @contextlib.contextmanager
-def reached(*, url: str | None, start: str | None, health: str | None, patience: float | None) -> Iterator[str]:
-    """Give the URL of a healthy service: one that is started here and stopped afterwards, or a running one.
+def opened(*, url: str | None, start: str | None, health: str | None, patience: float | None) -> Iterator[Running]:
+    """Give a healthy service: one that is started here and stopped afterwards, or a running one.
 
     Raises UnreachableError where there is none, UsageError where none is named.
     """
@@ -192,13 +215,20 @@ def reached(*, url: str | None, start: str | None, health: str | None, patience:
                 raise UnreachableError(
                     error.happened, f"{todo}The command was: {start}\n{log or '  | (it printed nothing)'}"
                 ) from None
-            yield started.url
+            yield Running(started.url, health, started)
         return
     if url is None:
         raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     url = check_url(url)
     _await(url, health, patience or PATIENCE, lambda: True)
-    yield url
+    yield Running(url, health)
+
+
+@contextlib.contextmanager
+def reached(*, url: str | None, start: str | None, health: str | None, patience: float | None) -> Iterator[str]:
+    """Give the URL of a healthy service; see `opened`."""
+    with opened(url=url, start=start, health=health, patience=patience) as running:
+        yield running.url
 
 
 def _await(url: str, health: str | None, patience: float, alive: Callable[[], bool]) -> None:

@@ -134,7 +134,7 @@ def test_campaign_is_on_disk_up_to_the_request_that_is_waited_for(tmp_path: Path
     with listener:
         result = integration.run(
             model=Leaderboard, adapter=LeaderboardApi, max_runs=1, max_commands=1, seed=1, save_failures=tmp_path,
-            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", health_check="none",
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
         )  # fmt: skip
         thread.join()
 

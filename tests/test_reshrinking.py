@@ -27,12 +27,13 @@ from replaykit import (
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import StaleError, Terminated, TruncatedBundleError, UnreachableError, UnwritableError
-from replaykit.finding import Finding, Silent
+from replaykit.finding import Finding
 from replaykit.oracle import generators_for
 from replaykit.reader import read
 from replaykit.reshrinking import MOST_RUNS, Reshrunk, reshrink
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
+from replaykit.watcher import Silent
 from replaykit.writer import save
 
 # --- the service --------------------------------------------------------------------------------

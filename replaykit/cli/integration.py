@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import is_free_port, service_options, settle
+from replaykit.cli.options import service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def integration(context: click.Context, /, **options: Any) -> int:
     for name in ("model",) if options["mock"] else ("model", "adapter"):
         if not options[name]:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
-    from replaykit import client, service
     from replaykit import integration as campaign
     from replaykit.adapter import Adapter, Mock, read_settings
-    from replaykit.cli.progress import Progress
+    from replaykit.cli.progress import Progress, Writing
     from replaykit.coverage import requirements
     from replaykit.model import Model
-    from replaykit.report import coverage, terminal
+    from replaykit.report import terminal
+    from replaykit.watcher import Several
 
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
@@ -133,48 +133,31 @@ def integration(context: click.Context, /, **options: Any) -> int:
     if options["save_failures"] and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
     progress = Progress(options["runs"], quiet=options["quiet"])
-
-    def run(url: str | None) -> "Result":
-        result = campaign.run(
-            model=model,
-            adapter=adapter,
-            base_url=url,
-            max_runs=options["runs"],
-            max_commands=options["commands"],
-            seed=options["seed"],
-            health_check=options["health"],
-            save_failures=options["save_failures"],
-            stop_on_fail=options["stop_on_fail"],
-            swarm=options["swarm"],
-            settings=options["settings"],
-            latency=options["latency"],
-            transport=options["transport"],
-            budget=_budget(options),
-            parallel=options["parallel"],
-            repeat=options["repeat"],
-            stutter=options["stutter"],
-            watcher=progress,
-            names=(
-                project.portable(options["model"]),
-                "mock" if options["mock"] else project.portable(options["adapter"]),
-            ),
-            require_coverage=required,
-            with_times=options["with_times"],
-            free_port=is_free_port(options),
-        )
-        written.write(coverage.document(result))  # at once, since stopping the service may take long
-        return result
-
-    if options["mock"]:
-        result = run(None)
-    else:
-        with service.reached(
-            url=options["url"], start=options["start"], health=options["health"], patience=options["health_timeout"]
-        ) as url:
-            if not options["quiet"]:
-                note(f"{options['model']} against {client.without_credentials(url)}")
-            result = run(url)
-    progress.done()
+    result = campaign.run(
+        model=model,
+        adapter=adapter,
+        base_url=options["url"],
+        start=options["start"],
+        health_check=options["health"] or "{url}/api/health",
+        health_timeout=options["health_timeout"],
+        max_runs=options["runs"],
+        max_commands=options["commands"],
+        seed=options["seed"],
+        save_failures=options["save_failures"],
+        stop_on_fail=options["stop_on_fail"],
+        swarm=options["swarm"],
+        settings=options["settings"],
+        latency=options["latency"],
+        transport=options["transport"],
+        budget=_budget(options),
+        parallel=options["parallel"],
+        repeat=options["repeat"],
+        stutter=options["stutter"],
+        watcher=Several(progress, Writing(written)),
+        names=(project.portable(options["model"]), project.portable(options["adapter"] or "mock")),
+        require_coverage=required,
+        with_times=options["with_times"],
+    )
     found = terminal.render(result)
     if found:
         say(found)

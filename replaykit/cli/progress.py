@@ -4,9 +4,14 @@ import sys
 import time
 
 from replaykit.cli.console import note, printable
+from replaykit.cli.document import Document
+from replaykit.client import without_credentials
 from replaykit.finding import Finding
+from replaykit.report import coverage
 from replaykit.report.steps import count
+from replaykit.result import Result
 from replaykit.trace import Trace
+from replaykit.watcher import Silent
 
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 FRAME = 0.1  # seconds between two updates of the live line
@@ -22,8 +27,15 @@ class Progress:
         self._began = self._last = time.monotonic()
         self._done = self._failed = 0
 
-    def ran(self, number: int, trace: Trace) -> None:
+    def began(self, result: Result, url: str | None) -> None:
+        """Say what is tested."""
+        self._began = self._last = time.monotonic()
+        if url is not None and not self._quiet:
+            note(f"{result.names[0]} against {without_credentials(url)}")
+
+    def ran(self, number: int, trace: Trace, seconds: float) -> None:
         """Count a run."""
+        del seconds
         self._done = number
         self._failed += trace.ending == "failed"
         self._tell(f"run {number}/{self._runs}, {self._failed} failed")
@@ -44,7 +56,12 @@ class Progress:
         """Tell what shrinking came to."""
         self._line(f"  shrunk to {count(len(finding.trace.steps), 'command')}")
 
-    def done(self) -> None:
+    def ended(self, result: Result) -> None:
+        """Clear the live line."""
+        del result
+        self.clear()
+
+    def clear(self) -> None:
         """Clear the live line."""
         if self._live:
             sys.stderr.write("\r\x1b[K")
@@ -52,7 +69,7 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if not self._quiet:
-            self.done()
+            self.clear()
             note(text if len(text) <= 500 else f"{text[:500]}...")  # noqa: PLR2004
 
     def _tell(self, text: str) -> None:
@@ -66,6 +83,17 @@ class Progress:
             sys.stderr.flush()
         else:
             note(f"{text}, {seconds}")
+
+
+class Writing(Silent):
+    """Writes down what was exercised when the last run is over; to stop the service may take long."""
+
+    def __init__(self, written: Document) -> None:
+        self._written = written
+
+    def ended(self, result: Result) -> None:
+        """Write it."""
+        self._written.write(coverage.document(result))
 
 
 class ShrinkProgress(Progress):

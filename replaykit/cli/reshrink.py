@@ -92,7 +92,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             with_times=options["with_times"],
             free_port=is_free_port(options),
         )
-    progress.done()
+    progress.clear()
     lines = _lines(reshrunk)
     if lines:
         say("\n".join(lines))

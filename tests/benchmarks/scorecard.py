@@ -34,13 +34,14 @@ from examples.travelbooking.service import BUGS as TRAVELBOOKING_BUGS
 from replaykit import Adapter, Budget, Failure, Model, Trace, generator, integration, service
 from replaykit.adapter import Adapters
 from replaykit.combinator import Pool
-from replaykit.finding import Finding, Silent
+from replaykit.finding import Finding
 from replaykit.generate import Parallel
 from replaykit.integration import REPEAT
 from replaykit.result import Result
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.verdict import is_same
+from replaykit.watcher import Silent
 
 ALARM_RUNS = 50  # for each seed, with no bug on
 ALARM_REPEAT = 2  # of each of them that ends in branches

@@ -20,9 +20,9 @@ import httpx
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration, service
-from replaykit.finding import Silent
 from replaykit.interaction import Request
 from replaykit.trace import Trace
+from replaykit.watcher import Silent
 
 
 class Requests(Silent):
@@ -31,8 +31,8 @@ class Requests(Silent):
     def __init__(self) -> None:
         self.sent: list[Request] = []
 
-    def ran(self, number: int, trace: Trace) -> None:
-        del number
+    def ran(self, number: int, trace: Trace, seconds: float) -> None:
+        del number, seconds
         self.sent += [each.request for each in trace.interactions()]
 
 
