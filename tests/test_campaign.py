@@ -1,0 +1,103 @@
+"""The campaign: runs are committed in order, whoever makes them, and what it is told is checked."""
+
+from collections.abc import Collection
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from examples.leaderboard import Leaderboard
+from replaykit import Mock, integration
+from replaykit.adapter import Adapters
+from replaykit.campaign import Campaign
+from replaykit.coverage import MAX_ENDPOINTS, Coverage
+from replaykit.crew import Alone
+from replaykit.latency import budgets_of
+from replaykit.result import Result
+from replaykit.runner import Plan, Ran, Runner
+from replaykit.shrink import Budget
+from replaykit.trace import Trace
+from replaykit.watcher import Several, Silent
+
+
+def result_of(seed: int, runs: int) -> Result:
+    """Return the result of a campaign that has not begun."""
+    return Result(Leaderboard, Mock, ("leaderboard", "mock"), seed, runs)
+
+
+class Backwards(Alone):
+    """A crew that has the later of two runs done first."""
+
+    ahead = 4
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self.asked: list[tuple[int, Future[Ran]]] = []
+        self.made: list[int] = []
+
+    def run(self, index: int, known: Collection[str]) -> Future[Ran]:
+        del known
+        future: Future[Ran] = Future()
+        self.asked.append((index, future))
+        if len(self.asked) == self.ahead:
+            for number, waiting in reversed(self.asked):
+                self.made.append(number)
+                waiting.set_result(self._runner.run(number))
+            self.asked = []
+        return future
+
+
+class Heard(Silent):
+    """Writes down which runs were over, in which order."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, int]] = []
+
+    def ran(self, number: int, trace: Trace, seconds: float) -> None:
+        del seconds
+        self.runs.append((number, len(trace.steps)))
+
+
+def heard_with(kind: type[Alone]) -> tuple[list[tuple[int, int]], Result, Alone]:
+    """Run a campaign of eight runs with a crew; return what its watcher heard."""
+    result, heard = result_of(3, 8), Heard()
+    adapters = Adapters(Leaderboard, Mock, None, {})
+    plan = Plan(3, 6, budgets_of(Leaderboard, Mock, {}), Budget())
+    crew = kind(Runner(plan, adapters, result.coverage))
+    assert [] == list(Campaign(result, crew, Several(heard, Silent())).go())
+    return heard.runs, result, crew
+
+
+def test_runs_are_committed_in_their_order():
+    """A crew that makes runs in another order changes nothing of what is told and counted."""
+    runs, result, _ = heard_with(Alone)
+    others, same, crew = heard_with(Backwards)
+
+    assert isinstance(crew, Backwards)
+    assert [3, 2, 1, 0, 7, 6, 5, 4] == crew.made
+    assert [1, 2, 3, 4, 5, 6, 7, 8] == [number for number, _ in runs]
+    assert runs == others
+    assert (result.total_runs, result.passed, result.steps) == (same.total_runs, same.passed, same.steps)
+    assert result.coverage == same.coverage
+    assert sum(result.coverage.commands.values()) == result.steps > 0
+
+
+def test_unknown_option_is_no_option(tmp_path: Path):
+    """A misspelled option is told, as Python tells of a wrong keyword, and is not taken for nothing."""
+    with pytest.raises(TypeError, match="has no option 'max_comands'; it has base_url, start, "):
+        integration.run(model=Leaderboard, adapter=Mock, max_comands=3)  # type: ignore[call-arg]
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_merged_coverage_has_no_more_places_than_one():
+    """What has no room any more in the table of endpoints is counted as left out, and the rest is added up."""
+    one, other = Coverage(), Coverage()
+    one.endpoints.update({("GET", f"/{number}", "200"): 1 for number in range(MAX_ENDPOINTS - 1)})
+    other.endpoints.update({("GET", "/0", "200"): 2, ("GET", "/new", "200"): 3, ("GET", "/newer", "200"): 4})
+    other.endpoints_left_out = 5
+    one.merge(other)
+
+    assert MAX_ENDPOINTS == len(one.endpoints)
+    assert (3, 3) == (one.endpoints["GET", "/0", "200"], one.endpoints["GET", "/new", "200"])
+    assert 9 == one.endpoints_left_out
