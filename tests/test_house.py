@@ -113,6 +113,7 @@ READING_ORDER = [
     "report.plain",
     "report",
     "cli.console",
+    "cli.variables",
     "cli.document",
     "cli.progress",
     "cli.options",
@@ -147,6 +148,7 @@ DOORS = {
     "click": {
         "cli.app",
         "cli.console",
+        "cli.variables",
         "cli.options",
         "cli.integration",
         "cli.replay",

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.options import is_said, service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -206,12 +206,14 @@ def _budget(options: dict[str, Any]) -> "Budget":
 
 
 def replay_command(path: str, context: click.Context) -> str:
-    """Write the command that replays a bundle against the same service: what was said of it on this line."""
+    """Write the command that replays a bundle against the same service: what was said of it for this call.
+
+    What the environment says is written out: who copies the line may have another one.
+    """
     words = [program(), "replay", shlex.quote(path)]
     for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
-        said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
-        if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
+        if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):
             words += [f"--{name}", _quoted(value)]
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
