@@ -132,7 +132,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     written = Document(options["coverage"])
     if options["save_failures"] and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
-    progress = Progress(options["runs"], quiet=options["quiet"])
+    progress = Progress(quiet=options["quiet"], bugs=options.get("hunt"), seconds=options.get("time"))
     result = campaign.run(
         model=model,
         adapter=adapter,
