@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -19,6 +19,14 @@ _CONTROL = re.compile(
     "\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e0fff]"
 )
 
+_STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
+    "FAILURE ": {"fg": "red", "bold": True},
+    "FAULT ": {"fg": "yellow", "bold": True},
+    "NOT JUDGED": {"fg": "yellow", "bold": True},
+    "Warning:": {"fg": "yellow"},
+    "  ✗ ": {"fg": "red"},
+    "  replay it:": {"bold": True},
+}
 _COLOURS = {0: "green", 1: "red", 125: "yellow"}
 
 
@@ -69,6 +77,13 @@ def printable(text: str) -> str:
 def say(text: str = "") -> None:
     """Print a result. A reader that is gone is no reason to stop: the exit code still says the verdict."""
     _echo(printable(text), err=False)
+
+
+def show(text: str) -> None:
+    """Print what was found: a result in which what failed stands out."""
+    for line in printable(text).split("\n"):
+        style = next((style for mark, style in _STYLES.items() if line.startswith(mark)), None)
+        _echo(click.style(line, **style) if style else line, err=False)
 
 
 def note(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from replaykit import project
-from replaykit.cli.console import conclude, note, program, say, warn_of_size
+from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
 from replaykit.cli.document import Document
 from replaykit.cli.options import is_said, service_options, settle
 from replaykit.errors import UsageError
@@ -158,14 +158,13 @@ def integration(context: click.Context, /, **options: Any) -> int:
         require_coverage=required,
         with_times=options["with_times"],
     )
-    found = terminal.render(result)
+    saved = {finding.fingerprint: finding.path for finding in result.failures if finding.path is not None}
+    found = terminal.render(result, {name: replay_command(str(path), context) for name, path in saved.items()})
     if found:
-        say(found)
+        show(found)
         say()
-    for finding in result.failures:
-        if finding.path is not None:
-            say(f"Replay it: {replay_command(str(finding.path), context)}")
-            warn_of_size(finding.path)
+    for path in saved.values():
+        warn_of_size(path)
     say(terminal.summary(result))
     _say_coverage(result, written)
     code = result.exit_code
