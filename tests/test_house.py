@@ -129,6 +129,7 @@ READING_ORDER = [
     "cli.exporting",
     "cli.importing",
     "cli.demo",
+    "cli.config",
     "cli.app",
     "cli",
     "pytest_plugin",
@@ -163,6 +164,7 @@ DOORS = {
         "cli.exporting",
         "cli.importing",
         "cli.demo",
+        "cli.config",
     },
 }
 

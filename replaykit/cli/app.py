@@ -5,6 +5,7 @@ import signal
 import click
 
 from replaykit.cli.bundles import migrate, repair, verify
+from replaykit.cli.config import config
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
 from replaykit.cli.exporting import export
@@ -41,6 +42,7 @@ def commands() -> None:
 
 for command in (
     integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
+    config,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)

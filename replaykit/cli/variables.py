@@ -90,8 +90,9 @@ def unknown() -> list[str]:
     for name in sorted(os.environ):
         if not name.startswith(PREFIX) or name in _known or name.startswith(OTHERS):
             continue
-        meant = difflib.get_close_matches(name, _known, n=1, cutoff=0.8)
-        said.append(f"{name} is the variable of no option{f'; {meant[0]} is' if meant else ''}.")
+        names = [known.removeprefix(PREFIX) for known in _known]
+        meant = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.75)
+        said.append(f"{name} is the variable of no option{f'; {PREFIX}{meant[0]} is' if meant else ''}.")
     return said
 
 
