@@ -1,12 +1,14 @@
 """Variables of the environment, profiles and `replaykit config`: what goes before what, exit code first."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LEADERBOARD, NAMES, Ran, leaderboard, replaykit
+from conftest import LEADERBOARD, NAMES, ROOT, Ran, environment, leaderboard, replaykit
+from test_docs import blocks, commands_of, shown_as
 
 from replaykit.cli import console
 from replaykit.cli.app import commands, run
@@ -249,3 +251,21 @@ def test_config_works_for_all_commands_and_outside_of_a_project(here: Here, tmp_
     assert {} == found["demo"]
     assert (129, 129) == (wrong.code, unread.code)
     assert "environment: REPLAYKIT_RUNS." in unread.err
+
+
+def test_example_in_the_docs_is_what_is_printed(tmp_path: Path):
+    """The rows that the page shows are printed by the command above them, in a project as it tells of."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.replaykit.profiles.shop]\nmodel = "shop_model:Shop"\nadapter = "shop_api:ShopApi"\n'
+        'start = "python shop.py {port}"\nruns = 100\nsettings = { timeout = 2.0 }\n'
+    )
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    [export, config] = commands_of(next(text for kind, text in blocks(page) if kind == "console"))
+    done = subprocess.run(
+        ["bash", "-c", f"{export.line}; {config.line}"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+    assert 0 == done.returncode, done
+    assert shown_as([" ".join(line.split()) for line in config.shown]).fullmatch("\n".join(said)), done.stdout
