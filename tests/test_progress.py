@@ -31,10 +31,15 @@ def result(**changes: object) -> Result:
     return made
 
 
-def begun(since: float = 23.4, *, bugs: int | None = None, seconds: float | None = None, **changes: object) -> Progress:
+def begun(
+    since: float = 23.4, *, bugs: int | None = None, seconds: float | None = None, first: int = 0, **changes: object
+) -> Progress:
     """Begin to tell of a campaign that began some seconds ago, without drawing or printing."""
     made = Progress(quiet=True, bugs=bugs, seconds=seconds)
-    made.began(result(**changes), "http://127.0.0.1:4555")
+    total = changes.pop("total_runs", 56)
+    told = result(**{**changes, "total_runs": first})
+    made.began(told, "http://127.0.0.1:4555")
+    told.total_runs = total
     made._began -= since
     return made
 
@@ -66,21 +71,21 @@ def test_lines_are_those_of_the_guide():
     [
         (30, {"seconds": 60}, "56%", "1.9 runs/s, 23.6s left"),
         (50, {"seconds": 60}, "83%", "1.1 runs/s, 10.0s left"),
-        (90, {"seconds": 60}, "100%", "0.6 runs/s, 0.0s left"),
+        (90, {"seconds": 60}, "100%", "37.3 runs/min, 0.0s left"),
         (30, {"seconds": 60, "max_runs": None}, "50%", "1.9 runs/s, 30.0s left"),
         (30, {"bugs": 4}, "2/4  50%", "1.9 runs/s, at most 23.6s left"),
         (30, {"bugs": 4, "max_runs": None}, "2/4  50%", "1.9 runs/s"),
         (30, {"max_runs": None}, None, "1.9 runs/s"),
         (30, {"workers": 3}, "56%", "1.9 runs/s, 3 workers, 23.6s left"),
-        (7200, {"total_runs": 1}, "1%", "0.0 runs/s, 198h00m left"),
+        (7200, {"total_runs": 61, "first": 1}, "61%", "0.5 runs/min, 1h18m left"),
         (30, {"total_runs": 0}, "0%", "the first run"),
+        (30, {"first": 26}, "56%", "1.0 runs/s, 44.0s left"),
     ],
 )
 def test_bar_and_time_left_follow_what_ends_it_first(since: float, options: dict, bar: str | None, pace: str):
     """Runs, the time limit or the bugs of a hunt: what is nearest to its end counts; without an end there is no bar."""
     made = begun(since, **options)
-    made.found(finding(1))
-    made.found(finding(2))
+    made._result.failures += [finding(1), finding(2)]
     said = texts(made)
     bars = [line for line in said if "░" in line or "█" in line]
 
@@ -125,7 +130,9 @@ def test_heartbeat_tells_how_it_goes_also_while_nothing_ends(
     """Where there is no terminal, a line is printed now and then, also within a run and while something is shrunk."""
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
     made = Progress(quiet=False)
-    made.began(result(), "http://user:word@127.0.0.1:4555")
+    told = result(total_runs=0)
+    made.began(told, "http://user:word@127.0.0.1:4555")
+    told.total_runs = 56
     made._moved -= 20
     deadline, said = time.monotonic() + 10, capsys.readouterr().err
     while "in run 57" not in said and time.monotonic() < deadline:

@@ -34,7 +34,7 @@ class Progress:
         self._result: Result | None = None
         self._title = ""
         self._began = self._moved = time.monotonic()
-        self._found = 0
+        self._first = 0  # runs that were there when it began
         self._recent: tuple[str, ...] = ()  # replaced as a whole: another thread reads it
         self._now = ""  # what is being shrunk
         self._screen: Screen | None = None
@@ -42,7 +42,7 @@ class Progress:
 
     def began(self, result: Result, url: str | None) -> None:
         """Say what is tested."""
-        self._result = result
+        self._result, self._first = result, result.total_runs
         where = "itself" if url is None else without_credentials(url)
         self._title = f"{result.model.__name__} with {result.adapter.__name__} against {where}"
         if url is not None and not self._quiet and not self._live:
@@ -77,7 +77,6 @@ class Progress:
     def found(self, finding: Finding) -> None:
         """Tell of a new failure at once."""
         failure = finding.failure
-        self._found += 1
         self._recent = (*self._recent[1 - RECENT :], f"• Seed {finding.seed}: {one_line(failure.message)}")
         self._line(f"run {finding.first_seen_run}: {failure.kind} {failure.name}: {failure.message}")
         if finding.path is not None:
@@ -123,15 +122,16 @@ class Progress:
 
     @property
     def _of_bugs(self) -> str:
-        return "" if self._bugs is None else f"{self._found}/{self._bugs}"
+        return "" if self._bugs is None or self._result is None else f"{len(self._result.failures)}/{self._bugs}"
 
     def _share(self, now: float) -> float | None:
         """Say how much of the campaign is done, by what ends it first; None where nobody can know."""
-        if self._bugs is not None:
-            return min(1.0, self._found / self._bugs)
+        result = self._result
+        if self._bugs is not None and result is not None:
+            return min(1.0, len(result.failures) / self._bugs)
         shares = [min(1.0, (now - self._began) / self._seconds)] if self._seconds else []
-        if self._result is not None and self._result.max_runs:
-            shares.append(self._result.total_runs / self._result.max_runs)
+        if result is not None and result.max_runs:
+            shares.append(result.total_runs / result.max_runs)
         return max(shares, default=None)
 
     def _numbers(self, now: float) -> str:
@@ -146,15 +146,16 @@ class Progress:
     def _pace(self, now: float) -> str:
         """Say how fast it goes, and how long it will take."""
         result = self._result
-        if result is None or not result.total_runs:
+        if result is None or result.total_runs == self._first:
             return "the first run"
-        rate = result.total_runs / max(now - self._began, 0.001)
+        rate = (result.total_runs - self._first) / max(now - self._began, 0.001)
         left = [max(0.0, self._seconds - (now - self._began))] if self._seconds else []
         if result.max_runs:
             left.append((result.max_runs - result.total_runs) / rate)
         ends = f"{'at most ' if self._bugs is not None else ''}{_duration(min(left))} left" if left else ""
         workers = f"{result.workers} workers" if result.workers > 1 else ""
-        return ", ".join(filter(None, [f"{rate:.1f} runs/s", workers, ends]))
+        pace = f"{rate:.1f} runs/s" if rate >= 1 else f"{60 * rate:.1f} runs/min"
+        return ", ".join(filter(None, [pace, workers, ends]))
 
     def _doing(self, now: float) -> str:
         """Say what goes on just now, where it takes long."""
