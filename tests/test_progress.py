@@ -79,7 +79,7 @@ def test_lines_are_those_of_the_guide():
         (30, {"workers": 3}, "56%", "1.9 runs/s, 3 workers, 23.6s left"),
         (7200, {"total_runs": 61, "first": 1}, "61%", "0.5 runs/min, 1h18m left"),
         (30, {"total_runs": 0}, "0%", "the first run"),
-        (30, {"first": 26}, "56%", "1.0 runs/s, 44.0s left"),
+        (20, {"first": 26}, "56%", "1.5 runs/s, 29.3s left"),
     ],
 )
 def test_bar_and_time_left_follow_what_ends_it_first(since: float, options: dict, bar: str | None, pace: str):
