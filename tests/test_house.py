@@ -113,7 +113,10 @@ READING_ORDER = [
     "report.plain",
     "report",
     "cli.console",
+    "cli.variables",
     "cli.document",
+    "cli.ticker",
+    "cli.screen",
     "cli.progress",
     "cli.options",
     "cli.integration",
@@ -126,6 +129,7 @@ READING_ORDER = [
     "cli.exporting",
     "cli.importing",
     "cli.demo",
+    "cli.config",
     "cli.app",
     "cli",
     "pytest_plugin",
@@ -144,9 +148,11 @@ DOORS = {
     "pytest": {"pytest_plugin"},
     "yaml": {"yaml"},
     "vcr": {"foreign"},
+    "rich": {"cli.screen"},
     "click": {
         "cli.app",
         "cli.console",
+        "cli.variables",
         "cli.options",
         "cli.integration",
         "cli.replay",
@@ -158,6 +164,7 @@ DOORS = {
         "cli.exporting",
         "cli.importing",
         "cli.demo",
+        "cli.config",
     },
 }
 
@@ -257,9 +264,8 @@ def test_replay_is_the_function_even_after_its_module_was_imported():
 
 def test_help_does_not_pay_for_what_it_does_not_need():
     """What is slow to import is imported where it is used: `replaykit --help` needs neither pydantic nor httpx."""
-    look = (
-        "import sys; import replaykit.cli.app; print(*sorted({'httpx', 'pydantic', 'vcr', 'yaml'} & set(sys.modules)))"
-    )
+    slow = {"httpx", "pydantic", "rich", "vcr", "yaml"}
+    look = f"import sys; import replaykit.cli.app; print(*sorted({slow} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
 
     assert found.stdout.split() == []

@@ -8,7 +8,12 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
+
+ECHO = 0.5  # seconds in which a second signal is taken for the first
+
+_asked: list[float] = []  # when it was asked for the end, on the monotonic clock
 
 
 def entry() -> None:
@@ -23,7 +28,7 @@ def main(arguments: list[str]) -> int:
     """Run a command line; return its exit code."""
     try:
         _occupy_standard_streams()
-        signal.signal(signal.SIGTERM, _terminate)
+        _listen()
         from replaykit.cli.app import run
 
         code = run(arguments)
@@ -43,7 +48,29 @@ def _occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
-def _terminate(number: int, _: FrameType | None) -> None:
+def _listen() -> None:
+    """Let Ctrl-C and TERM end the work in good order; where the caller has Ctrl-C ignored, it stays so."""
+    _asked.clear()
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """End the work in good order when it is asked for, and at once when it is asked for again.
+
+    What comes again at once was sent once: the terminal sends it to all, and a wrapper passes on what it got.
+    """
+    now = time.monotonic()
+    if _asked and now - _asked[0] < ECHO:
+        return
+    if _asked:
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h\n")  # the cursor is seen again
+        os._exit(128 + number)
+    _asked.append(now)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     from replaykit.errors import Terminated
 
     raise Terminated(number)

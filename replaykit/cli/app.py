@@ -5,6 +5,7 @@ import signal
 import click
 
 from replaykit.cli.bundles import migrate, repair, verify
+from replaykit.cli.config import config
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
 from replaykit.cli.exporting import export
@@ -15,7 +16,8 @@ from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
 from replaykit.cli.show import show
-from replaykit.errors import ReplaykitError
+from replaykit.cli.variables import attach, given, to_blame
+from replaykit.errors import ReplaykitError, UsageError
 from replaykit.version import BUNDLE_FORMAT, __version__
 
 EXIT_CODES = """\b
@@ -26,6 +28,9 @@ Exit codes, the same for all commands:
   128  bad bundle, model that can't be imported, a mistake in replaykit
   129  wrong option, missing file, wrong configuration
   130  Ctrl-C (143: TERM)
+
+Each option has a variable in the environment too: REPLAYKIT_RUNS=500 for --runs.
+`replaykit config` shows what counts, and where it comes from.
 """
 
 
@@ -37,8 +42,10 @@ def commands() -> None:
 
 for command in (
     integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
+    config,
 ):  # fmt: skip
     commands.add_command(command)
+attach(commands)
 
 
 def run(arguments: list[str]) -> int:
@@ -56,7 +63,7 @@ def run(arguments: list[str]) -> int:
     except click.UsageError as error:
         context = error.ctx
         hint = f"Try '{context.command_path} --help'." if context is not None else ""
-        complain("usage", error.format_message(), hint, 129)
+        complain("usage", error.format_message(), "\n".join(filter(None, (to_blame(error), hint))), 129)
         return 129
     except click.ClickException as error:
         complain("usage", error.format_message(), "", 129)
@@ -65,6 +72,8 @@ def run(arguments: list[str]) -> int:
         from replaykit.verdict import exit_code
 
         code = exit_code(error)
-        complain(error.slug, error.happened, error.todo, code)
+        variables = given() if isinstance(error, UsageError) else []
+        said = f"Set in the environment: {', '.join(variables)}." if variables else ""
+        complain(error.slug, error.happened, "\n".join(filter(None, (error.todo, said))), code)
         return code
     return code if isinstance(code, int) else 0

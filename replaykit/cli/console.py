@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -19,7 +19,41 @@ _CONTROL = re.compile(
     "\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e0fff]"
 )
 
+_STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
+    "FAILURE ": {"fg": "red", "bold": True},
+    "FAULT ": {"fg": "yellow", "bold": True},
+    "NOT JUDGED": {"fg": "yellow", "bold": True},
+    "Warning:": {"fg": "yellow"},
+    "  ✗ ": {"fg": "red"},
+    "  replay it:": {"bold": True},
+}
 _COLOURS = {0: "green", 1: "red", 125: "yellow"}
+
+
+def is_live() -> bool:
+    """Say whether somebody looks at standard error, on a terminal that can be drawn on."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty() or os.environ.get("TERM", "") in {"", "dumb", "unknown"} or _is_ci():
+        return False
+    try:
+        "━█░•…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _is_ci() -> bool:
+    """Say whether this is continuous integration, whose logs are read later; all known ones set CI."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Say whether colours are wanted on a stream: NO_COLOR and FORCE_COLOR go before what the stream is."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "") not in {"", "0", "false"}:
+        return True
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 _hush: "list[Redactor]" = []  # what covers the secrets that the project knows
@@ -45,6 +79,13 @@ def say(text: str = "") -> None:
     _echo(printable(text), err=False)
 
 
+def show(text: str) -> None:
+    """Print what was found: a result in which what failed stands out."""
+    for line in printable(text).split("\n"):
+        style = next((style for mark, style in _STYLES.items() if line.startswith(mark)), None)
+        _echo(click.style(line, **style) if style else line, err=False)
+
+
 def note(text: str) -> None:
     """Print what is not a result: progress, warnings."""
     _echo(printable(text), err=True)
@@ -63,7 +104,7 @@ def conclude(word: str, reason: str, code: int) -> None:
     """Print the verdict, which is always the last line."""
     line = printable(f"VERDICT {word}: {reason}".replace("\n", " "))
     shown = f"{line} (exit {code})"
-    _echo(shown if "NO_COLOR" in os.environ else click.style(shown, fg=_COLOURS.get(code, "yellow")), err=False)
+    _echo(click.style(shown, fg=_COLOURS.get(code, "yellow")), err=False)
 
 
 def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
@@ -78,11 +119,12 @@ def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
 
 
 def _echo(text: str, *, err: bool) -> None:
+    colours = has_colours(sys.stderr if err else sys.stdout)  # without them, click takes them out of the text
     with contextlib.suppress(OSError, ValueError):
         try:
-            click.echo(text, err=err)
+            click.echo(text, err=err, color=colours)
         except UnicodeEncodeError:  # a terminal that can't say it
-            click.echo(text.encode("ascii", "backslashreplace").decode("ascii"), err=err)
+            click.echo(text.encode("ascii", "backslashreplace").decode("ascii"), err=err, color=colours)
 
 
 def program() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from replaykit.cli import variables
 from replaykit.cli.console import conclude, program, say
 from replaykit.errors import UsageError
 
@@ -32,8 +33,16 @@ def demo(run: Callable[[list[str]], int]) -> int:
             )
     say("1. A leaderboard service is started. It has a bug: a name that is taken is accepted once more.")
     say("   replaykit asks it random things, and compares its answers with a model of what it should do.\n")
+    variables.forget()
     start = f"{COMMAND} {BUG}"
-    where = ["--model", "examples.leaderboard:Leaderboard", "--adapter", "examples.leaderboard:LeaderboardApi"]
+    where = [
+        "--profile",
+        "",
+        "--model",
+        "examples.leaderboard:Leaderboard",
+        "--adapter",
+        "examples.leaderboard:LeaderboardApi",
+    ]
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.pd"):
         old.unlink()
@@ -51,7 +60,7 @@ def demo(run: Callable[[list[str]], int]) -> int:
         ("4. And without any service, from the recorded answers in the file: exit code 1 again.", None),
     ):
         say(f"\n{said}\n")
-        code = run(["replay", bundle, "--offline"] if how is None else ["replay", bundle, "--start", how])
+        code = run(["replay", bundle, "--profile", "", *(["--offline"] if how is None else ["--start", how])])
         if code in INTERRUPTED:
             return code
         codes.append(code)

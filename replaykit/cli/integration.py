@@ -8,9 +8,9 @@ import click
 from click.core import ParameterSource
 
 from replaykit import project
-from replaykit.cli.console import conclude, note, program, say, warn_of_size
+from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.options import is_said, service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     written = Document(options["coverage"])
     if options["save_failures"] and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
-    progress = Progress(options["runs"], quiet=options["quiet"])
+    progress = Progress(quiet=options["quiet"], bugs=options.get("hunt"), seconds=options.get("time"))
     result = campaign.run(
         model=model,
         adapter=adapter,
@@ -158,14 +158,13 @@ def integration(context: click.Context, /, **options: Any) -> int:
         require_coverage=required,
         with_times=options["with_times"],
     )
-    found = terminal.render(result)
+    saved = {finding.fingerprint: finding.path for finding in result.failures if finding.path is not None}
+    found = terminal.render(result, {name: replay_command(str(path), context) for name, path in saved.items()})
     if found:
-        say(found)
+        show(found)
         say()
-    for finding in result.failures:
-        if finding.path is not None:
-            say(f"Replay it: {replay_command(str(finding.path), context)}")
-            warn_of_size(finding.path)
+    for path in saved.values():
+        warn_of_size(path)
     say(terminal.summary(result))
     _say_coverage(result, written)
     code = result.exit_code
@@ -206,12 +205,14 @@ def _budget(options: dict[str, Any]) -> "Budget":
 
 
 def replay_command(path: str, context: click.Context) -> str:
-    """Write the command that replays a bundle against the same service: what was said of it on this line."""
+    """Write the command that replays a bundle against the same service: what was said of it for this call.
+
+    What the environment says is written out: who copies the line may have another one.
+    """
     words = [program(), "replay", shlex.quote(path)]
     for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
-        said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
-        if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
+        if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):
             words += [f"--{name}", _quoted(value)]
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):

@@ -1,7 +1,8 @@
 """Options that several commands share, and where their values come from.
 
-The command line goes before the profile, the profile before the defaults. Where the command line says where
-the service is (--url, --start, --mock, --offline), what the profile says of it does not count.
+The command line goes before variables of the environment, these before the profile, the profile before the
+defaults. Where one of them says where the service is (--url, --start, --mock, --offline), what those after it
+say of that does not count.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from replaykit.cli.console import hush
+from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -44,11 +46,22 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
 }
 
 
-def _read_profile(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
-    if name is None:
-        return None
+PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
+SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
+
+
+def read_profile(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
+    """Let what a profile says be the defaults; without a name, that of the profile that the project names."""
     from replaykit import project
 
+    if name is None:
+        name = project.settings_here("profile")
+        if name is not None and not isinstance(name, str):
+            raise ProfileError(
+                f"profile in {project.root() / 'pyproject.toml'} is no name.", 'Write it as profile = "name".'
+            )
+    if not name:  # "" asks for none
+        return None
     chosen: dict[str, Any] = {}
     for key, value in project.profile(name).items():
         option = key.replace("-", "_")
@@ -76,9 +89,16 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _read_settings(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+def _with_variable(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Put what the environment says before what the command line says: each pair stands for itself."""
+    if context.get_parameter_source(parameter.name or "") is not ParameterSource.COMMANDLINE:
+        return pairs
+    return (*(parameter.value_from_envvar(context) or ()), *pairs)
+
+
+def _read_settings(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
     settings = dict(context.meta.get("settings", {}))
-    for pair in pairs:
+    for pair in _with_variable(context, parameter, pairs):
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise click.BadParameter(f"{pair!r} is not KEY=VALUE")
@@ -86,9 +106,9 @@ def _read_settings(context: click.Context, _: click.Parameter, pairs: tuple[str,
     return settings
 
 
-def _read_latency(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> dict[str, float]:
+def _read_latency(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, float]:
     said = {}
-    for pair in pairs:
+    for pair in _with_variable(context, parameter, pairs):
         endpoint, equals, seconds = pair.rpartition("=")
         try:
             said[endpoint] = float(seconds if equals else "")
@@ -108,8 +128,9 @@ def _check_endpoints(latency: dict[str, Any]) -> None:
 def service_options(command: C) -> C:
     """Add what says where the service is, and how to speak to it."""
     options = [
-        click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=_read_profile,
-                     help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml."),
+        click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=read_profile,
+                     help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml.  "
+                          "[default: profile in [tool.replaykit] there]"),
         click.option("--model", metavar="MODULE:CLASS", help="The model: package.module:Class, or file.py:Class."),
         click.option("--adapter", metavar="MODULE:CLASS", help="The adapter."),
         click.option("--url", metavar="URL", help="Base URL of the running service."),
@@ -132,19 +153,31 @@ def service_options(command: C) -> C:
 
 
 def settle(context: click.Context, options: dict[str, Any]) -> None:
-    """Let what the command line says of the service go before what the profile says; raise UsageError."""
-    places = [name for name in ("url", "start", "mock", "offline") if name in options]
-    said = [
-        name for name in places if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and options[name]
-    ]
-    if said:
-        for name in places:
-            if name not in said:
-                options[name] = None
+    """Let what the command line says of the service go before what others say; raise UsageError.
+
+    What does not count is taken out of `options`, and out of the context's parameters.
+    """
+    for name in overruled(context, options):
+        options[name] = context.params[name] = () if isinstance(options[name], tuple) else None
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
     hush()
+    warn()
+
+
+def overruled(context: click.Context, options: dict[str, Any]) -> list[str]:
+    """List the options that say where the service is, and do not count, since one of higher precedence says it."""
+    for source in SAID:
+        said = [name for name in PLACES if options.get(name) and context.get_parameter_source(name) is source]
+        if said:
+            return [name for name in PLACES if name in options and name not in said]
+    return []
+
+
+def is_said(context: click.Context, name: str) -> bool:
+    """Say whether an option was given for this call: on the command line, or in the environment."""
+    return context.get_parameter_source(name) in SAID
 
 
 def is_free_port(options: dict[str, Any]) -> bool:
@@ -156,7 +189,7 @@ def recorded_or_given(context: click.Context, name: str, recorded: str) -> tuple
     """Say which model or adapter a bundle is judged with, and whether the user names it.
 
     What the command line says goes first, then what the bundle was recorded with, where that lies inside the
-    project, then what the profile says.
+    project, then what the environment or the profile says: these speak of all bundles, and one may be another's.
     """
     from replaykit import project
 

@@ -73,8 +73,8 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
-    progress = ShrinkProgress(quiet=options["quiet"])
-    with recorded_service(provenance, options) as url:
+    progress = ShrinkProgress(f"{bundle}: {failure.kind} {failure.name}", quiet=options["quiet"])
+    with recorded_service(provenance, options) as url, progress:
         assert url is not None  # noqa: S101  only an offline replay has none
         reshrunk = journey.reshrink(
             saved,
@@ -92,7 +92,6 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             with_times=options["with_times"],
             free_port=is_free_port(options),
         )
-    progress.clear()
     lines = _lines(reshrunk)
     if lines:
         say("\n".join(lines))

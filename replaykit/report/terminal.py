@@ -1,18 +1,24 @@
 """A campaign as text for the terminal."""
 
+from collections.abc import Mapping
+
+from replaykit.difference import brief, differences
 from replaykit.finding import Finding
 from replaykit.report import steps
 from replaykit.report.steps import count
 from replaykit.result import Result
+from replaykit.verdict import Failure
 
 LAST = 24  # lines that are shown of a run that could not be judged
+WIDTH = 240  # characters that are shown of what was expected, and of what was seen
+MOST = 10  # places in which they are not alike
 
 
-def render(result: Result) -> str:
-    """Show what was found, and what was never looked at."""
+def render(result: Result, commands: Mapping[str, str] | None = None) -> str:
+    """Show what was found, and what was never looked at; `commands` has what replays a finding, by fingerprint."""
     lines: list[str] = []
     for finding in result.failures:
-        lines += ["", *_finding(finding)]
+        lines += ["", *_finding(finding, (commands or {}).get(finding.fingerprint))]
     for fault in result.faults.values():
         lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
         if fault.traceback:
@@ -57,7 +63,23 @@ def verdict(result: Result) -> str:
     return f"{count(result.total_runs, 'run')}, nothing found"
 
 
-def _finding(finding: Finding) -> list[str]:
+def _compared(failure: Failure) -> list[str]:
+    """Show what was expected and what was seen, where the message does not say it, and where they are not alike."""
+    expected, seen = failure.expected, failure.actual
+    lines = []
+    if expected is not None and str(expected) not in failure.message:
+        lines.append(f"  expected  {brief(expected, WIDTH)}")
+    if seen is not None and str(seen) not in failure.message:
+        lines.append(f"  seen      {brief(seen, WIDTH)}")
+    if expected is not None and seen is not None and not isinstance(expected, str | int | float | bool):
+        found = [f"{each.path}: {each.shown}" for each in differences(expected, seen)]
+        new = [each for each in found if each not in failure.message]
+        lines += [f"    {each}" for each in new[:MOST]]
+        lines += [f"    and {len(new) - MOST} more"] if len(new) > MOST else []
+    return lines
+
+
+def _finding(finding: Finding, command: str | None) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     seen = f"first in run {finding.first_seen_run}, seen in {count(finding.occurrences, 'run')}"
     if not finding.occurrences:
@@ -65,6 +87,7 @@ def _finding(finding: Finding) -> list[str]:
     lines = [
         f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
+        *_compared(failure),
         steps.render(finding.trace),
     ]
     if shrunk is not None:
@@ -83,4 +106,6 @@ def _finding(finding: Finding) -> list[str]:
         replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
         lines.append(f"  saved as {finding.path}{replaced}")
         lines += [*steps.times(finding.timed), *steps.evidence(finding.covered)]
+    if command is not None:
+        lines.append(f"  replay it: {command}")
     return lines

@@ -1,0 +1,102 @@
+"""Variables of the environment: each option of each command has one, REPLAYKIT_RUNS for --runs.
+
+The command line goes before them, and they go before the profile. An empty one counts as none.
+"""
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+import click
+from click.core import ParameterSource
+from click.types import StringParamType
+
+from replaykit.cli.console import note
+
+PREFIX = "REPLAYKIT_"
+OTHERS = ("REPLAYKIT_SECRET_",)  # beginnings of variables that are no options
+
+_known: dict[str, str] = {}  # each variable, and the option that it is for
+
+
+class Words(StringParamType):
+    """Texts of an option that may be repeated; in a variable they are parted and quoted as in a shell."""
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """Part the value of a variable."""
+        try:
+            return shlex.split(rv)
+        except ValueError as error:
+            raise click.BadParameter(f"{rv!r} is not quoted as in a shell: {error}") from None
+
+
+def attach(group: click.Group) -> None:
+    """Give each option of each command its variable."""
+    for command in group.commands.values():
+        for option in options_of(command):
+            option.envvar = variable_of(option)
+            _known[option.envvar] = flag_of(option)
+            if option.multiple and isinstance(option.type, StringParamType):
+                option.type = Words()
+
+
+def options_of(command: click.Command) -> Iterator[click.Option]:
+    """List the options of a command, without those that only print something."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and flag_of(parameter) not in {"--help", "--version"}:
+            yield parameter
+
+
+def flag_of(option: click.Option) -> str:
+    """Return the long name of an option: --runs."""
+    return max(option.opts, key=len)
+
+
+def variable_of(option: click.Option) -> str:
+    """Return the name of an option's variable: REPLAYKIT_RUNS."""
+    return PREFIX + flag_of(option).lstrip("-").replace("-", "_").upper()
+
+
+def given() -> list[str]:
+    """List the variables of options that are set."""
+    return sorted(name for name in _known if os.environ.get(name))
+
+
+def forget() -> None:
+    """Take the variables of options out of this process: what follows is to be as it is told, for everybody."""
+    for name in given():
+        del os.environ[name]
+
+
+def to_blame(error: click.UsageError) -> str:
+    """Say which variable a wrong value comes from; nothing where it comes from elsewhere."""
+    context = error.ctx
+    option = error.param if isinstance(error, click.BadParameter) else None
+    if context is None or not isinstance(option, click.Option) or not isinstance(option.envvar, str):
+        return ""
+    source = context.get_parameter_source(option.name or "")
+    is_there = bool(os.environ.get(option.envvar))
+    if source is ParameterSource.ENVIRONMENT or (source is None and is_there):
+        return f"The value comes from the environment: {option.envvar}."
+    if source is ParameterSource.DEFAULT_MAP:
+        return f"The value comes from the profile {context.meta.get('profile')!r}."
+    return ""
+
+
+def unknown() -> list[str]:
+    """Say of variables that look like ours that they are those of no option, and which one is meant perhaps."""
+    said = []
+    for name in sorted(os.environ):
+        if not name.startswith(PREFIX) or name in _known or name.startswith(OTHERS):
+            continue
+        names = [known.removeprefix(PREFIX) for known in _known]
+        meant = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.75)
+        said.append(f"{name} is the variable of no option{f'; {PREFIX}{meant[0]} is' if meant else ''}.")
+    return said
+
+
+def warn() -> None:
+    """Warn of variables that look like ours, and are those of no option."""
+    for said in unknown():
+        note(f"warning: {said}")

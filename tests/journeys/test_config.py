@@ -1,0 +1,271 @@
+"""Variables of the environment, profiles and `replaykit config`: what goes before what, exit code first."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import LEADERBOARD, NAMES, ROOT, Ran, environment, leaderboard, replaykit
+from test_docs import blocks, commands_of, shown_as
+
+from replaykit.cli import console
+from replaykit.cli.app import commands, run
+from replaykit.cli.variables import options_of, variable_of
+
+MODEL = "examples.leaderboard:Leaderboard"
+PROJECT = f"""
+[tool.replaykit]
+profile = "few"
+
+[tool.replaykit.profiles.few]
+model = "{MODEL}"
+start = "never-started {{port}}"
+runs = 3
+settings = {{ timeout = 2.0 }}
+
+[tool.replaykit.profiles.more]
+model = "{MODEL}"
+runs = 5
+
+[tool.replaykit.profiles.wrong]
+runs = 0
+"""
+
+
+Here = Callable[..., Ran]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Here:
+    """Run command lines in this process, in a project of a few profiles, of which one counts where none is named."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "_hush", [])
+
+    def ran(*words: str, **variables: str) -> Ran:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(f"REPLAYKIT_{name}", value)
+            code = run(list(words))
+        return Ran(code, *capsys.readouterr())
+
+    return ran
+
+
+def options(ran: Ran) -> dict[str, tuple[Any, str, str | None, bool]]:
+    """Read what `config --json` says of the options: the value, its source, the name of that, and if it counts."""
+    assert 0 == ran.code, ran
+    rows = json.loads(ran.out)["options"]
+    return {row["option"]: (row["value"], row["source"], row["name"], row["counts"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "runs"),
+    [
+        ([], {}, 3),
+        (["--profile", "more"], {}, 5),
+        ([], {"PROFILE": "more"}, 5),
+        (["--profile", "few"], {"PROFILE": "more"}, 3),
+        ([], {"RUNS": "4"}, 4),
+        ([], {"RUNS": ""}, 3),
+        (["--runs", "2"], {"RUNS": "4"}, 2),
+        (["--profile", ""], {"MODEL": MODEL}, 100),
+    ],
+)
+def test_command_line_environment_profile_default(words: list[str], variables: dict[str, str], runs: int, here: Here):
+    """The command line goes before variables, these before the profile, and this before the defaults."""
+    ran = here("integration", "--mock", *words, **variables)
+
+    assert 0 == ran.code, ran
+    assert f"VERDICT passed: {runs} runs, nothing found (exit 0)" == ran.verdict
+
+
+def test_every_option_of_every_command_has_a_variable():
+    """Each option has the variable of its long name; no option that only prints something has one."""
+    pairs = {
+        (name, option.envvar, variable_of(option))
+        for name, command in commands.commands.items()
+        for option in options_of(command)
+    }
+
+    assert {made for _, _, made in pairs} > {"REPLAYKIT_RUNS", "REPLAYKIT_SET", "REPLAYKIT_SHRINK_EXECUTIONS"}
+    assert [] == [pair for pair in pairs if pair[1] != pair[2]]
+    assert "REPLAYKIT_HELP" not in {made for _, _, made in pairs}
+
+
+def test_flags_and_repeated_options_in_variables(here: Here):
+    """A flag is yes or no; several values are parted and quoted as in a shell."""
+    yes = here("integration", MOCK="yes", RUNS="2")
+    no = here("integration", MOCK="no", RUNS="2")
+    found = options(
+        here("config", "--json", REQUIRE_COVERAGE="100 outcomes=90", LATENCY="'GET /players=0.2' 'POST /players=0.5'")
+    )
+
+    assert (0, 129) == (yes.code, no.code), yes
+    assert "No adapter is named" in no.err
+    assert (["100", "outcomes=90"], "environment", "REPLAYKIT_REQUIRE_COVERAGE", True) == found["--require-coverage"]
+    assert ("0.2", "environment", "REPLAYKIT_LATENCY", True) == found["--latency GET /players"]
+    assert ("0.5", "environment", "REPLAYKIT_LATENCY", True) == found["--latency POST /players"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RUNS", "many"),
+        ("TRANSPORT", "pigeon"),
+        ("QUIET", "perhaps"),
+        ("SET", "timeout"),
+        ("SET", "'timeout=1"),
+        ("LATENCY", "GET /players=0.2"),
+        ("MODEL", "Leaderboard"),
+        ("PARALLEL", "3"),
+        ("PROFILE", "none-of-that-name"),
+    ],
+)
+def test_error_in_a_variable_names_the_variable(variable: str, value: str, here: Here):
+    """What is wrong in the environment exits with 129, and it is said which variable it is."""
+    ran = here("integration", "--mock", **{variable: value})
+
+    assert 129 == ran.code, ran
+    assert f"environment: REPLAYKIT_{variable}." in ran.err
+
+
+def test_error_in_a_profile_names_the_profile(here: Here):
+    """A value of a profile that an option does not take exits with 129, and the profile is named."""
+    ran = here("integration", "--mock", "--profile", "wrong")
+
+    assert 129 == ran.code, ran
+    assert "The value comes from the profile 'wrong'." in ran.err
+
+
+def test_variable_of_no_option_is_told(here: Here):
+    """A variable that looks like ours and is none is told, with the one that is meant perhaps; secrets are not."""
+    ran = here("integration", "--mock", RUN="9", SECRET_KEY="a" * 20)
+
+    assert 0 == ran.code, ran
+    assert "warning: REPLAYKIT_RUN is the variable of no option; REPLAYKIT_RUNS is.\n" == ran.err
+
+
+def test_who_says_first_where_the_service_is_says_it_alone(here: Here):
+    """A start command on the line goes before a URL in the environment, and this before one in the profile."""
+    dead = "http://127.0.0.1:9"
+    line = replaykit("integration", *NAMES, "--start", LEADERBOARD, "--runs", "1", REPLAYKIT_URL=dead)
+    variable = options(here("config", "--json", URL=dead))
+    mock = options(here("config", "--json", "integration", "--mock", URL=dead))
+    off = options(here("config", "--json", "replay", "--url", dead, OFFLINE="no"))
+
+    assert 0 == line.code, line
+    assert (dead, "environment", "REPLAYKIT_URL", True) == variable["--url"]
+    assert ("never-started {port}", "profile", "few", False) == variable["--start"]
+    assert [False, False] == [mock["--url"][3], mock["--start"][3]]
+    assert (False, "environment", "REPLAYKIT_OFFLINE", True) == off["--offline"]
+
+
+def test_settings_of_line_environment_and_profile_are_put_together(here: Here):
+    """Each setting and each endpoint counts for itself; values of settings may be secrets, and are not shown."""
+    latency = "'GET /a=1' 'GET /b=2'"
+    found = options(
+        here("config", "--json", "--set", "a=1", "--latency", "GET /a=3", SET="a=2 b='3 4'", LATENCY=latency)
+    )
+    ran = here("integration", *NAMES, "--set", "timeout=1", SET="colour=red")
+
+    assert ("...", "command line", None, True) == found["--set a"]
+    assert ("...", "environment", "REPLAYKIT_SET", True) == found["--set b"]
+    assert ("...", "profile", "few", True) == found["--set timeout"]
+    assert ("3", "command line", None, True) == found["--latency GET /a"]
+    assert ("2", "environment", "REPLAYKIT_LATENCY", True) == found["--latency GET /b"]
+    assert 129 == ran.code, ran
+    assert "colour" in ran.err
+
+
+def test_command_that_replays_says_what_the_environment_said(tmp_path: Path):
+    """The command under a failure can be copied to where the environment is another one; what lost is left out."""
+    ran = replaykit(
+        "integration", *NAMES, "--seed", "1", "--save-failures", tmp_path, "--stop-on-fail",
+        REPLAYKIT_START=leaderboard("duplicate-names"), REPLAYKIT_SET="timeout=7",
+    )  # fmt: skip
+    [line] = [line for line in ran.out.splitlines() if line.startswith("  replay it: ")]
+
+    assert 1 == ran.code, ran
+    assert f' --start "{leaderboard("duplicate-names")}" --set timeout=...' in line
+
+
+def test_bundle_is_judged_with_its_own_model_whatever_the_environment_names(duplicate_names: Path):
+    """A variable speaks of all bundles, as a profile does; only the command line goes before what the bundle names."""
+    other = {"REPLAYKIT_MODEL": "examples.travelbooking:Travel", "REPLAYKIT_URL": "http://127.0.0.1:9"}
+    own = replaykit("replay", duplicate_names, "--offline", **other)
+
+    assert 1 == own.code, own
+
+
+def test_mock_run_forgets_what_the_environment_says_of_the_service(here: Here, tmp_path: Path):
+    """A folder for bundles in the environment is for runs against the service."""
+    ran = here("integration", "--mock", SAVE_FAILURES="failures")
+
+    assert 0 == ran.code, ran
+    assert not (tmp_path / "failures").exists()
+
+
+# --- config -------------------------------------------------------------------------------------
+
+
+def test_config_shows_each_value_and_where_it_comes_from(here: Here, tmp_path: Path):
+    """The table has a row for each option: its value, and its source with its name."""
+    ran = here("config", "integration", "--commands", "7", QUIET="yes", NONE="1")
+    rows = {words[0]: words[1:] for line in ran.out.splitlines() if (words := line.split()) and words[0][:2] == "--"}
+
+    assert 0 == ran.code, ran
+    assert f"replaykit integration, with the profile few in {tmp_path}/pyproject.toml" in ran.out
+    assert ["few", "project"] == rows["--profile"]
+    assert ["7", "command", "line"] == rows["--commands"]
+    assert ["yes", "environment", "REPLAYKIT_QUIET"] == rows["--quiet"]
+    assert ["3", "profile", "few"] == rows["--runs"]
+    assert ["-", "default"] == rows["--seed"]
+    assert ["10", "default"] == rows["--repeat"]
+    assert "warning: REPLAYKIT_NONE is the variable of no option" in ran.out
+
+
+def test_config_covers_who_logs_in_and_known_secrets(here: Here):
+    """Neither user and password in a URL, nor what the environment names as a secret, is shown in any form."""
+    secrets = {"URL": "http://ann:hunter22@127.0.0.1:1", "SECRET_DB": "correct-horse-battery"}
+    words = ["--start", "serve --db postgres://bob:swordfish9@db/x --key correct-horse-battery {port}"]
+    for form in ([], ["--json"]):
+        ran = here("config", *form, "integration", *words, "--set", "token=pass-word-of-mine", **secrets)
+
+        assert 0 == ran.code, ran
+        assert "http://...@127.0.0.1:1" in ran.out
+        for secret in ("ann:", "hunter22", "bob", "swordfish9", "correct-horse", "pass-word-of-mine"):
+            assert secret not in ran.out
+
+
+def test_config_works_for_all_commands_and_outside_of_a_project(here: Here, tmp_path: Path):
+    """Options that must be there may be missing, arguments too; a command that is not there is 129."""
+    (tmp_path / "pyproject.toml").unlink()
+    found = {name: options(here("config", "--json", name)) for name in commands.commands}
+    wrong, unread = here("config", "no-such-command"), here("config", RUNS="x")
+
+    assert ("auto", "default", None, True) == found["replay"]["--times"]
+    assert (None, "default", None, True) == found["import"]["--output"]
+    assert {} == found["demo"]
+    assert (129, 129) == (wrong.code, unread.code)
+    assert "environment: REPLAYKIT_RUNS." in unread.err
+
+
+def test_example_in_the_docs_is_what_is_printed(tmp_path: Path):
+    """The rows that the page shows are printed by the command above them, in a project as it tells of."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.replaykit.profiles.shop]\nmodel = "shop_model:Shop"\nadapter = "shop_api:ShopApi"\n'
+        'start = "python shop.py {port}"\nruns = 100\nsettings = { timeout = 2.0 }\n'
+    )
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    [export, config] = commands_of(next(text for kind, text in blocks(page) if kind == "console"))
+    done = subprocess.run(
+        ["bash", "-c", f"{export.line}; {config.line}"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+    assert 0 == done.returncode, done
+    assert shown_as([" ".join(line.split()) for line in config.shown]).fullmatch("\n".join(said)), done.stdout
