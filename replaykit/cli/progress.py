@@ -4,8 +4,8 @@ import sys
 import time
 
 from replaykit.cli.console import note, printable
-from replaykit.cli.document import Document
 from replaykit.client import without_credentials
+from replaykit.document import Document
 from replaykit.finding import Finding
 from replaykit.report import coverage
 from replaykit.report.steps import count
