@@ -10,7 +10,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def render(account: Account, *, indent: int | None = 2) -> str:
     """Write a campaign as JSON, in ASCII; without an indent, in one line."""
-    return json.dumps(account.model_dump(mode="json"), indent=indent) + "\n"
+    return json.dumps(account.model_dump(), indent=indent) + "\n"
 
 
 def schema() -> str:

@@ -17,7 +17,7 @@ from replaykit.visible import visible
 
 MOST = 10_000_000  # characters
 MOST_VALUE = 4_000  # characters of a value that are shown
-_MEANT = re.compile(r"([\\`*_{}\[\]()<>#|~!&@:$])")
+_MEANT = re.compile(r"([\\`*_\[\]<#|~&$]|:(?=//))")
 _TICKS = re.compile(r"`+")
 
 

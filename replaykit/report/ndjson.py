@@ -72,7 +72,7 @@ KINDS = (Began, Run, Found, Shrunk, Ended)
 
 def line(event: Began | Run | Found | Shrunk | Ended) -> str:
     """Write an event as a line, in ASCII."""
-    return json.dumps(event.model_dump(mode="json")) + "\n"
+    return json.dumps(event.model_dump()) + "\n"
 
 
 def schema() -> str:
