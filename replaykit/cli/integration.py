@@ -125,16 +125,16 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit.report import terminal
     from replaykit.watcher import Several
 
+    _forget_what_is_for_the_service(context, options)
+    reports = context.with_resource(reported(options, lambda path: replay_command(path, context)))
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
     if adapter is not Mock:
         read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    _forget_what_is_for_the_service(context, options)
     required = requirements(options["require_coverage"] or ())
     written = Document(options["coverage"])
     if options["save_failures"] and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
-    reports = context.with_resource(reported(options, lambda path: replay_command(path, context)))
     progress = Progress(options["runs"], quiet=options["quiet"])
     result = campaign.run(
         model=model,
