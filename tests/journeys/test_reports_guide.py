@@ -21,7 +21,7 @@ def blocks(page: Path, kind: str) -> list[str]:
 
 
 def test_the_guide_holds(tmp_path: Path):
-    """Its commands (all but the first without a service) and its program end well, and write the files that they name."""
+    """Its commands, all but the first without a service, and its programs end well, and write the files they name."""
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     there = environment(PYTHONPATH=str(ROOT))
     lines = [f"set -eo pipefail; {line}" for block in blocks(GUIDE, "sh") for line in block.splitlines()]
