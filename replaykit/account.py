@@ -163,6 +163,7 @@ class Account(Record):
     log: str = ""  # the last lines of the service, where it died
     trouble: str = ""  # why the first run that was not judged was not
     failures: tuple[Bug, ...] = ()
+    known: tuple[Bug, ...] = ()  # bugs seen again whose bundles were there before
     faults: tuple[Fault, ...] = ()
     checks: tuple[Judged, ...] = ()
     never_exercised: tuple[str, ...] = ()
@@ -173,7 +174,9 @@ class Account(Record):
 def account(result: Result, redactor: Redactor, *, url: str | None = None, command: Commands | None = None) -> Account:
     """Tell what a campaign came to; `command` writes how a bundle is replayed."""
     shown = redactor.shown
-    bugs = tuple(bug(finding, redactor, command) for finding in result.failures)
+    bugs, known = (
+        tuple(bug(finding, redactor, command) for finding in findings) for findings in (result.failures, result.known)
+    )
     redactor.restart()
     exit_code = result.exit_code
     if result.interrupted is not None:
@@ -205,8 +208,9 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
         log=_end_of(shown(result.log)),
         trouble=_cut(shown(result.trouble)),
         failures=bugs,
+        known=known,
         faults=tuple(_fault(each, shown) for each in result.faults.values()),
-        checks=_checks(result, bugs),
+        checks=_checks(result, (*bugs, *known)),
         never_exercised=tuple(map(shown, result.never_exercised())) if result.total_runs else (),
         lacking=tuple(coverage.lacking(result.required)),
         coverage={

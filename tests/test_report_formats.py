@@ -126,6 +126,7 @@ ALL = {
     "clean": account(),
     "bug": account(bug()),
     "hostile": account(bug(HOSTILE), bug(HOSTILE, number=1)),
+    "known": account(bug(), known=(bug(HOSTILE, number=1),)),
     "faults": FAULTS,
     "died": DIED,
     "nothing": NOTHING,
@@ -223,6 +224,17 @@ def test_size_of_junit_is_bounded():
 
     assert 30_000_000 > len(long.encode())
     assert 301 <= len(re.findall("<failure ", long))
+
+
+def test_known_bug_fails_under_the_name_that_it_had_when_it_was_new():
+    """A bug that is known has the same case as before, says that it is known, and took no time."""
+    new, known = account(bug()), account(known=(bug(),), exit_code=1)
+    [case] = [each for each in read_junit(known)[0] if each.classname.endswith(".bugs")]
+
+    assert [each.name for each in read_junit(new)[0]][-1] == case.name
+    assert (f"known: {PLAIN}", "known check", 0) == (case.result[0].message, case.result[0].type, case.time)
+    assert "## Known bugs" in markdown.render(known)
+    assert github.render(known).startswith("::warning title=known%3A check never_negative0 after debit::")
 
 
 # --- Markdown -----------------------------------------------------------------------------------

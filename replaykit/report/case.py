@@ -33,12 +33,13 @@ class Case(NamedTuple):
 
 def cases(account: Account) -> list[Case]:
     """List the cases of a campaign."""
-    left = max(0.0, account.duration - sum(each.seconds for each in account.failures))
+    found = [*map(_bug, account.failures), *map(_known, account.known)]
+    left = max(0.0, account.duration - sum(each.seconds for each in found))
     judged = sum(each.judged for each in account.checks)
     return [
         *_campaign(account, 0.0 if judged else left),
         *_checks(account, left / judged if judged else 0.0),
-        *map(_bug, account.failures),
+        *found,
     ]
 
 
@@ -84,3 +85,9 @@ def _checks(account: Account, seconds_each: float) -> Iterator[Case]:
 def _bug(bug: Bug) -> Case:
     message = bug.failure_reason.partition("\n")[0]
     return Case("bugs", title_of(bug), "failed", bug.seconds, bug.kind, message, outline.render(bug), bug)
+
+
+def _known(bug: Bug) -> Case:
+    """Return the case of a bug that is known: it fails as before, and took no time of its own."""
+    case = _bug(bug)
+    return case._replace(seconds=0.0, type=f"known {bug.kind}", message=f"known: {case.message}")

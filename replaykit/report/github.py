@@ -5,7 +5,7 @@ The runner obeys lines that begin with `::`, whoever has written them. So what a
 """
 
 from replaykit.account import Account
-from replaykit.report import markdown
+from replaykit.report import markdown, outline
 from replaykit.report.case import title_of
 from replaykit.report.steps import count
 from replaykit.visible import visible
@@ -16,7 +16,7 @@ MOST_SUMMARY = 1024 * 1024  # bytes of all summaries of one step
 
 
 def render(account: Account) -> str:
-    """Write the annotations of a campaign: one for each bug, one for what could not be judged."""
+    """Write the annotations of a campaign: one for each bug, known ones as warnings, one for what was not judged."""
     lines = []
     for bug in account.failures[:MOST]:
         message = [bug.failure_reason, f"fingerprint {bug.fingerprint}, seed {bug.seed}"]
@@ -24,7 +24,10 @@ def render(account: Account) -> str:
     more = len(account.failures) - MOST
     if more > 0:
         lines.append(command("error", "replaykit", f"and {count(more, 'more bug')}"))
-    elif not account.failures and account.exit_code:
+    for bug in account.known[:MOST]:
+        said = f"{bug.failure_reason}\nfingerprint {bug.fingerprint}, {outline.seen(bug)}"
+        lines.append(command("warning", f"known: {title_of(bug)}", said))
+    if not account.failures and not account.known and account.exit_code:
         faults = [f"{each.kind} {each.name}: {each.message}" for each in account.faults]
         lines.append(command("error", "replaykit: not judged", "\n".join([account.verdict, *faults[:5]])))
     if account.never_exercised and account.total_runs:

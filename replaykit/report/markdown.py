@@ -87,6 +87,17 @@ def _tail(account: Account) -> Iterator[str]:
             ],
         )
         yield ""
+    if account.known:
+        yield "## Known bugs\n"
+        yield "Their bundles were there before; they were seen again, and not shrunk again.\n"
+        yield from _table(
+            ("Bug", "Seen", "Bundle"),
+            [
+                (f"{text(f'{bug.kind} {bug.name}')} ({bug.fingerprint})", outline.seen(bug), text(bug.bundle or "-"))
+                for bug in account.known[:200]
+            ],
+        )
+        yield ""
     if account.died:
         yield "## The service is not there any more\n"
         yield from fenced(f"{account.died}\n{account.log}".rstrip())

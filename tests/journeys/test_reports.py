@@ -45,7 +45,7 @@ def test_all_reports_are_there_and_nothing_else(everything: tuple[Ran, Path]):
 def test_command_in_all_reports_is_the_one_that_is_printed(everything: tuple[Ran, Path]):
     """The command that replays the bug is the same in the output and in each report that tells it, and it works."""
     ran, folder = everything
-    [command] = re.findall(r"(?m)^Replay it: (.*)$", ran.out)
+    [command] = re.findall(r"(?mi)^ *replay it: (.*)$", ran.out)
     [failure] = json.loads((folder / "a.json").read_text())["failures"]
     [test] = [each for each in json.loads((folder / "a.ctrf").read_text())["results"]["tests"] if "extra" in each]
     root = junitparser.JUnitXml.fromfile(str(folder / "a.junit"))
