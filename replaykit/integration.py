@@ -24,13 +24,14 @@ from replaykit.generate import Parallel
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model
+from replaykit.reporting import Asked, reported
 from replaykit.result import Result
 from replaykit.runner import Listeners, Plan, Runner
 from replaykit.service import Running
 from replaykit.settling import Settling
 from replaykit.shrink import Budget
 from replaykit.transport import Way
-from replaykit.watcher import Silent, Watcher
+from replaykit.watcher import Several, Watcher
 from replaykit.writer import Writer
 
 MAX_SEED = 1 << 32
@@ -57,6 +58,7 @@ class Options(TypedDict, total=False):
     budget: Budget | None  # how long each failure is shrunk; with 0 executions not at all
     require_coverage: Mapping[str, float] | None  # percent for a success: {"commands": 100, "outcomes": 90}
     watcher: Watcher | None  # who is told how it goes on
+    report: Asked | None  # reports to write: "junit=PATH", a list of these, or {"junit": PATH}
     names: tuple[str, str] | None  # of model and adapter in bundles, where the class names would not find them
     with_times: bool  # save bundles with times, dates, request ids and the port
     free_port: bool  # the port of `base_url` is another one each time, so bundles are saved without it
@@ -126,6 +128,7 @@ def opened(
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
     with ExitStack() as stack:
+        watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report")))]
         running = None if adapter is Mock else stack.enter_context(_service(options))
         url = None if running is None else running.url
         adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
@@ -147,7 +150,7 @@ def opened(
         yield Campaign(
             result,
             Alone(runner),
-            options.get("watcher") or Silent(),
+            Several(*[each for each in watchers if each is not None]),
             keeper,
             writer,
             running,

@@ -29,6 +29,7 @@ class Result:
     requests: int = 0
     duration: float = 0.0  # seconds
     failures: list[Finding] = field(default_factory=list)
+    known: list[Finding] = field(default_factory=list)  # bugs seen again whose bundles were there before
     faults: dict[str, Failure] = field(default_factory=dict)  # of the test code, by fingerprint
     trouble: str = ""  # why the first run that was not judged was not
     unjudged: Trace | None = None  # that run

@@ -36,7 +36,7 @@ class Ran:
 
 def environment(**more: str) -> dict[str, str]:
     """Return an environment in which `python` is the one that runs the tests."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "REPLAYKIT_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GITHUB_", "REPLAYKIT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return {**kept, "PATH": path, "NO_COLOR": "1", **more}
 

@@ -2,22 +2,19 @@
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from replaykit.visible import visible
+
 if TYPE_CHECKING:
     from replaykit.redact import Redactor
-
-_CONTROL = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u115f\\u1160\\u180b-\\u180e\\u200b-\\u200f\\u2028-\\u202e"
-    "\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e0fff]"
-)
 
 _STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
     "FAILURE ": {"fg": "red", "bold": True},
@@ -27,6 +24,7 @@ _STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
     "  ✗ ": {"fg": "red"},
     "  replay it:": {"bold": True},
 }
+
 _COLOURS = {0: "green", 1: "red", 125: "yellow"}
 
 
@@ -71,7 +69,24 @@ def printable(text: str) -> str:
     """Show control, bidirectional and invisible characters, instead of sending them to the terminal."""
     for redactor in _hush:
         text = redactor.shown(text)
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return visible(text)
+
+
+def diverted() -> Callable[[str], None]:
+    """Let all that is printed go to standard error from now on; return what writes to standard output.
+
+    That holds for what a model or an adapter prints too. It is not undone: a verdict may be told when all else is over.
+    """
+    sys.stdout.flush()
+    place = sys.stdout.fileno()
+    sys.stdout = sys.stderr
+
+    def write(text: str) -> None:
+        left = text.encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(place, left) :]
+
+    return write
 
 
 def say(text: str = "") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from replaykit.cli.console import note, say
-from replaykit.cli.document import Document
+from replaykit.document import Document
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.export import FORMATS
 

@@ -5,12 +5,12 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
-from replaykit.cli.document import Document
 from replaykit.cli.options import is_said, service_options, settle
+from replaykit.cli.reports import raise_first, report_options, reported, tell
+from replaykit.document import Document
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     help="Exit with 125 where less was exercised: 100 of commands and checks, or outcomes=90; may be given several "
     "times.",
 )
+@report_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
 def integration(context: click.Context, /, **options: Any) -> int:
@@ -123,11 +124,12 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit.report import terminal
     from replaykit.watcher import Several
 
+    _forget_what_is_for_the_service(context, options)
+    reports = context.with_resource(reported(options, lambda path: replay_command(path, context)))
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
     if adapter is not Mock:
         read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    _forget_what_is_for_the_service(context, options)
     required = requirements(options["require_coverage"] or ())
     written = Document(options["coverage"])
     if options["save_failures"] and not project.policy_here().enabled:
@@ -153,7 +155,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         parallel=options["parallel"],
         repeat=options["repeat"],
         stutter=options["stutter"],
-        watcher=Several(progress, Writing(written)),
+        watcher=Several(progress, Writing(written), reports),
         names=(project.portable(options["model"]), project.portable(options["adapter"] or "mock")),
         require_coverage=required,
         with_times=options["with_times"],
@@ -171,14 +173,16 @@ def integration(context: click.Context, /, **options: Any) -> int:
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
     word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
+    tell(reports)
     conclude(word, terminal.verdict(result), code)
+    raise_first(reports.troubles)
     return code
 
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
     """Leave out, of a run without it, what a profile says of runs against the service."""
-    for name in ("save_failures", "coverage", "require_coverage", "parallel"):
-        if options["mock"] and context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+    for name in ("save_failures", "coverage", "require_coverage", "parallel", "report", "report_path"):
+        if options["mock"] and not is_said(context, name):
             options[name] = None
 
 

@@ -41,9 +41,13 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "quiet": bool,
     "coverage": str,
     "require_coverage": (list, str, int, float),
+    "report": (list, str),
+    "report_path": str,
     "settings": dict,
     "latency": dict,
 }
+
+SEVERAL = {"require_coverage", "report"}  # may be said once, or in a list
 
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
@@ -70,7 +74,7 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
             raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = [value] if option == "require_coverage" and not isinstance(value, list) else value
+        chosen[option] = [value] if option in SEVERAL and not isinstance(value, list) else value
     settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
     try:
         _check_endpoints(latency)

@@ -4,9 +4,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from replaykit.cli.console import is_live, note, printable
-from replaykit.cli.document import Document
 from replaykit.cli.ticker import Ticker
 from replaykit.client import without_credentials
+from replaykit.document import Document
 from replaykit.finding import Finding
 from replaykit.report import coverage
 from replaykit.report.steps import count, one_line

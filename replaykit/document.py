@@ -43,7 +43,11 @@ class Document:
             finally:
                 beside.unlink(missing_ok=True)
         except OSError as error:
-            self.trouble = self._unwritable(error)
+            self.fail(error)
+
+    def fail(self, error: OSError) -> None:
+        """Keep the trouble that its file made."""
+        self.trouble = self._unwritable(error)
 
     def _unwritable(self, error: OSError) -> UnwritableError:
         return UnwritableError(f"{self.name} can't be written: {error.strerror}.", "Make room, or choose another file.")

@@ -1,0 +1,54 @@
+"""Mermaid: a run as a sequence diagram of the client and the service.
+
+A label goes to the end of its line; `;` and `#` end it, and other characters mean something in some places. So all but
+the plainest are written as Mermaid's entity codes, `#59;` for a semicolon.
+"""
+
+import re
+from collections.abc import Iterator
+
+from replaykit.account import Bug, SentRequest
+from replaykit.report.outline import answer_of, path_of
+from replaykit.visible import visible
+
+MOST = 60  # requests that are drawn
+WIDTH = 80  # characters of a label
+_ODD = re.compile(r"[^A-Za-z0-9 /?=.,'()_\[\]-]")
+
+
+def render(bug: Bug) -> str:
+    """Draw the simplest run that shows a bug."""
+    lines = list(_lines(bug))
+    more = len(lines) - MOST * 2
+    if more > 0:
+        lines = [*lines[: MOST * 2], "Note over C,S: and more, left out here"]
+    head = ["sequenceDiagram", "    participant C as client", "    participant S as service"]
+    return "\n".join([*head, *(f"    {line}" for line in lines)])
+
+
+def _lines(bug: Bug) -> Iterator[str]:
+    yield from _requests(bug.resetting)
+    for step in bug.steps:
+        branch = f" in branch {step.branch}" if step.branch else ""
+        yield f"Note over C,S: {label(f'[{step.label}] {step.call}{branch}')}"
+        yield from _requests(step.requests)
+        if step.fails:
+            yield f"Note over C,S: {label(f'FAILURE {bug.kind} {bug.name}')}"
+    yield from _requests(bug.closing)
+    if bug.step is None:
+        yield f"Note over C,S: {label(f'FAILURE at the end, {bug.kind} {bug.name}')}"
+
+
+def _requests(requests: tuple[SentRequest, ...]) -> Iterator[str]:
+    for each in requests:
+        yield f"C->>S: {label(f'{each.method} {path_of(each.url)}')}"
+        arrow = "S-->>C" if each.status is not None else "S--xC"
+        yield f"{arrow}: {label(answer_of(each))}"
+
+
+def label(text: str) -> str:
+    """Write a text as a label that says it, whatever is in it."""
+    shown = visible(text).replace("\n", " ").replace("\t", " ").strip()
+    if len(shown) > WIDTH:
+        shown = f"{shown[: WIDTH - 3]}..."
+    return _ODD.sub(lambda found: f"#{ord(found[0])};", shown) or "-"

@@ -1,0 +1,102 @@
+"""NDJSON: what happens in a campaign, a line of JSON each, while it happens."""
+
+import json
+from typing import Literal
+
+from replaykit.account import FORMAT, Account, Bug
+from replaykit.report.json import DIALECT, opened
+from replaykit.value import JsonData, Record, schema_of
+from replaykit.version import __version__
+
+
+class Began(Record):
+    """The service is there, and the first run is about to begin."""
+
+    event: Literal["began"] = "began"
+    time: str  # ISO 8601, UTC; in all events
+    format: int = FORMAT
+    tool: str = f"replaykit {__version__}"
+    model: str
+    adapter: str
+    url: str | None
+    seed: int  # of the campaign
+    max_runs: int | None
+
+
+class Run(Record):
+    """A run is over, and counted."""
+
+    event: Literal["run"] = "run"
+    time: str
+    number: int  # from 1
+    ending: str  # passed, failed, unreachable, unknown, ...
+    seconds: float
+    steps: int
+    requests: int
+    fingerprint: str | None  # of its failure
+
+
+class Found(Record):
+    """A new bug was found, and saved; it is not shrunk yet."""
+
+    event: Literal["found"] = "found"
+    time: str
+    fingerprint: str
+    kind: str
+    name: str
+    command: str | None
+    failure_reason: str
+    seed: int
+    first_seen_run: int
+    bundle: str | None
+
+
+class Shrunk(Record):
+    """A bug was shrunk, and its bundle saved again."""
+
+    event: Literal["shrunk"] = "shrunk"
+    time: str
+    failure: Bug
+
+
+class Ended(Record):
+    """The last run is over, or the campaign was ended."""
+
+    event: Literal["ended"] = "ended"
+    time: str
+    report: Account
+
+
+KINDS = (Began, Run, Found, Shrunk, Ended)
+
+
+def line(event: Began | Run | Found | Shrunk | Ended) -> str:
+    """Write an event as a line, in ASCII."""
+    return json.dumps(event.model_dump()) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of one line, as it is published."""
+    definitions: JsonData = {}
+    for kind in KINDS:
+        document = opened(schema_of(kind))
+        definitions |= document.pop("$defs", {})
+        definitions[kind.__name__] = document
+    for kind in definitions.values():
+        kind["required"] = list(kind["properties"])
+    return (
+        json.dumps(
+            {
+                "$schema": DIALECT,
+                "title": "A line of replaykit integration --report ndjson, format 1",
+                "description": "Events and keys that are not named here may be added in the same format: ignore them.",
+                "if": {"properties": {"event": {"enum": [kind.__name__.lower() for kind in KINDS]}}},
+                "then": {"oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS]},
+                "type": "object",
+                "required": ["event", "time"],
+                "$defs": definitions,
+            },
+            indent=2,
+        )
+        + "\n"
+    )

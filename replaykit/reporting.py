@@ -1,0 +1,330 @@
+"""Reporting: which reports of a campaign are asked for, and writing each, whatever becomes of the others.
+
+A report is made of the account that a campaign gives of itself, when the last run is over: also after Ctrl-C, and when
+the service is gone. NDJSON is written line by line while the campaign goes on.
+"""
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, NamedTuple, TypeAlias
+from warnings import warn
+
+from replaykit import project
+from replaykit.account import Account, Commands, account, bug
+from replaykit.client import without_credentials
+from replaykit.document import Document
+from replaykit.errors import UnwritableError, UsageError
+from replaykit.finding import Finding
+from replaykit.redact import Redactor
+from replaykit.report import ctrf, github, json, junit, markdown, ndjson, terminal
+from replaykit.result import Result
+from replaykit.trace import Trace
+from replaykit.visible import visible
+from replaykit.watcher import Silent
+
+ENDINGS = {"markdown": "md", "junit": "xml", "json": "json", "ndjson": "ndjson", "ctrf": "ctrf.json"}
+FORMATS = ("terminal", *ENDINGS, "github")
+FOLDER = "reports"  # of those that nobody has named a file for
+
+Asked: TypeAlias = str | Iterable[str] | Mapping[str, str | Path]
+Write: TypeAlias = Callable[[str], object]
+
+
+class Report(NamedTuple):
+    """A report that is asked for."""
+
+    format: str
+    path: str | None = None  # `-` is standard output; None where the format needs no file
+
+
+def asked_for(asked: Asked | None, path: str | Path | None = None) -> list[Report]:
+    """Read which reports are asked for: FORMAT[=PATH], once or several times, or {FORMAT: PATH}. Raises UsageError.
+
+    `path` is that of the one format that has none of its own. Where none is said, one is made.
+    """
+    if asked is None:
+        said: list[str] = []
+    elif isinstance(asked, str):
+        said = [asked]
+    elif isinstance(asked, Mapping):
+        said = [f"{name}={place}" if place else name for name, place in asked.items()]
+    else:
+        said = list(asked)
+    reports = [_read(each) for each in said]
+    if path is not None:
+        homeless = [number for number, each in enumerate(reports) if each.path is None and each.format != "github"]
+        if len(homeless) != 1:
+            raise UsageError(
+                f"The path {path} is that of one report, and {len(homeless) or 'no'} of those asked for "
+                f"{'lack' if len(homeless) != 1 else 'lacks'} one.",
+                "Write --report FORMAT=PATH for each.",
+            )
+        reports[homeless[0]] = reports[homeless[0]]._replace(path=str(path))
+    reports = list(dict.fromkeys(each._replace(path=each.path or _made_path(each.format)) for each in reports))
+    places = [os.path.realpath(each.path) if each.path != "-" else "-" for each in reports if each.path is not None]
+    for place in places:
+        if places.count(place) > 1:
+            where = "Standard output" if place == "-" else place
+            raise UsageError(f"{where} can't hold two reports.", "Give each a path of its own: --report FORMAT=PATH.")
+    return reports
+
+
+def _read(said: str) -> Report:
+    name, equals, path = said.partition("=")
+    if name not in FORMATS:
+        raise UsageError(f"There is no report {name!r}.", f"The formats are {', '.join(FORMATS)}.")
+    if equals and not path:
+        raise UsageError(f"The report {said!r} names no file.", f"Write {name}=PATH, or {name} alone.")
+    if path and name == "github":
+        raise UsageError("The report for GitHub has no path.", "GITHUB_STEP_SUMMARY names the file that it goes to.")
+    return Report(name, path or None)
+
+
+def _made_path(name: str) -> str | None:
+    ending = ENDINGS.get(name)
+    if ending is None:
+        return None
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path, number = Path(FOLDER, f"integration_{moment}.{ending}"), 1
+    while path.exists():
+        number += 1
+        path = Path(FOLDER, f"integration_{moment}_{number}.{ending}")
+    return str(path)
+
+
+class Reports(Silent):
+    """Watches a campaign, and writes the reports of it. What goes wrong is kept, to be told in the end."""
+
+    def __init__(
+        self,
+        reports: Iterable[Report],
+        *,
+        command: Commands | None = None,
+        write: Write | None = None,
+        guarded: bool = False,
+    ) -> None:
+        """Make the folders. Raises UnwritableError where a file can't be written, RedactionError, ProfileError.
+
+        `command` writes the command that replays a bundle, `write` what goes to standard output. With `guarded`,
+        GitHub's runner obeys nothing that is printed from now on until `finish`.
+        """
+        self.troubles: list[UnwritableError] = []
+        self.written: list[str] = []  # files
+        self._command = command
+        self._write = write or _print
+        self._url: str | None = None
+        self._last = ""  # what is to be printed when all else is
+        listed = list(reports)
+        self._redactor = Redactor(project.policy_here())
+        self._documents = [(each, Document(each.path)) for each in listed if each.format != "ndjson"]
+        self._streams = [_Stream(Document(each.path), self._write) for each in listed if each.format == "ndjson"]
+        self._word = f"stop-{secrets.token_hex(16)}" if guarded else ""
+        if self._word:
+            _print(f"::stop-commands::{self._word}\n")
+
+    def began(self, result: Result, url: str | None) -> None:
+        """Begin the stream of events."""
+        self._url = None if url is None else without_credentials(url)
+        if not self._streams:
+            return
+        shown = self._redactor.shown
+        self._tell(
+            lambda: ndjson.Began(
+                time=_now(),
+                model=shown(result.names[0]),
+                adapter=shown(result.names[1]),
+                url=None if self._url is None else shown(self._url),
+                seed=result.seed,
+                max_runs=result.max_runs,
+            )
+        )
+
+    def ran(self, number: int, trace: Trace, seconds: float) -> None:
+        """Tell of a run."""
+        if self._streams:
+            failure = trace.failure
+            self._tell(
+                lambda: ndjson.Run(
+                    time=_now(),
+                    number=number,
+                    ending=trace.ending,
+                    seconds=round(seconds, 6),
+                    steps=len(trace.steps),
+                    requests=trace.requests,
+                    fingerprint=None if failure is None else failure.fingerprint,
+                )
+            )
+
+    def found(self, finding: Finding) -> None:
+        """Tell of a new bug."""
+        if self._streams:
+            self._tell(lambda: self._found(finding))
+
+    def _found(self, finding: Finding) -> ndjson.Found:
+        told = bug(finding, self._redactor)
+        same = ("fingerprint", "kind", "name", "command", "failure_reason", "seed", "first_seen_run", "bundle")
+        return ndjson.Found(time=_now(), **{name: getattr(told, name) for name in same})
+
+    def shrunk(self, finding: Finding) -> None:
+        """Tell what became of a bug."""
+        if self._streams:
+            self._tell(lambda: ndjson.Shrunk(time=_now(), failure=bug(finding, self._redactor, self._command)))
+
+    def ended(self, result: Result) -> None:
+        """Write all reports."""
+        if not (self._streams or self._documents):
+            return
+        with self._kept("The reports"):
+            told = account(result, self._redactor, url=self._url, command=self._command)
+            self._tell(lambda: ndjson.Ended(time=_now(), report=told))
+            for report, document in self._documents:
+                with self._kept(f"The report {report.format}"):
+                    self._make(report, document, told, result)
+        for stream in self._streams:
+            stream.close()
+            self._note(stream.document)
+
+    def finish(self) -> None:
+        """Print what comes after all else: annotations. A reader that is gone is no reason to stop."""
+        last = (f"::{self._word}::\n" if self._word else "") + self._last
+        self._word = self._last = ""
+        if last:
+            with suppress(OSError, ValueError):
+                _print(last)
+
+    def _make(self, report: Report, document: Document, told: Account, result: Result) -> None:
+        if report.format == "github":
+            self._last += github.render(told)
+            self._summarise(told)
+            return
+        text = self._text(report, told, result)
+        if document.name in {None, "-"}:
+            self._write(text)
+        else:
+            document.write(text)
+            self._note(document)
+
+    def _text(self, report: Report, told: Account, result: Result) -> str:
+        if report.format == "terminal":
+            parts = [terminal.render(result), terminal.summary(result), told.verdict]
+            return visible(self._redactor.shown("\n".join(each for each in parts if each))) + "\n"
+        if report.format == "junit":
+            return junit.render(told, attached=attached, host=socket.gethostname())
+        renderers = {"markdown": markdown.render, "json": json.render, "ctrf": ctrf.render}
+        return renderers[report.format](told)
+
+    def _summarise(self, told: Account) -> None:
+        place = os.environ.get("GITHUB_STEP_SUMMARY")
+        if not place:
+            return
+        try:
+            with Path(place).open("ab") as file:
+                file.write(github.summary(told, file.tell()).encode("utf-8", "replace"))
+        except OSError as error:
+            self.troubles.append(UnwritableError(f"{place} can't be written: {error.strerror}.", "Make room."))
+
+    def _tell(
+        self, event: Callable[[], ndjson.Began | ndjson.Run | ndjson.Found | ndjson.Shrunk | ndjson.Ended]
+    ) -> None:
+        if self._streams:
+            with self._kept("The report ndjson"):
+                line = ndjson.line(event())
+                for stream in self._streams:
+                    stream.write(line)
+
+    def _note(self, document: Document) -> None:
+        if document.trouble is not None:
+            self.troubles.append(document.trouble)
+        elif document.name not in {None, "-"}:
+            self.written.append(str(document.name))
+
+    @contextmanager
+    def _kept(self, what: str) -> Iterator[None]:
+        """Keep trouble, whatever it is, from the campaign and from the other reports."""
+        try:
+            yield
+        except BrokenPipeError:
+            pass  # a reader that is gone
+        except OSError as error:
+            self.troubles.append(UnwritableError(f"{what} can't be written: {error.strerror}.", "Make room."))
+        except Exception as error:  # noqa: BLE001  what was found is worth more than how it is told
+            said = f"{what} can't be made: {type(error).__name__}: {error}."
+            self.troubles.append(UnwritableError(said, "This is a mistake in replaykit; choose another format."))
+
+
+class _Stream:
+    """A file that is written line by line."""
+
+    def __init__(self, document: Document, write: Write) -> None:
+        self.document = document
+        self._write = write
+        self._file: IO[str] | None = None
+        self._open = True
+
+    def write(self, line: str) -> None:
+        """Write a line at once; after trouble, nothing any more."""
+        if not self._open:
+            return
+        try:
+            if self.document.name in {None, "-"}:
+                self._write(line)
+                return
+            if self._file is None:
+                self._file = Path(str(self.document.name)).open("w", encoding="ascii", buffering=1)  # noqa: SIM115
+            self._file.write(line)
+        except OSError as error:
+            self._open = False
+            if not isinstance(error, BrokenPipeError):
+                self.document.fail(error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                if self._open:
+                    self.document.fail(error)
+        self._open = False
+
+
+@contextmanager
+def reported(asked: Asked | None) -> Iterator[Reports | None]:
+    """Give a watcher that writes the reports that are asked for; warn of those that could not be written."""
+    if asked is None:
+        yield None
+        return
+    reports = Reports(asked_for(asked))
+    try:
+        yield reports
+    finally:
+        reports.finish()
+        for trouble in reports.troubles:
+            warn(str(trouble), RuntimeWarning, stacklevel=2)
+
+
+def attached(path: str) -> str:
+    """Write the path of a bundle as the reader of JUnit that runs here wants it.
+
+    GitLab takes it relative to the project, Jenkins absolute; the others do not look at it.
+    """
+    whole = Path(path).absolute()
+    if os.environ.get("JENKINS_URL"):
+        return str(whole)
+    root = Path(os.environ.get("CI_PROJECT_DIR") or Path.cwd()).absolute()
+    return str(whole.relative_to(root)) if whole.is_relative_to(root) else str(whole)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,202 @@
+"""Reporting: which reports are asked for, when they are written, and what becomes of trouble."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from replaykit import Command, Event, Mock, Model, expects, integration, invariant, on
+from replaykit.errors import UnwritableError, UsageError
+from replaykit.reporting import Report, Reports, asked_for, attached
+from replaykit.trace import Trace
+from replaykit.watcher import Several, Silent
+
+
+class Ask(Command):
+    pass
+
+
+class Told(Event):
+    pass
+
+
+class Asking(Model):
+    commands: ClassVar = (Ask,)
+
+    @expects
+    def answers(self, cmd: Ask) -> Told:
+        return Told()
+
+
+class Faulty(Asking):
+    count: int = 0
+
+    @on
+    def told(self, event: Told) -> None:
+        self.count += 1
+
+    @invariant
+    def counts(self) -> None:
+        assert self.count < 3
+
+
+def run(**options: Any) -> integration.Result:
+    """Run a model against itself."""
+    return integration.run(**{"model": Asking, "adapter": Mock, "seed": 1, "max_runs": 3, "max_commands": 4, **options})
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "read"),
+    [
+        ("junit=a.xml", None, [Report("junit", "a.xml")]),
+        ("junit", "a.xml", [Report("junit", "a.xml")]),
+        (["junit", "json=b.json"], "a.xml", [Report("junit", "a.xml"), Report("json", "b.json")]),
+        ({"junit": Path("a=b.xml"), "ndjson": "-"}, None, [Report("junit", "a=b.xml"), Report("ndjson", "-")]),
+        (["terminal", "github"], None, [Report("terminal"), Report("github")]),
+        (["terminal", "github"], "a.txt", [Report("terminal", "a.txt"), Report("github")]),
+        (None, None, []),
+    ],
+)
+def test_reports_are_asked_for(asked: Any, path: str | None, read: list[Report]):
+    """A format with or without its path, several of them, or a mapping; the path goes to the one that has none."""
+    assert read == asked_for(asked, path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ("pdf", None),
+        ("junit=", None),
+        ("github=a", None),
+        (None, "a.xml"),
+        (["junit", "json"], "a.xml"),
+        ("junit=a.xml", "b.xml"),
+        (["junit=a", "json=./a"], None),
+        (["json=-", "ndjson=-"], None),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(asked: Any, path: str | None):
+    """An unknown format, a path too many or too few, two reports in one place."""
+    with pytest.raises(UsageError):
+        asked_for(asked, path)
+
+
+def test_path_is_made_where_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file has the time in its name, and what is there already is not written over."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3):
+        run(report="junit")
+
+    assert 3 == len(list((tmp_path / "reports").glob("integration_*Z*.xml")))
+
+
+def test_all_formats_are_written_by_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`run(report=...)` takes all formats at once, makes the folders, and prints what has no file."""
+    asked = {
+        **{name: tmp_path / "new" / f"a.{name}" for name in ("markdown", "junit", "json", "ndjson", "ctrf")},
+        "terminal": "",
+    }
+    result = run(report=asked)
+
+    assert result.success
+    assert {"a.markdown", "a.junit", "a.json", "a.ndjson", "a.ctrf"} == {
+        each.name for each in (tmp_path / "new").iterdir()
+    }
+    assert json.loads((tmp_path / "new" / "a.json").read_text())["total_runs"] == 3
+    assert "3 of 3 runs, 3 passed" in capsys.readouterr().out
+
+
+def test_events_are_written_while_it_runs(tmp_path: Path):
+    """When a run is told, the file has the lines of all runs before it."""
+    path, seen = tmp_path / "events.ndjson", []
+
+    class Looking(Silent):
+        def ran(self, number: int, trace: Trace, seconds: float) -> None:
+            seen.append([json.loads(line)["event"] for line in path.read_text().splitlines()])
+
+    run(report={"ndjson": path}, watcher=Looking())
+
+    assert [["began"], ["began", "run"], ["began", "run", "run"]] == seen
+    assert ["began", "run", "run", "run", "ended"] == [
+        json.loads(line)["event"] for line in path.read_text().splitlines()
+    ]
+
+
+def test_report_is_written_after_ctrl_c(tmp_path: Path):
+    """A campaign that is interrupted in its second run has its report, and says so."""
+
+    class Stopping(Silent):
+        def ran(self, number: int, trace: Trace, seconds: float) -> None:
+            if number == 2:
+                raise KeyboardInterrupt
+
+    result = run(report={"json": tmp_path / "a.json", "junit": tmp_path / "a.xml"}, watcher=Stopping())
+    told = json.loads((tmp_path / "a.json").read_text())
+
+    assert result.interrupted is not None
+    assert (True, 2, 130, False) == tuple(told[key] for key in ("interrupted", "total_runs", "exit_code", "success"))
+    assert "The campaign was interrupted after 2 runs." in (tmp_path / "a.xml").read_text()
+
+
+def test_file_that_can_not_be_written_is_told_before_the_first_run(tmp_path: Path):
+    """A folder in place of the file is found at once, and not after a night."""
+    with pytest.raises(UnwritableError):
+        run(report={"json": tmp_path})
+
+
+@pytest.mark.parametrize("name", ["junit", "ndjson"])
+def test_trouble_in_one_report_does_not_lose_the_others(name: str, tmp_path: Path):
+    """A full disk under one of the reports leaves the others whole; the trouble is a warning."""
+    asked = [f"{name}=/dev/full", f"json={tmp_path}/a.json", f"markdown={tmp_path}/a.md"]
+    with pytest.warns(RuntimeWarning, match="/dev/full can't be written") as warned:
+        run(report=asked)
+
+    assert 1 == len(warned)
+    assert ["a.json", "a.md"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+def test_mistake_in_one_report_does_not_lose_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever a renderer raises is kept, and what another one writes is there."""
+    monkeypatch.setattr("replaykit.report.junit.render", lambda *_, **__: 1 / 0)
+    reports = Reports([Report("junit", str(tmp_path / "a.xml")), Report("json", str(tmp_path / "a.json"))])
+    run(watcher=Several(reports))
+
+    assert ["ZeroDivisionError" in str(each) for each in reports.troubles] == [True]
+    assert [str(tmp_path / "a.json")] == reports.written
+
+
+def test_bug_of_a_model_run_against_itself_is_told(tmp_path: Path):
+    """What fails is in the events in its order: found, counted, shrunk; the report has it shrunk."""
+    path = tmp_path / "events.ndjson"
+    run(model=Faulty, max_runs=2, report={"ndjson": path})
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+
+    assert ["began", "found", "run", "shrunk", "run", "ended"] == [each["event"] for each in events]
+    [bug] = events[-1]["report"]["failures"]
+    assert ("counts", 3, 2) == (bug["name"], len(bug["steps"]), bug["occurrences"])
+    assert events[1]["fingerprint"] == events[2]["fingerprint"] == bug["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({}, "failures/a.pd"),
+        ({"CI_PROJECT_DIR": "{here}/.."}, "{name}/failures/a.pd"),
+        ({"JENKINS_URL": "http://127.0.0.1:1/"}, "{here}/failures/a.pd"),
+        ({"CI_PROJECT_DIR": "/elsewhere"}, "{here}/failures/a.pd"),
+    ],
+    ids=["plain", "gitlab", "jenkins", "outside"],
+)
+def test_attachment_is_where_its_reader_looks(
+    variables: dict[str, str], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """GitLab takes a path from the project's folder, Jenkins an absolute one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("CI_PROJECT_DIR", "JENKINS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, os.path.normpath(value.format(here=tmp_path)) if "{" in value else value)
+
+    assert path.format(here=tmp_path, name=tmp_path.name) == attached("failures/a.pd")
