@@ -94,13 +94,18 @@ READING_ORDER = [
     "replaying",
     "settling",
     "finding",
+    "terms",
     "result",
     "watcher",
     "oracle",
     "runner",
     "crew",
     "keeper",
+    "corpus",
+    "journal",
+    "resuming",
     "campaign",
+    "hunt",
     "integration",
     "reshrinking",
     "tape",
@@ -109,6 +114,7 @@ READING_ORDER = [
     # faces
     "report.steps",
     "report.coverage",
+    "report.discovery",
     "report.terminal",
     "report.plain",
     "report",
@@ -116,6 +122,7 @@ READING_ORDER = [
     "cli.document",
     "cli.progress",
     "cli.options",
+    "cli.hunting",
     "cli.integration",
     "cli.replay",
     "cli.reshrink",
@@ -148,6 +155,7 @@ DOORS = {
         "cli.app",
         "cli.console",
         "cli.options",
+        "cli.hunting",
         "cli.integration",
         "cli.replay",
         "cli.reshrink",
@@ -163,8 +171,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play
-read record replay requires same within
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
+observes on play read record replay requires same within
 """.split()
 
 

@@ -26,6 +26,10 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "runs": int,
     "commands": int,
     "seed": int,
+    "hunt": int,
+    "time": (str, int, float),
+    "plateau": int,
+    "known": (list, str),
     "save_failures": str,
     "with_times": bool,
     "stop_on_fail": bool,
@@ -43,6 +47,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "latency": dict,
 }
 
+LISTS = {"require_coverage", "known"}  # options that may be given several times
+
 
 def _read_profile(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
     if name is None:
@@ -57,7 +63,7 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
             raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = [value] if option == "require_coverage" and not isinstance(value, list) else value
+        chosen[option] = [value] if option in LISTS and not isinstance(value, list) else value
     settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
     try:
         _check_endpoints(latency)

@@ -20,7 +20,7 @@ FRAME = 0.1  # seconds between two updates of the live line
 class Progress:
     """Watches a campaign, and tells of it on standard error."""
 
-    def __init__(self, runs: int, *, quiet: bool) -> None:
+    def __init__(self, runs: int | None, *, quiet: bool) -> None:
         self._runs = runs
         self._quiet = quiet
         self._live = not quiet and sys.stderr is not None and sys.stderr.isatty()
@@ -38,7 +38,7 @@ class Progress:
         del seconds
         self._done = number
         self._failed += trace.ending == "failed"
-        self._tell(f"run {number}/{self._runs}, {self._failed} failed")
+        self._tell(f"run {number}{f'/{self._runs}' if self._runs else ''}, {self._failed} failed")
 
     def found(self, finding: Finding) -> None:
         """Tell of a new failure at once."""
@@ -83,6 +83,19 @@ class Progress:
             sys.stderr.flush()
         else:
             note(f"{text}, {seconds}")
+
+
+class Noting(Silent):
+    """Says what is to be said of a campaign when it begins: that it goes on, or that another one is put aside."""
+
+    def began(self, result: Result, url: str | None) -> None:
+        """Say it."""
+        del url
+        for text in result.notes:
+            note(text)
+        if result.resumed_after:
+            found = count(len(result.failures), "bug")
+            note(f"The hunt goes on after {count(result.resumed_after, 'run')}, with {found} found.")
 
 
 class Writing(Silent):
