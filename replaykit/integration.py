@@ -174,12 +174,13 @@ def opened(
     )
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     with ExitStack() as stack:
-        own = [Path(folder), project.root() / "failures"] if folder is not None and terms.is_hunt else []
-        corpus = known_in([*own, *terms.known], names)
+        own = [Path(folder)] if folder is not None and terms.is_hunt else []
+        usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
+        corpus = known_in([*own, *usual, *terms.known], names)
         journal: Journal = Unwritten()
         past = Past()
         if own:
-            journal = kept = stack.enter_context(_journal(Path(folder or ""), result, options))
+            journal = kept = stack.enter_context(_journal(own[0], result, options))
             if kept.resumes:
                 past = restore(kept, result, corpus)
         plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))

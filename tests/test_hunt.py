@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -244,6 +245,8 @@ def test_known_bugs_are_counted_and_neither_shrunk_nor_saved_again(
     shutil.copytree(folder, tmp_path / "failures", ignore=shutil.ignore_patterns("hunt.jsonl"))
     again = hunt(url, tmp_path / "new")
     found = list(again)
+    with hunt(url, stop_after=1, max_runs=1) as unsaved:
+        found += unsaved
 
     assert [] == found
     assert [] == sorted((tmp_path / "new").glob("*.pd"))
@@ -530,3 +533,19 @@ def test_what_is_no_failure_is_not_loaded(whole: tuple[Path, Result], tmp_path: 
     for name in ("cut.pd", "none.pd"):
         with pytest.raises(BundleError):
             load_failure(tmp_path / name)
+
+
+# --- the guide ----------------------------------------------------------------------------------
+
+
+def test_guide_does_what_it_says(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The Python of the guide hunts for two bugs, and replays one of them."""
+    text = (ROOT / "docs" / "guides" / "hunting.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", text)).replace("http://127.0.0.1:4600", url)
+    shutil.copytree(ROOT / "examples" / "leaderboard", tmp_path / "examples" / "leaderboard")  # inside the project
+    exec(compile(code, "hunting.md", "exec"), {})  # noqa: S102
+    out = capsys.readouterr().out
+
+    assert 2 == len(list((tmp_path / "bugs").glob("*.pd")))
+    assert "2 of 2 bugs are found [" in out
+    assert "Verdict.REPRODUCED" in out
