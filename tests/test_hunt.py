@@ -542,8 +542,7 @@ def test_guide_does_what_it_says(url: str, tmp_path: Path, capsys: pytest.Captur
     """The Python of the guide hunts for two bugs, and replays one of them."""
     text = (ROOT / "docs" / "guides" / "hunting.md").read_text(encoding="utf-8")
     code = "\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", text)).replace("http://127.0.0.1:4600", url)
-    shutil.copytree(ROOT / "examples" / "leaderboard", tmp_path / "examples" / "leaderboard")  # inside the project
-    (tmp_path / "examples" / "__init__.py").touch()
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")  # what a bundle names lies inside the project
     exec(compile(code, "hunting.md", "exec"), {})  # noqa: S102
     out = capsys.readouterr().out
 
