@@ -44,9 +44,9 @@ def summary(result: Result) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Say in words what the campaign came to, and what ended it early."""
+    """Say in words what the campaign came to, and what ended it, where it was a hunt."""
     said = _outcome(result)
-    return f"{said}; {result.stopped}" if result.stopped and not result.died else said
+    return f"{said}; {result.stopped}" if result.stopped and result.terms.is_hunt else said
 
 
 def _outcome(result: Result) -> str:
