@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
     from replaykit.reader import read
     from replaykit.recording import play, record
-    from replaykit.replaying import Replayed, replay
+    from replaykit.replaying import Replayed, load_failure, replay
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
     from replaykit.verdict import Failure, Verdict
@@ -62,6 +62,7 @@ _HOMES = {
     "Trace": "trace",
     "Failure": "verdict",
     "Verdict": "verdict",
+    "load_failure": "replaying",
     "replay": "replaying",
     "Replayed": "replaying",
     # without a model
@@ -100,6 +101,7 @@ __all__ = [
     "integration",
     "invariant",
     "like",
+    "load_failure",
     "observes",
     "on",
     "play",

@@ -7,14 +7,17 @@ the next one is committed. So what is found, and what is said of it, follows fro
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
+from replaykit.corpus import finding_in
 from replaykit.crew import Crew
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
+from replaykit.journal import Journal, Unwritten
 from replaykit.keeper import Keeper
 from replaykit.result import Result
 from replaykit.runner import Ran, plainer
@@ -43,28 +46,47 @@ class Campaign:
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
     began: float = 0.0  # on the monotonic clock
+    elapsed: float = 0.0  # seconds that it had gone on before it was resumed
+    journal: Journal = field(default_factory=Unwritten)
+    corpus: Mapping[str, Path] = field(default_factory=dict)  # bundles of bugs that are known, by fingerprint
 
-    def go(self) -> Iterator[Finding]:
+    def go(self) -> Generator[Finding, None, None]:
         """Commit run after run, and give each finding when it is saved and shrunk.
 
         Whatever ends it, the result says how long it took, and the watcher hears of its end. Ctrl-C is raised.
         """
-        self.began = time.monotonic()
+        self.began = time.monotonic() - self.elapsed
         try:
             self.watcher.began(self.result, None if self.running is None else self.running.url)
+            self.journal.begin(self.result)
+            yield from self._take_up()
             yield from self._all_runs()
+            if not self.result.died:
+                self.journal.end(self.result)
         except KeyboardInterrupt as interrupt:
             self.result.interrupted = interrupt
             raise
         finally:
-            self.result.duration = time.monotonic() - self.began
+            self.result.duration = self._seconds
             self.watcher.ended(self.result)
+
+    @property
+    def _seconds(self) -> float:
+        """How long it has gone on."""
+        return time.monotonic() - self.began
+
+    def _take_up(self) -> Iterator[Finding]:
+        """Shrink what was found and not shrunk before the campaign was stopped, and give all that was found."""
+        while self.waiting:
+            finding = self.waiting.popleft()
+            self._shrink(finding, Ran(finding.first_seen_run - 1, finding.seed, self.result.coverage.blank()))
+        yield from list(self.result.failures)
 
     def _all_runs(self) -> Iterator[Finding]:
         ahead: deque[Future[Ran]] = deque()
-        numbers = count()
+        numbers = count(self.result.total_runs)
         while not self._is_over():
-            while len(ahead) < min(self.crew.ahead, self.result.max_runs - self.result.total_runs):
+            while len(ahead) < min(self.crew.ahead, self._runs_left()):
                 ahead.append(self.crew.run(next(numbers), frozenset(self.findings)))
             yield from self._commit(ahead.popleft().result())
         if not self.result.died and self.lost < GIVE_UP and not (self.stop_on_fail and self.result.failures):
@@ -72,14 +94,25 @@ class Campaign:
                 if finding.first_seen_run != self.result.total_runs:
                     finding.gone_after = self.crew.look_again(finding)
 
+    def _runs_left(self) -> int:
+        most, done = self.result.max_runs, self.result.total_runs
+        return self.crew.ahead if most is None else most - done
+
     def _is_over(self) -> bool:
+        """Say whether there is no further run, and in the result why, where there might have been one."""
         result = self.result
-        return bool(
-            result.total_runs >= result.max_runs
-            or result.died
-            or self.lost == GIVE_UP
-            or (self.stop_on_fail and result.failures)
-        )
+        if self._runs_left() <= 0:
+            return True
+        if result.died:
+            result.stopped = "the service is not there any more"
+        elif self.lost == GIVE_UP:
+            result.stopped = f"{GIVE_UP} runs in a row could not be judged"
+        elif self.stop_on_fail and result.failures:
+            result.stopped = "the first failure is found"
+        else:
+            newest = max((each.first_seen_run for each in result.failures), default=0)
+            result.stopped = result.terms.met(len(result.failures), result.total_runs - newest, self._seconds)
+        return bool(result.stopped)
 
     def _commit(self, ran: Ran) -> Iterator[Finding]:
         if plainer(ran, self.findings):
@@ -101,6 +134,8 @@ class Campaign:
             result.passed += 1
         else:
             self._not_judged(trace)
+        if not result.died:  # else it is run again when the hunt goes on
+            self.journal.ran(ran, result, self._seconds)
         self.watcher.ran(ran.index + 1, trace, ran.seconds)
         while self.waiting:
             self._shrink(self.waiting.popleft(), ran)
@@ -130,17 +165,29 @@ class Campaign:
                 known.other = trace
                 self.waiting.append(known)
             return
+        if failure.fingerprint in self.corpus:
+            self._meet_again(self.corpus[failure.fingerprint], ran, counted=counted)
+            return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
-        finding.found_after, finding.run_seconds = time.monotonic() - self.began, ran.seconds
+        finding.found_after, finding.run_seconds = self._seconds, ran.seconds
         if self.keeper is not None:
             self.keeper.keep(finding, ran.index, ran.seed, self.writer if counted and ran.written else None)
+        self.journal.found(finding)
         self.findings[finding.fingerprint] = finding
         self.result.failures.append(finding)
         self.waiting.append(finding)
         self.watcher.found(finding)
         if self.keeper is not None:
             self.keeper.settling.raise_late()
+
+    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> None:
+        """Take a bug whose bundle was there before: it is counted, and no more."""
+        finding = finding_in(path, ran.seed, ran.index + 1)
+        finding.occurrences, finding.found_after, finding.run_seconds = int(counted), self._seconds, ran.seconds
+        self.journal.known(finding)
+        self.findings[finding.fingerprint] = finding
+        self.result.known.append(finding)
 
     def _shrink(self, finding: Finding, ran: Ran) -> None:
         if not finding.trace.steps or not self.shrinks:  # it failed in the reset, or nobody wants it
@@ -153,6 +200,8 @@ class Campaign:
             finding.failure = finding.trace.failure or finding.failure
             if self.keeper is not None:
                 self.keeper.improve(finding, ran.index, ran.seed)
+        if shrunk.error is None:
+            self.journal.shrunk(finding, self._seconds)
         self.watcher.shrunk(finding)
         if isinstance(shrunk.error, UnreachableError):
             self.result.died = str(shrunk.error)

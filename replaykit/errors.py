@@ -14,6 +14,7 @@ ReplaykitError
 │   ├── CorruptBundleError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
+├── JournalError             what a hunt has written down is broken
 ├── ForeignFileError         what another tool has recorded can't be read
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
 │   ├── MissError            a request that the bundle being played has no answer for
@@ -118,6 +119,12 @@ class NewerBundleError(BundleError):
     """A bundle was written in a format that this version does not know."""
 
     slug = "bundle-newer"
+
+
+class JournalError(ReplaykitError):
+    """The journal of a hunt holds something that no journal may hold, or was changed."""
+
+    slug = "journal"
 
 
 class ForeignFileError(ReplaykitError):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from replaykit.shrink import Shrunk
 from replaykit.trace import Trace
@@ -33,3 +34,11 @@ class Finding:
     def fingerprint(self) -> str:
         """The fingerprint of its failure."""
         return self.failure.fingerprint
+
+
+class Discovery(NamedTuple):
+    """One point of the discovery curve: when a bug was first seen."""
+
+    run: int  # from 1
+    seconds: float  # since the campaign began
+    fingerprint: str

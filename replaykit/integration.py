@@ -2,34 +2,43 @@
 
     result = integration.run(model=Leaderboard, adapter=LeaderboardApi, base_url="http://127.0.0.1:4600")
 
+    with integration.hunt_bugs(model=Leaderboard, adapter=LeaderboardApi, base_url="http://127.0.0.1:4600") as bugs:
+        for bug in bugs:
+            print(bug.fingerprint, bug.failure.message)
+
 The whole campaign follows from one seed: run i has the seed that `source.derive(seed, i)` gives.
 """
 
 import gc
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from replaykit import service
+from replaykit import project, service
 from replaykit.adapter import Adapter, Adapters, Mock
 from replaykit.campaign import Campaign
 from replaykit.client import check_url
+from replaykit.corpus import known_in
 from replaykit.coverage import checked
 from replaykit.crew import Alone
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Parallel
+from replaykit.hunt import Hunt
+from replaykit.journal import OLD, Hunted, Journal, Kept, Unwritten, journal_in
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
-from replaykit.model import Model
+from replaykit.model import Model, digest_of
 from replaykit.reporting import Asked, reported
 from replaykit.result import Result
+from replaykit.resuming import Past, restore
 from replaykit.runner import Listeners, Plan, Runner
 from replaykit.service import Running
 from replaykit.settling import Settling
 from replaykit.shrink import Budget
+from replaykit.terms import PLATEAU, Terms, folders
 from replaykit.transport import Way
 from replaykit.watcher import Several, Watcher
 from replaykit.writer import Writer
@@ -68,18 +77,26 @@ def run(
     *,
     model: type[Model],
     adapter: type[Adapter[Any]],
-    max_runs: int = 100,
+    max_runs: int | None = 100,
     save_failures: str | Path | None = None,
+    stop_after: int | None = None,
+    max_time: float | None = None,
+    plateau: int | None = None,
+    resume: bool = False,
+    known: Iterable[str | Path] = (),
     **options: Unpack[Options],
 ) -> Result:
     """Run up to `max_runs` sequences of commands, and return what was found.
 
     `adapter=Mock` runs the model against itself, without a service. `save_failures` names a folder for bundles; they
     have the canonical form, unless `with_times`, or a bug does not show offline without what that leaves out.
+    With `stop_after`, `max_time`, `plateau` or `resume` it is a hunt; see `hunt_bugs`, and give `max_runs=None` where
+    nothing else is to end it. `known` names folders with bundles of bugs that are counted, and not shrunk again.
     Ctrl-C ends the campaign: the result says `interrupted`.
-    Raises UsageError, DefinitionError, UnreachableError.
+    Raises UsageError, DefinitionError, UnreachableError, JournalError.
     """
-    with opened(model, adapter, max_runs, save_failures, **options) as campaign:
+    terms = Terms(stop_after, max_time, plateau, resume, folders(known))
+    with opened(model, adapter, max_runs, save_failures, terms, **options) as campaign:
         try:
             deque(campaign.go(), maxlen=0)
         except KeyboardInterrupt:
@@ -88,15 +105,44 @@ def run(
         return campaign.result
 
 
+def hunt_bugs(
+    *,
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    stop_after: int | None = 5,
+    max_runs: int | None = None,
+    save_to: str | Path | None = None,
+    max_time: float | None = None,
+    plateau: int | None = PLATEAU,
+    resume: bool = False,
+    known: Iterable[str | Path] = (),
+    **options: Unpack[Options],
+) -> Hunt:
+    """Hunt until `stop_after` distinct new bugs are found, and give each when it is saved and shrunk.
+
+    The hunt ends before that after `max_runs` runs, `max_time` seconds, or `plateau` runs in a row that found nothing
+    new. `save_to` names a folder for bundles and the hunt's journal; with `resume`, a hunt that was stopped goes on
+    from there, and what it had found is given first. Bugs with a bundle that is shrunk in that folder, in the
+    project's failures/ or in a folder of `known` are counted, and stand in `result.known`.
+
+    The service is started, or waited for, at once. Ctrl-C is raised; what was counted until then is journalled.
+    Raises UsageError, DefinitionError, UnreachableError, JournalError.
+    """
+    terms = Terms(stop_after, max_time, plateau, resume, folders(known), hunts=True)
+    return Hunt(opened(model, adapter, max_runs, save_to, terms, **options))
+
+
 @contextmanager
 def opened(
     model: type[Model],
     adapter: type[Adapter[Any]],
-    max_runs: int,
+    max_runs: int | None,
     folder: str | Path | None,
+    terms: Terms | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Campaign]:
     """Give a campaign that is about to begin: its options are checked, and its service is there. Raises as `run`."""
+    terms = terms or Terms()
     unknown = sorted(options.keys() - Options.__annotations__.keys())
     if unknown:
         raise TypeError(f"a campaign has no option {unknown[0]!r}; it has {', '.join(Options.__annotations__)}")
@@ -112,6 +158,8 @@ def opened(
         _check_parallel(model, adapter, parallel, repeat)
     if adapter is Mock and folder is not None:
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
+    if terms.resume and folder is None:
+        raise UsageError("There is no folder with a hunt to go on with.", "Name it: --save-failures DIR --resume.")
     if folder is not None:
         made(Path(folder))
     budgets = budgets_of(model, adapter, latency)
@@ -124,11 +172,21 @@ def opened(
         seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
         max_runs=max_runs,
         required=checked(options.get("require_coverage") or {}),
+        terms=terms,
     )
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
-    plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
     with ExitStack() as stack:
         watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report")))]
+        own = [Path(folder)] if folder is not None and terms.is_hunt else []
+        usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
+        corpus = known_in([*own, *usual, *terms.known], names)
+        journal: Journal = Unwritten()
+        past = Past()
+        if own:
+            journal = kept = stack.enter_context(_journal(own[0], result, options))
+            if kept.resumes:
+                past = restore(kept, result, corpus)
+        plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
         running = None if adapter is Mock else stack.enter_context(_service(options))
         url = None if running is None else running.url
         adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
@@ -156,7 +214,41 @@ def opened(
             running,
             options.get("stop_on_fail", False),
             shrinks=budget.executions > 0,
+            findings=past.findings,
+            waiting=deque(past.waiting),
+            elapsed=past.seconds,
+            journal=journal,
+            corpus=corpus,
         )
+
+
+def _journal(folder: Path, result: Result, options: Options) -> Kept:
+    """Take the folder of a hunt; the result has the seed of the hunt that goes on, and says what becomes of another."""
+    parallel = options.get("parallel")
+    hunted = Hunted(
+        model=result.names[0],
+        adapter=result.names[1],
+        model_digest=digest_of(result.model),
+        seed=result.seed,
+        commands=options.get("max_commands", 50),
+        parallel=None if parallel is None else f"{parallel.count}x{parallel.length}",
+        repeat=None if parallel is None else options.get("repeat", REPEAT),
+        stutter=float(options.get("stutter", 0.0)),
+        swarm=options.get("swarm", False),
+        latency={name: float(each) for name, each in (options.get("latency") or {}).items()},
+    )
+    resume = result.terms.resume
+    kept = Kept(folder, hunted, resume=resume, seeded=options.get("seed") is not None)
+    result.seed = kept.hunted.seed
+    unfinished = journal_in(folder)
+    if resume and not kept.resumes:
+        result.notes.append(f"There is no hunt to go on with in {folder}: a new one begins.")
+    elif unfinished and not resume:
+        result.notes.append(
+            f"The hunt in {folder} was stopped after {unfinished}. A new one begins, and its journal is kept as {OLD}; "
+            f"with --resume, it would have gone on."
+        )
+    return kept
 
 
 @contextmanager
@@ -170,8 +262,8 @@ def _service(options: Options) -> Iterator[Running]:
         yield running
 
 
-def _check(model: type[Model], max_runs: int, max_commands: int, seed: int | None, stutter: float) -> None:
-    if max_runs < 1 or max_commands < 1:
+def _check(model: type[Model], max_runs: int | None, max_commands: int, seed: int | None, stutter: float) -> None:
+    if (max_runs is not None and max_runs < 1) or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
     if seed is not None and not 0 <= seed < 1 << 64:
         raise UsageError(f"The seed {seed} is out of range.", "A seed is a number from 0 to 2**64 - 1.")

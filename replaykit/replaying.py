@@ -1,6 +1,6 @@
 """Replay: a bundle's sequence again, live or against its own cassette, and a verdict on it.
 
-    replayed = replay(read(Path("bug.pd")), model=Leaderboard, adapter=LeaderboardApi, url="http://127.0.0.1:4600")
+    replayed = replay(load_failure("failures/bug.pd"), base_url="http://127.0.0.1:4600")
 
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from replaykit import client, project, service
@@ -16,9 +17,11 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.cassette import Player
+from replaykit.errors import UsageError
 from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.latency import RUNS, Budgets, budgets_of, decide
 from replaykit.model import Model
+from replaykit.reader import read
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
 from replaykit.shrink import rate_at_least, tries
@@ -46,11 +49,20 @@ class Replayed:
     failed: int = 0  # attempts that reproduced it
 
 
+def load_failure(path: str | Path) -> Bundle:
+    """Read the bundle of a failure. Raises MissingFileError, or BundleError where it holds none, or has no end."""
+    bundle = read(Path(path))
+    require_whole(bundle, str(path))
+    bundle.failure, bundle.provenance  # noqa: B018  what has none is told here
+    return bundle
+
+
 def replay(
-    bundle: Bundle,
+    bundle: Bundle | str | Path,
     *,
-    model: type[Model],
-    adapter: type[Adapter[Any]],
+    model: type[Model] | None = None,
+    adapter: type[Adapter[Any]] | None = None,
+    base_url: str | None = None,
     url: str | None = None,
     offline: bool = False,
     health_check: str | None = None,
@@ -60,7 +72,11 @@ def replay(
     listener: Listener | None = None,
     times: int | None = None,
 ) -> Replayed:
-    """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
+    """Run a bundle's sequence again, against the service at `base_url` or, `offline`, against its cassette.
+
+    The bundle is one that was read, or the path of its file. Without `model` and `adapter`, those that it names are
+    imported, if they lie inside the project; a file from a stranger imports nothing else. `url` is another word for
+    `base_url`.
 
     It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
@@ -70,9 +86,16 @@ def replay(
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UsageError, DefinitionError, ForeignHostError.
+    StaleError for a placeholder without a value, UsageError, DefinitionError, LoadError, ForeignHostError.
     """
+    if not isinstance(bundle, Bundle):
+        bundle = load_failure(bundle)
+    if base_url is not None and url is not None:
+        raise UsageError("The service is named twice.", "Give base_url or url, not both.")
+    url = base_url if url is None else url
     require_whole(bundle, "The bundle")
+    model = model or project.load(bundle.provenance.model, Model, trusted=False)
+    adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
     if not offline:
         bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     budgets = budgets_of(model, adapter, latency or {})

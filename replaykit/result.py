@@ -6,8 +6,9 @@ from typing import Any
 
 from replaykit.adapter import Adapter
 from replaykit.coverage import Coverage
-from replaykit.finding import Finding
+from replaykit.finding import Discovery, Finding
 from replaykit.model import Model
+from replaykit.terms import Terms
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
 
@@ -20,7 +21,7 @@ class Result:
     adapter: type[Adapter[Any]]
     names: tuple[str, str]  # of model and adapter, as bundles say them
     seed: int
-    max_runs: int
+    max_runs: int | None  # None where something else ends it
     total_runs: int = 0
     passed: int = 0
     failed: int = 0  # runs with a finding
@@ -44,6 +45,9 @@ class Result:
     log: str = ""  # the last lines of the service, where it died
     restarts: int = 0  # how often the service was started again after it died
     workers: int = 1
+    terms: Terms = field(default_factory=Terms)  # what else ends it
+    resumed_after: int = 0  # runs that were there already, where it is a hunt that goes on
+    notes: list[str] = field(default_factory=list)  # what is to be said at its beginning
 
     def __post_init__(self) -> None:
         self.coverage = Coverage.of(self.model, self.adapter, self.budgets)
@@ -56,10 +60,15 @@ class Result:
     @property
     def exit_code(self) -> int:
         """The exit code of the campaign: 1 something was found, 125 something could not be judged, else 0."""
-        if self.failures:
+        if self.failures or self.known:
             return FOUND
         unjudged = self.not_judged or self.died or not self.total_runs or self.coverage.lacking(self.required)
         return NOT_JUDGED if unjudged else OK
+
+    @property
+    def discoveries(self) -> list[Discovery]:
+        """The discovery curve: each new bug in the order of their finding, with the run and the seconds until then."""
+        return [Discovery(each.first_seen_run, each.found_after, each.fingerprint) for each in self.failures]
 
     def never_exercised(self) -> list[str]:
         """List the commands, checks and outcomes that no run exercised: what they hold was not looked at."""

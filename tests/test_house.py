@@ -96,11 +96,13 @@ READING_ORDER = [
     "replaying",
     "settling",
     "finding",
+    "terms",
     "result",
     "watcher",
     "report",
     "report.steps",
     "report.coverage",
+    "report.discovery",
     "report.terminal",
     "report.plain",
     "account",
@@ -118,7 +120,11 @@ READING_ORDER = [
     "runner",
     "crew",
     "keeper",
+    "corpus",
+    "journal",
+    "resuming",
     "campaign",
+    "hunt",
     "integration",
     "reshrinking",
     "tape",
@@ -132,6 +138,7 @@ READING_ORDER = [
     "cli.progress",
     "cli.options",
     "cli.reports",
+    "cli.hunting",
     "cli.integration",
     "cli.replay",
     "cli.reshrink",
@@ -168,6 +175,7 @@ DOORS = {
         "cli.variables",
         "cli.options",
         "cli.reports",
+        "cli.hunting",
         "cli.integration",
         "cli.replay",
         "cli.reshrink",
@@ -184,8 +192,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like observes on play
-read record replay requires same within
+Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
+observes on play read record replay requires same within
 """.split()
 
 

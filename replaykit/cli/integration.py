@@ -8,6 +8,7 @@ import click
 
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
+from replaykit.cli.hunting import hunt_options, limits
 from replaykit.cli.options import is_said, service_options, settle
 from replaykit.cli.reports import raise_first, report_options, reported, tell
 from replaykit.document import Document
@@ -43,6 +44,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     "--commands", type=click.IntRange(min=1), default=50, show_default=True, help="Commands per sequence, at most."
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole campaign.  [default: drawn, and printed]")
+@hunt_options
 @click.option(
     "--save-failures",
     metavar="DIR",
@@ -118,7 +120,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
             raise UsageError(f"No {name} is named.", f"Name it with --{name} MODULE:CLASS, or in a profile.")
     from replaykit import integration as campaign
     from replaykit.adapter import Adapter, Mock, read_settings
-    from replaykit.cli.progress import Progress, Writing
+    from replaykit.cli.progress import Noting, Progress, Writing
     from replaykit.coverage import requirements
     from replaykit.model import Model
     from replaykit.report import terminal
@@ -134,7 +136,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
     written = Document(options["coverage"])
     if options["save_failures"] and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
-    progress = Progress(quiet=options["quiet"], bugs=options.get("hunt"), seconds=options.get("time"))
+    ends = limits(context, options)
+    progress = Progress(quiet=options["quiet"], bugs=options["hunt"], seconds=options["time"])
     result = campaign.run(
         model=model,
         adapter=adapter,
@@ -142,7 +145,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         start=options["start"],
         health_check=options["health"] or "{url}/api/health",
         health_timeout=options["health_timeout"],
-        max_runs=options["runs"],
+        **ends,
         max_commands=options["commands"],
         seed=options["seed"],
         save_failures=options["save_failures"],
@@ -155,7 +158,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         parallel=options["parallel"],
         repeat=options["repeat"],
         stutter=options["stutter"],
-        watcher=Several(progress, Writing(written), reports),
+        watcher=Several(progress, Noting(), Writing(written), reports),
         names=(project.portable(options["model"]), project.portable(options["adapter"] or "mock")),
         require_coverage=required,
         with_times=options["with_times"],

@@ -28,6 +28,10 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "runs": int,
     "commands": int,
     "seed": int,
+    "hunt": int,
+    "time": (str, int, float),
+    "plateau": int,
+    "known": (list, str),
     "save_failures": str,
     "with_times": bool,
     "stop_on_fail": bool,
@@ -47,7 +51,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "latency": dict,
 }
 
-SEVERAL = {"require_coverage", "report"}  # may be said once, or in a list
+SEVERAL = {"require_coverage", "report", "known"}  # may be said once, or in a list
 
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is

@@ -201,6 +201,19 @@ def _duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"  # noqa: PLR2004
 
 
+class Noting(Silent):
+    """Says what is to be said of a campaign when it begins: that it goes on, or that another one is put aside."""
+
+    def began(self, result: Result, url: str | None) -> None:
+        """Say it."""
+        del url
+        for text in result.notes:
+            note(text)
+        if result.resumed_after:
+            found = count(len(result.failures), "bug")
+            note(f"The hunt goes on after {count(result.resumed_after, 'run')}, with {found} found.")
+
+
 class Writing(Silent):
     """Writes down what was exercised when the last run is over; to stop the service may take long."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from replaykit.difference import brief, differences
 from replaykit.finding import Finding
-from replaykit.report import steps
+from replaykit.report import discovery, steps
 from replaykit.report.steps import count
 from replaykit.result import Result
 from replaykit.verdict import Failure
@@ -19,12 +19,14 @@ def render(result: Result, commands: Mapping[str, str] | None = None) -> str:
     lines: list[str] = []
     for finding in result.failures:
         lines += ["", *_finding(finding, (commands or {}).get(finding.fingerprint))]
+    lines += discovery.known(result)
     for fault in result.faults.values():
         lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
         if fault.traceback:
             lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
     if result.unjudged is not None:
         lines += ["", f"NOT JUDGED: {result.unjudged.reason}", *steps.render(result.unjudged).splitlines()[-LAST:]]
+    lines += discovery.curve(result)
     never = result.never_exercised()
     if never and result.total_runs:
         lines += ["", f"Warning: never exercised: {', '.join(never)}."]
@@ -35,7 +37,7 @@ def summary(result: Result) -> str:
     """Say in one line what was run."""
     rate = result.requests / result.duration if result.duration else 0.0
     parts = [
-        f"{result.total_runs} of {result.max_runs} runs",
+        f"{result.total_runs} of {result.max_runs} runs" if result.max_runs else count(result.total_runs, "run"),
         f"{result.passed} passed",
         f"{result.failed} failed",
         *([f"{result.not_judged} not judged"] if result.not_judged else []),
@@ -48,11 +50,20 @@ def summary(result: Result) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Say in words what the campaign came to."""
+    """Say in words what the campaign came to, and what ended it, where it was a hunt."""
+    said = _outcome(result)
+    return f"{said}; {result.stopped}" if result.stopped and result.terms.is_hunt else said
+
+
+def _outcome(result: Result) -> str:
     if result.interrupted is not None:
         return f"after {count(result.total_runs, 'run')}, {count(len(result.failures), 'distinct failure')} found"
+    known = count(len(result.known), "known bug")
     if result.failures:
-        return f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}"
+        found = f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}"
+        return f"{found}, and {known} again" if result.known else found
+    if result.known:
+        return f"saw {known} again in {count(result.total_runs, 'run')}, and found nothing new"
     if result.died:
         return f"the service is not there any more; {result.died}"
     if result.not_judged:

@@ -1,0 +1,68 @@
+"""The options of a hunt: what ends it, what it knows, and that it goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from replaykit.errors import UsageError
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _read_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    del context, parameter
+    if text is None:
+        return None
+    from replaykit.terms import Terms, seconds_in
+
+    try:
+        return Terms(max_time=seconds_in(text)).max_time
+    except UsageError as error:
+        raise click.BadParameter(str(error).replace("\n", " ")) from None
+
+
+def hunt_options(command: C) -> C:
+    """Add what makes a campaign a hunt."""
+    options = [
+        click.option("--hunt", type=click.IntRange(min=1), metavar="N",
+                     help="Hunt: go on until N distinct new bugs are found."),
+        click.option("--time", metavar="TIME", callback=_read_time,
+                     help="Begin no further run after this time: 90, 90s, 10m, 1h30m."),
+        click.option("--plateau", type=click.IntRange(min=1), metavar="RUNS",
+                     help="Stop when so many runs in a row found nothing new.  [default: 1,000 with --hunt]"),
+        click.option("--resume", is_flag=True,
+                     help="Go on with the hunt in the folder of --save-failures, where it was stopped."),
+        click.option("--known", metavar="DIR", multiple=True, type=click.Path(file_okay=False, path_type=Path),
+                     help="A folder with bundles of bugs that are known; may be given several times."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what ends a campaign, as the journey takes it: a hunt has no number of runs, unless it is said."""
+    from replaykit.terms import PLATEAU
+
+    runs, plateau = options["runs"], options["plateau"]
+    if options["hunt"] is not None and plateau is None:
+        plateau = PLATEAU
+    ends = [each for each in (options["hunt"], options["time"], plateau) if each is not None]
+    if options["resume"] and not (ends and options["save_failures"]):
+        raise UsageError(
+            "--resume goes on with a hunt, and it is not said which, or what ends it.",
+            "Name its folder with --save-failures, and say --hunt N, --time or --plateau.",
+        )
+    if ends and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
+        runs = None
+    return {
+        "max_runs": runs,
+        "stop_after": options["hunt"],
+        "max_time": options["time"],
+        "plateau": plateau,
+        "resume": options["resume"],
+        "known": options["known"] or (),
+    }

@@ -1,0 +1,471 @@
+"""The journal: what a hunt has done, line by line on the disk, so that it can go on after whatever stopped it.
+
+Theory of operation. DIR/hunt.jsonl has a line of JSON for the hunt, and one for each run that was counted, each bug
+that was found and saved, and each that was shrunk. A line is written at once, and seen onto the disk, before the
+hunt goes on; so whatever kills it loses at most the run in progress. What a bundle says is not said again here: the
+bundles lie in the same folder. Each line ends in a sum over itself and the sum of the line before, so that a line
+that was changed is noticed. The last line may be broken: then whoever wrote it was stopped, and it counts as not
+written. One hunt at a time has the folder (flock(2)).
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+from replaykit.coverage import Coverage
+from replaykit.errors import JournalError, UnwritableError, UsageError
+from replaykit.finding import Finding
+from replaykit.project import policy_here
+from replaykit.redact import Redactor
+from replaykit.result import Result
+from replaykit.runner import Ran
+from replaykit.trace import Ending
+from replaykit.value import InvalidValueError, JsonData, Record, parse
+from replaykit.verdict import Failure
+from replaykit.version import __version__
+
+NAME = "hunt.jsonl"
+OLD = "hunt.jsonl.old"
+FORMAT = 1
+MAX_LINE = 1 << 20  # bytes
+MAX_LINES = 20_000_000
+MAX_TEXT = 2000  # characters of what went wrong in a run that could not be judged
+
+Table: TypeAlias = Literal["commands", "checks", "outcomes", "transitions", "endpoints", "labels"]
+TABLES: tuple[Table, ...] = ("commands", "checks", "outcomes", "transitions", "endpoints", "labels")
+
+_SUMMED = re.compile(rb'(\{.*),"sum":"([0-9a-f]{8})"\}', re.DOTALL)
+
+
+class Hunted(Record):
+    """The first line: what says which runs there are."""
+
+    format: int = FORMAT
+    tool: str = f"replaykit {__version__}"
+    model: str
+    adapter: str
+    model_digest: str
+    seed: int
+    commands: int
+    parallel: str | None = None
+    repeat: int | None = None
+    stutter: float = 0.0
+    swarm: bool = False
+    latency: dict[str, float] = {}  # noqa: RUF012  pydantic copies it
+
+
+class RanLine(Record):
+    """A run that was counted."""
+
+    run: int  # from 1
+    at: float  # seconds since the hunt began, without those in which it was stopped
+    seconds: float
+    ending: Ending
+    steps: int
+    requests: int
+    forgiven: int = 0
+    fingerprint: str | None = None  # of what it has found
+    reason: str = ""  # why it could not be judged
+    fault: Failure | None = None  # of the test code
+    # entries of the coverage's tables that get the next numbers; pairs of such a number, and how often this run has
+    # exercised it; what is left out of the tables, of endpoints and of labels, by this and all runs before
+    new: list[list[str]] = []  # noqa: RUF012
+    seen: list[list[int]] = []  # noqa: RUF012
+    left_out: list[int] = []  # noqa: RUF012
+
+
+class FoundLine(Record):
+    """A bug that was found, and whose bundle is saved; or one that is known."""
+
+    fingerprint: str
+    run: int
+    seed: int
+    at: float = 0.0
+    seconds: float = 0.0  # that its run took
+    calls: int = 0  # of its run
+    replaced: bool = False
+
+
+class ShrunkLine(Record):
+    """A bug whose bundle is saved again, now that it is shrunk."""
+
+    fingerprint: str
+    sightings: int
+    at: float
+
+
+class EndLine(Record):
+    """The hunt has come to its end, or has gone on."""
+
+    runs: int
+    why: str = ""
+
+
+Line: TypeAlias = RanLine | FoundLine | ShrunkLine | EndLine
+KINDS: dict[str, type[Record]] = {
+    "run": RanLine,
+    "found": FoundLine,
+    "known": FoundLine,
+    "shrunk": ShrunkLine,
+    "resumed": EndLine,
+    "end": EndLine,
+}
+
+
+class Journal(Protocol):
+    """Who writes down what a campaign has done."""
+
+    def begin(self, result: Result) -> None:
+        """Hear that the first run is about to begin."""
+
+    def ran(self, ran: Ran, result: Result, at: float) -> None:
+        """Hear of a run that is counted."""
+
+    def found(self, finding: Finding) -> None:
+        """Hear of a bug that is saved."""
+
+    def known(self, finding: Finding) -> None:
+        """Hear of a bug that was known before."""
+
+    def shrunk(self, finding: Finding, at: float) -> None:
+        """Hear of a bug that is shrunk, and saved again."""
+
+    def end(self, result: Result) -> None:
+        """Hear that there is a reason to stop."""
+
+
+class Unwritten:
+    """The journal of a campaign that can't go on later."""
+
+    def begin(self, result: Result) -> None:
+        """Do nothing."""
+
+    def ran(self, ran: Ran, result: Result, at: float) -> None:
+        """Do nothing."""
+
+    def found(self, finding: Finding) -> None:
+        """Do nothing."""
+
+    def known(self, finding: Finding) -> None:
+        """Do nothing."""
+
+    def shrunk(self, finding: Finding, at: float) -> None:
+        """Do nothing."""
+
+    def end(self, result: Result) -> None:
+        """Do nothing."""
+
+
+class Entries:
+    """Numbers for the entries of the coverage's tables, so that the line of a run is short."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._keys: list[tuple[str, ...]] = []
+
+    def added(self, ran: Coverage, total: Coverage) -> tuple[list[list[str]], list[list[int]]]:
+        """Say what a run has added to the tables: new entries, and pairs of an entry's number and a count."""
+        new: list[list[str]] = []
+        seen: list[list[int]] = []
+        for table in TABLES:
+            known = getattr(total, table)
+            for key, count in getattr(ran, table).items():
+                if key not in known:  # the table is full
+                    continue
+                entry = (table, *((key,) if isinstance(key, str) else key))
+                if entry not in self._numbers:
+                    self.learn(entry)
+                    new.append(list(entry))
+                seen.append([self._numbers[entry], count])
+        return new, seen
+
+    def learn(self, entry: tuple[str, ...]) -> None:
+        """Give an entry the next number."""
+        self._numbers[entry] = len(self._keys)
+        self._keys.append(entry)
+
+    def read(self, line: RanLine, total: Coverage) -> None:
+        """Count what the line of a run says. Raises ValueError."""
+        for entry in line.new:
+            if len(entry) != {"commands": 2, "labels": 2, "endpoints": 4}.get(entry[0] if entry else "", 3):
+                raise ValueError(f"{entry} is no entry of a table")
+            if entry[0] not in TABLES:
+                raise ValueError(f"there is no table {entry[0]!r}")
+            self.learn(tuple(entry))
+        for pair in line.seen:
+            if len(pair) != 2 or not 0 <= pair[0] < len(self._keys) or pair[1] < 1:  # noqa: PLR2004
+                raise ValueError(f"{pair} counts nothing")
+            table, *key = self._keys[pair[0]]
+            getattr(total, table)[key[0] if len(key) == 1 else tuple(key)] += pair[1]
+        if line.left_out:
+            if len(line.left_out) != 2 or min(line.left_out) < 0:  # noqa: PLR2004
+                raise ValueError("left_out says nothing that can be")
+            total.endpoints_left_out, total.labels_left_out = line.left_out
+        total.runs += 1
+
+
+class Kept:
+    """The journal in a folder. Use it as a context manager; it has the folder for itself as long as that."""
+
+    def __init__(self, folder: Path, hunted: Hunted, *, resume: bool, seeded: bool) -> None:
+        """Take the folder, and look whether there is a hunt in it to go on with; nothing is written yet.
+
+        `seeded` says that the user has named the seed. Raises UsageError where another hunt has the folder, or the
+        one to go on with is of other options; JournalError where its first line is broken.
+        """
+        self.path = folder / NAME
+        self.resumes = False
+        self.hunted = hunted
+        self._entries = Entries()
+        self._redactor = Redactor(policy_here())
+        self._sum, self._good, self._file = "", 0, -1
+        self._lock = _locked(folder)
+        try:
+            if resume and self.path.exists():
+                self.hunted = self._first(hunted, seeded=seeded)
+                self.resumes = True
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        os.close(self._lock)
+
+    # --- reading
+
+    def lines(self, coverage: Coverage) -> Iterator[tuple[int, str, Line]]:
+        """Give each line after the first, with its number and kind, and fold what runs exercised.
+
+        Raises JournalError with the number of a line that is broken and not the last.
+        """
+        for number, data in self._read():
+            kind = data.pop("k", None)
+            record = KINDS.get(kind) if isinstance(kind, str) else None
+            if number == 1:
+                continue
+            if record is None:
+                raise self.broken(number, f"there is no line of kind {kind!r}")
+            try:
+                line: Any = parse(record, data)
+                if isinstance(line, RanLine):
+                    self._entries.read(line, coverage)
+            except (InvalidValueError, ValueError) as error:
+                raise self.broken(number, str(error)) from None
+            yield number, str(kind), line
+
+    def broken(self, number: int, why: str) -> JournalError:
+        """Return the error for a line."""
+        return JournalError(
+            f"{self.path}, line {number}: {why[:500]}.", "Begin anew, without --resume; the bundles are kept."
+        )
+
+    def _first(self, mine: Hunted, *, seeded: bool) -> Hunted:
+        for number, data in self._read():
+            if data.pop("k", None) != "hunt":
+                raise self.broken(number, "this is no journal of a hunt")
+            if data.get("format") != FORMAT:
+                raise self.broken(number, f"its format is {data.get('format')!r}, and this version knows {FORMAT}")
+            try:
+                theirs = parse(Hunted, data)
+            except InvalidValueError as error:
+                raise self.broken(number, str(error)) from None
+            _require_same(self.path, theirs, mine, seeded=seeded)
+            return theirs
+        raise self.broken(1, "there is nothing in it")
+
+    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give the lines that are whole; what comes after the last of them is cut off when the hunt goes on."""
+        self._sum, self._good = "", 0
+        number = 0
+        try:
+            if not self.path.is_file():
+                raise self.broken(1, "it is no regular file")
+            with self.path.open("rb") as file:
+                while line := file.readline(MAX_LINE + 1):
+                    number += 1
+                    if number > MAX_LINES:
+                        raise self.broken(number, f"there are more than {MAX_LINES} lines")
+                    data, summed = _opened(line, self._sum)
+                    if data is None:
+                        if file.read(1):
+                            raise self.broken(number, "it was changed, or broken")
+                        return
+                    self._sum, self._good = summed, self._good + len(line)
+                    yield number, data
+        except OSError as error:
+            raise UsageError(f"{self.path} can't be read: {error.strerror}.", "Begin anew, without --resume.") from None
+
+    # --- writing
+
+    def begin(self, result: Result) -> None:
+        """Go on in the file, or begin a new one; one that is there is put aside. Raises UnwritableError."""
+        with self._writing():
+            if not self.resumes:
+                if self.path.exists():
+                    self.path.replace(self.path.with_name(OLD))
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+                self._sum = ""
+                os.fsync(self._lock)  # the folder
+            else:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+                os.ftruncate(self._file, self._good)
+        if self.resumes:
+            self._write("resumed", EndLine(runs=result.total_runs))
+        else:
+            self._write("hunt", self.hunted)
+
+    def ran(self, ran: Ran, result: Result, at: float) -> None:
+        """Write a run down that is counted."""
+        trace, coverage = ran.trace, result.coverage
+        failure = trace.failure
+        found = failure is not None and failure.is_finding
+        is_judged = trace.ending == "passed" or found
+        fault = None
+        if failure is not None and not found and failure.fingerprint in result.faults:
+            fault = failure.replace(
+                message=self._redactor.shown(failure.message)[:MAX_TEXT], expected=None, actual=None, traceback=None
+            )
+        new, seen = self._entries.added(ran.coverage, coverage)
+        left_out = [coverage.endpoints_left_out, coverage.labels_left_out]
+        line = RanLine(
+            run=result.total_runs,
+            at=round(at, 3),
+            seconds=round(ran.seconds, 4),
+            ending=trace.ending,
+            steps=ran.steps,
+            requests=ran.requests,
+            forgiven=ran.forgiven,
+            fingerprint=failure.fingerprint if found and failure is not None else None,
+            reason="" if is_judged else self._redactor.shown(trace.reason)[:MAX_TEXT],
+            fault=fault,
+            new=new,
+            seen=seen,
+            left_out=left_out if any(left_out) else [],
+        )
+        self._write("run", line)
+
+    def found(self, finding: Finding) -> None:
+        """Write a bug down that is saved."""
+        self._write("found", self._of(finding))
+
+    def known(self, finding: Finding) -> None:
+        """Write a bug down that was known before."""
+        self._write("known", self._of(finding))
+
+    def shrunk(self, finding: Finding, at: float) -> None:
+        """Write down that a bug is shrunk, and saved again."""
+        self._write("shrunk", ShrunkLine(fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3)))
+
+    def end(self, result: Result) -> None:
+        """Write down why the hunt ends."""
+        self._write("end", EndLine(runs=result.total_runs, why=result.stopped))
+
+    @staticmethod
+    def _of(finding: Finding) -> FoundLine:
+        return FoundLine(
+            fingerprint=finding.fingerprint,
+            run=finding.first_seen_run,
+            seed=finding.seed,
+            at=round(finding.found_after, 3),
+            seconds=round(finding.run_seconds, 4),
+            calls=finding.calls_before,
+            replaced=finding.replaced,
+        )
+
+    def _write(self, kind: str, record: Record) -> None:
+        data = record.model_dump(mode="json", exclude_defaults=not isinstance(record, Hunted))
+        body = json.dumps({"k": kind, **data}, ensure_ascii=True, separators=(",", ":")).encode()
+        self._sum = _summed(self._sum, body)
+        rest = b'%s,"sum":"%s"}\n' % (body[:-1], self._sum.encode())
+        with self._writing():
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UnwritableError(
+                f"{self.path} can't be written: {error.strerror}.",
+                "Make room, or choose another folder with --save-failures.",
+            ) from None
+
+
+def journal_in(folder: Path) -> str:
+    """Say whether there is a hunt in a folder that has not come to its end: nothing, or how far it came, in words."""
+    path = folder / NAME
+    if not path.is_file():
+        return ""
+    runs, ended = 0, False
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        while line := file.readline(MAX_LINE + 1):
+            ended = line.startswith(b'{"k":"end"')
+            runs += line.startswith(b'{"k":"run"')
+    return "" if ended else f"{runs:,} runs"
+
+
+def _opened(line: bytes, before: str) -> tuple[dict[str, JsonData] | None, str]:
+    """Return what a line says, and its sum; None for one that is broken."""
+    found = _SUMMED.fullmatch(line[:-1]) if line.endswith(b"\n") else None
+    if found is None:
+        return None, ""
+    body, summed = found[1] + b"}", found[2].decode()
+    if _summed(before, body) != summed:
+        return None, ""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, ""
+    return (data, summed) if isinstance(data, dict) else (None, "")
+
+
+def _summed(before: str, body: bytes) -> str:
+    return hashlib.sha256(before.encode() + body).hexdigest()[:8]
+
+
+def _locked(folder: Path) -> int:
+    """Take a folder for this process; whoever has it, has it until it closes what this returns."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{folder} can't be opened: {error.strerror}.", "Choose another folder.") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"Another hunt is going on in {folder}.", "Wait for its end, or choose another folder with --save-failures."
+        ) from None
+    except OSError:  # a file system that knows no locks
+        pass
+    return descriptor
+
+
+def _require_same(path: Path, theirs: Hunted, mine: Hunted, *, seeded: bool) -> None:
+    """Raise UsageError where a hunt was made with other options than it is to go on with."""
+    differing = []
+    for name in Hunted.model_fields:
+        if name in {"format", "tool"} or (name == "seed" and not seeded):
+            continue
+        before, now = getattr(theirs, name), getattr(mine, name)
+        is_class = name in {"model", "adapter"} and before.rpartition(":")[2] == now.rpartition(":")[2]
+        if before != now and not is_class:  # the same class may be named by another module; the digest says the rest
+            differing.append(f"{name.replace('_', ' ')} {before!r}, now {now!r}")
+    if differing:
+        raise UsageError(
+            f"The hunt in {path} was made with other options: {'; '.join(differing)}.",
+            "Say the same as then, or begin anew, without --resume.",
+        )
