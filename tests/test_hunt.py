@@ -18,10 +18,12 @@ from conftest import ROOT, environment, leaderboard, processes
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration, load_failure, replay, service
+from replaykit.corpus import known_in
 from replaykit.errors import BundleError, JournalError, MissingFileError, UnreachableError, UsageError
 from replaykit.finding import Finding
 from replaykit.generate import Parallel
 from replaykit.hunt import Hunt
+from replaykit.reader import read
 from replaykit.result import Result
 from replaykit.shrink import Budget
 from replaykit.verdict import Verdict
@@ -221,16 +223,18 @@ class Stopping(Silent):
 
 def test_run_in_which_the_service_died_is_made_again(url: str, tmp_path: Path, whole: tuple[Path, Result]):
     """A hunt whose service died goes on with the run that could not be judged, and comes to the same."""
+    firsts = {bug.first_seen_run for bug in whole[1].failures}
+    last = next(run for run in range(2, RUNS) if run not in firsts)  # in whose end nothing is shrunk
     with service.Started(f"{sys.executable}{leaderboard(*BUGS)[len('python') :]}") as started:
         service.await_port(started.url, patience=20)
-        stopping = {"watcher": Stopping(started, 4), "health_check": "none"}
+        stopping = {"watcher": Stopping(started, last), "health_check": "none"}
         with hunt(started.url, tmp_path / "bugs", **stopping) as stopped:
             list(stopped)
     again = hunt(url, tmp_path / "bugs", seed=None, resume=True)
     list(again)
 
     assert stopped.result.died
-    assert 4 == again.result.resumed_after
+    assert last == again.result.resumed_after
     assert told(whole[1]) == told(again.result)
 
 
@@ -259,13 +263,13 @@ def test_known_bugs_are_counted_and_neither_shrunk_nor_saved_again(
 
 def test_what_is_not_shrunk_broken_or_of_another_model_is_not_known(whole: tuple[Path, Result], tmp_path: Path):
     """Only whole and shrunk bundles of the same model or adapter say that a bug is known."""
-    from replaykit.corpus import known_in
-
     names = ("examples.leaderboard:Leaderboard", "examples.leaderboard:LeaderboardApi")
     [path, *_] = sorted(whole[0].glob("*.pd"))
     content = path.read_bytes()
-    (tmp_path / "cut.pd").write_bytes(content[:-200])
+    (tmp_path / "cut.pd").write_bytes(content[: content.rindex(b"# {")])
     (tmp_path / "none.pd").write_bytes(b"nothing")
+    assert not read(tmp_path / "cut.pd").whole
+    assert read(tmp_path / "cut.pd").failure.is_finding
 
     assert {} == known_in([tmp_path, tmp_path / "nowhere"], names)
     assert {path} == {each for each in known_in([whole[0]], names).values() if each == path}
@@ -313,6 +317,7 @@ def test_hunt_that_is_cut_after_any_line_comes_to_the_same(url: str, whole: tupl
         list(again)
 
         assert told(result) == told(again.result), cut
+        assert "end" == [json.loads(line) for line in lines_of(copy)][-1]["k"]
 
 
 def test_finding_that_was_not_shrunk_is_shrunk_when_the_hunt_goes_on(url: str, tmp_path: Path):
@@ -320,10 +325,12 @@ def test_finding_that_was_not_shrunk_is_shrunk_when_the_hunt_goes_on(url: str, t
     folder = tmp_path / "bugs"
     first = hunt(url, folder, max_runs=1, budget=Budget(executions=0))
     [saved] = list(first)
+    known = known_in([folder], ("examples.leaderboard:Leaderboard", "examples.leaderboard:LeaderboardApi"))
     again = hunt(url, folder, max_runs=1, seed=None, resume=True)
     [bug] = list(again)
 
     assert saved.shrunk is None
+    assert {} == known
     assert bug.shrunk is not None
     assert bug.shrunk.confirmed
     assert load_failure(bug.path or "").provenance.shrinking is not None
