@@ -24,6 +24,7 @@ from replaykit.generate import Parallel
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model
+from replaykit.reset import Resets
 from replaykit.result import Result
 from replaykit.runner import Listeners, Plan, Runner
 from replaykit.service import Running
@@ -44,6 +45,11 @@ class Options(TypedDict, total=False):
     start: str | None  # the command that starts it, with {port} in it; it is stopped afterwards
     health_check: str | None  # a path, a URL with {url} in it, or "none"; waited for where it is given
     health_timeout: float | None  # seconds to wait for it; by default 30 with `start`, else 5
+    reset_url: str | None  # asked with POST before each execution: a path, or a URL with {url} in it
+    reset_command: str | None  # run before each execution, with {url} and {port} in it
+    reset_restart: bool  # start the service of `start` anew before each execution
+    restart: bool  # start the service of `start` again where it dies, and go on
+    record: str | Path | None  # a folder for bundles of runs that pass
     max_commands: int  # of a run; by default 50
     seed: int | None  # of the campaign; drawn where it is not given
     stop_on_fail: bool  # stop after the first failure
@@ -108,10 +114,14 @@ def opened(
     _check(model, max_runs, max_commands, seed, stutter)
     if parallel is not None:
         _check_parallel(model, adapter, parallel, repeat)
-    if adapter is Mock and folder is not None:
+    record, resets = options.get("record"), _resets(options)
+    if adapter is Mock and (folder is not None or record is not None):
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
-    if folder is not None:
-        made(Path(folder))
+    if adapter is Mock and (resets or options.get("restart")):
+        raise UsageError("A run without a service has none to reset.", "Leave out what resets and restarts it.")
+    for each in (folder, record):
+        if each is not None:
+            made(Path(each))
     budgets = budgets_of(model, adapter, latency)
     names = options.get("names") or (_name_of(model), _name_of(adapter))
     result = Result(
@@ -126,11 +136,12 @@ def opened(
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
     with ExitStack() as stack:
-        running = None if adapter is Mock else stack.enter_context(_service(options))
+        running = None if adapter is Mock else stack.enter_context(_service(options, resets))
         url = None if running is None else running.url
-        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
-        keeper = writer = None
-        if folder is not None:
+        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport, running)))
+        keeper = recorder = writer = None
+
+        def keeping(folder: str | Path) -> Keeper:
             settling = Settling(
                 model,
                 adapter,
@@ -140,7 +151,12 @@ def opened(
                 services=[running.url] if running and (running.has_free_port or options.get("free_port")) else [],
                 with_times=options.get("with_times", False),
             )
-            keeper = Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
+            return Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
+
+        if record is not None:
+            recorder = keeping(record)
+        if folder is not None:
+            keeper = keeping(folder)
             writer = stack.enter_context(keeper.writer())
         runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
         stack.enter_context(_old_left_alone())
@@ -153,17 +169,26 @@ def opened(
             running,
             options.get("stop_on_fail", False),
             shrinks=budget.executions > 0,
+            recorder=recorder,
         )
 
 
+def _resets(options: Options) -> Resets:
+    return Resets(options.get("reset_url"), options.get("reset_command"), options.get("reset_restart", False))
+
+
 @contextmanager
-def _service(options: Options) -> Iterator[Running]:
+def _service(options: Options, resets: Resets) -> Iterator[Running]:
     """Give the service, waited for where it is started here, or where its health check is named."""
     url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
-    if start is None and health is None and url is not None:
-        yield Running(check_url(url), health)
+    revives = options.get("restart", False)
+    if start is None and health is None and url is not None and not (revives or resets.restart):
+        yield Running(check_url(url), "none", resets=resets)
         return
-    with service.opened(url=url, start=start, health=health, patience=options.get("health_timeout")) as running:
+    patience = options.get("health_timeout")
+    with service.opened(
+        url=url, start=start, health=health, patience=patience, resets=resets, revives=revives
+    ) as running:
         yield running
 
 

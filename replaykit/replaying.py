@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from replaykit import client, project, service
+from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
+from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.cassette import Player
-from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.latency import RUNS, Budgets, budgets_of, decide
 from replaykit.model import Model
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
+from replaykit.service import Running
 from replaykit.shrink import rate_at_least, tries
 from replaykit.trace import Trace
 from replaykit.transport import Way
@@ -59,6 +60,7 @@ def replay(
     transport: Way = "lean",
     listener: Listener | None = None,
     times: int | None = None,
+    running: Running | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `url` or, `offline`, against its cassette.
 
@@ -66,11 +68,13 @@ def replay(
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
     race in ten at least; `times` says how many instead. Offline, there is but one. `listener` hears of the first.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
-    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too.
+    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
+    service at `url`, where it is reset before each execution, or watched (`service.opened`).
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UsageError, DefinitionError, ForeignHostError.
+    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError,
+    DefinitionError, ForeignHostError.
     """
     require_whole(bundle, "The bundle")
     if not offline:
@@ -82,7 +86,9 @@ def replay(
         if not offline:
             client.require_loopback(url, project.allowed_hosts())
             bundle.provenance.require_port()
-    adapters = Adapters(model, adapter, url, settings or {}, transport)
+    if running is None and not offline:
+        running = Running(url, health_check)
+    adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
@@ -100,14 +106,15 @@ def replay(
                 )
                 again = replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
             replayed = again
+        if replayed.verdict is Verdict.REPRODUCED and is_doubtful(replayed.trace):
+            said = trouble(adapters, replayed.trace, breath=BREATH)
+            if said is not None:
+                reason = f"it failed as recorded, but the service is not healthy ({said}): {replayed.reason}"
+                replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
     finally:
         adapters.close()
     if replayed.verdict is Verdict.FIXED and not offline and times is None:
         replayed = _sure_enough(bundle, replayed)
-    doubtful = replayed.verdict is Verdict.REPRODUCED and not offline and _is_doubtful(replayed.trace)
-    if doubtful and not service.is_healthy(url, health_check):
-        reason = f"it failed as recorded, but the service is not healthy: {replayed.reason}"
-        replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
     return replayed
 
 
@@ -268,13 +275,3 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
 def _recorded(failure: Failure) -> str:
     where = "at the end" if failure.step is None else f"at step {failure.step}"
     return f"{failure.kind} {failure.name} {where}"
-
-
-def _is_doubtful(trace: Trace) -> bool:
-    """Say whether the failing step speaks of a service in trouble, rather than of one with a bug."""
-    if not trace.steps:
-        return True
-    last = [*trace.steps[-1].interactions, *trace.steps[-1].observing, *trace.closing]
-    return any(
-        each.trouble is not None or each.response is None or each.response.status >= FIRST_SERVER_ERROR for each in last
-    )

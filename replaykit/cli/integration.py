@@ -49,6 +49,10 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     type=click.Path(file_okay=False),
     help="Save each new failure in this folder, as a bundle.",
 )
+@click.option(
+    "--record", metavar="DIR", type=click.Path(file_okay=False), help="Save each run that passes in this folder."
+)
+@click.option("--restart", is_flag=True, help="Start the service again where it dies, and go on; needs --start.")
 @click.option("--with-times", is_flag=True, help="Save bundles with times, dates, request ids and the port.")
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
 @click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
@@ -130,7 +134,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     _forget_what_is_for_the_service(context, options)
     required = requirements(options["require_coverage"] or ())
     written = Document(options["coverage"])
-    if options["save_failures"] and not project.policy_here().enabled:
+    if (options["save_failures"] or options["record"]) and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
     progress = Progress(options["runs"], quiet=options["quiet"])
     result = campaign.run(
@@ -140,6 +144,11 @@ def integration(context: click.Context, /, **options: Any) -> int:
         start=options["start"],
         health_check=options["health"] or "{url}/api/health",
         health_timeout=options["health_timeout"],
+        reset_url=options["reset_url"],
+        reset_command=options["reset_command"],
+        reset_restart=options["reset_restart"],
+        restart=options["restart"],
+        record=options["record"],
         max_runs=options["runs"],
         max_commands=options["commands"],
         seed=options["seed"],
@@ -178,7 +187,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
     """Leave out, of a run without it, what a profile says of runs against the service."""
-    for name in ("save_failures", "coverage", "require_coverage", "parallel"):
+    for name in ("save_failures", "record", "coverage", "require_coverage", "parallel", "reset_url", "reset_command"):
         if options["mock"] and context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             options[name] = None
 
@@ -208,11 +217,13 @@ def _budget(options: dict[str, Any]) -> "Budget":
 def replay_command(path: str, context: click.Context) -> str:
     """Write the command that replays a bundle against the same service: what was said of it on this line."""
     words = [program(), "replay", shlex.quote(path)]
-    for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
+    for name in ("profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport"):
         said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
-            words += [f"--{name}", _quoted(value)]
+            words += [f"--{name.replace('_', '-')}", _quoted(value)]
+    if context.params["reset_restart"] and context.get_parameter_source("reset_restart") is ParameterSource.COMMANDLINE:
+        words.append("--reset-restart")
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
             words += ["--set", f"{name}=..."]  # its value may be a secret, and logs are kept

@@ -22,11 +22,16 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "start": str,
     "health": str,
     "health_timeout": (int, float),
+    "reset_url": str,
+    "reset_command": str,
+    "reset_restart": bool,
+    "restart": bool,
     "transport": str,
     "runs": int,
     "commands": int,
     "seed": int,
     "save_failures": str,
+    "record": str,
     "with_times": bool,
     "stop_on_fail": bool,
     "parallel": str,
@@ -86,6 +91,12 @@ def _read_settings(context: click.Context, _: click.Parameter, pairs: tuple[str,
     return settings
 
 
+def _read_reset(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Read how the service is reset; `none` takes back what the profile says."""
+    del context, parameter
+    return None if text == "none" else text
+
+
 def _read_latency(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> dict[str, float]:
     said = {}
     for pair in pairs:
@@ -119,6 +130,12 @@ def service_options(command: C) -> C:
                      help="Health check to wait for: a path, a URL, or none.  [default: {url}/api/health]"),
         click.option("--health-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                      help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
+        click.option("--reset-url", metavar="URL", callback=_read_reset,
+                     help="Ask for a clean state before each execution, with POST: a path, a URL, or none."),
+        click.option("--reset-command", metavar="COMMAND", callback=_read_reset,
+                     help="Run this before each execution, without a shell; {url} and {port} are the service's."),
+        click.option("--reset-restart", is_flag=True,
+                     help="Start the service anew before each execution; needs --start."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,
                      help="Change a setting of the adapter; may be given several times."),
         click.option("--latency", multiple=True, metavar="WHERE=SECONDS", callback=_read_latency,
@@ -141,6 +158,9 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
         for name in places:
             if name not in said:
                 options[name] = None
+        for restarts in ("reset_restart", "restart"):
+            if not options["start"] and context.get_parameter_source(restarts) is not ParameterSource.COMMANDLINE:
+                options[restarts] = False  # nor what it says of one that it starts
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
