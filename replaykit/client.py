@@ -21,6 +21,7 @@ from replaykit.transport import Busy, Network, Tap, Tape, Way
 HTTPX_VERSION = httpx.__version__
 
 MAX_REDIRECTS = 20
+MAX_PROBE = 1 << 20  # bytes that are read of an answer to a health check
 MAX_HEADS = 4096  # kinds of requests whose headers are remembered
 
 
@@ -274,7 +275,11 @@ class Prober:
     def _ask(self, patience: float) -> str | None:
         try:
             with self._client.stream("GET", self._url, timeout=patience) as answer:
-                status = answer.status_code
+                status, size = answer.status_code, 0
+                for chunk in answer.iter_raw():  # hanging up in the middle would be told in many a log
+                    size += len(chunk)
+                    if size > MAX_PROBE:
+                        break
         except (httpx.HTTPError, RuntimeError) as error:  # the latter: it was closed by who waits no longer
             return str(error) or type(error).__name__
         return trouble_with(status)

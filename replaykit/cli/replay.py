@@ -96,9 +96,10 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance = bundle.provenance
     model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    failure = bundle.failure
+    failure = bundle.judged
     length = steps.count(len(bundle.trace.steps), "command")
-    say(f"{path}: {failure.kind} {steps.one_line(failure.name)}, {length}, seed {provenance.seed}")
+    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
+    say(f"{path}: {what}, {length}, seed {provenance.seed}")
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
@@ -135,7 +136,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     code = exit_code(replayed.verdict)
     often = ""
     if replayed.attempts > 1:
-        share = "each" if replayed.verdict is Verdict.FIXED else replayed.failed
+        share = "each" if replayed.verdict in {Verdict.FIXED, Verdict.PASSED} else replayed.failed
         often = f" (in {share} of {replayed.attempts} attempts)"
     conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
     return replayed.verdict.value, code

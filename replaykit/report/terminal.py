@@ -20,7 +20,8 @@ def render(result: Result) -> str:
     if result.unjudged is not None and (result.unjudged.steps or not result.died):
         lines += ["", f"NOT JUDGED: {result.unjudged.reason}", *steps.render(result.unjudged).splitlines()[-LAST:]]
     if result.died:
-        lines += ["", f"NOTHING MORE COULD BE RUN: {result.died}", *(["  its last lines:", result.log] if result.log else [])]
+        lines += ["", f"NOTHING MORE COULD BE RUN: {result.died}"]
+        lines += ["  the last lines of the service:", result.log] if result.log else []
     never = result.never_exercised()
     if never and result.total_runs:
         lines += ["", f"Warning: never exercised: {', '.join(never)}."]
