@@ -259,13 +259,7 @@ def _judge_passed(trace: Trace, calls: int) -> tuple[Verdict, str]:
     """Say what it means how a run ends that passed when it was recorded."""
     failure = trace.failure
     if failure is not None and failure.is_finding:
-        where = (
-            f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
-        )
-        return (
-            Verdict.FAILED,
-            f"it passed when it was recorded: {failure.kind} {failure.name} {where}: {failure.message}",
-        )
+        return Verdict.FAILED, f"it passed when it was recorded: {_said(failure, trace)}"
     if failure is not None:
         return Verdict.DIFFERENT, f"{failure.kind} {failure.name}: {failure.message}"
     if trace.ending == "passed" and len(trace.steps) < calls:
@@ -299,6 +293,11 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
     if is_same(recorded, failure) and (failure.step == recorded.step or at_once):
         return Verdict.REPRODUCED, said
     return Verdict.DIFFERENT, f"it fails in another way than recorded ({_recorded(recorded)}): {said}"
+
+
+def _said(failure: Failure, trace: Trace) -> str:
+    where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
+    return f"{failure.kind} {failure.name} {where}: {failure.message}"
 
 
 def _recorded(failure: Failure) -> str:
