@@ -34,6 +34,7 @@ SERVER = textwrap.dedent(
         deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
         subprocess.Popen([sys.executable, "-c", deaf, mark])
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
         def do_GET(self):
             self.send_response(503 if how == "sick" else 200)
             self.send_header("Content-Length", "0")
@@ -177,7 +178,7 @@ def test_a_service_that_drips_its_answer_is_not_waited_for_longer_than_was_said(
 
 
 def test_a_service_with_one_hand_is_watched_all_the_same():
-    """One that serves one connection at a time, and keeps it, is healthy: our own connection is let go first."""
+    """One that serves one connection at a time, and keeps it, is healthy: it is asked on the connection that it has."""
 
     class Single(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
