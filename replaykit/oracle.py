@@ -80,7 +80,7 @@ class Oracle:
             if said is not None:
                 log = log_of(self.adapters)
                 if not revived(self.adapters):
-                    raise UnreachableError(said, log=log)
+                    raise UnreachableError(said, log, log)
                 return True
         if trace.ending == "unreachable":
             raise UnreachableError(trace.reason)

@@ -223,6 +223,7 @@ class Running:
         self._revives = revives
         self._patience = patience
         self._in_a_row = 0  # restarts after which it died
+        self._is_fresh = started is not None  # was nothing asked of it since it was started?
         self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
     @property
@@ -243,9 +244,11 @@ class Running:
 
         Raises UnreachableError where that fails, UsageError where it can't be done.
         """
-        if self.resets.restart and self.started is not None:
+        fresh, self._is_fresh = self._is_fresh, False
+        if self.resets.restart and self.started is not None and not fresh:
             client.let_go()  # before the service does, so that nobody takes it for one that was restarted by others
             self._begin_again(self.started)
+            self._is_fresh = False
         self.resets.ask(client, self.url)
         self.resets.call(self.url, _environment())
 
@@ -294,6 +297,7 @@ class Running:
     def _begin_again(self, started: Started) -> None:
         started.restart()
         _await_started(started, self.health, self._patience)
+        self._is_fresh = True
         self._looked = time.monotonic()
 
     def _lives(self) -> bool:

@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
             Handler.mark.touch()
             self.die()
         if how == "after":
-            threading.Timer(0.05, lambda: os._exit(3)).start()
+            threading.Timer(0.01, lambda: os._exit(3)).start()
             status = 500
         Handler.is_sick = Handler.is_sick or how == "sick"
         if how == "wrong" or (how == "early" and Handler.requests <= EARLY):

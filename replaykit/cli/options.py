@@ -159,7 +159,11 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
             if name not in said:
                 options[name] = None
         for restarts in ("reset_restart", "restart"):
-            if not options["start"] and context.get_parameter_source(restarts) is not ParameterSource.COMMANDLINE:
+            if (
+                restarts in options
+                and not options["start"]
+                and context.get_parameter_source(restarts) is not ParameterSource.COMMANDLINE
+            ):
                 options[restarts] = False  # nor what it says of one that it starts
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):

@@ -34,6 +34,7 @@ def main() -> None:
     starts, restarts = [], []
     with opened(url=None, start=START, health=None, patience=None, resets=Resets(restart=True)) as running:
         with Client(running.url) as client:
+            running.reset(client)  # it is fresh, so that nothing is done
             for _ in range(ROUNDS):
                 starts.append(bare_start())
                 client.get("/players")
