@@ -180,7 +180,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
-    word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
+    word = {0: "passed", 1: "failed", 125: "unreachable" if result.died else "not judged"}.get(code, "interrupted")
     conclude(word, terminal.verdict(result), code)
     return code
 
