@@ -34,6 +34,7 @@ from replaykit.dispatch import (
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.gen import of
 from replaykit.model import Like, Model
+from replaykit.service import Running
 from replaykit.source import DEFAULT_SIZE, Source, derive
 from replaykit.transport import Way
 from replaykit.value import InvalidValueError, convert, fields_of, value_of
@@ -293,7 +294,10 @@ def _completed(expected: Like[Any], refs: Refs) -> Event:
 
 
 class Adapters:
-    """Makes a new adapter for each run, all on one client."""
+    """Makes a new adapter for each run, all on one client, and has the service reset before it.
+
+    `running` is the service, where it is reset, restarted or watched here.
+    """
 
     def __init__(
         self,
@@ -302,8 +306,10 @@ class Adapters:
         url: str | None,
         settings: Mapping[str, str],
         transport: Way = "lean",
+        running: Running | None = None,
     ) -> None:
         self.model, self.kind, self.settings = model, adapter, settings
+        self.running = None if adapter is Mock else running
         self.client: Client | None = None
         self._captured = contextlib.ExitStack()
         if adapter is Mock:
@@ -313,16 +319,18 @@ class Adapters:
         if url is None:
             raise UsageError("No service is named.", "Give its base URL.")
         self.client = Client(url, transport)
-        self.new()  # wrong settings are told before the first run
+        self.kind(self.client, self.settings)  # wrong settings are told before the first run
         if adapter.other_clients:
             from replaykit import foreign
 
             self._captured.enter_context(foreign.captured())
 
     def new(self) -> Adapter[Any]:
-        """Make the adapter of one run."""
+        """Make the adapter of one run, the service being reset. Raises UnreachableError where that fails."""
         if self.client is None:
             return Mock(self.model)
+        if self.running is not None and self.running.resets:
+            self.running.reset(self.client)
         return self.kind(self.client, self.settings)
 
     @property

@@ -113,9 +113,14 @@ class Bundle(Record):
         if self.trace.failure is None:
             raise BundleError(
                 f"The bundle holds a run that ended as {self.trace.ending}, and no failure.",
-                "Only bundles of failures can be replayed.",
+                "Only a failure can be shrunk, and only a failure or a run that passed can be replayed.",
             )
         return self.trace.failure
+
+    @property
+    def judged(self) -> Failure | None:
+        """The failure that it holds; None where its run passed. Raises BundleError where that is not known."""
+        return None if self.trace.ending == "passed" and self.trace.failure is None else self.failure
 
 
 def name_of(failure: Failure) -> str:

@@ -42,6 +42,7 @@ class Campaign:
     running: Running | None = None  # the service; None where the model runs against itself
     stop_on_fail: bool = False
     shrinks: bool = True
+    recorder: Keeper | None = None  # keeps the runs that pass
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
@@ -118,6 +119,8 @@ class Campaign:
         if plainer(ran, self.findings):
             ran = self.crew.examine(ran)
         result, trace = self.result, ran.trace
+        result.restarts += ran.restarts
+        result.died, result.log = ran.died, ran.log
         result.total_runs += 1
         result.steps += ran.steps
         result.requests += ran.requests
@@ -132,6 +135,8 @@ class Campaign:
         elif trace.ending == "passed":
             self.lost = 0
             result.passed += 1
+            if self.recorder is not None:
+                self.recorder.record(trace, ran.index, ran.seed)
         else:
             self._not_judged(trace)
         if not result.died:  # else it is run again when the hunt goes on
@@ -150,8 +155,6 @@ class Campaign:
             result.faults.setdefault(failure.fingerprint, failure)
             return
         result.unjudged = result.unjudged or trace
-        if self.running is not None and not self.running.is_healthy():
-            result.died = trace.reason
 
     def _meet(self, trace: Trace, ran: Ran, *, counted: bool = False) -> None:
         """Take a finding, of a run that is counted or of a shrink candidate; a new one is saved before all else."""
@@ -193,6 +196,7 @@ class Campaign:
         if not finding.trace.steps or not self.shrinks:  # it failed in the reset, or nobody wants it
             return
         shrunk = self.crew.shrink(finding, self.watcher, lambda trace: self._meet(trace, ran))
+        self.result.restarts += shrunk.restarts
         seen, finding.other = finding.other or finding.trace, None
         if finding.shrunk is None or shrunk.failed > finding.shrunk.failed:
             finding.shrunk, finding.calls_before = shrunk, len(seen.steps)
@@ -204,6 +208,6 @@ class Campaign:
             self.journal.shrunk(finding, self._seconds)
         self.watcher.shrunk(finding)
         if isinstance(shrunk.error, UnreachableError):
-            self.result.died = str(shrunk.error)
+            self.result.died, self.result.log = shrunk.error.happened, shrunk.error.log
         elif shrunk.error is not None:
             raise shrunk.error

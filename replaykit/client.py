@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import json
 import re
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Self, get_args
@@ -20,6 +21,7 @@ from replaykit.transport import Busy, Network, Tap, Tape, Way
 HTTPX_VERSION = httpx.__version__
 
 MAX_REDIRECTS = 20
+MAX_PROBE = 1 << 20  # bytes that are read of an answer to a health check
 MAX_HEADS = 4096  # kinds of requests whose headers are remembered
 
 
@@ -70,6 +72,30 @@ class Client(httpx.Client):
         self.auth = auth  # type: ignore[assignment]  # None is taken too, and lets those in the URL through
         if self.timeout != (wanted := httpx.Timeout(timeout)):
             self.timeout = wanted
+
+    def let_go(self) -> None:
+        """Close all kept connections; they are none that the service has closed."""
+        self._network.let_go()
+
+    def ask(self, method: str, url: str, timeout: float) -> str | None:
+        """Ask something beside the runs; say what is wrong with the answer, or None if it is a 2xx.
+
+        No tape hears of it, and nothing of what the adapter sends (headers, cookies, authentication) goes with it.
+        """
+        parsed = httpx.URL(url)
+        extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
+        request = httpx.Request(method, parsed, headers=_DEFAULT_HEADERS, extensions=extensions)
+        if parsed.userinfo:
+            request = next(httpx.BasicAuth(parsed.username, parsed.password).auth_flow(request))
+        try:
+            answer = self._network.handle_request(request)
+            try:
+                answer.read()
+            finally:
+                answer.close()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return str(error) or type(error).__name__
+        return trouble_with(answer.status_code)
 
     @property
     def hung_up(self) -> int:
@@ -225,6 +251,7 @@ class Prober:
     def __init__(self, url: str, timeout: float) -> None:
         secure = url.startswith("https")
         self._url = url
+        self._timeout = timeout
         self._client = httpx.Client(transport=httpx.HTTPTransport(verify=secure), timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -233,10 +260,31 @@ class Prober:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def trouble(self) -> str | None:
-        """Ask once; say what is wrong with the answer, or None if it is a 2xx."""
+    def trouble(self, within: float | None = None) -> str | None:
+        """Ask once; say what is wrong with the answer, or None if it is a 2xx.
+
+        Nobody waits longer than `within` seconds for it, however slowly it comes.
+        """
+        patience = self._timeout if within is None else min(within, self._timeout)
+        said: list[str | None] = []
+        asking = threading.Thread(target=lambda: said.append(self._ask(patience)), daemon=True)
+        asking.start()
+        asking.join(patience)
+        return said[0] if said else f"no answer within {patience:.2g} seconds"
+
+    def _ask(self, patience: float) -> str | None:
         try:
-            status = self._client.get(self._url).status_code
-        except httpx.HTTPError as error:
+            with self._client.stream("GET", self._url, timeout=patience) as answer:
+                status, size = answer.status_code, 0
+                for chunk in answer.iter_raw():  # hanging up in the middle would be told in many a log
+                    size += len(chunk)
+                    if size > MAX_PROBE:
+                        break
+        except (httpx.HTTPError, RuntimeError) as error:  # the latter: it was closed by who waits no longer
             return str(error) or type(error).__name__
-        return None if httpx.codes.is_success(status) else f"it answers {status}"
+        return trouble_with(status)
+
+
+def trouble_with(status: int) -> str | None:
+    """Say what is wrong with the answer to a health check or a reset, or None if it is a 2xx."""
+    return None if httpx.codes.is_success(status) else f"it answers {status}"

@@ -20,7 +20,7 @@ ReplaykitError
 │   ├── MissError            a request that the bundle being played has no answer for
 │   ├── UnusedError          the bundle being played holds what was never asked for
 │   └── DriftError           the service answers otherwise than the bundle says
-└── UnreachableError         the service did not start, or is not healthy
+└── UnreachableError         the service did not start, is not healthy, died, or could not be reset
 
 Terminated is what TERM raises; it is a KeyboardInterrupt, so that nobody takes it for a fault.
 
@@ -158,9 +158,13 @@ class DriftError(StaleError):
 
 
 class UnreachableError(ReplaykitError):
-    """The service did not start, or is not healthy."""
+    """The service did not start, is not healthy, died, or could not be reset."""
 
     slug = "unreachable"
+
+    def __init__(self, happened: str, todo: str = "", log: str = "") -> None:
+        super().__init__(happened, todo)
+        self.log = log  # the last lines of the service
 
 
 class Terminated(KeyboardInterrupt):

@@ -32,6 +32,7 @@ from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model, digest_of
 from replaykit.reporting import Asked, reported
+from replaykit.reset import Resets
 from replaykit.result import Result
 from replaykit.resuming import Past, restore
 from replaykit.runner import Listeners, Plan, Runner
@@ -54,6 +55,11 @@ class Options(TypedDict, total=False):
     start: str | None  # the command that starts it, with {port} in it; it is stopped afterwards
     health_check: str | None  # a path, a URL with {url} in it, or "none"; waited for where it is given
     health_timeout: float | None  # seconds to wait for it; by default 30 with `start`, else 5
+    reset_url: str | None  # asked with POST before each execution: a path, or a URL with {url} in it
+    reset_command: str | None  # run before each execution, with {url} and {port} in it
+    reset_restart: bool  # start the service of `start` anew before each execution
+    restart: bool  # start the service of `start` again where it dies, and go on
+    record: str | Path | None  # a folder for bundles of runs that pass
     max_commands: int  # of a run; by default 50
     seed: int | None  # of the campaign; drawn where it is not given
     stop_on_fail: bool  # stop after the first failure
@@ -156,12 +162,16 @@ def opened(
     _check(model, max_runs, max_commands, seed, stutter)
     if parallel is not None:
         _check_parallel(model, adapter, parallel, repeat)
-    if adapter is Mock and folder is not None:
+    record, resets = options.get("record"), _resets(options)
+    if adapter is Mock and (folder is not None or record is not None):
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
+    if adapter is Mock and (resets or options.get("restart")):
+        raise UsageError("A run without a service has none to reset.", "Leave out what resets and restarts it.")
     if terms.resume and folder is None:
         raise UsageError("There is no folder with a hunt to go on with.", "Name it: --save-failures DIR --resume.")
-    if folder is not None:
-        made(Path(folder))
+    for each in (folder, record):
+        if each is not None:
+            made(Path(each))
     budgets = budgets_of(model, adapter, latency)
     names = options.get("names") or (_name_of(model), _name_of(adapter))
     result = Result(
@@ -187,11 +197,12 @@ def opened(
             if kept.resumes:
                 past = restore(kept, result, corpus)
         plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
-        running = None if adapter is Mock else stack.enter_context(_service(options))
+        running = None if adapter is Mock else stack.enter_context(_service(options, resets))
         url = None if running is None else running.url
-        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
-        keeper = writer = None
-        if folder is not None:
+        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport, running)))
+        keeper = recorder = writer = None
+
+        def keeping(folder: str | Path) -> Keeper:
             settling = Settling(
                 model,
                 adapter,
@@ -201,7 +212,12 @@ def opened(
                 services=[running.url] if running and (running.has_free_port or options.get("free_port")) else [],
                 with_times=options.get("with_times", False),
             )
-            keeper = Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
+            return Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
+
+        if record is not None:
+            recorder = keeping(record)
+        if folder is not None:
+            keeper = keeping(folder)
             writer = stack.enter_context(keeper.writer())
         runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
         stack.enter_context(_old_left_alone())
@@ -219,6 +235,7 @@ def opened(
             elapsed=past.seconds,
             journal=journal,
             corpus=corpus,
+            recorder=recorder,
         )
 
 
@@ -251,14 +268,22 @@ def _journal(folder: Path, result: Result, options: Options) -> Kept:
     return kept
 
 
+def _resets(options: Options) -> Resets:
+    return Resets(options.get("reset_url"), options.get("reset_command"), options.get("reset_restart", False))
+
+
 @contextmanager
-def _service(options: Options) -> Iterator[Running]:
+def _service(options: Options, resets: Resets) -> Iterator[Running]:
     """Give the service, waited for where it is started here, or where its health check is named."""
     url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
-    if start is None and health is None and url is not None:
-        yield Running(check_url(url), health)
+    revives = options.get("restart", False)
+    if start is None and health is None and url is not None and not (revives or resets.restart):
+        yield Running(check_url(url), "none", resets=resets)
         return
-    with service.opened(url=url, start=start, health=health, patience=options.get("health_timeout")) as running:
+    patience = options.get("health_timeout")
+    with service.opened(
+        url=url, start=start, health=health, patience=patience, resets=resets, revives=revives
+    ) as running:
         yield running
 
 

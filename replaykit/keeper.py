@@ -15,6 +15,7 @@ from replaykit.finding import Finding
 from replaykit.model import Model, digest_of
 from replaykit.settling import Settling
 from replaykit.shrink import Shrunk
+from replaykit.trace import Trace
 from replaykit.writer import Writer, save
 
 
@@ -51,6 +52,13 @@ class Keeper:
             finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
             finding.timed = self.settling.kept
             self.settling.raise_late()
+
+    def record(self, trace: Trace, index: int, seed: int) -> Path:
+        """Save a run that passed, named by its number."""
+        path = self.folder / f"run-{index + 1:06}.pd"
+        save(path, self.origin(index, seed), trace, self.settling)
+        self.settling.raise_late()
+        return path
 
     def origin(self, index: int, seed: int, finding: Finding | None = None) -> Provenance:
         """Say where a bundle comes from."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from replaykit.adapter import Adapters, Mock, unpredicted
+from replaykit.aftermath import SHORT_BREATH, is_doubtful, log_of, revived, trouble
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
@@ -41,10 +42,10 @@ class Oracle:
         decided = again(self.adapters, self.budgets, self.finding.failure, candidate)
         trace = decided.trace
         self.executions += decided.executions
-        if trace.ending == "unreachable":
-            raise UnreachableError(trace.reason)
         failure = trace.failure
         same = failure is not None and is_same(self.finding.failure, failure)
+        if self._is_gone(trace):
+            return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
         if same and (shorter := up_to_failure(trace)) != trace.sequence:
             found = self(shorter)
             executions, requests = found.executions + decided.executions, found.requests + decided.requests
@@ -54,6 +55,8 @@ class Oracle:
             alone = execute(self.adapters.model, self.adapters.new(), Fixed(plain))
             self.executions += 1
             decided = decided._replace(executions=decided.executions + 1, requests=decided.requests + alone.requests)
+            if self._is_gone(alone):
+                return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
             if alone.failure is not None and alone.failure.is_finding:
                 trace, failure, same = alone, alone.failure, is_same(self.finding.failure, alone.failure)
             else:
@@ -64,6 +67,24 @@ class Oracle:
             self.meet(trace)
         self.watcher.tried(self.finding, self.executions, self.length)
         return Attempt(same, trace.sequence, decided.requests, trace, decided.executions)
+
+    def _is_gone(self, trace: Trace) -> bool:
+        """Say whether the service did not outlive a candidate, which then is not the same bug, and was started again.
+
+        Raises UnreachableError where it is gone for good.
+        """
+        if self.adapters.running is not None:
+            found = trace.failure is not None and trace.failure.is_finding
+            odd = trace.ending in {"unreachable", "unknown"} or (found and is_doubtful(trace))
+            said = trouble(self.adapters, trace, urgent=odd, breath=SHORT_BREATH if found else 0.0)
+            if said is not None:
+                log = log_of(self.adapters)
+                if not revived(self.adapters):
+                    raise UnreachableError(said, log, log)
+                return True
+        if trace.ending == "unreachable":
+            raise UnreachableError(trace.reason)
+        return False
 
 
 def again(adapters: Adapters, budgets: Budgets, failure: Failure, sequence: Sequence) -> Decided:

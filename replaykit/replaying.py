@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from replaykit import client, project, service
+from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
+from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.cassette import Player
 from replaykit.errors import UsageError
-from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.latency import RUNS, Budgets, budgets_of, decide
 from replaykit.model import Model
 from replaykit.reader import read
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, branches_of
+from replaykit.service import Running
 from replaykit.shrink import rate_at_least, tries
 from replaykit.trace import Trace
 from replaykit.transport import Way
@@ -43,10 +44,10 @@ class Replayed:
 
     verdict: Verdict
     reason: str
-    recorded: Failure
+    recorded: Failure | None  # None where the bundle's run passed
     trace: Trace
     attempts: int = 1
-    failed: int = 0  # attempts that reproduced it
+    failed: int = 0  # attempts that reproduced it; of a run that passed, those that failed
 
 
 def load_failure(path: str | Path) -> Bundle:
@@ -71,6 +72,7 @@ def replay(
     transport: Way = "lean",
     listener: Listener | None = None,
     times: int | None = None,
+    running: Running | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `base_url` or, `offline`, against its cassette.
 
@@ -80,13 +82,16 @@ def replay(
 
     It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
-    race in ten at least; `times` says how many instead. Offline, there is but one. `listener` hears of the first.
+    race in ten at least; `times` says how many instead. A run that passed when it was recorded ends as *passed* or as
+    *failed*; one attempt is enough where it has no branches. Offline, there is but one. `listener` hears of the first.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
-    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too.
+    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
+    service at `url`, where it is reset before each execution, or watched (`service.opened`).
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UsageError, DefinitionError, LoadError, ForeignHostError.
+    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError,
+    DefinitionError, LoadError, ForeignHostError.
     """
     if not isinstance(bundle, Bundle):
         bundle = load_failure(bundle)
@@ -105,12 +110,14 @@ def replay(
         if not offline:
             client.require_loopback(url, project.allowed_hosts())
             bundle.provenance.require_port()
-    adapters = Adapters(model, adapter, url, settings or {}, transport)
+    if running is None and not offline:
+        running = Running(url, health_check)
+    adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
         replayed = _attempts(bundle, adapters, budgets, wanted, patient=patient, offline=offline, listener=listener)
-        if replayed.verdict in {Verdict.FIXED, Verdict.REPRODUCED} and adapters.hung_up:
+        if replayed.verdict in _JUDGED and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
@@ -123,21 +130,22 @@ def replay(
                 )
                 again = replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
             replayed = again
+        if replayed.verdict in {Verdict.REPRODUCED, Verdict.FAILED} and is_doubtful(replayed.trace):
+            said = trouble(adapters, replayed.trace, breath=BREATH)
+            if said is not None:
+                reason = f"it failed as recorded, but the service is not healthy ({said}): {replayed.reason}"
+                replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
     finally:
         adapters.close()
     if replayed.verdict is Verdict.FIXED and not offline and times is None:
         replayed = _sure_enough(bundle, replayed)
-    doubtful = replayed.verdict is Verdict.REPRODUCED and not offline and _is_doubtful(replayed.trace)
-    if doubtful and not service.is_healthy(url, health_check):
-        reason = f"it failed as recorded, but the service is not healthy: {replayed.reason}"
-        replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
     return replayed
 
 
 def _sure_enough(bundle: Bundle, replayed: Replayed) -> Replayed:
     """Call a bug fixed only if it would have been seen, were it there."""
     shrinking = bundle.provenance.shrinking
-    if shrinking is None or not shrinking.runs or bundle.failure.kind == "latency":
+    if shrinking is None or not shrinking.runs or (bundle.judged and bundle.judged.kind == "latency"):
         return replayed
     needed = tries(_rate_of(shrinking), DOUBTED, NEVER)
     if needed <= replayed.attempts:
@@ -158,9 +166,11 @@ def times_for(bundle: Bundle) -> int:
 
     One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
-    if bundle.failure.kind == "latency":
-        return 1  # which takes several executions
     least = RACE_TIMES if branches_of(bundle.trace.sequence) else 1
+    if bundle.judged is None:
+        return least
+    if bundle.judged.kind == "latency":
+        return 1  # which takes several executions
     shrinking = bundle.provenance.shrinking
     if shrinking is None or not shrinking.runs or shrinking.failed is None:
         return max(least, UNKNOWN_TIMES)
@@ -190,24 +200,27 @@ def _attempts(
         trace, verdict, reason = _attempt(bundle, adapters, budgets, offline=offline, listener=listener)
         listener = None
         attempts += 1
-        failed += verdict is Verdict.REPRODUCED
+        failed += verdict in {Verdict.REPRODUCED, Verdict.FAILED}
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
-            chosen = Replayed(verdict, reason, bundle.failure, trace)
+            chosen = Replayed(verdict, reason, bundle.judged, trace)
         if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
-        if verdict is not Verdict.FIXED and not patient:
+        if verdict not in {Verdict.FIXED, Verdict.PASSED} and not patient:
             break
     assert chosen is not None  # noqa: S101  there is at least one attempt
     return replace(chosen, attempts=attempts, failed=failed)
 
 
+_JUDGED = {Verdict.FIXED, Verdict.REPRODUCED, Verdict.PASSED, Verdict.FAILED}
 _RANK = {
     Verdict.FIXED: 0,
+    Verdict.PASSED: 0,
     Verdict.UNDECIDED: 1,
     Verdict.DIFFERENT: 2,
     Verdict.UNREACHABLE: 3,
     Verdict.STALE: 4,
     Verdict.REPRODUCED: 5,
+    Verdict.FAILED: 5,
 }
 
 
@@ -216,7 +229,7 @@ def _attempt(
 ) -> tuple[Trace, Verdict, str]:
     """Run a bundle's sequence, and judge it: once, or a slow one as often as it takes to be sure."""
     tally: Counter[tuple[str, str]] = Counter()
-    failure = bundle.failure
+    failure = bundle.judged
 
     def run(listener: Listener | None = None) -> Trace:
         return execute(
@@ -229,6 +242,9 @@ def _attempt(
             nonce=bundle.trace.nonce if offline else None,
         )
 
+    if failure is None:
+        trace = run(listener)
+        return trace, *_judge_passed(trace, len(bundle.trace.sequence))
     if failure.kind == "latency":
         return _timed(failure, run, budgets.recorded(failure), 1 if offline else RUNS, run(listener))
     trace = run(listener)
@@ -262,6 +278,20 @@ def _timed(
     return decided.trace, verdict, reason
 
 
+def _judge_passed(trace: Trace, calls: int) -> tuple[Verdict, str]:
+    """Say what it means how a run ends that passed when it was recorded."""
+    failure = trace.failure
+    if failure is not None and failure.is_finding:
+        return Verdict.FAILED, f"it passed when it was recorded: {_said(failure, trace)}"
+    if failure is not None:
+        return Verdict.DIFFERENT, f"{failure.kind} {failure.name}: {failure.message}"
+    if trace.ending == "passed" and len(trace.steps) < calls:
+        return Verdict.STALE, "nothing fails, but a call of a branch could not be sent: what it needs is not there"
+    if trace.ending == "passed":
+        return Verdict.PASSED, "all steps ran, and all checks hold, as when it was recorded"
+    return _ENDED.get(trace.ending, Verdict.UNREACHABLE), trace.reason
+
+
 def _was_looked_at(failure: Failure, model: type[Model], tally: Counter[tuple[str, str]]) -> bool:
     """Say whether a run exercised what failed when the bundle was recorded."""
     if failure.kind == "server_error":
@@ -269,35 +299,30 @@ def _was_looked_at(failure: Failure, model: type[Model], tally: Counter[tuple[st
     return tally[failure.kind, failure.name] > 0
 
 
+_ENDED = {"stale": Verdict.STALE, "undecided": Verdict.UNDECIDED}
+
+
 def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
     """Compare how a run ended with the recorded failure."""
     if trace.ending == "passed":
         return Verdict.FIXED, "all steps ran, and all checks hold"
-    if trace.ending == "stale":
-        return Verdict.STALE, trace.reason
-    if trace.ending == "undecided":
-        return Verdict.UNDECIDED, trace.reason
+    if trace.ending in _ENDED:
+        return _ENDED[trace.ending], trace.reason
     failure = trace.failure
     if failure is None:
         return Verdict.UNREACHABLE, trace.reason
-    where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
-    said = f"{failure.kind} {failure.name} {where}: {failure.message}"
+    said = _said(failure, trace)
     at_once = failure.step in trace.moments  # of two calls at the same time, the one may fail or the other
     if is_same(recorded, failure) and (failure.step == recorded.step or at_once):
         return Verdict.REPRODUCED, said
     return Verdict.DIFFERENT, f"it fails in another way than recorded ({_recorded(recorded)}): {said}"
 
 
+def _said(failure: Failure, trace: Trace) -> str:
+    where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
+    return f"{failure.kind} {failure.name} {where}: {failure.message}"
+
+
 def _recorded(failure: Failure) -> str:
     where = "at the end" if failure.step is None else f"at step {failure.step}"
     return f"{failure.kind} {failure.name} {where}"
-
-
-def _is_doubtful(trace: Trace) -> bool:
-    """Say whether the failing step speaks of a service in trouble, rather than of one with a bug."""
-    if not trace.steps:
-        return True
-    last = [*trace.steps[-1].interactions, *trace.steps[-1].observing, *trace.closing]
-    return any(
-        each.trouble is not None or each.response is None or each.response.status >= FIRST_SERVER_ERROR for each in last
-    )

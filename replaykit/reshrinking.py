@@ -28,6 +28,7 @@ from replaykit.reader import read
 from replaykit.replaying import judge
 from replaykit.run import execute
 from replaykit.sequence import Fixed
+from replaykit.service import Running
 from replaykit.settling import Settling
 from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, identity, shrink
 from replaykit.trace import Trace
@@ -98,6 +99,7 @@ def reshrink(
     watcher: Watcher | None = None,
     with_times: bool = False,
     free_port: bool = False,
+    running: Running | None = None,
 ) -> Reshrunk:
     """Shrink a bundle's sequence again, and replace its file, or write `output`, where the result is better.
 
@@ -105,7 +107,8 @@ def reshrink(
     too. `save_failures` names a folder for other failures that are
     met on the way. Ctrl-C ends the search: what was found until then is still run again, and kept if it is better; a
     second one ends that as well. What is saved has the canonical form, unless `with_times`, or the bug does not show
-    offline in it; `free_port` says that the port of `url` differs from one saving to the next.
+    offline in it; `free_port` says that the port of `url` differs from one saving to the next. `running` is the service
+    at `url`, where it is reset before each execution, or watched.
     Raises BundleError, StaleError, UnreachableError, UsageError, DefinitionError.
     """
     require_whole(bundle, str(path))
@@ -114,7 +117,7 @@ def reshrink(
         raise UnwritableError(f"{target.parent} is no folder that can be written to.", "Choose another one.")
     saved = bundle
     bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
-    adapters = Adapters(model, adapter, url, settings or {}, transport)
+    adapters = Adapters(model, adapter, url, settings or {}, transport, running)
     try:
         budgets = budgets_of(model, adapter, latency or {})
         if bundle.failure.kind == "latency":

@@ -6,12 +6,16 @@ a runner returns says all that the campaign has to know of it.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
+from replaykit import aftermath
 from replaykit.adapter import Adapters
+from replaykit.aftermath import BREATH, is_doubtful
 from replaykit.backlog import Backlog
 from replaykit.coverage import Coverage
+from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
 from replaykit.generate import Generated, Parallel
 from replaykit.latency import RUNS, Budgets, decide
@@ -57,6 +61,9 @@ class Ran:
     forgiven: int = 0  # slow answers
     seconds: float = 0.0
     written: bool = False  # is the trace what the listener heard last?
+    died: str = ""  # what is wrong with the service after it, where nothing more can be run against it
+    log: str = ""  # the last lines of the service, where it died
+    restarts: int = 0  # how often it was started again
 
     def count(self, trace: Trace) -> None:
         """Count an execution."""
@@ -80,11 +87,20 @@ class Runner:
     def run(self, index: int, known: Collection[str] = ()) -> Ran:
         """Draw a sequence and run it; where it ends in branches, again and again, since races show now and then.
 
-        `known` has the fingerprints that were found before: what was found to be slow is not measured again.
+        `known` has the fingerprints that were found before: what was found to be slow is not measured again. Where the
+        service does not outlive the run, what it said in it is no finding, and the run ends as unreachable.
         """
         plan, seed = self.plan, derive(self.plan.seed, index)
         calls = Generated(self.model, seed, plan.max_commands, plan.parallel, plan.stutter, swarm=plan.swarm)
         ran, tally, began = Ran(index, seed, self._coverage.blank()), Counter[tuple[str, str]](), time.monotonic()
+        with self._outlived(ran, known):
+            self._run(calls, ran, tally, known)
+        ran.coverage.add(tally)
+        ran.seconds = time.monotonic() - began
+        return ran
+
+    def _run(self, calls: Generated, ran: Ran, tally: Counter[tuple[str, str]], known: Collection[str]) -> None:
+        plan = self.plan
         trace = self._execute(calls, ran, tally)
         sequence = tuple(calls.drawn)
         for _ in range(plan.repeat - 1 if branches_of(sequence) else 0):
@@ -95,14 +111,41 @@ class Runner:
                 trace = repeated
         ran.trace = self._timed(trace, ran, tally, known)
         ran.written = ran.trace is trace
-        ran.coverage.add(tally)
         failure, plain = ran.trace.failure, said_once(ran.trace.in_turn)
         if failure is not None and failure.is_finding and failure.kind != "latency" and plain != ran.trace.sequence:
             alone = self._alone(plain, ran)
             if alone is not None:
                 ran.trace, ran.written = alone, False
-        ran.seconds = time.monotonic() - began
-        return ran
+
+    @contextmanager
+    def _outlived(self, ran: Ran, known: Collection[str]) -> Iterator[None]:
+        """See after a run what became of the service; where it is gone, start it again if that was asked for."""
+        try:
+            yield
+            trace = ran.trace
+            failure = trace.failure if trace.failure is not None and trace.failure.is_finding else None
+            is_new = failure is not None and failure.fingerprint not in known
+            urgent = is_new or (trace.ending not in {"passed", "undecided"} and failure is None)
+            said = aftermath.trouble(
+                self.adapters, trace, urgent=urgent or is_doubtful(trace), breath=BREATH if is_new else 0.0
+            )
+            if said is None:
+                return
+            if trace.ending != "passed":
+                seen = trace.reason if trace.failure is None else f"{trace.failure.kind} {trace.failure.name}"
+                reason = f"{said}; the run ended with: {seen or trace.ending}"
+                ran.trace, ran.written = trace.replace(ending="unreachable", failure=None, reason=reason), False
+            ran.log = aftermath.log_of(self.adapters)
+            if aftermath.revived(self.adapters):
+                ran.restarts += 1
+            else:
+                ran.died = said
+        except UnreachableError as error:  # it could not be reset, or not be started again
+            reason = str(error) if not error.log else error.happened
+            if ran.trace.ending != "passed" or not ran.trace.steps:
+                ran.trace = ran.trace.replace(ending="unreachable", failure=None, reason=error.happened)
+                ran.written = False
+            ran.died, ran.log = reason, error.log or aftermath.log_of(self.adapters)
 
     def examine(self, ran: Ran) -> Ran:
         """Send the calls of a race in several orders, one after the other: what fails so too is no race.
@@ -111,18 +154,19 @@ class Runner:
         """
         if branches_of(ran.trace.sequence):
             source = Source(derive(ran.seed, ORDERS))
-            for _ in range(ORDERS):
-                alone = self._alone(interleaved(said_once(ran.trace.sequence), source), ran)
-                if alone is not None:
-                    ran.trace, ran.written = alone, False
-                    break
+            with self._outlived(ran, ()):
+                for _ in range(ORDERS):
+                    alone = self._alone(interleaved(said_once(ran.trace.sequence), source), ran)
+                    if alone is not None:
+                        ran.trace, ran.written = alone, False
+                        break
         return ran
 
     def shrink(self, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]) -> Shrunk:
         """Shrink a finding, from the last run that showed it; `meet` hears of other failures on the way."""
         seen = finding.other or finding.trace
-        sequence = up_to_failure(seen)
-        return shrink(
+        sequence, before = up_to_failure(seen), self._restarts
+        shrunk = shrink(
             sequence,
             Oracle(self.adapters, finding, self.plan.budgets, watcher, meet),
             lambda call: generators_for(self.model, call),
@@ -130,6 +174,14 @@ class Runner:
             fits=simulation(self.model, sequence),
             at_end=finding.failure.step is None,
         )
+        is_last_word = isinstance(shrunk.error, UnreachableError) and not shrunk.failed
+        if is_last_word and shrunk.trace is not None and is_doubtful(shrunk.trace):  # perhaps it died while it said so
+            shrunk = replace(shrunk, sequence=sequence, trace=None)
+        return replace(shrunk, restarts=self._restarts - before)
+
+    @property
+    def _restarts(self) -> int:
+        return 0 if self.adapters.running is None else self.adapters.running.restarts
 
     def look_again(self, finding: Finding) -> int:
         """Run a finding again when the campaign is over; return in how many runs it was gone, 0 if it was not.
@@ -141,7 +193,10 @@ class Runner:
             return 0
         looks, began = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS), time.monotonic()
         for _ in range(looks):
-            trace = again(self.adapters, self.plan.budgets, finding.failure, shrunk.sequence).trace
+            try:
+                trace = again(self.adapters, self.plan.budgets, finding.failure, shrunk.sequence).trace
+            except UnreachableError:
+                return 0
             if trace.ending != "passed" or time.monotonic() - began > LOOK_SECONDS:
                 return 0  # it is there, or nobody knows
         return looks

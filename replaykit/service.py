@@ -1,6 +1,7 @@
-"""The service: started, waited for, and stopped with all that belongs to it."""
+"""The service: started, waited for, watched, reset, and stopped with all that belongs to it."""
 
 import contextlib
+import fcntl
 import os
 import shlex
 import shutil
@@ -13,13 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Self
 
-from replaykit.client import Prober, check_url, host_and_port, without_credentials
+from replaykit.client import Client, Prober, check_url, host_and_port, without_credentials
 from replaykit.errors import UnreachableError, UsageError
+from replaykit.reset import Resets, last_lines
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
 PROBE = 2.0  # seconds that one health request may take
-LOG_LINES = 15
+LEAST = 0.2  # seconds that it may take, even where less is left
+PAUSE = 0.05  # seconds between two of them, at most
+WATCHED = 1.0  # seconds between two looks at a service with which nothing was wrong
+RECOVERY = 1.0  # seconds in which a running service has to be healthy again
+MOST_RESTARTS = 3  # in a row, of a service that dies each time
 
 
 # --- health -------------------------------------------------------------------------------------
@@ -33,13 +39,13 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
     deadline = time.monotonic() + patience
     pause, place = 0.01, without_credentials(url)
     with Prober(url, PROBE) as prober:
-        while (trouble := prober.trouble()) is not None:
+        while (trouble := prober.trouble(max(LEAST, deadline - time.monotonic()))) is not None:
             if not alive():
                 raise UnreachableError(f"The service ended before it was healthy ({trouble}).", trace)
             if time.monotonic() + pause > deadline:
                 break
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.25)
+            pause = min(pause * 1.5, PAUSE)
     if trouble is None and not alive():
         raise UnreachableError("The service ended, and something else answers in its place.", trace)
     if trouble is not None:
@@ -52,7 +58,7 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
 def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda: True) -> None:
     """Wait until something accepts connections at `url`, at most `patience` seconds."""
     deadline = time.monotonic() + patience
-    while not _accepts(url):
+    while not _accepts(url, min(PROBE, max(LEAST, deadline - time.monotonic()))):
         if not alive():
             raise UnreachableError("The service ended before it accepted connections.")
         if time.monotonic() > deadline:
@@ -63,9 +69,9 @@ def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda:
         time.sleep(0.02)
 
 
-def _accepts(url: str) -> bool:
+def _accepts(url: str, timeout: float = PROBE) -> bool:
     try:
-        socket.create_connection(host_and_port(url), timeout=PROBE).close()
+        socket.create_connection(host_and_port(url), timeout=timeout).close()
     except OSError:
         return False
     return True
@@ -113,18 +119,25 @@ class Started:
             raise UsageError(f"There is no program {words[0]} to start the service with.", "Check its name, and PATH.")
         self.url = check_url(url or f"http://127.0.0.1:{port}")
         self.command = command
+        self._words, self._port = words, port
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop()
+        flags = fcntl.fcntl(self._log, fcntl.F_GETFL)
+        fcntl.fcntl(self._log, fcntl.F_SETFL, flags | os.O_APPEND)  # the supervisor keeps it short
+        self._begin()
+
+    def _begin(self) -> None:
         lifeline, self._hold = os.pipe()
         try:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(lifeline), *words],
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(lifeline),
+                 *self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 pass_fds=[lifeline],
-                env={**os.environ, "PATH": _path(), "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+                env={**_environment(), "PORT": str(self._port), "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-            )
+            )  # fmt: skip
         finally:
             os.close(lifeline)
 
@@ -132,28 +145,40 @@ class Started:
         """Whether the service's first process still runs."""
         return self._supervisor.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the service's first process, 128 and more for a signal; None while it runs."""
+        return self._supervisor.poll()
+
     def log(self) -> str:
-        """Return the last lines that the service printed."""
-        self._log.seek(0, os.SEEK_END)
-        size = self._log.tell()
-        self._log.seek(max(0, size - 8192))
-        lines = self._log.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
-        self._log.seek(0, os.SEEK_END)
-        return "\n".join(f"  | {line}" for line in lines)
+        """Return the last lines that the service printed, also before it was started again."""
+        return "" if self._log.closed else last_lines(self._log)
+
+    def restart(self) -> None:
+        """End the service and all that it started, and start it again at the same place."""
+        self._end()
+        self._begin()
 
     def stop(self) -> None:
         """End the service and all that it started."""
+        self._end()
+        self._log.close()
+
+    def _end(self) -> None:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
             self._supervisor.wait()
-            self._log.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PATH": _path()}
 
 
 def _path() -> str:
@@ -178,12 +203,28 @@ def free_port() -> int:
 
 
 class Running:
-    """A service that is there: where, and whether it still is."""
+    """A service that is there: where, whether it still is, and how it comes to a clean state."""
 
-    def __init__(self, url: str, health: str | None = None, started: Started | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        health: str | None = None,
+        started: Started | None = None,
+        *,
+        resets: Resets | None = None,
+        revives: bool = False,
+        patience: float = START_PATIENCE,
+    ) -> None:
         self.url = url
         self.health = health
         self.started = started  # None where somebody else has started it
+        self.resets = Resets() if resets is None else resets
+        self.restarts = 0  # how often it was started again after it died
+        self._revives = revives
+        self._patience = patience
+        self._in_a_row = 0  # restarts after which it died
+        self._is_fresh = started is not None  # was nothing asked of it since it was started?
+        self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
     @property
     def has_free_port(self) -> bool:
@@ -198,30 +239,102 @@ class Running:
         """Return the last lines that it printed; nothing where somebody else has started it."""
         return "" if self.started is None else self.started.log()
 
+    def reset(self, client: Client) -> None:
+        """Bring it to a clean state before an execution, as far as that was asked for.
+
+        Raises UnreachableError where that fails, UsageError where it can't be done.
+        """
+        fresh, self._is_fresh = self._is_fresh, False
+        if self.resets.restart and self.started is not None and not fresh:
+            client.let_go()  # before the service does, so that nobody takes it for one that was restarted by others
+            self._begin_again(self.started)
+            self._is_fresh = False
+        self.resets.ask(client, self.url)
+        self.resets.call(self.url, _environment())
+
+    def trouble(self, client: Client, *, urgent: bool = True) -> str | None:
+        """Say what is wrong with it after an execution; None where nothing is.
+
+        Whether its process lives is looked at each time, its health check once in a while where it is not urgent.
+        """
+        now = time.monotonic()
+        if self.started is not None and not self.started.alive():
+            return f"the service ended (exit code {self.started.exit_code})"
+        if urgent or now >= self._looked + WATCHED:
+            probe = health_url(self.url, self.health)
+            well = _accepts(self.url) if probe is None else client.ask("GET", probe, PROBE) is None
+            if not well:
+                client.let_go()  # one that does one thing at a time has its hands free now
+                try:
+                    _await(self.url, self.health, RECOVERY, self._lives)
+                except UnreachableError as error:
+                    if self.started is not None and not self.started.alive():
+                        return f"the service ended (exit code {self.started.exit_code})"
+                    return f"{error.happened[0].lower()}{error.happened[1:].rstrip('.')}"
+            self._looked = time.monotonic()
+        self._in_a_row = 0
+        return None
+
+    def revive(self, client: Client) -> bool:
+        """Start it again after it died, where that was asked for; say whether it was.
+
+        Raises UnreachableError where it does not start, or dies again and again.
+        """
+        if self.started is None or not self._revives:
+            return False
+        if self._in_a_row == MOST_RESTARTS:
+            raise UnreachableError(
+                f"The service died after each of {MOST_RESTARTS} restarts in a row.",
+                "See why it dies: its last lines stand below.",
+                self.log(),
+            )
+        self._in_a_row += 1
+        self.restarts += 1
+        client.let_go()
+        self._begin_again(self.started)
+        return True
+
+    def _begin_again(self, started: Started) -> None:
+        started.restart()
+        _await_started(started, self.health, self._patience)
+        self._is_fresh = True
+        self._looked = time.monotonic()
+
+    def _lives(self) -> bool:
+        return self.started is None or self.started.alive()
+
 
 @contextlib.contextmanager
-def opened(*, url: str | None, start: str | None, health: str | None, patience: float | None) -> Iterator[Running]:
+def opened(
+    *,
+    url: str | None,
+    start: str | None,
+    health: str | None,
+    patience: float | None,
+    resets: Resets | None = None,
+    revives: bool = False,
+) -> Iterator[Running]:
     """Give a healthy service: one that is started here and stopped afterwards, or a running one.
 
+    `resets` says what is done before each execution, `revives` that it is started again where it dies.
     Raises UnreachableError where there is none, UsageError where none is named.
     """
+    if start is None and (revives or (resets is not None and resets.restart)):
+        raise UsageError(
+            "A service that is not started here can't be started again.",
+            f"Name its command with --start, or leave out --{'restart' if revives else 'reset-restart'}.",
+        )
     if start is not None:
+        patience = patience or START_PATIENCE
         with Started(start, url) as started:
-            try:
-                _await(started.url, health, patience or START_PATIENCE, started.alive)
-            except UnreachableError as error:
-                log = started.log()
-                todo = f"{error.todo}\n" if error.todo else ""
-                raise UnreachableError(
-                    error.happened, f"{todo}The command was: {start}\n{log or '  | (it printed nothing)'}"
-                ) from None
-            yield Running(started.url, health, started)
+            _await_started(started, health, patience)
+            yield Running(started.url, health, started, resets=resets, revives=revives, patience=patience)
         return
     if url is None:
         raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     url = check_url(url)
     _await(url, health, patience or PATIENCE, lambda: True)
-    yield Running(url, health)
+    yield Running(url, health, resets=resets)
 
 
 @contextlib.contextmanager
@@ -229,6 +342,18 @@ def reached(*, url: str | None, start: str | None, health: str | None, patience:
     """Give the URL of a healthy service; see `opened`."""
     with opened(url=url, start=start, health=health, patience=patience) as running:
         yield running.url
+
+
+def _await_started(started: Started, health: str | None, patience: float) -> None:
+    """Wait for a service that was started here; what it printed is in the error."""
+    try:
+        _await(started.url, health, patience, started.alive)
+    except UnreachableError as error:
+        log = started.log()
+        todo = f"{error.todo}\n" if error.todo else ""
+        raise UnreachableError(
+            error.happened, f"{todo}The command was: {started.command}\n{log or '  | (it printed nothing)'}", log
+        ) from None
 
 
 def _await(url: str, health: str | None, patience: float, alive: Callable[[], bool]) -> None:
@@ -241,8 +366,8 @@ def _await(url: str, health: str | None, patience: float, alive: Callable[[], bo
 
 def is_healthy(url: str, health: str | None) -> bool:
     """Say whether the service answers its health check now."""
-    try:
-        _await(url, health, 0.0, lambda: True)
-    except UnreachableError:
-        return False
-    return True
+    probe = health_url(url, health)
+    if probe is None:
+        return _accepts(url)
+    with Prober(probe, PROBE) as prober:
+        return prober.trouble() is None

@@ -50,7 +50,7 @@ class Settling:
         settled = canonical(content, services=self._services)
         try:
             after = self._verdict(settled)
-            before = Verdict.REPRODUCED if after == Verdict.REPRODUCED else self._verdict(content)
+            before = after if after in {Verdict.REPRODUCED, Verdict.PASSED} else self._verdict(content)
         except KeyboardInterrupt as interrupt:  # what was found is saved first
             self._interrupt = interrupt
             self.kept = "interrupted before it was known whether they are needed"

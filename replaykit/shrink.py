@@ -106,6 +106,7 @@ class Shrunk:
     failed: int  # how many of them failed in the same way
     stopped: str | None = None  # what ended it before its time, in words
     error: BaseException | None = None  # what ended it, where the caller has to know
+    restarts: int = 0  # how often the service was started again, since a candidate killed it
 
     @property
     def is_rare(self) -> bool:

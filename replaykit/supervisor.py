@@ -4,7 +4,10 @@
 
 LIFELINE is the number of a pipe whose other end replaykit holds. When that end closes, whether replaykit
 stopped, crashed or was killed, the command and all that it started are ended: TERM, then KILL after
-GRACE seconds. The supervisor exits with the command's own exit code.
+GRACE seconds. The supervisor exits with the command's own exit code, as soon as the command has ended.
+
+What the command prints goes into the file that is the supervisor's own output. Where that is opened for appending,
+it is kept short: beyond MOST_LOG bytes, only the last KEPT_LOG stay.
 
 On Linux it also adopts what the command left behind (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a
 daemon that left the process group does not get away. It is a program of its own, with the standard
@@ -13,6 +16,7 @@ library only, because it has to outlive the process that it watches.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -23,6 +27,8 @@ from pathlib import Path
 
 GRACE = 5.0  # seconds between TERM and KILL
 POLL = 0.05  # seconds
+MOST_LOG = 4 * 1024 * 1024  # bytes
+KEPT_LOG = 256 * 1024  # bytes
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -36,17 +42,40 @@ def main() -> int:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    woken = _told_of_ends()
     try:
         process = subprocess.Popen(command, start_new_session=True, restore_signals=True, preexec_fn=_before_command)  # noqa: PLW1509
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127
     while process.poll() is None:
-        readable, _, _ = select.select([lifeline], [], [], POLL)
-        if readable:
+        readable, _, _ = select.select([lifeline, woken], [], [], POLL)
+        if lifeline in readable:
             break
+        if readable:
+            os.read(woken, 1024)
+        keep_short(sys.stdout.fileno())
     end(process)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _told_of_ends() -> int:
+    """Return a pipe that can be read when a child has ended, so that nobody has to wait for POLL to be over."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    return woken
+
+
+def keep_short(log: int) -> None:
+    """Cut the beginning of a file that has grown too long; what is appended meanwhile may be lost."""
+    size = os.fstat(log).st_size
+    if size <= MOST_LOG or not fcntl.fcntl(log, fcntl.F_GETFL) & os.O_APPEND:
+        return
+    last = os.pread(log, KEPT_LOG, size - KEPT_LOG)
+    os.ftruncate(log, 0)
+    os.write(log, last[last.find(b"\n") + 1 :])
 
 
 def _before_command() -> None:
@@ -60,10 +89,11 @@ def _before_command() -> None:
 def end(process: "subprocess.Popen[bytes]") -> None:
     """End the command's process group, and whatever else of it is left."""
     _tell(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
+    deadline, pause = time.monotonic() + GRACE, 0.002
     while time.monotonic() < deadline and (process.poll() is None or _alive(process.pid)):
         _reap(process.pid)
-        time.sleep(POLL)
+        time.sleep(pause)
+        pause = min(pause * 1.5, POLL)
     _tell(process.pid, signal.SIGKILL)
     process.wait()
     for _ in range(100):

@@ -100,6 +100,13 @@ class Network(httpx.BaseTransport):
             return None
         return head_of(request.method.encode("ascii"), url.raw_path, request.headers.raw, size)
 
+    def let_go(self) -> None:
+        """Close all kept connections."""
+        self.lean.close()
+        if self._httpx is not None:
+            self._httpx.close()
+            self._httpx = None
+
     def close(self) -> None:
         self.lean.close()
         if self._httpx is not None:

@@ -71,6 +71,8 @@ class Verdict(Enum):
 
     FIXED = "fixed"
     REPRODUCED = "reproduced"
+    PASSED = "passed"  # as when it was recorded
+    FAILED = "failed"  # though it passed when it was recorded
     DIFFERENT = "different"
     STALE = "stale"
     UNREACHABLE = "unreachable"
@@ -86,6 +88,8 @@ USAGE = 129
 _OF_VERDICT = {
     Verdict.FIXED: OK,
     Verdict.REPRODUCED: FOUND,
+    Verdict.PASSED: OK,
+    Verdict.FAILED: FOUND,
     Verdict.DIFFERENT: NOT_JUDGED,
     Verdict.STALE: NOT_JUDGED,
     Verdict.UNREACHABLE: NOT_JUDGED,

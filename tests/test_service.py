@@ -8,7 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -17,7 +17,8 @@ from conftest import environment, processes
 
 from replaykit.client import Client, require_loopback
 from replaykit.errors import ForeignHostError, UnreachableError, UsageError
-from replaykit.service import Started, await_health, health_url, is_healthy, reached
+from replaykit.reset import Resets
+from replaykit.service import Running, Started, await_health, health_url, is_healthy, opened, reached
 
 SERVER = textwrap.dedent(
     """
@@ -33,6 +34,7 @@ SERVER = textwrap.dedent(
         deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
         subprocess.Popen([sys.executable, "-c", deaf, mark])
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
         def do_GET(self):
             self.send_response(503 if how == "sick" else 200)
             self.send_header("Content-Length", "0")
@@ -69,6 +71,143 @@ def test_started_service_is_reached_and_stopped(script: Path):
         assert processes(mark)
 
     assert gone(mark)
+
+
+def test_restarted_service_is_another_process_at_the_same_place(script: Path):
+    """A restart ends what was asked something, with all that belongs to it, and gives a healthy one at the same URL."""
+    mark = f"mark-{script}"
+    with opened(
+        url=None, start=f"python {script} {{port}} children {mark}", health="/", patience=10,
+        resets=Resets(restart=True),
+    ) as running, Client(running.url) as client:  # fmt: skip
+        before, url = set(processes(mark)), running.url
+        running.reset(client)
+        untouched = set(processes(mark))
+        client.get("/")
+        running.reset(client)
+        after = set(processes(mark))
+        answered, hung_up = client.get("/").status_code, client.hung_up
+
+        assert len(before) >= 3
+        assert before == untouched  # nothing was asked of it yet
+        assert set() == before & after
+        assert (200, url, 0) == (answered, running.url, hung_up)
+    assert gone(mark)
+
+
+def test_only_a_service_that_is_started_here_can_be_restarted():
+    """Without a command there is nothing to start again, which is told before anything is asked."""
+    for asked in ({"revives": True}, {"resets": Resets(restart=True)}):
+        with pytest.raises(UsageError, match="can't be started again"):
+            with opened(url="http://127.0.0.1:9", start=None, health=None, patience=None, **asked):
+                pytest.fail("it is not there")
+
+
+def test_what_is_wrong_with_a_service_is_said_as_soon_as_it_is(script: Path):
+    """A service is well, until its process ends: then that is said at once, with its exit code."""
+    with opened(url=None, start=f"python {script} {{port}} well x", health="/", patience=10) as running:
+        with Client(running.url) as client:
+            well = running.trouble(client)
+            [pid] = [each for each in processes(str(script)) if b"supervisor" not in cmdline(each)]
+            os.kill(pid, signal.SIGKILL)
+            began = time.monotonic()
+            wrong = running.trouble(client)
+
+    assert (None, "the service ended (exit code 137)") == (well, wrong)
+    assert time.monotonic() - began < 5
+
+
+def cmdline(pid: int) -> bytes:
+    """Return the command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_service_that_dies_again_and_again_is_given_up(script: Path):
+    """It is started again three times in a row, and not a fourth time."""
+    start = f"python {script} {{port}} well x"
+    with opened(url=None, start=start, health="/", patience=10, revives=True) as running:
+        with Client(running.url) as client:
+            revived = [running.revive(client) for _ in range(3)]
+            with pytest.raises(UnreachableError, match="each of 3 restarts in a row"):
+                running.revive(client)
+            survived = running.trouble(client)
+            again = running.revive(client)
+
+    assert ([True] * 3, None, True, 4) == (revived, survived, again, running.restarts)
+
+
+def test_the_log_of_a_chatty_service_stays_short_and_keeps_its_end(tmp_path: Path):
+    """A service that prints for ever fills no disk, and its last lines are there."""
+    script = tmp_path / "chatty.py"
+    script.write_text("import sys\nfor number in range(200_000):\n    print(f'{number:060}')\nsys.exit(3)\n")
+    with Started(f"{sys.executable} {script} {{port}}") as started:
+        most = 0
+        while started.alive():
+            most = max(most, os.fstat(started._log.fileno()).st_size)
+            time.sleep(0.01)
+        last = started.log().splitlines()
+
+    assert 0 < most < 11_000_000  # of 12 MB; how much of it stands there between two looks depends on the machine
+    assert (15, f"  | {199_999:060}", 3) == (len(last), last[-1], started.exit_code)
+
+
+def test_a_service_that_drips_its_answer_is_not_waited_for_longer_than_was_said():
+    """A health check that is answered a byte at a time ends with the patience for all of it."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads, server.block_on_close = True, False
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # nobody listens any more
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="no answer within"):
+        await_health(f"http://127.0.0.1:{server.server_port}/", patience=0.6)
+    took = time.monotonic() - began
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+    assert took < 4
+
+
+def test_a_service_with_one_hand_is_watched_all_the_same():
+    """One that serves one connection at a time, and keeps it, is healthy: it is asked on the connection that it has."""
+
+    class Single(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Single)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    with Client(url) as client:
+        client.get("/")
+        trouble = Running(url, "/").trouble(client)
+        client.get("/")
+        trouble_by_port = Running(url, "none").trouble(client)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+    assert (None, None) == (trouble, trouble_by_port)
 
 
 def test_children_of_a_service_end_with_it(script: Path):

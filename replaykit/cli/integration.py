@@ -51,6 +51,10 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     type=click.Path(file_okay=False),
     help="Save each new failure in this folder, as a bundle.",
 )
+@click.option(
+    "--record", metavar="DIR", type=click.Path(file_okay=False), help="Save each run that passes in this folder."
+)
+@click.option("--restart", is_flag=True, help="Start the service again where it dies, and go on; needs --start.")
 @click.option("--with-times", is_flag=True, help="Save bundles with times, dates, request ids and the port.")
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
 @click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
@@ -134,7 +138,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     required = requirements(options["require_coverage"] or ())
     written = Document(options["coverage"])
-    if options["save_failures"] and not project.policy_here().enabled:
+    if (options["save_failures"] or options["record"]) and not project.policy_here().enabled:
         note("Redaction is off ([tool.replaykit.redact] in pyproject.toml): bundles will hold all secrets as they are.")
     ends = limits(context, options)
     progress = Progress(quiet=options["quiet"], bugs=options["hunt"], seconds=options["time"])
@@ -146,6 +150,11 @@ def integration(context: click.Context, /, **options: Any) -> int:
         health_check=options["health"] or "{url}/api/health",
         health_timeout=options["health_timeout"],
         **ends,
+        reset_url=options["reset_url"],
+        reset_command=options["reset_command"],
+        reset_restart=options["reset_restart"],
+        restart=options["restart"],
+        record=options["record"],
         max_commands=options["commands"],
         seed=options["seed"],
         save_failures=options["save_failures"],
@@ -175,7 +184,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
-    word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
+    word = {0: "passed", 1: "failed", 125: "unreachable" if result.died else "not judged"}.get(code, "interrupted")
     tell(reports)
     conclude(word, terminal.verdict(result), code)
     raise_first(reports.troubles)
@@ -184,7 +193,10 @@ def integration(context: click.Context, /, **options: Any) -> int:
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
     """Leave out, of a run without it, what a profile says of runs against the service."""
-    for name in ("save_failures", "coverage", "require_coverage", "parallel", "report", "report_path"):
+    for name in (
+        "save_failures", "record", "coverage", "require_coverage", "parallel", "reset_url", "reset_command", "report",
+        "report_path",
+    ):  # fmt: skip
         if options["mock"] and not is_said(context, name):
             options[name] = None
 
@@ -217,10 +229,12 @@ def replay_command(path: str, context: click.Context) -> str:
     What the environment says is written out: who copies the line may have another one.
     """
     words = [program(), "replay", shlex.quote(path)]
-    for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
+    for name in ("profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport"):
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):
-            words += [f"--{name}", _quoted(value)]
+            words += [f"--{name.replace('_', '-')}", _quoted(value)]
+    if context.params["reset_restart"] and is_said(context, "reset_restart"):
+        words.append("--reset-restart")
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
             words += ["--set", f"{name}=..."]  # its value may be a secret, and logs are kept

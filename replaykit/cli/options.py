@@ -24,6 +24,10 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "start": str,
     "health": str,
     "health_timeout": (int, float),
+    "reset_url": str,
+    "reset_command": str,
+    "reset_restart": bool,
+    "restart": bool,
     "transport": str,
     "runs": int,
     "commands": int,
@@ -33,6 +37,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "plateau": int,
     "known": (list, str),
     "save_failures": str,
+    "record": str,
     "with_times": bool,
     "stop_on_fail": bool,
     "parallel": str,
@@ -114,6 +119,12 @@ def _read_settings(context: click.Context, parameter: click.Parameter, pairs: tu
     return settings
 
 
+def _read_reset(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Read how the service is reset; `none` takes back what the profile says."""
+    del context, parameter
+    return None if text == "none" else text
+
+
 def _read_latency(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, float]:
     said = {}
     for pair in _with_variable(context, parameter, pairs):
@@ -148,6 +159,12 @@ def service_options(command: C) -> C:
                      help="Health check to wait for: a path, a URL, or none.  [default: {url}/api/health]"),
         click.option("--health-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
                      help="How long to wait until it is healthy.  [default: 30 with --start, else 5]"),
+        click.option("--reset-url", metavar="URL", callback=_read_reset,
+                     help="Ask for a clean state before each execution, with POST: a path, a URL, or none."),
+        click.option("--reset-command", metavar="COMMAND", callback=_read_reset,
+                     help="Run this before each execution, without a shell; {url} and {port} are the service's."),
+        click.option("--reset-restart", is_flag=True,
+                     help="Start the service anew before each execution; needs --start."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_read_settings,
                      help="Change a setting of the adapter; may be given several times."),
         click.option("--latency", multiple=True, metavar="WHERE=SECONDS", callback=_read_latency,
@@ -165,8 +182,12 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
 
     What does not count is taken out of `options`, and out of the context's parameters.
     """
-    for name in overruled(context, options):
+    ruled_out = overruled(context, options)
+    for name in ruled_out:
         options[name] = context.params[name] = () if isinstance(options[name], tuple) else None
+    for name in ("reset_restart", "restart"):  # nor what others say of one that is started, where nothing is
+        if ruled_out and name in options and not options["start"] and not is_said(context, name):
+            options[name] = context.params[name] = False
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from replaykit.adapter import Adapter
     from replaykit.bundle import Bundle, Provenance
     from replaykit.model import Model
+    from replaykit.service import Running
 
 MOST_TIMES = 100_000
 
@@ -95,25 +96,28 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance = bundle.provenance
     model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    failure = bundle.failure
+    failure = bundle.judged
     length = steps.count(len(bundle.trace.steps), "command")
-    say(f"{path}: {failure.kind} {steps.one_line(failure.name)}, {length}, seed {provenance.seed}")
+    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
+    say(f"{path}: {what}, {length}, seed {provenance.seed}")
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
-        with recorded_service(provenance, options) as url:
+        with recorded_service(provenance, options) as running:
             replayed = journey.replay(
                 bundle,
                 model=model,
                 adapter=adapter,
-                url=url,
+                url=None if running is None else running.url,
                 offline=options["offline"],
                 health_check=options["health"],
                 settings=options["settings"],
                 times=options["times"],
                 latency=options["latency"],
                 transport=options["transport"],
+                running=running,
             )
+            log = "" if running is None else running.log()
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))
         conclude(Verdict.UNREACHABLE.value, error.happened, exit_code(error))
@@ -126,27 +130,37 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if seen is not None and seen.traceback:
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
+    if replayed.verdict is Verdict.UNREACHABLE and log:
+        say("  the last lines of the service:")
+        say(log)
     code = exit_code(replayed.verdict)
     often = ""
     if replayed.attempts > 1:
-        share = "each" if replayed.verdict is Verdict.FIXED else replayed.failed
+        share = "each" if replayed.verdict in {Verdict.FIXED, Verdict.PASSED} else replayed.failed
         often = f" (in {share} of {replayed.attempts} attempts)"
     conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
     return replayed.verdict.value, code
 
 
 @contextlib.contextmanager
-def recorded_service(recorded: "Provenance", options: dict[str, Any]) -> Iterator[str | None]:
-    """Give the URL of the service to replay against: the recorded one, if none is named; None offline."""
+def recorded_service(recorded: "Provenance", options: dict[str, Any]) -> "Iterator[Running | None]":
+    """Give the service to replay against: the recorded one, if none is named; None offline."""
     if options.get("offline"):
         yield None
         return
     from replaykit import client, project, service
+    from replaykit.reset import Resets
 
     url, start = options["url"], options["start"]
     if url is None and start is None:
         client.require_loopback(recorded.url or "", project.allowed_hosts())
         recorded.require_port()
         url = recorded.url
-    with service.reached(url=url, start=start, health=options["health"], patience=options["health_timeout"]) as reached:
-        yield reached
+    with service.opened(
+        url=url,
+        start=start,
+        health=options["health"],
+        patience=options["health_timeout"],
+        resets=Resets(options["reset_url"], options["reset_command"], options["reset_restart"]),
+    ) as running:
+        yield running

@@ -74,14 +74,14 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
     progress = ShrinkProgress(f"{bundle}: {failure.kind} {failure.name}", quiet=options["quiet"])
-    with recorded_service(provenance, options) as url, progress:
-        assert url is not None  # noqa: S101  only an offline replay has none
+    with recorded_service(provenance, options) as running, progress:
+        assert running is not None  # noqa: S101  only an offline replay has none
         reshrunk = journey.reshrink(
             saved,
             bundle,
             model=model,
             adapter=adapter,
-            url=url,
+            url=running.url,
             output=options["output"],
             save_failures=options["save_failures"],
             settings=options["settings"],
@@ -91,6 +91,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             watcher=progress,
             with_times=options["with_times"],
             free_port=is_free_port(options),
+            running=running,
         )
     lines = _lines(reshrunk)
     if lines:

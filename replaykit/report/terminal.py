@@ -24,8 +24,11 @@ def render(result: Result, commands: Mapping[str, str] | None = None) -> str:
         lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
         if fault.traceback:
             lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
-    if result.unjudged is not None:
+    if result.unjudged is not None and (result.unjudged.steps or not result.died):
         lines += ["", f"NOT JUDGED: {result.unjudged.reason}", *steps.render(result.unjudged).splitlines()[-LAST:]]
+    if result.died:
+        lines += ["", f"NOTHING MORE COULD BE RUN: {result.died}"]
+        lines += ["  the last lines of the service:", result.log] if result.log else []
     lines += discovery.curve(result)
     never = result.never_exercised()
     if never and result.total_runs:
@@ -42,6 +45,7 @@ def summary(result: Result) -> str:
         f"{result.failed} failed",
         *([f"{result.not_judged} not judged"] if result.not_judged else []),
         *([f"{count(result.forgiven, 'slow answer')} forgiven"] if result.forgiven else []),
+        *([f"{count(result.restarts, 'restart')} of the service"] if result.restarts else []),
         f"{result.steps} steps",
         f"{result.requests} requests in {result.duration:.1f} s ({rate:.0f}/s)",
         f"seed {result.seed}",
@@ -60,12 +64,15 @@ def _outcome(result: Result) -> str:
         return f"after {count(result.total_runs, 'run')}, {count(len(result.failures), 'distinct failure')} found"
     known = count(len(result.known), "known bug")
     if result.failures:
-        found = f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}"
+        gone = ", then the service was gone" if result.died else ""
+        found = f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}{gone}"
         return f"{found}, and {known} again" if result.known else found
     if result.known:
         return f"saw {known} again in {count(result.total_runs, 'run')}, and found nothing new"
     if result.died:
-        return f"the service is not there any more; {result.died}"
+        last = result.log.rpartition("\n")[2].removeprefix("  | ").strip()
+        said = result.died.partition("\n")[0].rstrip(".")
+        return f"{said}{f'; it printed last: {last}' if last else ''}"
     if result.not_judged:
         return f"{result.not_judged} of {result.total_runs} runs say nothing of the service; {result.trouble}"
     lacking = result.coverage.lacking(result.required)

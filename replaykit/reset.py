@@ -1,0 +1,123 @@
+"""Resets: how a service is brought to a clean state before each execution, beside what its adapter does.
+
+What a reset sends and runs is no part of a run: no bundle has it, and none can ask for it.
+"""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO
+
+from replaykit.client import Client, check_url, host_and_port, without_credentials
+from replaykit.errors import UnreachableError, UsageError
+
+URL_PATIENCE = 30.0  # seconds that an answer may take
+COMMAND_PATIENCE = 60.0  # seconds that a command may take
+MOST_OUTPUT = 4 * 1024 * 1024  # bytes that a command may have printed before they are forgotten
+LOG_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Resets:
+    """What is done before each execution; nothing by default. Raises UsageError for what can't be done."""
+
+    url: str | None = None  # asked with POST: a path, or a URL with {url} in it
+    command: str | None = None  # run without a shell, with {url} and {port} in it
+    restart: bool = False  # the service is started anew, before the others
+
+    def __post_init__(self) -> None:
+        if self.command is not None:
+            try:
+                words = shlex.split(self.command)
+            except ValueError as error:
+                raise UsageError(
+                    f"The reset command {self.command!r} can't be split: {error}.", "Check its quotes."
+                ) from None
+            if not words:
+                raise UsageError("The reset command is empty.", "Write the command that resets the service.")
+        if self.url is not None:
+            place_of("http://127.0.0.1", self.url)
+
+    def __bool__(self) -> bool:
+        return self.restart or self.url is not None or self.command is not None
+
+    def ask(self, client: Client, url: str) -> None:
+        """Ask the service at `url` to reset itself. Raises UnreachableError where it does not say that it did."""
+        if self.url is None:
+            return
+        place = place_of(url, self.url)
+        trouble = client.ask("POST", place, URL_PATIENCE)
+        if trouble is not None:
+            raise UnreachableError(
+                f"The reset failed: POST {without_credentials(place)}: {trouble}.",
+                "A reset is asked for before each run, and has to be answered with a 2xx.",
+            )
+
+    def call(self, url: str, environment: Mapping[str, str]) -> None:
+        """Run the command. Raises UnreachableError where it fails, UsageError where there is no such program."""
+        if self.command is None:
+            return
+        port = str(host_and_port(url)[1])
+        words = [word.replace("{url}", url).replace("{port}", port) for word in shlex.split(self.command)]
+        if "/" not in words[0] and shutil.which(words[0], path=environment.get("PATH")) is None:
+            raise UsageError(f"There is no program {words[0]} to reset the service with.", "Check its name, and PATH.")
+        with tempfile.TemporaryFile() as output:
+            code = _run(words, output, {**environment, "PORT": port})
+            if code == 0:
+                return
+            how = f"it took more than {COMMAND_PATIENCE:g} seconds" if code is None else f"it exited with {code}"
+            said = last_lines(output) or "  | (it printed nothing)"
+        raise UnreachableError(f"The reset failed: {how}.", f"The command was: {shlex.join(words)}\n{said}")
+
+
+def place_of(url: str, reset: str) -> str:
+    """Say which URL is asked to reset the service at `url`."""
+    reset = reset.replace("{url}", url)
+    return check_url(reset) if "://" in reset else f"{url}/{reset.removeprefix('/')}"
+
+
+def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str]) -> int | None:
+    """Run a command, and return its exit code; None where it took too long, and was killed.
+
+    What it has started in the background, and left, goes on: it may be what the service needs.
+    """
+    try:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        output.write(f"{words[0]}: {error.strerror}\n".encode())
+        return 127
+    deadline = time.monotonic() + COMMAND_PATIENCE
+    try:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+            if os.fstat(output.fileno()).st_size > MOST_OUTPUT:
+                output.truncate(0)
+                output.seek(0)
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return None
+
+
+def last_lines(log: IO[bytes]) -> str:
+    """Return the last lines of what a process printed into a file."""
+    size = os.fstat(log.fileno()).st_size
+    text = os.pread(log.fileno(), 8192, max(0, size - 8192)).decode("utf-8", "replace")
+    return "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
