@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,13 @@ import pytest
 import recipes
 from conftest import ROOT, environment, processes
 
+from examples.toybank import postgres
 from replaykit import reader, service
 from replaykit.service import free_port
 
 GUIDE = (ROOT / "docs" / "guides" / "integration.md").read_text(encoding="utf-8")
 CI_GUIDE = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")
-FEW = 3  # runs
+FEW, SHORT = 2, 20  # runs, and the commands of each
 PORTS = {"shop": "4000", "toybank": "4555", "travelbooking": "4445"}  # as the guide says them
 
 DOCKER = r"""#!/bin/sh
@@ -69,8 +71,9 @@ class Copy:
             "REAL": sys.executable,
             "PYTHONPATH": str(ROOT),
             "VIRTUAL_ENV": sys.prefix,
-            "DATABASE_URL": "",
             "REPLAYKIT_RUNS": str(FEW),
+            "REPLAYKIT_COMMANDS": str(SHORT),
+            "REPLAYKIT_SHRINK_EXECUTIONS": "50",
             "REPLAYKIT_QUIET": "1",
         }
 
@@ -99,16 +102,23 @@ class Copy:
         return found
 
 
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """Give a PostgreSQL for the ToyBanks that are started one after the other."""
+    with postgres.reached(None) as url:
+        yield url
+
+
 @pytest.fixture
-def copy(tmp_path: Path) -> Copy:
+def copy(tmp_path: Path, database: str) -> Copy:
     """Give a copy of the examples."""
-    return Copy(tmp_path)
+    return Copy(tmp_path, {"DATABASE_URL": database})
 
 
 def hastened(text: str) -> str:
-    """Let a command or a program do few runs."""
-    text = re.sub(r"--runs \d+", f"--runs {FEW}", text)
-    return re.sub(r"max_runs=(100|None)\b", f"max_runs={FEW}", text)
+    """Let a command or a program do few runs, and short ones."""
+    text = re.sub(r"--runs \d+", f"--runs {FEW} --commands {SHORT}", text)
+    return re.sub(r"max_runs=(100|None)\b", f"max_runs={FEW}", text.replace("max_commands=50", f"max_commands={SHORT}"))
 
 
 # --- the integration guide ----------------------------------------------------------------------
@@ -236,6 +246,14 @@ def test_recipes_use_options_that_there_are(copy: Copy):
         assert options <= set(re.findall(r"--[a-z-]+", copy.run("replaykit", command, "--help").stdout))
 
 
+def gone(mark: str) -> bool:
+    """Say whether the processes with a text in their command line end, within seconds."""
+    ending = time.monotonic() + 10
+    while processes(mark) and time.monotonic() < ending:
+        time.sleep(0.05)
+    return not processes(mark)
+
+
 def test_github_recipe_holds(copy: Copy):
     """Its jobs pass, for both services and in the night, and write the reports that the last job publishes."""
     jobs = recipes.github()
@@ -249,7 +267,7 @@ def test_github_recipe_holds(copy: Copy):
 
                 assert 0 == done.returncode, (step, done.stdout)
         assert copy.cases(f"{chosen['service']}.xml")
-        assert [] == processes(f"--port {env['PORT']}")
+        assert gone(f"--port {env['PORT']}")
     for job in ("corpus", "hunt"):
         for step in jobs[job]["steps"]:
             if "run" in step:
@@ -315,11 +333,13 @@ def test_makefile_holds(copy: Copy, target: str):
     """Its targets start the services, test them and stop them again."""
     urls = {f"{name}_URL": f"http://127.0.0.1:{free_port()}" for name in ("TOYBANK", "TRAVELBOOKING")}
     makefile = copy.folder / "examples" / "ci" / "Makefile"
-    done = copy.run("make", "--file", str(makefile), target, "OPTIONS=--local", f"RUNS={FEW}", **urls)
+    done = copy.run(
+        "make", "--file", str(makefile), target, f"OPTIONS=--local --commands {SHORT}", f"RUNS={FEW}", **urls
+    )
 
     assert 0 == done.returncode, done.stdout
     assert "VERDICT passed" in done.stdout
-    assert [] == [each for url in urls.values() for each in processes(f"--port {url.rpartition(':')[2]}")]
+    assert all(gone(f"--port {url.rpartition(':')[2]}") for url in urls.values())
 
 
 def test_only_125_passes_where_the_guide_lets_it(copy: Copy):
