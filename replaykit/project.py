@@ -105,17 +105,43 @@ def allowed_hosts() -> list[str]:
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\](:\d{1,5})?")
 
 
+def spelled(spec: str) -> str:
+    """Return what a user calls a class, as `module:Class`.
+
+    That may be a short name of `[tool.replaykit.names]`, or `package.module.Class`: without a colon, the last part
+    is the class. What is none of these is returned as it is. Raises ProfileError.
+    """
+    if ":" in spec:
+        return spec
+    names = settings_here("names")
+    if names is not None and not (isinstance(names, dict) and all(isinstance(each, str) for each in names.values())):
+        raise ProfileError(
+            f"names in {root() / 'pyproject.toml'} is no table of classes.",
+            'Write [tool.replaykit.names], and lines like "Shop.Model" = "shop.model:Shop" below it.',
+        )
+    if names and spec in names:
+        return str(names[spec])
+    return f"{spec.rpartition('.')[0]}:{spec.rpartition('.')[2]}" if _DOTTED.fullmatch(spec) else spec
+
+
+_DOTTED = re.compile(r"(?!.*\.py$)[^\W\d]\w*(\.[^\W\d]\w*)+")  # file.py is a file, whose class is not named
+
+
 def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     """Import the subclass of `kind` that `package.module:Name` or `path/to/file.py:Name` names.
 
-    What is not trusted is imported only if it lies inside the project. Raises LoadError, UsageError, and
-    DefinitionError where the class itself is not well made.
+    A user may also name it in the ways of `spelled`. What is not trusted is imported only if it lies inside the
+    project. Raises LoadError, UsageError, and DefinitionError where the class itself is not well made.
     """
+    said, spec = spec, spelled(spec) if trusted else spec
     place, colon, name = spec.partition(":")
     if not (place and colon and name):
         if not trusted:
             raise LoadError(f"The bundle names {spec!r}, which is no class.", "Name one with --model and --adapter.")
-        raise UsageError(f"{spec!r} does not name a class.", "Write package.module:Class, or path/to/file.py:Class.")
+        raise UsageError(
+            f"{said!r} does not name a class.",
+            "Write package.module:Class, package.module.Class, or path/to/file.py:Class.",
+        )
     _look_here()
     if not trusted:
         _require_inside(spec)
@@ -153,6 +179,7 @@ def _where(error: BaseException) -> str:
 
 def portable(spec: str) -> str:
     """Return the name of a class as it stands in a bundle: no absolute path of this machine's."""
+    spec = spelled(spec)
     place, colon, name = spec.partition(":")
     path = Path(place)
     if not (place.endswith(".py") and path.is_absolute()):
@@ -181,7 +208,7 @@ def _import_file(path: Path) -> Any:
 def is_inside(spec: str) -> bool:
     """Say whether what `package.module:Name` names lies inside the project; nothing is imported to find that out."""
     _look_here()
-    place = spec.partition(":")[0]
+    place = spelled(spec).partition(":")[0]
     found = Path(place) if place.endswith(".py") else _find(place)
     if found is None or "site-packages" in found.parts:
         return False

@@ -44,7 +44,9 @@ Options:
   --commands N      Commands per run, at most (default: 50)
   --hunt N          Hunt: go on until N distinct bugs are found
   --chaos           Test with the model that puts faults in$lifecycle
-  --report FORMAT   Write a report: terminal, markdown, junit, json
+  --report FORMAT[=FILE]
+                    Write a report: terminal, markdown, junit, json, ndjson, ctrf, github; may be given
+                    several times (default of FILE: in reports/ of the repository)
   --bug NAME        Start $title with this bug; may be given several times
   --save-failures DIR
                     Save failures here (default: .replaykit/failures/$service in the repository)
@@ -73,7 +75,7 @@ END
 # --- options ------------------------------------------------------------------------------------
 
 read_options() {
-    runs="" commands=50 hunt="" chaos="" lifecycle="" report="" bugs=() folder=""
+    runs="" commands=50 hunt="" chaos="" lifecycle="" report=() bugs=() folder=""
     keep="" skip="" by_hand="" verbose="" more=()
     while [ $# -gt 0 ]; do
         case $1 in
@@ -89,9 +91,10 @@ read_options() {
             --commands) commands=$(number "$1" "$2") ;;
             --hunt) hunt=$(number "$1" "$2") ;;
             --report)
-                case $2 in
-                    terminal | markdown | junit | json) report=$2 ;;
-                    *) refuse $WRONG_USAGE "--report takes terminal, markdown, junit or json, and not '$2'." ;;
+                case ${2%%=*} in
+                    terminal | markdown | junit | json | ndjson | ctrf | github) report+=("$2") ;;
+                    *) refuse $WRONG_USAGE \
+                        "--report takes terminal, markdown, junit, json, ndjson, ctrf or github, and not '$2'." ;;
                 esac
                 ;;
             --bug) bugs+=("$2") ;;
@@ -146,7 +149,7 @@ check_options() {
             refuse $WRONG_USAGE "--chaos needs a model that puts faults in, and this version has none for $title."
     fi
     if [ -n "$hunt" ]; then require_option --hunt; fi
-    if [ -n "$report" ]; then require_option --report; fi
+    if [ ${#report[@]} -gt 0 ]; then require_option --report; fi
     local known bug
     if [ ${#bugs[@]} -gt 0 ]; then
         known=$("$python" -m "examples.$service" --list-bugs) ||
@@ -321,7 +324,14 @@ integration() {  # run replaykit integration; its exit code is in $code
         words+=(--runs 100)
     fi
     [ -z "$hunt" ] || words+=(--hunt "$hunt")
-    [ -z "$report" ] || words+=(--report "$report")
+    local each
+    for each in ${report[@]+"${report[@]}"}; do
+        case $each in
+            *=/* | *=-) ;;
+            *=*) each=${each%%=*}=$here/${each#*=} ;;  # a file as the caller sees it
+        esac
+        words+=(--report "$each")
+    done
     words+=(${more[@]+"${more[@]}"})
     show "$python" -m replaykit "${words[@]}"
     set -m

@@ -1,4 +1,4 @@
-"""The compose files, Dockerfiles and CI examples: well-formed, safe, and of one mind with the services and scripts."""
+"""The compose files and Dockerfiles: well-formed, safe, and of one mind with the services and scripts."""
 
 import fnmatch
 import json
@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from conftest import ROOT, environment, replaykit
+from conftest import ROOT, environment
 
 from replaykit.service import Started, free_port
 
@@ -23,9 +23,8 @@ EXAMPLES = ROOT / "examples"
 CI = EXAMPLES / "ci"
 SERVICES = {"toybank": 4555, "travelbooking": 4445}
 HELPERS = {"toybank": {"db-reset"}, "travelbooking": {"data-reset", "enable-fixes", "disable-fixes"}}
-COMPOSE, WORKFLOW = "vendor.compose-spec", "vendor.github-workflows"
+COMPOSE = "vendor.compose-spec"
 FORMATS = [(COMPOSE, EXAMPLES / name / "docker-compose.test.yml") for name in SERVICES]
-FORMATS += [(WORKFLOW, CI / "github-actions.yml")]
 NAMES = [path.parent.name for _, path in FORMATS]
 
 each_service = pytest.mark.parametrize("service", SERVICES)
@@ -61,7 +60,7 @@ def checked(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("schema", "path"), FORMATS, ids=NAMES)
 def test_file_has_its_format(schema: str, path: Path):
-    """Each compose file, and the workflow, is what its schema asks for."""
+    """Each compose file is what its schema asks for."""
     done = checked(schema, path)
 
     assert 0 == done.returncode, done.stdout
@@ -73,8 +72,6 @@ def test_file_has_its_format(schema: str, path: Path):
         (0, "condition: service_healthy", "condition: service_helthy"),
         (0, "profiles:", "profile:"),
         (1, "healthcheck:", "health_check:"),
-        (2, "runs-on:", "runs_on:"),
-        (2, "timeout-minutes: 20", "timeout-minutes: soon"),
     ],
 )
 def test_mistake_in_a_file_is_noticed(tmp_path: Path, number: int, right: str, wrong: str):
@@ -329,58 +326,3 @@ def test_helpers_of_both_ask_in_the_same_way():
 
     assert [each.replace("4555", "4445") for each in bank["entrypoint"]] == travel["entrypoint"]
     assert "/api/reset" == bank["command"][0]
-
-
-# --- CI -----------------------------------------------------------------------------------------
-
-
-def steps(job: str) -> list[str]:
-    """List the commands of a job of the workflow."""
-    workflow = yaml.safe_load((CI / "github-actions.yml").read_text(encoding="utf-8"))
-    return [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
-
-
-def test_workflow_uses_options_that_there_are():
-    """All that the workflow says to replaykit integration is in its help."""
-    [command] = [step for step in steps("integration") if step.startswith("replaykit integration")]
-    options = re.findall(r"--[a-z-]+", command)
-    known = set(re.findall(r"--[a-z-]+", replaykit("integration", "--help").out))
-
-    assert {"--profile", "--url", "--runs", "--save-failures"} == set(options)
-    assert set(options) <= known
-
-
-def test_workflow_replays_the_corpus():
-    """The command that replays the corpus passes: none of the saved bugs is in the service."""
-    [command] = [step for step in steps("corpus") if step.startswith("replaykit replay")]
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
-    )
-
-    assert 0 == done.returncode, done.stdout
-    assert "fixed (exit 0)" in done.stdout.splitlines()[-1]
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize(
-    ("target", "called"),
-    [
-        ("test-services-up", ["toybank/docker-compose.test.yml up", "travelbooking/docker-compose.test.yml up"]),
-        ("test-services-down", ["toybank/docker-compose.test.yml down", "travelbooking/docker-compose.test.yml down"]),
-        ("test-integration", ["test_toybank.sh --runs 100 --local", "test_travelbooking.sh --runs 100 --local"]),
-        ("test-hunt", ["test_toybank.sh --hunt 10 --local"]),
-        ("test-chaos", ["test_toybank.sh --chaos --local"]),
-    ],
-)
-def test_makefile_calls_what_there_is(tmp_path: Path, target: str, called: list[str]):
-    """Each target calls the scripts or Docker Compose, by paths that exist from any folder."""
-    done = subprocess.run(
-        ["make", "--dry-run", "--file", CI / "Makefile", target, "OPTIONS=--local"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    paths = [Path(word) for word in done.stdout.split() if word.startswith("/")]
-
-    assert 0 == done.returncode, done.stderr
-    assert all(text in done.stdout for text in called), done.stdout
-    assert paths
-    assert all(path.exists() for path in paths)

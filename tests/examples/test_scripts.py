@@ -137,6 +137,10 @@ def asked(desk: Desk) -> list[str]:
         (["--hunt", "3"], ["--hunt", "3"]),
         (["--hunt", "3", "--runs", "7"], ["--runs", "7", "--hunt", "3"]),
         (["--report", "junit"], ["--runs", "100", "--report", "junit"]),
+        (
+            ["--report=junit=/tmp/a.xml", "--report", "json=-"],
+            ["--runs", "100", "--report", "junit=/tmp/a.xml", "--report", "json=-"],
+        ),
         (["--", "--seed", "5", "--stop-on-fail"], ["--runs", "100", "--seed", "5", "--stop-on-fail"]),
     ],
     ids=" ".join,
@@ -161,6 +165,13 @@ def test_folder_for_failures_is_relative_to_where_the_script_is_called(pretended
     pretended.call("toybank", "--skip-start", "--save-failures", "found")
 
     assert f"--save-failures {pretended.folder}/found" in " ".join(asked(pretended))
+
+
+def test_file_of_a_report_is_relative_to_where_the_script_is_called(pretended: Desk):
+    """--report names a file as the caller sees it, not as the script does."""
+    pretended.call("toybank", "--skip-start", "--report", "junit=reports/bank.xml", KNOWS="  --report FORMAT")
+
+    assert f"--report junit={pretended.folder}/reports/bank.xml" in " ".join(asked(pretended))
 
 
 def test_lifecycle_is_another_profile(pretended: Desk):
@@ -327,7 +338,7 @@ def test_help_lists_all_options(desk: Desk, service: str):
         (["--runs", "0"], "--runs takes a number from 1, and not '0'"),
         (["--commands", "many"], "--commands takes a number from 1, and not 'many'"),
         (["--hunt", "-1"], "--hunt takes a number from 1, and not '-1'"),
-        (["--report", "pdf"], "--report takes terminal, markdown, junit or json, and not 'pdf'"),
+        (["--report", "pdf"], "--report takes terminal, markdown, junit, json, ndjson, ctrf or github, and not 'pdf'"),
         (["--bug", "nonsense"], "ToyBank has no bug 'nonsense'"),
         (["--bug", "nonsense", "--skip-start"], "--bug is for a service that is started here"),
     ],
