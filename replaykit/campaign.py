@@ -17,7 +17,7 @@ from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
 from replaykit.keeper import Keeper
 from replaykit.result import Result
-from replaykit.runner import Ran, plainer
+from replaykit.runner import Ran, plainer, slow_again
 from replaykit.service import Running
 from replaykit.trace import Trace
 from replaykit.watcher import Watcher
@@ -39,6 +39,7 @@ class Campaign:
     running: Running | None = None  # the service; None where the model runs against itself
     stop_on_fail: bool = False
     shrinks: bool = True
+    url: str | None = None  # of the service, or of the first one
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
@@ -51,7 +52,7 @@ class Campaign:
         """
         self.began = time.monotonic()
         try:
-            self.watcher.began(self.result, None if self.running is None else self.running.url)
+            self.watcher.began(self.result, self.url)
             yield from self._all_runs()
         except KeyboardInterrupt as interrupt:
             self.result.interrupted = interrupt
@@ -61,12 +62,17 @@ class Campaign:
             self.watcher.ended(self.result)
 
     def _all_runs(self) -> Iterator[Finding]:
-        ahead: deque[Future[Ran]] = deque()
+        ahead: deque[tuple[Future[Ran], frozenset[str]]] = deque()
         numbers = count()
         while not self._is_over():
+            known = frozenset(self.findings)
             while len(ahead) < min(self.crew.ahead, self.result.max_runs - self.result.total_runs):
-                ahead.append(self.crew.run(next(numbers), frozenset(self.findings)))
-            yield from self._commit(ahead.popleft().result())
+                ahead.append((self.crew.run(next(numbers), known), known))
+            asked, known_then = ahead.popleft()
+            ran = asked.result()
+            if slow_again(ran, known - known_then):
+                ran = self.crew.run(ran.index, known).result()
+            yield from self._commit(ran)
         if not self.result.died and self.lost < GIVE_UP and not (self.stop_on_fail and self.result.failures):
             for finding in self.result.failures:
                 if finding.first_seen_run != self.result.total_runs:
@@ -100,14 +106,14 @@ class Campaign:
             self.lost = 0
             result.passed += 1
         else:
-            self._not_judged(trace)
+            self._not_judged(ran)
         self.watcher.ran(ran.index + 1, trace, ran.seconds)
         while self.waiting:
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
 
-    def _not_judged(self, trace: Trace) -> None:
-        result, failure = self.result, trace.failure
+    def _not_judged(self, ran: Ran) -> None:
+        result, trace, failure = self.result, ran.trace, ran.trace.failure
         result.not_judged += 1
         said = trace.reason if failure is None else f"{failure.kind} {failure.name}: {failure.message}"
         result.trouble = result.trouble or said
@@ -115,7 +121,9 @@ class Campaign:
             result.faults.setdefault(failure.fingerprint, failure)
             return
         result.unjudged = result.unjudged or trace
-        if self.running is not None and not self.running.is_healthy():
+        if ran.died:
+            result.died, result.log = ran.died, ran.log
+        elif self.running is not None and not self.running.is_healthy():
             result.died = trace.reason
 
     def _meet(self, trace: Trace, ran: Ran, *, counted: bool = False) -> None:
@@ -155,6 +163,6 @@ class Campaign:
                 self.keeper.improve(finding, ran.index, ran.seed)
         self.watcher.shrunk(finding)
         if isinstance(shrunk.error, UnreachableError):
-            self.result.died = str(shrunk.error)
+            self.result.died, self.result.log = str(shrunk.error), self.crew.log
         elif shrunk.error is not None:
             raise shrunk.error

@@ -18,6 +18,7 @@ from replaykit.watcher import Watcher
 class Crew(Protocol):
     """Who makes runs."""
 
+    log: str  # the last lines of a service of another process, that was lost while something was shrunk
     ahead: int  # runs that are worth asking for before the first of them is back
 
     def run(self, index: int, known: Collection[str]) -> Future[Ran]:
@@ -36,6 +37,7 @@ class Crew(Protocol):
 class Alone:
     """One pair of hands, in this process: a run is made when it is asked for."""
 
+    log = ""
     ahead = 1
 
     def __init__(self, runner: Runner) -> None:

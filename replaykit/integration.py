@@ -8,25 +8,24 @@ The whole campaign follows from one seed: run i has the seed that `source.derive
 import gc
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from replaykit import service
 from replaykit.adapter import Adapter, Adapters, Mock
 from replaykit.campaign import Campaign
-from replaykit.client import check_url
 from replaykit.coverage import checked
 from replaykit.crew import Alone
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Parallel
+from replaykit.hand import service_of
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model
+from replaykit.pool import hands_of, mustered
 from replaykit.result import Result
 from replaykit.runner import Listeners, Plan, Runner
-from replaykit.service import Running
 from replaykit.settling import Settling
 from replaykit.shrink import Budget
 from replaykit.transport import Way
@@ -40,7 +39,7 @@ REPEAT = 10  # runs of one sequence that ends in branches
 class Options(TypedDict, total=False):
     """What a campaign may be told, beside its model and its adapter."""
 
-    base_url: str | None  # where the service runs
+    base_url: str | Sequence[str] | None  # where the service runs; several for several jobs, one for each
     start: str | None  # the command that starts it, with {port} in it; it is stopped afterwards
     health_check: str | None  # a path, a URL with {url} in it, or "none"; waited for where it is given
     health_timeout: float | None  # seconds to wait for it; by default 30 with `start`, else 5
@@ -59,6 +58,8 @@ class Options(TypedDict, total=False):
     watcher: Watcher | None  # who is told how it goes on
     names: tuple[str, str] | None  # of model and adapter in bundles, where the class names would not find them
     with_times: bool  # save bundles with times, dates, request ids and the port
+    jobs: int | None  # processes that make runs, each with a service of its own; by default 1
+    dask: str | None  # the address of a Dask cluster, whose workers make the runs
     free_port: bool  # the port of `base_url` is another one each time, so bundles are saved without it
 
 
@@ -74,6 +75,7 @@ def run(
 
     `adapter=Mock` runs the model against itself, without a service. `save_failures` names a folder for bundles; they
     have the canonical form, unless `with_times`, or a bug does not show offline without what that leaves out.
+    With `jobs`, or with `dask`, several processes make the runs; what is found does not depend on how many there are.
     Ctrl-C ends the campaign: the result says `interrupted`.
     Raises UsageError, DefinitionError, UnreachableError.
     """
@@ -125,11 +127,19 @@ def opened(
     )
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
+    hands, urls = hands_of(options, is_mock=adapter is Mock)
+    options["base_url"] = urls[0] if urls else None
     with ExitStack() as stack:
-        running = None if adapter is Mock else stack.enter_context(_service(options))
-        url = None if running is None else running.url
-        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport)))
-        keeper = writer = None
+        pool = running = keeper = writer = None
+        if hands != 1:
+            pool = stack.enter_context(mustered(model, adapter, plan, options, hands, urls, result.coverage.blank()))
+            result.workers, place = pool.hands, pool.urls[0] if pool.urls else None
+            has_free_port = "start" in options and not urls
+        else:
+            running = None if adapter is Mock else stack.enter_context(service_of(options))
+            place = None if running is None else running.url
+            has_free_port = running is not None and running.has_free_port
+            adapters = stack.enter_context(closing(Adapters(model, adapter, place, settings, transport)))
         if folder is not None:
             settling = Settling(
                 model,
@@ -137,34 +147,26 @@ def opened(
                 settings=settings,
                 latency=latency,
                 transport=transport,
-                services=[running.url] if running and (running.has_free_port or options.get("free_port")) else [],
+                services=[place] if place and (has_free_port or options.get("free_port")) else [],
                 with_times=options.get("with_times", False),
             )
-            keeper = Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
-            writer = stack.enter_context(keeper.writer())
-        runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
+            keeper = Keeper(Path(folder), names, place, result.seed, max_commands, facts_of(model), settling)
+            keeper.urls = [] if pool is None else pool.urls
+        if pool is None:
+            writer = None if keeper is None else stack.enter_context(keeper.writer())
+            runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
         stack.enter_context(_old_left_alone())
         yield Campaign(
             result,
-            Alone(runner),
+            Alone(runner) if pool is None else pool,
             options.get("watcher") or Silent(),
             keeper,
             writer,
             running,
             options.get("stop_on_fail", False),
             shrinks=budget.executions > 0,
+            url=place,
         )
-
-
-@contextmanager
-def _service(options: Options) -> Iterator[Running]:
-    """Give the service, waited for where it is started here, or where its health check is named."""
-    url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
-    if start is None and health is None and url is not None:
-        yield Running(check_url(url), health)
-        return
-    with service.opened(url=url, start=start, health=health, patience=options.get("health_timeout")) as running:
-        yield running
 
 
 def _check(model: type[Model], max_runs: int, max_commands: int, seed: int | None, stutter: float) -> None:

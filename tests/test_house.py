@@ -99,6 +99,10 @@ READING_ORDER = [
     "oracle",
     "runner",
     "crew",
+    "hand",
+    "worker",
+    "cluster",
+    "pool",
     "keeper",
     "campaign",
     "integration",
@@ -144,6 +148,7 @@ DOORS = {
     "pytest": {"pytest_plugin"},
     "yaml": {"yaml"},
     "vcr": {"foreign"},
+    "distributed": {"cluster"},
     "click": {
         "cli.app",
         "cli.console",

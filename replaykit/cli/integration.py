@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import service_options, settle
+from replaykit.cli.options import jobs_options, service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
 
 
 @click.command(short_help="Test a service with random sequences of commands.")
+@jobs_options
 @service_options
 @click.option("--mock", is_flag=True, help="Run the model against itself, without adapter and service.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Number of sequences to run.")
@@ -145,6 +146,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
         seed=options["seed"],
         save_failures=options["save_failures"],
         stop_on_fail=options["stop_on_fail"],
+        jobs=options["jobs"],
+        dask=options["dask"],
         swarm=options["swarm"],
         settings=options["settings"],
         latency=options["latency"],
@@ -211,6 +214,7 @@ def replay_command(path: str, context: click.Context) -> str:
     for name in ("profile", "model", "adapter", "start", "url", "health", "transport"):
         said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
+        value = value[0] if name == "url" and isinstance(value, tuple) else value
         if said and value and not (name in {"model", "adapter"} and project.is_inside(value)):
             words += [f"--{name}", _quoted(value)]
     for name in context.params["settings"]:

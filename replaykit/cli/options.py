@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "model": str,
     "adapter": str,
-    "url": str,
+    "url": (str, list),
     "start": str,
     "health": str,
     "health_timeout": (int, float),
@@ -29,6 +29,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "save_failures": str,
     "with_times": bool,
     "stop_on_fail": bool,
+    "jobs": int,
+    "dask": str,
     "parallel": str,
     "repeat": int,
     "stutter": (int, float),
@@ -57,7 +59,7 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
             raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = [value] if option == "require_coverage" and not isinstance(value, list) else value
+        chosen[option] = _as_many(context.command, option, value)
     settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
     try:
         _check_endpoints(latency)
@@ -68,6 +70,14 @@ def _read_profile(context: click.Context, _: click.Parameter, name: str | None) 
     context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
     context.default_map = {**(context.default_map or {}), **chosen}
     return name
+
+
+def _as_many(command: click.Command, option: str, value: Any) -> Any:
+    """Return a list where a command takes several of an option, and the first one where it takes one."""
+    several = any(each.name == option and getattr(each, "multiple", False) for each in command.params)
+    if several:
+        return value if isinstance(value, list) else [value]
+    return value[0] if isinstance(value, list) and value else value
 
 
 def _as_text(value: Any) -> str:
@@ -103,6 +113,30 @@ def _check_endpoints(latency: dict[str, Any]) -> None:
         from replaykit.latency import read_endpoints
 
         read_endpoints(latency)
+
+
+def one_or_several(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Return the one URL that is named, or several, or None."""
+    del context, parameter
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def jobs_options(command: C) -> C:
+    """Add what says who makes the runs; with that, there may be several URLs."""
+    options = [
+        click.option("--jobs", type=click.IntRange(1, 64), metavar="N",
+                     help="Make the runs in so many processes, each with a service of its own (--start, or one --url "
+                     "for each).  [default: 1, or as many as there are URLs]"),
+        click.option("--dask", metavar="ADDRESS",
+                     help="Make the runs on the workers of a Dask cluster: tcp://HOST:8786."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    for each in getattr(command, "__click_params__", ()):
+        if each.name == "url":
+            each.multiple, each.callback = True, one_or_several
+            each.help = "Base URL of the running service; with --jobs one for each."
+    return command
 
 
 def service_options(command: C) -> C:
