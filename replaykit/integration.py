@@ -131,7 +131,7 @@ def opened(
     options["base_url"] = urls[0] if urls else None
     with ExitStack() as stack:
         pool = running = keeper = writer = None
-        if hands != 1:
+        if hands != 1 or options.get("dask"):
             pool = stack.enter_context(mustered(model, adapter, plan, options, hands, urls, result.coverage.blank()))
             result.workers, place = pool.hands, pool.urls[0] if pool.urls else None
             has_free_port = "start" in options and not urls

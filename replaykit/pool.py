@@ -210,10 +210,14 @@ def hands_of(options: Mapping[str, Any], *, is_mock: bool) -> tuple[int | None, 
     elif urls:
         jobs = jobs or len(urls)
     if urls and len(urls) != jobs:
+        share = "has" if jobs == 1 else "can't share"
+        services = f"{jobs} job{'s' * (jobs != 1)} {share} {len(urls)} service{'s' * (len(urls) != 1)}"
         raise UsageError(
-            f"{jobs} job(s) can't share {len(urls)} service(s): runs at one service would disturb each other.",
+            f"{services}: runs at one service would disturb each other, and each job uses one.",
             "Give each job a service of its own: with --start, or with as many --url as there are jobs.",
         )
+    if not urls and options.get("start") is None:
+        raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     return jobs, urls
 
 
