@@ -103,7 +103,7 @@ def main() -> int:
     ratios = [compare("processes", told.rounds, told.runs, seconds, {"jobs": 1}, {"jobs": 2})]
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         dask = {"dask": cluster.scheduler_address}
         ratios.append(compare("Dask workers", told.rounds, told.runs, seconds, {**dask, "jobs": 1}, dask))
     return int(min(ratios) < BUDGET)
