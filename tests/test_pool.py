@@ -221,7 +221,7 @@ def test_service_that_dies_in_a_worker_ends_the_campaign(tmp_path: Path):
 def test_error_of_a_worker_is_told_with_its_two_sentences():
     """What a worker raises arrives as the same class, with what happened and what to do."""
     for error in (UnreachableError("It is gone.", "Start it."), UsageError("No."), Terminated(15)):
-        again = pickle.loads(pickle.dumps(error))
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
 
         assert (type(error), str(error)) == (type(again), str(again))
         assert getattr(error, "todo", 15) == getattr(again, "todo", again.__dict__.get("signal_number"))

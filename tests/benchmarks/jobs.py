@@ -71,8 +71,9 @@ class Began(Silent):
 def measure(runs: int, seconds: float, **who: Any) -> tuple[float, float]:
     """Make runs; return how many there are in a second, and the seconds before the first one."""
     watcher, called = Began(), time.perf_counter()
+    start = f"{sys.executable} {__file__} --serve {{port}} --answer {seconds * 1000}"
     result = integration.run(
-        model=Sleeper, adapter=SleeperApi, start=f"{sys.executable} {__file__} --serve {{port}} --answer {seconds * 1000}",
+        model=Sleeper, adapter=SleeperApi, start=start,
         health_check="/", max_runs=runs, max_commands=20, seed=1, watcher=watcher, **who,
     )  # fmt: skip
     assert result.success, result.trouble
