@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, warn_of_size
 from replaykit.cli.document import Document
-from replaykit.cli.options import jobs_options, service_options, settle
+from replaykit.cli.options import let_several_urls, service_options, settle
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
 
 
 @click.command(short_help="Test a service with random sequences of commands.")
-@jobs_options
 @service_options
 @click.option("--mock", is_flag=True, help="Run the model against itself, without adapter and service.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Number of sequences to run.")
@@ -52,6 +51,14 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
 )
 @click.option("--with-times", is_flag=True, help="Save bundles with times, dates, request ids and the port.")
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Make the runs in so many processes, each with a service of its own (--start, or a --url for each).  "
+    "[default: 1, or as many as there are URLs]",
+)
+@click.option("--dask", metavar="ADDRESS", help="Make the runs on the workers of a Dask cluster: tcp://HOST:8786.")
 @click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
 @click.option(
     "--parallel",
@@ -177,6 +184,9 @@ def integration(context: click.Context, /, **options: Any) -> int:
     word = {0: "passed", 1: "failed", 125: "not judged"}.get(code, "interrupted")
     conclude(word, terminal.verdict(result), code)
     return code
+
+
+let_several_urls(integration)
 
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:

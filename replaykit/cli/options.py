@@ -121,22 +121,11 @@ def one_or_several(context: click.Context, parameter: click.Parameter, values: t
     return values if len(values) > 1 else next(iter(values), None)
 
 
-def jobs_options(command: C) -> C:
-    """Add what says who makes the runs; with that, there may be several URLs."""
-    options = [
-        click.option("--jobs", type=click.IntRange(1, 64), metavar="N",
-                     help="Make the runs in so many processes, each with a service of its own (--start, or one --url "
-                     "for each).  [default: 1, or as many as there are URLs]"),
-        click.option("--dask", metavar="ADDRESS",
-                     help="Make the runs on the workers of a Dask cluster: tcp://HOST:8786."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    for each in getattr(command, "__click_params__", ()):
-        if each.name == "url":
-            each.multiple, each.callback = True, one_or_several
-            each.help = "Base URL of the running service; with --jobs one for each."
-    return command
+def let_several_urls(command: click.Command) -> None:
+    """Let --url of a command be given several times."""
+    [url] = [each for each in command.params if isinstance(each, click.Option) and each.name == "url"]
+    url.multiple, url.callback = True, one_or_several
+    url.help = "Base URL of the running service; with --jobs one for each."
 
 
 def service_options(command: C) -> C:

@@ -52,9 +52,9 @@ def picture(seen: list[tuple[int, float]]) -> str:
         x = LEFT + (WIDTH - LEFT - 12) * run / last
         return f"{x:.1f},{HEIGHT - BELOW - (HEIGHT - BELOW - 12) * memory / most:.1f}"
 
+    font = 'font-family="sans-serif" font-size="11"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        'font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {font}>',
         f"<title>Memory of a campaign of {last:,} runs</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         f'<path d="M{place(0, most)} L{place(0, 0)} L{place(last, 0)}" fill="none" stroke="#666666"/>',
