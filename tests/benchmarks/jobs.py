@@ -1,8 +1,8 @@
 """Runs a second of a campaign with two processes, beside one: on this machine, and on the workers of a Dask cluster.
 
-    python tests/benchmarks/jobs.py [--runs 60] [--rounds 3] [--answer 5]
+    python tests/benchmarks/jobs.py [--runs 30] [--rounds 3] [--answer 20]
 
-The service sleeps --answer milliseconds (5) before each answer and needs hardly any processor time, so that it is not
+The service sleeps --answer milliseconds (20) before each answer and needs hardly any processor time, so that it is not
 what the campaign waits for in a queue, and neither are the cores: each process waits for its own service. One job and
 two make the same runs in turns, and what is printed is the median of the ratios of the turns; 1.7 or more is the
 budget. What it takes until the first run begins is printed too: processes are started, and a service in each of them.
@@ -93,9 +93,9 @@ def compare(name: str, rounds: int, runs: int, seconds: float, one: dict[str, An
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--answer", type=float, default=5.0, help="milliseconds")
+    parser.add_argument("--answer", type=float, default=20.0, help="milliseconds")
     parser.add_argument("--serve", type=int, metavar="PORT")
     told = parser.parse_args()
     seconds = told.answer / 1000
