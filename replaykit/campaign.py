@@ -20,7 +20,7 @@ from replaykit.finding import Finding
 from replaykit.journal import Journal, Unwritten
 from replaykit.keeper import Keeper
 from replaykit.result import Result
-from replaykit.runner import Ran, plainer
+from replaykit.runner import Ran, plainer, slow_again
 from replaykit.service import Running
 from replaykit.trace import Trace
 from replaykit.watcher import Watcher
@@ -43,6 +43,7 @@ class Campaign:
     stop_on_fail: bool = False
     shrinks: bool = True
     recorder: Keeper | None = None  # keeps the runs that pass
+    url: str | None = None  # of the service, or of the first one
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
@@ -58,7 +59,7 @@ class Campaign:
         """
         self.began = time.monotonic() - self.elapsed
         try:
-            self.watcher.began(self.result, None if self.running is None else self.running.url)
+            self.watcher.began(self.result, self.url)
             self.journal.begin(self.result)
             yield from self._take_up()
             yield from self._all_runs()
@@ -84,12 +85,17 @@ class Campaign:
         yield from list(self.result.failures)
 
     def _all_runs(self) -> Iterator[Finding]:
-        ahead: deque[Future[Ran]] = deque()
+        ahead: deque[tuple[Future[Ran], frozenset[str]]] = deque()
         numbers = count(self.result.total_runs)
         while not self._is_over():
+            known = frozenset(self.findings)
             while len(ahead) < min(self.crew.ahead, self._runs_left()):
-                ahead.append(self.crew.run(next(numbers), frozenset(self.findings)))
-            yield from self._commit(ahead.popleft().result())
+                ahead.append((self.crew.run(next(numbers), known), known))
+            asked, known_then = ahead.popleft()
+            ran = asked.result()
+            if slow_again(ran, known - known_then):
+                ran = self.crew.run(ran.index, known).result()
+            yield from self._commit(ran)
         if not self.result.died and self.lost < GIVE_UP and not (self.stop_on_fail and self.result.failures):
             for finding in self.result.failures:
                 if finding.first_seen_run != self.result.total_runs:
@@ -138,7 +144,7 @@ class Campaign:
             if self.recorder is not None:
                 self.recorder.record(trace, ran.index, ran.seed)
         else:
-            self._not_judged(trace)
+            self._not_judged(ran)
         if not result.died:  # else it is run again when the hunt goes on
             self.journal.ran(ran, result, self._seconds)
         self.watcher.ran(ran.index + 1, trace, ran.seconds)
@@ -146,8 +152,8 @@ class Campaign:
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
 
-    def _not_judged(self, trace: Trace) -> None:
-        result, failure = self.result, trace.failure
+    def _not_judged(self, ran: Ran) -> None:
+        result, trace, failure = self.result, ran.trace, ran.trace.failure
         result.not_judged += 1
         said = trace.reason if failure is None else f"{failure.kind} {failure.name}: {failure.message}"
         result.trouble = result.trouble or said

@@ -42,6 +42,10 @@ class ReplaykitError(Exception):
         self.happened = happened
         self.todo = todo
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Say how another process makes the same error."""
+        return type(self), (self.happened, self.todo)
+
 
 class UsageError(ReplaykitError):
     """An option, an argument or the configuration is wrong."""
@@ -173,3 +177,7 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.signal_number = signal_number
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        """Say how another process makes the same."""
+        return type(self), (self.signal_number,)

@@ -12,27 +12,28 @@ The whole campaign follows from one seed: run i has the seed that `source.derive
 import gc
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from replaykit import project, service
+from replaykit import project
 from replaykit.adapter import Adapter, Adapters, Mock
 from replaykit.campaign import Campaign
-from replaykit.client import check_url
 from replaykit.corpus import known_in
 from replaykit.coverage import checked
-from replaykit.crew import Alone
+from replaykit.crew import Alone, Crew
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Parallel
+from replaykit.hand import resets_of, service_of
 from replaykit.hunt import Hunt
 from replaykit.journal import OLD, Hunted, Journal, Kept, Unwritten, journal_in
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model, digest_of
+from replaykit.pool import Pool, hands_of, mustered
 from replaykit.reporting import Asked, reported
-from replaykit.reset import Resets
 from replaykit.result import Result
 from replaykit.resuming import Past, restore
 from replaykit.runner import Listeners, Plan, Runner
@@ -51,7 +52,7 @@ REPEAT = 10  # runs of one sequence that ends in branches
 class Options(TypedDict, total=False):
     """What a campaign may be told, beside its model and its adapter."""
 
-    base_url: str | None  # where the service runs
+    base_url: str | Sequence[str] | None  # where the service runs; several for several jobs, one for each
     start: str | None  # the command that starts it, with {port} in it; it is stopped afterwards
     health_check: str | None  # a path, a URL with {url} in it, or "none"; waited for where it is given
     health_timeout: float | None  # seconds to wait for it; by default 30 with `start`, else 5
@@ -76,6 +77,8 @@ class Options(TypedDict, total=False):
     report: Asked | None  # reports to write: "junit=PATH", a list of these, or {"junit": PATH}
     names: tuple[str, str] | None  # of model and adapter in bundles, where the class names would not find them
     with_times: bool  # save bundles with times, dates, request ids and the port
+    jobs: int | None  # processes that make runs, each with a service of its own; by default 1
+    dask: str | None  # the address of a Dask cluster, whose workers make the runs
     free_port: bool  # the port of `base_url` is another one each time, so bundles are saved without it
 
 
@@ -98,6 +101,7 @@ def run(
     have the canonical form, unless `with_times`, or a bug does not show offline without what that leaves out.
     With `stop_after`, `max_time`, `plateau` or `resume` it is a hunt; see `hunt_bugs`, and give `max_runs=None` where
     nothing else is to end it. `known` names folders with bundles of bugs that are counted, and not shrunk again.
+    With `jobs`, or with `dask`, several processes make the runs; what is found does not depend on how many there are.
     Ctrl-C ends the campaign: the result says `interrupted`.
     Raises UsageError, DefinitionError, UnreachableError, JournalError.
     """
@@ -149,35 +153,16 @@ def opened(
 ) -> Iterator[Campaign]:
     """Give a campaign that is about to begin: its options are checked, and its service is there. Raises as `run`."""
     terms = terms or Terms()
-    unknown = sorted(options.keys() - Options.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"a campaign has no option {unknown[0]!r}; it has {', '.join(Options.__annotations__)}")
-    max_commands, seed = options.get("max_commands", 50), options.get("seed")
-    parallel, repeat, stutter = options.get("parallel"), options.get("repeat", REPEAT), options.get("stutter", 0.0)
-    settings, latency, transport = (
-        dict(options.get("settings") or {}),
-        options.get("latency") or {},
-        options.get("transport", "lean"),
-    )
-    _check(model, max_runs, max_commands, seed, stutter)
-    if parallel is not None:
-        _check_parallel(model, adapter, parallel, repeat)
-    record, resets = options.get("record"), _resets(options)
-    if adapter is Mock and (folder is not None or record is not None):
-        raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
-    if adapter is Mock and (resets or options.get("restart")):
-        raise UsageError("A run without a service has none to reset.", "Leave out what resets and restarts it.")
-    if terms.resume and folder is None:
-        raise UsageError("There is no folder with a hunt to go on with.", "Name it: --save-failures DIR --resume.")
+    _check(model, adapter, max_runs, folder, terms, options)
+    record, parallel, seed = options.get("record"), options.get("parallel"), options.get("seed")
     for each in (folder, record):
         if each is not None:
             made(Path(each))
-    budgets = budgets_of(model, adapter, latency)
-    names = options.get("names") or (_name_of(model), _name_of(adapter))
+    budgets = budgets_of(model, adapter, options.get("latency") or {})
     result = Result(
         model=model,
         adapter=adapter,
-        names=names,
+        names=options.get("names") or (_name_of(model), _name_of(adapter)),
         budgets=tuple(budgets.names),
         seed=random.SystemRandom().randrange(MAX_SEED) if seed is None else seed,
         max_runs=max_runs,
@@ -189,45 +174,40 @@ def opened(
         watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report")))]
         own = [Path(folder)] if folder is not None and terms.is_hunt else []
         usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
-        corpus = known_in([*own, *usual, *terms.known], names)
+        corpus = known_in([*own, *usual, *terms.known], result.names)
         journal: Journal = Unwritten()
         past = Past()
         if own:
             journal = kept = stack.enter_context(_journal(own[0], result, options))
             if kept.resumes:
                 past = restore(kept, result, corpus)
-        plan = Plan(result.seed, max_commands, budgets, budget, parallel, repeat, stutter, options.get("swarm", False))
-        running = None if adapter is Mock else stack.enter_context(_service(options, resets))
-        url = None if running is None else running.url
-        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport, running)))
-        keeper = recorder = writer = None
-
-        def keeping(folder: str | Path) -> Keeper:
-            settling = Settling(
-                model,
-                adapter,
-                settings=settings,
-                latency=latency,
-                transport=transport,
-                services=[running.url] if running and (running.has_free_port or options.get("free_port")) else [],
-                with_times=options.get("with_times", False),
-            )
-            return Keeper(Path(folder), names, url, result.seed, max_commands, facts_of(model), settling)
-
-        if record is not None:
-            recorder = keeping(record)
-        if folder is not None:
-            keeper = keeping(folder)
-            writer = stack.enter_context(keeper.writer())
-        runner = Runner(plan, adapters, result.coverage, _listeners(keeper, writer))
+        plan = Plan(
+            result.seed,
+            options.get("max_commands", 50),
+            budgets,
+            budget,
+            parallel,
+            options.get("repeat", REPEAT),
+            options.get("stutter", 0.0),
+            options.get("swarm", False),
+        )
+        hands = stack.enter_context(_hands(result, plan, options))
+        recorder = None if record is None else _keeper(Path(record), result, plan, hands, options)
+        keeper = None if folder is None else _keeper(Path(folder), result, plan, hands, options)
+        writer = None
+        crew: Crew | None = hands.pool
+        if hands.adapters is not None:
+            writer = None if keeper is None else stack.enter_context(keeper.writer())
+            crew = Alone(Runner(plan, hands.adapters, result.coverage, _listeners(keeper, writer)))
+        assert crew is not None  # noqa: S101  runs are made here, or in a pool
         stack.enter_context(_old_left_alone())
         yield Campaign(
             result,
-            Alone(runner),
+            crew,
             Several(*[each for each in watchers if each is not None]),
             keeper,
             writer,
-            running,
+            hands.running,
             options.get("stop_on_fail", False),
             shrinks=budget.executions > 0,
             findings=past.findings,
@@ -236,7 +216,56 @@ def opened(
             journal=journal,
             corpus=corpus,
             recorder=recorder,
+            url=hands.url,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """Who makes the runs, and at which service."""
+
+    url: str | None  # of the service, or of the first one
+    has_free_port: bool
+    running: Running | None = None
+    adapters: Adapters | None = None  # where this process makes the runs
+    pool: Pool | None = None  # where others do
+
+
+@contextmanager
+def _hands(result: Result, plan: Plan, options: Options) -> Iterator[_Hands]:
+    """Give those who make the runs, each with a service that is there."""
+    model, adapter = result.model, result.adapter
+    count, urls = hands_of(options, is_mock=adapter is Mock)
+    options["base_url"] = urls[0] if urls else None
+    with ExitStack() as stack:
+        if count != 1 or options.get("dask"):
+            blank = result.coverage.blank()
+            pool = stack.enter_context(mustered(model, adapter, plan, options, count, urls, blank))
+            result.workers = pool.hands
+            yield _Hands(pool.urls[0] if pool.urls else None, "start" in options and not urls, pool=pool)
+            return
+        running = None if adapter is Mock else stack.enter_context(service_of(options))
+        url = None if running is None else running.url
+        settings, transport = dict(options.get("settings") or {}), options.get("transport", "lean")
+        adapters = stack.enter_context(closing(Adapters(model, adapter, url, settings, transport, running)))
+        yield _Hands(url, running is not None and running.has_free_port, running, adapters)
+
+
+def _keeper(folder: Path, result: Result, plan: Plan, hands: _Hands, options: Options) -> Keeper:
+    """Return what keeps bundles in a folder."""
+    settling = Settling(
+        result.model,
+        result.adapter,
+        settings=options.get("settings"),
+        latency=options.get("latency"),
+        transport=options.get("transport", "lean"),
+        services=[hands.url] if hands.url and (hands.has_free_port or options.get("free_port")) else [],
+        with_times=options.get("with_times", False),
+    )
+    facts = facts_of(result.model)
+    keeper = Keeper(folder, result.names, hands.url, result.seed, plan.max_commands, facts, settling)
+    keeper.urls = [] if hands.pool is None else hands.pool.urls
+    return keeper
 
 
 def _journal(folder: Path, result: Result, options: Options) -> Kept:
@@ -268,26 +297,30 @@ def _journal(folder: Path, result: Result, options: Options) -> Kept:
     return kept
 
 
-def _resets(options: Options) -> Resets:
-    return Resets(options.get("reset_url"), options.get("reset_command"), options.get("reset_restart", False))
+def _check(
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    max_runs: int | None,
+    folder: str | Path | None,
+    terms: Terms,
+    options: Options,
+) -> None:
+    unknown = sorted(options.keys() - Options.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"a campaign has no option {unknown[0]!r}; it has {', '.join(Options.__annotations__)}")
+    _check_model(model, max_runs, options.get("max_commands", 50), options.get("seed"), options.get("stutter", 0.0))
+    parallel = options.get("parallel")
+    if parallel is not None:
+        _check_parallel(model, adapter, parallel, options.get("repeat", REPEAT))
+    if adapter is Mock and (folder is not None or options.get("record") is not None):
+        raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
+    if adapter is Mock and (resets_of(options) or options.get("restart")):
+        raise UsageError("A run without a service has none to reset.", "Leave out what resets and restarts it.")
+    if terms.resume and folder is None:
+        raise UsageError("There is no folder with a hunt to go on with.", "Name it: --save-failures DIR --resume.")
 
 
-@contextmanager
-def _service(options: Options, resets: Resets) -> Iterator[Running]:
-    """Give the service, waited for where it is started here, or where its health check is named."""
-    url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
-    revives = options.get("restart", False)
-    if start is None and health is None and url is not None and not (revives or resets.restart):
-        yield Running(check_url(url), "none", resets=resets)
-        return
-    patience = options.get("health_timeout")
-    with service.opened(
-        url=url, start=start, health=health, patience=patience, resets=resets, revives=revives
-    ) as running:
-        yield running
-
-
-def _check(model: type[Model], max_runs: int | None, max_commands: int, seed: int | None, stutter: float) -> None:
+def _check_model(model: type[Model], max_runs: int | None, max_commands: int, seed: int | None, stutter: float) -> None:
     if (max_runs is not None and max_runs < 1) or max_commands < 1:
         raise UsageError("A campaign has at least one run of at least one command.", "Use larger numbers.")
     if seed is not None and not 0 <= seed < 1 << 64:

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Keeper:
     max_commands: int
     facts: Mapping[str, Any]
     settling: Settling
+    urls: list[str] = field(default_factory=list)  # of the services, where each process has its own
 
     def writer(self) -> Writer:
         """Open the file in which a run is written down while it happens."""
@@ -37,6 +38,7 @@ class Keeper:
 
     def keep(self, finding: Finding, index: int, seed: int, writer: Writer | None = None) -> None:
         """Save a new finding, seen in run `index` with `seed`; `writer` has written that run already."""
+        self._turn_to(finding.trace)
         finding.path = self.folder / name_of(finding.failure)
         finding.replaced = finding.path.exists()
         if writer is not None and not writer.is_late:
@@ -49,16 +51,26 @@ class Keeper:
     def improve(self, finding: Finding, index: int, seed: int) -> None:
         """Save a finding again, now that it is shrunk."""
         if finding.path is not None:
+            self._turn_to(finding.trace)
             finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
             finding.timed = self.settling.kept
             self.settling.raise_late()
 
     def record(self, trace: Trace, index: int, seed: int) -> Path:
         """Save a run that passed, named by its number."""
+        self._turn_to(trace)
         path = self.folder / f"run-{index + 1:06}.pd"
         save(path, self.origin(index, seed), trace, self.settling)
         self.settling.raise_late()
         return path
+
+    def _turn_to(self, trace: Trace) -> None:
+        """Speak of the service that a run was made with, where there are several."""
+        first = next(iter(trace.interactions()), None) if self.urls else None
+        for url in self.urls:
+            if first is not None and first.request.url.startswith(f"{url}/"):
+                self.url = url
+                self.settling.turn_to(url)
 
     def origin(self, index: int, seed: int, finding: Finding | None = None) -> Provenance:
         """Say where a bundle comes from."""

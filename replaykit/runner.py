@@ -247,3 +247,9 @@ def plainer(ran: Ran, known: Collection[str]) -> bool:
     failure = ran.trace.failure
     is_new = failure is not None and failure.is_finding and failure.fingerprint not in known
     return is_new and failure is not None and failure.kind != "latency" and bool(branches_of(ran.trace.sequence))
+
+
+def slow_again(ran: Ran, learnt: Collection[str]) -> bool:
+    """Say whether a run has to be made again: it found slow what others did meanwhile, and looked no further."""
+    failure = ran.trace.failure
+    return failure is not None and failure.kind == "latency" and failure.fingerprint in learnt

@@ -42,6 +42,11 @@ class Settling:
         self._interrupt: KeyboardInterrupt | None = None
         self.kept: str | None = None  # why the last bug was saved as it was
 
+    def turn_to(self, url: str) -> None:
+        """Take this for the service that had a free port, if one had."""
+        if self._services:
+            self._services = [url]
+
     def __call__(self, content: bytes) -> bytes:
         """Return the bytes of a bundle in the canonical form, or as they are."""
         self.kept = None

@@ -121,6 +121,10 @@ READING_ORDER = [
     "oracle",
     "runner",
     "crew",
+    "hand",
+    "worker",
+    "cluster",
+    "pool",
     "keeper",
     "corpus",
     "journal",
@@ -171,6 +175,7 @@ DOORS = {
     "yaml": {"yaml"},
     "vcr": {"foreign"},
     "rich": {"cli.screen"},
+    "distributed": {"cluster"},
     "click": {
         "cli.app",
         "cli.console",

@@ -9,7 +9,7 @@ import click
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
 from replaykit.cli.hunting import hunt_options, limits
-from replaykit.cli.options import is_said, service_options, settle
+from replaykit.cli.options import is_said, let_several_urls, service_options, settle
 from replaykit.cli.reports import raise_first, report_options, reported, tell
 from replaykit.document import Document
 from replaykit.errors import UsageError
@@ -57,6 +57,14 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
 @click.option("--restart", is_flag=True, help="Start the service again where it dies, and go on; needs --start.")
 @click.option("--with-times", is_flag=True, help="Save bundles with times, dates, request ids and the port.")
 @click.option("--stop-on-fail", is_flag=True, help="Stop after the first failure.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Make the runs in so many processes, each with a service of its own (--start, or a --url for each).  "
+    "[default: 1, or as many as there are URLs]",
+)
+@click.option("--dask", metavar="ADDRESS", help="Make the runs on the workers of a Dask cluster: tcp://HOST:8786.")
 @click.option("--swarm", is_flag=True, help="Leave a random part of the commands out of each sequence.")
 @click.option(
     "--parallel",
@@ -159,6 +167,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
         seed=options["seed"],
         save_failures=options["save_failures"],
         stop_on_fail=options["stop_on_fail"],
+        jobs=options["jobs"],
+        dask=options["dask"],
         swarm=options["swarm"],
         settings=options["settings"],
         latency=options["latency"],
@@ -189,6 +199,9 @@ def integration(context: click.Context, /, **options: Any) -> int:
     conclude(word, terminal.verdict(result), code)
     raise_first(reports.troubles)
     return code
+
+
+let_several_urls(integration)
 
 
 def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
@@ -231,6 +244,7 @@ def replay_command(path: str, context: click.Context) -> str:
     words = [program(), "replay", shlex.quote(path)]
     for name in ("profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport"):
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
+        value = value[0] if name == "url" and isinstance(value, tuple) else value
         if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):
             words += [f"--{name.replace('_', '-')}", _quoted(value)]
     if context.params["reset_restart"] and is_said(context, "reset_restart"):

@@ -20,7 +20,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "model": str,
     "adapter": str,
-    "url": str,
+    "url": (str, list),
     "start": str,
     "health": str,
     "health_timeout": (int, float),
@@ -40,6 +40,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "record": str,
     "with_times": bool,
     "stop_on_fail": bool,
+    "jobs": int,
+    "dask": str,
     "parallel": str,
     "repeat": int,
     "stutter": (int, float),
@@ -55,8 +57,6 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "settings": dict,
     "latency": dict,
 }
-
-SEVERAL = {"require_coverage", "report", "known"}  # may be said once, or in a list
 
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
@@ -83,7 +83,7 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
             raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = [value] if option in SEVERAL and not isinstance(value, list) else value
+        chosen[option] = _as_many(context.command, option, value)
     settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
     try:
         _check_endpoints(latency)
@@ -94,6 +94,14 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
     context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
     context.default_map = {**(context.default_map or {}), **chosen}
     return name
+
+
+def _as_many(command: click.Command, option: str, value: Any) -> Any:
+    """Return a list where a command takes several of an option, and the first one where it takes one."""
+    several = any(each.name == option and getattr(each, "multiple", False) for each in command.params)
+    if several:
+        return value if isinstance(value, list) else [value]
+    return value[0] if isinstance(value, list) and value else value
 
 
 def _as_text(value: Any) -> str:
@@ -142,6 +150,19 @@ def _check_endpoints(latency: dict[str, Any]) -> None:
         from replaykit.latency import read_endpoints
 
         read_endpoints(latency)
+
+
+def one_or_several(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Return the one URL that is named, or several, or None."""
+    del context, parameter
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+def let_several_urls(command: click.Command) -> None:
+    """Let --url of a command be given several times."""
+    [url] = [each for each in command.params if isinstance(each, click.Option) and each.name == "url"]
+    url.multiple, url.callback = True, one_or_several
+    url.help = "Base URL of the running service; with --jobs one for each."
 
 
 def service_options(command: C) -> C:
