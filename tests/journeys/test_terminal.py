@@ -117,8 +117,8 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
     with Terminal(*line) as terminal:
         terminal.see(lambda: "Progress:" in terminal.text)
         terminal.type(CTRL_C)
+        terminal.kill(signal.SIGINT)  # a wrapper passes on what the terminal sent to all: it is taken for the first
         terminal.see(lambda: "Ctrl-C again ends at once" in terminal.text)
-        terminal.type(CTRL_C)  # one that is taken for the first
         time.sleep(0.7)
         began = time.monotonic()
         terminal.type(CTRL_C)
@@ -167,7 +167,7 @@ def test_hostile_text_narrow_terminals_and_resizes_do_no_harm(tmp_path: Path):
     assert b"\x1b]0;" not in terminal.written
     assert "\u202e".encode() not in terminal.written
     assert [] == [each for each in narrow if each.startswith("line two")]
-    assert 1 == len([each for each in wide if each.startswith("• Seed")])
+    assert [True] == [each.endswith("…") for each in wide if each.startswith("• Seed")]
     assert not terminal.screen.cursor.hidden
 
 
