@@ -117,6 +117,7 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
     with Terminal(*line) as terminal:
         terminal.see(lambda: "Progress:" in terminal.text)
         terminal.type(CTRL_C)
+        time.sleep(0.1)  # else the kernel makes one signal of both
         terminal.kill(signal.SIGINT)  # a wrapper passes on what the terminal sent to all: it is taken for the first
         terminal.see(lambda: "Ctrl-C again ends at once" in terminal.text)
         time.sleep(0.7)
