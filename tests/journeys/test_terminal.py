@@ -121,6 +121,7 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
         terminal.kill(signal.SIGINT)  # a wrapper passes on what the terminal sent to all: it is taken for the first
         terminal.see(lambda: "Ctrl-C again ends at once" in terminal.text)
         time.sleep(0.7)
+        goes_on = terminal.is_running
         began = time.monotonic()
         terminal.type(CTRL_C)
         code = terminal.end()
@@ -130,6 +131,7 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
         time.sleep(0.1)
 
     assert 130 == code, terminal.text
+    assert goes_on
     assert took < 2
     assert "VERDICT" not in terminal.text
     assert [] == processes(mark)
