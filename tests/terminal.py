@@ -94,6 +94,11 @@ class Terminal:
             return bool(written)
         return False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self._process.poll() is None
+
     def kill(self, number: signal.Signals) -> None:
         """Send a signal to the program, and only to it."""
         self._process.send_signal(number)

@@ -117,9 +117,11 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
     with Terminal(*line) as terminal:
         terminal.see(lambda: "Progress:" in terminal.text)
         terminal.type(CTRL_C)
+        time.sleep(0.1)  # else the kernel makes one signal of both
+        terminal.kill(signal.SIGINT)  # a wrapper passes on what the terminal sent to all: it is taken for the first
         terminal.see(lambda: "Ctrl-C again ends at once" in terminal.text)
-        terminal.type(CTRL_C)  # one that is taken for the first
         time.sleep(0.7)
+        goes_on = terminal.is_running
         began = time.monotonic()
         terminal.type(CTRL_C)
         code = terminal.end()
@@ -129,6 +131,7 @@ def test_second_ctrl_c_ends_at_once(tmp_path: Path):
         time.sleep(0.1)
 
     assert 130 == code, terminal.text
+    assert goes_on
     assert took < 2
     assert "VERDICT" not in terminal.text
     assert [] == processes(mark)
@@ -167,7 +170,7 @@ def test_hostile_text_narrow_terminals_and_resizes_do_no_harm(tmp_path: Path):
     assert b"\x1b]0;" not in terminal.written
     assert "\u202e".encode() not in terminal.written
     assert [] == [each for each in narrow if each.startswith("line two")]
-    assert 1 == len([each for each in wide if each.startswith("• Seed")])
+    assert [True] == [each.endswith("…") for each in wide if each.startswith("• Seed")]
     assert not terminal.screen.cursor.hidden
 
 
