@@ -120,6 +120,7 @@ def test_step_of_a_bug_tells_what_was_asked_and_what_came():
     assert [(201, '{"a":1}', None), (None, None, "ReadTimeout: late"), (200, "(3 bytes, not text)", None)] == [
         (each.status, each.answer, each.error) for each in step.requests
     ]
+    assert '{"asked":1}' == bug(finding(spoken(b'{"asked":1}')), Redactor()).steps[0].requests[0].body
     assert step.fails
     assert step.call == told.shrunk_sequence
 

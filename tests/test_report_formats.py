@@ -371,6 +371,8 @@ def test_ctrf_is_as_its_schema_says(told: Account):
         name: counted[name] for name in ("passed", "failed", "skipped", "other")
     }
     assert len(tests) == summary["tests"]
+    for test, known in zip(tests, case.cases(told), strict=True):
+        assert {"error": "other"}.get(known.status, known.status) == test["status"]
 
 
 def test_events_are_as_their_schema_says():
