@@ -156,8 +156,8 @@ class Pool:
         """Take what a hand has done, and give it the next piece. Runs in whichever thread has it first."""
         try:
             error = asked.exception()
-        except CancelledError as cancelled:
-            error = cancelled
+        except CancelledError:
+            error = UnreachableError(f"{worker.name} is not reachable any more, nor is its cluster.", "Is it running?")
         is_over = True
         with self._lock:
             if self._is_closed:

@@ -90,3 +90,16 @@ def test_profile_says_how_many_jobs_and_where(tmp_path: Path):
     assert "3 jobs can't share 2 services" in three.err
     assert 1 == two.err.count("error[unreachable]")
     assert "Traceback" not in two.err
+
+
+def test_script_of_the_guide_runs_as_it_stands(tmp_path: Path):
+    """The script that the guide shows makes its runs with two workers."""
+    page = (ROOT / "docs" / "guides" / "many-machines.md").read_text(encoding="utf-8")
+    script = tmp_path / "campaign.py"
+    script.write_text(page.split("```python\n")[1].split("```")[0])
+    ran = subprocess.run(
+        [sys.executable, script], cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+    assert (0, "20 2\n") == (ran.returncode, ran.stdout), ran.stderr
