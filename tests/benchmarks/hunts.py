@@ -120,9 +120,7 @@ def hunt(url: str, truth: Truth, seed: int, wanted: int, plateau: int) -> Hunt:
     began, last = time.monotonic(), 0
     with (
         tempfile.TemporaryDirectory() as folder,
-        integration.opened(
-            TOYBANK.models[0], TOYBANK.adapter, MOST_RUNS, folder, base_url=url, seed=seed
-        ) as campaign,
+        integration.opened(TOYBANK.models[0], TOYBANK.adapter, MOST_RUNS, folder, base_url=url, seed=seed) as campaign,
     ):
         result = campaign.result
         for _ in campaign.go():
@@ -137,7 +135,9 @@ def hunt(url: str, truth: Truth, seed: int, wanted: int, plateau: int) -> Hunt:
             said = f"{failure.kind} {failure.name} of {failure.command}"
             if failure.outcome:
                 said += f" ({failure.outcome})"
-            told.append(Told(finding.path.name, said, finding.first_seen_run, len(bundle.trace.steps), truth.of(bundle)))
+            told.append(
+                Told(finding.path.name, said, finding.first_seen_run, len(bundle.trace.steps), truth.of(bundle))
+            )
         assert len(list(Path(folder).glob("*.pd"))) == len(told)
     requests = result.requests + sum(each.shrunk.requests for each in result.failures if each.shrunk)
     return Hunt(seed, tuple(told), result.total_runs, requests, seconds)
@@ -174,7 +174,15 @@ def main() -> None:
                 print(f"{seed}: run {told.run}: {told.failure}, {told.length} calls: {told.bugs}", file=sys.stderr)
             print(table(hunts[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
     if options.json:
-        print(json.dumps([asdict(each) | {"bugs": sorted(each.bugs), "splits": each.splits, "mixed": each.mixed} for each in hunts], indent=2))
+        print(
+            json.dumps(
+                [
+                    asdict(each) | {"bugs": sorted(each.bugs), "splits": each.splits, "mixed": each.mixed}
+                    for each in hunts
+                ],
+                indent=2,
+            )
+        )
         return
     print(table(hunts))
 
