@@ -1,12 +1,12 @@
 """How many bugs a hunt tells apart that are all on at once: ToyBank's, but for its race.
 
-    python tests/benchmarks/hunts.py [--seeds 10] [--first 0] [--hunt 8] [--runs 1000] [--bug NAME] [--json]
+    python tests/benchmarks/hunts.py [--seeds 10] [--first 0] [--hunt 8] [--runs 2000] [--bug NAME] [--json]
 
-For each seed, a hunt goes on until it has found that many bugs, or has made that many runs in a row that found
-nothing new. Then the truth is asked: the shrunk sequence of each bundle is run against services that have one bug
-each, and shows the bug with which it fails in the same way. A bundle that shows no bug alone needs several of them
-at once; one that shows several does not say which of them it is. Both are mixed, and count for no bug. Two bundles
-that show the same bug split it: all but one of them are duplicates.
+For each seed, a hunt goes on until it has found that many bugs, or has made that many runs. Then the truth is asked:
+the shrunk sequence of each bundle is run against services that have one bug each, and is a bundle of the bug with
+which it fails in the same way. A bundle that shows no bug alone needs several of them at once; one that shows
+several does not say which of them it is. Both are mixed, and count for no bug. A bug that has two bundles is split,
+and all but one of them are duplicates.
 """
 
 import argparse
@@ -19,9 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from benchmarks.scorecard import SERVICES
 from examples.toybank import postgres
 from replaykit import Bundle, integration, service
 from replaykit.adapter import Adapters
@@ -29,10 +27,10 @@ from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.verdict import is_same
+from tests.benchmarks.scorecard import SERVICES
 
 TOYBANK = SERVICES["toybank"]
 SEQUENTIAL = tuple(bug for bug in TOYBANK.bugs if bug.kind != "race")
-MOST_RUNS = 20_000  # of one hunt
 FLAKY_TRIES = 12  # a bug that fires in 70 % of the cases is missed by all of them once in two million times
 
 
@@ -115,12 +113,12 @@ def services(bugs: list[str]) -> Iterator[tuple[str, Truth]]:
         yield running(*bugs), stack.enter_context(contextlib.closing(Truth({bug: running(bug) for bug in bugs})))
 
 
-def hunt(url: str, truth: Truth, seed: int, wanted: int, plateau: int) -> Hunt:
+def hunt(url: str, truth: Truth, seed: int, wanted: int, runs: int) -> Hunt:
     """Hunt with one seed, and ask for the truth."""
-    began, last = time.monotonic(), 0
+    began = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
-        integration.opened(TOYBANK.models[0], TOYBANK.adapter, MOST_RUNS, folder, base_url=url, seed=seed) as campaign,
+        integration.opened(TOYBANK.models[0], TOYBANK.adapter, runs, folder, base_url=url, seed=seed) as campaign,
     ):
         result = campaign.result
         for _ in campaign.go():
@@ -135,10 +133,8 @@ def hunt(url: str, truth: Truth, seed: int, wanted: int, plateau: int) -> Hunt:
             said = f"{failure.kind} {failure.name} of {failure.command}"
             if failure.outcome:
                 said += f" ({failure.outcome})"
-            told.append(
-                Told(finding.path.name, said, finding.first_seen_run, len(bundle.trace.steps), truth.of(bundle))
-            )
-        assert len(list(Path(folder).glob("*.pd"))) == len(told)
+            length, bugs = len(bundle.trace.steps), truth.of(bundle)
+            told.append(Told(finding.path.name, said, finding.first_seen_run, length, bugs))
     requests = result.requests + sum(each.shrunk.requests for each in result.failures if each.shrunk)
     return Hunt(seed, tuple(told), result.total_runs, requests, seconds)
 
@@ -156,35 +152,43 @@ def table(hunts: list[Hunt]) -> str:
     return "\n".join(lines)
 
 
+def by_bug(hunts: list[Hunt], bugs: list[str]) -> str:
+    """Show in Markdown in how many hunts each bug was found, and as what."""
+    lines = ["| bug | hunts | failure | calls |", f"|{'---|' * 4}"]
+    for bug in bugs:
+        bundles = [told for each in hunts for told in each.bundles if told.bugs == (bug,)]
+        found = sum(bug in each.bugs for each in hunts)
+        said = ", ".join(sorted({told.failure for told in bundles})) or "-"
+        calls = ", ".join(map(str, sorted({told.length for told in bundles}))) or "-"
+        lines.append(f"| {bug} | {found}/{len(hunts)} | {said} | {calls} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Hunt, and print the table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--hunt", type=int, default=8, help="bugs to find")
-    parser.add_argument("--runs", type=int, default=1000, help="runs without a new bug that end a hunt")
+    parser.add_argument("--runs", type=int, default=2000, help="of a hunt, at most")
     parser.add_argument("--bug", action="append", choices=[bug.name for bug in SEQUENTIAL], help="only these")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    hunts = []
-    with services(options.bug or [bug.name for bug in SEQUENTIAL]) as (url, truth):
+    bugs = options.bug or [bug.name for bug in SEQUENTIAL]
+    hunts: list[Hunt] = []
+    with services(bugs) as (url, truth):
         for seed in range(options.first, options.first + options.seeds):
             hunts.append(hunt(url, truth, seed, options.hunt, options.runs))
-            for told in hunts[-1].bundles:
-                print(f"{seed}: run {told.run}: {told.failure}, {told.length} calls: {told.bugs}", file=sys.stderr)
             print(table(hunts[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
     if options.json:
-        print(
-            json.dumps(
-                [
-                    asdict(each) | {"bugs": sorted(each.bugs), "splits": each.splits, "mixed": each.mixed}
-                    for each in hunts
-                ],
-                indent=2,
-            )
-        )
+        said = [
+            asdict(each)
+            | {"bugs": sorted(each.bugs), "duplicates": each.duplicates, "splits": each.splits, "mixed": each.mixed}
+            for each in hunts
+        ]
+        print(json.dumps(said, indent=2))
         return
-    print(table(hunts))
+    print(f"{table(hunts)}\n\n{by_bug(hunts, bugs)}")
 
 
 if __name__ == "__main__":
