@@ -17,18 +17,21 @@ from examples.toybank.model import (
     Debit,
     Declined,
     OpenAccount,
+    PageStatement,
     Paid,
     Payment,
     ReadAuthorization,
     ReadStatement,
     Repeated,
     Retry,
+    StatementPaged,
     StatementRead,
     Void,
     Voided,
 )
 from replaykit import Adapter, Ref, handles, observes
 
+MAX_PAGE = 100  # lines: the most that the service takes
 MAX_PAGES = 1000  # of a statement, whatever the service says
 
 
@@ -113,16 +116,25 @@ class BankApi(Adapter[Bank]):
 
     @handles
     def read_statement(self, cmd: ReadStatement) -> StatementRead:
+        return StatementRead(account=cmd.account, amounts=self.statement(cmd.account))
+
+    @handles
+    def page_statement(self, cmd: PageStatement) -> StatementPaged:
+        whole, paged = self.statement(cmd.account), self.statement(cmd.account, cmd.page)
+        later = self.statement(cmd.account) if len(paged) > len(whole) else whole  # others may have paid meanwhile
+        agree = paged[: len(whole)] == whole and paged == later[: len(paged)]
+        return StatementPaged(account=cmd.account, whole=whole, paged=paged, agree=agree)
+
+    def statement(self, account: Ref[Account], page: int = MAX_PAGE) -> list[int]:
+        """Read the amounts of all lines of a statement, so many on a page."""
         amounts, after = [], 0
         for _ in range(MAX_PAGES):
-            page = self.http.get(
-                f"/api/accounts/{cmd.account.id}/statement", params={"limit": cmd.page, "after": after}
-            ).json()
-            amounts += [line["amount"] for line in page["lines"]]
-            after = page["next"]
+            said = self.http.get(f"/api/accounts/{account.id}/statement", params={"limit": page, "after": after}).json()
+            amounts += [line["amount"] for line in said["lines"]]
+            after = said["next"]
             if after is None:
                 break
-        return StatementRead(account=cmd.account, amounts=amounts)
+        return amounts
 
     @handles
     def retry(self, cmd: Retry) -> Repeated | Declined:

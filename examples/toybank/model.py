@@ -128,7 +128,13 @@ class ReadAuthorization(Command, weight=2):
 
 
 class ReadStatement(Command):
-    """Read all pages of a statement."""
+    """Read a statement in one go."""
+
+    account: Ref[Account]
+
+
+class PageStatement(Command):
+    """Read a statement page by page, and in one go."""
 
     account: Ref[Account]
     page: Annotated[int, gen.integers(1, 4)]  # lines on a page
@@ -196,6 +202,15 @@ class StatementRead(Event):
     amounts: list[int]
 
 
+class StatementPaged(Event):
+    """The amounts of a statement in one go, and page by page; do they agree?"""
+
+    account: Ref[Account]
+    whole: list[int]
+    paged: list[int]
+    agree: bool
+
+
 class Repeated(Event):
     """The answer to a payment that was done before."""
 
@@ -229,6 +244,7 @@ class Bank(Model):
         Void,
         ReadAuthorization,
         ReadStatement,
+        PageStatement,
         Retry,
     )
     server_errors: ClassVar = True
@@ -290,6 +306,10 @@ class Bank(Model):
     @expects
     def read_statement(self, cmd: ReadStatement) -> StatementRead:
         return StatementRead(account=cmd.account, amounts=self.accounts[cmd.account].lines)
+
+    @expects
+    def page_statement(self, cmd: PageStatement) -> Like[StatementPaged]:
+        return like(StatementPaged, account=cmd.account, agree=True)
 
     @expects
     def retry(self, cmd: Retry) -> Repeated:

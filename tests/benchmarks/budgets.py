@@ -177,7 +177,7 @@ def _history(chance: random.Random, *, lost: bool) -> list[Branch]:
     for index, (_, called, returned, branch, label) in enumerate(sorted(calls, key=lambda each: each[0])):
         amount = chance.randrange(1, 30)
         debit = Debit(account=ACCOUNT, amount=amount, currency="EUR", key=str(label))
-        read = ReadStatement(account=ACCOUNT, page=1)
+        read = ReadStatement(account=ACCOUNT)
         command = read if index % 4 == 0 or index == spoilt else debit
         event = predicted(state, command, _refs(label))
         if isinstance(event, StatementRead) and index == spoilt:

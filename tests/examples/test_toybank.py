@@ -29,9 +29,14 @@ from conftest import ROOT, environment, processes
 
 from examples.answers import MAX_BODY
 from examples.serving import PARENT_POLL
-from examples.toybank import postgres
+from examples.toybank import Bank, BankApi, postgres
+from examples.toybank.adapter import MAX_PAGE
 from examples.toybank.ledger import BUGS, MAX_AMOUNT, MAX_TEXT, Ledger
 from replaykit import service
+from replaykit.adapter import Adapters
+from replaykit.run import execute
+from replaykit.sequence import Call, Fixed
+from replaykit.value import loads
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 COMMAND = (sys.executable, "-m", "examples.toybank")
@@ -150,6 +155,33 @@ def at_once(*calls: Callable[[], object]) -> list:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(call, calls))
+
+
+# --- the adapter --------------------------------------------------------------------------------
+
+
+class Meanwhile(BankApi):
+    """An adapter beside which somebody else pays in a cent whenever a statement was read."""
+
+    def statement(self, account, page=MAX_PAGE):
+        amounts = super().statement(account, page)
+        self.http.post(f"/api/accounts/{account.id}/credit", json=cents(1)).raise_for_status()
+        return amounts
+
+
+@pytest.mark.parametrize(("adapter", "paged"), [(BankApi, 0), (Meanwhile, 1)])
+def test_pages_agree_with_the_statement_that_others_go_on_writing(serving, adapter, paged):
+    """What was paid in between reading a statement in one go and page by page is no disagreement."""
+    calls = (
+        Call(label=0, tag="open_account", args={"owner": "Ada", "currency": "EUR"}),
+        Call(label=1, tag="page_statement", args={"account": "account@0", "page": 1}),
+    )
+    adapters = Adapters(Bank, adapter, str(serving.http.base_url), {})
+    with contextlib.closing(adapters):
+        trace = execute(Bank, adapters.new(), Fixed(calls))
+    said = loads(trace.steps[-1].event.data)
+
+    assert (True, [], [1] * paged) == (said["agree"], said["whole"], said["paged"])
 
 
 # --- the rules ----------------------------------------------------------------------------------

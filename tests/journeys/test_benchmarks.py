@@ -1,21 +1,28 @@
 """The benchmarks that are not run as tests are tried out, each with little to do."""
 
+import json
 import subprocess
 import sys
 
 from conftest import ROOT, environment
 
+from tests.benchmarks.hunts import Hunt, Told
 from tests.odd import CASES
 
 
-def table(name: str, *arguments: str) -> list[list[str]]:
-    """Run a benchmark, and return the rows of the table that it prints."""
+def printed(name: str, *arguments: str) -> str:
+    """Run a benchmark, and return what it prints."""
     done = subprocess.run(
         [sys.executable, f"tests/benchmarks/{name}.py", *arguments],
         cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    return done.stdout
+
+
+def table(name: str, *arguments: str) -> list[list[str]]:
+    """Run a benchmark, and return the rows of the table that it prints."""
+    lines = [line for line in printed(name, *arguments).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
@@ -36,6 +43,26 @@ def test_scorecard_finds_without_shrinking():
     assert ["travelbooking", "double-cancel", "1/1"] == row[:3] == usual[:3]
     assert ["-", "3", "-", "-", "-"] == row[4:] == usual[4:]
     assert row[3] != usual[3]
+
+
+def test_hunt_tells_bugs_apart_that_are_on_at_once():
+    """Four bugs of ToyBank, two of them in statements, are each found once, and each bundle shows one of them alone."""
+    bugs = ["ghost-hold", "lost-line", "pays-twice", "silent-capture"]
+    chosen = [word for bug in bugs for word in ("--bug", bug)]
+    [hunt] = json.loads(printed("hunts", "--seeds", "1", "--hunt", "4", *chosen, "--json"))
+
+    assert bugs == hunt["bugs"] == sorted(bug for bundle in hunt["bundles"] for bug in bundle["bugs"])
+    assert (0, [], []) == (hunt["duplicates"], hunt["splits"], hunt["mixed"])
+
+
+def test_hunts_count_what_is_split_and_what_is_mixed():
+    """Two bundles of one bug split it; one that shows several bugs alone, or none, is mixed, and is no bug's."""
+    shown = [("over-capture",), ("over-capture",), ("stale-read",), (), ("lost-line", "silent-capture")]
+    bundles = tuple(Told(f"{number}.pd", "check", 1, 2, bugs) for number, bugs in enumerate(shown))
+    hunt = Hunt(0, bundles, runs=10, requests=100, seconds=1.0)
+
+    assert {"over-capture": 2, "stale-read": 1} == hunt.bugs
+    assert (["over-capture"], 1, ["3.pd", "4.pd"]) == (hunt.splits, hunt.duplicates, hunt.mixed)
 
 
 def test_fidelity_tells_what_vcrpy_loses():
