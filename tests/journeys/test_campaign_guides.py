@@ -27,6 +27,7 @@ from replaykit.service import free_port
 GUIDE = (ROOT / "docs" / "guides" / "integration.md").read_text(encoding="utf-8")
 CI_GUIDE = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")
 FEW, SHORT = 2, 20  # runs, and the commands of each
+ENOUGH, LONG = 15, 40  # likewise, where a bug is to be found whatever the seed
 PORTS = {"shop": "4000", "toybank": "4555", "travelbooking": "4445"}  # as the guide says them
 
 DOCKER = r"""#!/bin/sh
@@ -115,10 +116,12 @@ def copy(tmp_path: Path, database: str) -> Copy:
     return Copy(tmp_path, {"DATABASE_URL": database})
 
 
-def hastened(text: str) -> str:
+def hastened(text: str, runs: int = FEW, commands: int = SHORT) -> str:
     """Let a command or a program do few runs, and short ones."""
-    text = re.sub(r"--runs \d+", f"--runs {FEW} --commands {SHORT}", text)
-    return re.sub(r"max_runs=(100|None)\b", f"max_runs={FEW}", text.replace("max_commands=50", f"max_commands={SHORT}"))
+    text = re.sub(r"--runs \d+", f"--runs {runs} --commands {commands}", text)
+    return re.sub(
+        r"max_runs=(100|None)\b", f"max_runs={runs}", text.replace("max_commands=50", f"max_commands={commands}")
+    )
 
 
 # --- the integration guide ----------------------------------------------------------------------
@@ -171,9 +174,10 @@ def test_the_integration_guide_holds(copy: Copy, database: str, chapter: str):
         for what, kind, language, block in re.findall(BLOCK, CHAPTERS[chapter]):
             if what == "start":
                 continue
-            text = services.known_in(hastened(block), kind)
+            runs, commands = (ENOUGH, LONG) if kind == "bugs" else (FEW, SHORT)
+            text = services.known_in(hastened(block, runs, commands), kind)
             words = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-W", "error", "-c", text]
-            done = copy.run(*words)
+            done = copy.run(*words, REPLAYKIT_RUNS=str(runs), REPLAYKIT_COMMANDS=str(commands))
             printed[block] = done.stdout
             files.update(re.findall(r"\breports/\w+\.\w+", block))
 
@@ -291,11 +295,13 @@ def test_github_recipe_holds(copy: Copy):
     assert [] == copy.bundles("found")
 
 
-def gitlab(copy: Copy, job: str, **more: str) -> subprocess.CompletedProcess[str]:
+def gitlab(
+    copy: Copy, job: str, runs: int = FEW, commands: int = SHORT, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run a job of GitLab's, as its runner does: all lines in one shell that ends at the first failure."""
     content = recipes.gitlab()[job]
     lines = [*content["before_script"], *content["script"]]
-    return copy.run("sh", "-e", "-c", hastened("\n".join(lines)), **more)
+    return copy.run("sh", "-e", "-c", hastened("\n".join(lines), runs, commands), **more)
 
 
 def test_gitlab_recipe_holds(copy: Copy):
@@ -317,7 +323,7 @@ def test_gitlab_recipe_holds(copy: Copy):
 def test_recipe_fails_where_it_should(copy: Copy, start: str, code: int):
     """A job ends with 1 where there is a bug, with its bundle and its case; and with 125 where there is no service."""
     copy.say("python -m examples.travelbooking --port {port}", start)
-    done = gitlab(copy, "integration", SERVICE="travelbooking")
+    done = gitlab(copy, "integration", ENOUGH, LONG, SERVICE="travelbooking")
 
     assert code == done.returncode, done.stdout
     if code == 1:
