@@ -27,6 +27,7 @@ from replaykit.service import free_port
 GUIDE = (ROOT / "docs" / "guides" / "integration.md").read_text(encoding="utf-8")
 CI_GUIDE = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")
 FEW, SHORT = 2, 20  # runs, and the commands of each
+ENOUGH, LONG = 15, 40  # likewise, where a bug is to be found whatever the seed
 PORTS = {"shop": "4000", "toybank": "4555", "travelbooking": "4445"}  # as the guide says them
 
 DOCKER = r"""#!/bin/sh
@@ -115,70 +116,86 @@ def copy(tmp_path: Path, database: str) -> Copy:
     return Copy(tmp_path, {"DATABASE_URL": database})
 
 
-def hastened(text: str) -> str:
+def hastened(text: str, runs: int = FEW, commands: int = SHORT) -> str:
     """Let a command or a program do few runs, and short ones."""
-    text = re.sub(r"--runs \d+", f"--runs {FEW} --commands {SHORT}", text)
-    return re.sub(r"max_runs=(100|None)\b", f"max_runs={FEW}", text.replace("max_commands=50", f"max_commands={SHORT}"))
+    text = re.sub(r"--runs \d+", f"--runs {runs} --commands {commands}", text)
+    return re.sub(
+        r"max_runs=(100|None)\b", f"max_runs={runs}", text.replace("max_commands=50", f"max_commands={commands}")
+    )
 
 
 # --- the integration guide ----------------------------------------------------------------------
 
-BLOCKS = re.findall(r"(?ms)^<!-- (run|start): (clean|bugs) -->\n```(\w+)\n(.*?)^```$", GUIDE)
+BLOCK = r"(?ms)^<!-- (run|start): (clean|bugs) -->\n```(\w+)\n(.*?)^```$"
+BLOCKS = re.findall(BLOCK, GUIDE)
+CHAPTERS = {text.partition("\n")[0]: text for text in GUIDE.split("\n## ") if "<!-- run: " in text}
 
 
-@pytest.fixture
-def services() -> Iterator[dict[tuple[str, str], str]]:
-    """Start the services with the commands of the guide, and the leaderboard as the shop; give their ports."""
-    commands = [(kind, text.strip()) for what, kind, _, text in BLOCKS if what == "start"]
-    named = {(re.search(r"examples\.(\w+)", text)[1], kind): text for kind, text in commands}  # type: ignore[index]
-    named["shop", "clean"] = f"python -m examples.leaderboard --port {PORTS['shop']}"
-    assert {("toybank", "clean"), ("toybank", "bugs"), ("travelbooking", "clean"), ("shop", "clean")} == set(named)
-    with contextlib.ExitStack() as stack:
-        ports = {}
-        for (name, kind), command in named.items():
-            start = command.replace(f"--port {PORTS[name]}", "--port {port}")
-            assert start != command
-            url = stack.enter_context(service.reached(url=None, start=start, health=None, patience=60))
-            ports[name, kind] = url.rpartition(":")[2]
-        yield ports
+class Services:
+    """The services that the guide speaks to, started with its own commands when they are asked for."""
+
+    def __init__(self, stack: contextlib.ExitStack, database: str) -> None:
+        commands = [(kind, text.strip()) for what, kind, _, text in BLOCKS if what == "start"]
+        self.commands = {(re.findall(r"examples\.(\w+)", text)[0], kind): text for kind, text in commands}
+        self.commands["shop", "clean"] = f"python -m examples.leaderboard --port {PORTS['shop']}"
+        self.stack, self.database = stack, database
+        self.ports: dict[tuple[str, str], str] = {}
+
+    def port(self, name: str, kind: str) -> str:
+        """Give the port of a service, which is one with bugs where the guide starts one with bugs."""
+        which = (name, kind) if (name, kind) in self.commands else (name, "clean")
+        if which not in self.ports:
+            start = self.commands[which].replace(f"--port {PORTS[name]}", "--port {port}")
+            assert start != self.commands[which]
+            if name == "toybank":
+                start += f" --database-url {self.database} --schema {kind}"
+            url = self.stack.enter_context(service.reached(url=None, start=start, health=None, patience=60))
+            self.ports[which] = url.rpartition(":")[2]
+        return self.ports[which]
+
+    def known_in(self, text: str, kind: str) -> str:
+        """Put the ports of the services in the place of those that the guide names."""
+        for name, port in PORTS.items():
+            if f"localhost:{port}" in text:
+                text = text.replace(f"localhost:{port}", f"localhost:{self.port(name, kind)}")
+        return text
 
 
-def with_ports(text: str, kind: str, ports: dict[tuple[str, str], str]) -> str:
-    """Put the ports of the services in the place of those that the guide names."""
-    for name, port in PORTS.items():
-        text = text.replace(f"localhost:{port}", f"localhost:{ports.get((name, kind), ports[name, 'clean'])}")
-    return text
-
-
-def test_the_integration_guide_holds(copy: Copy, services: dict[tuple[str, str], str]):
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_integration_guide_holds(copy: Copy, database: str, chapter: str):
     """Its commands pass; against a service with bugs they exit with 1, and its programs print what was found."""
     [names] = re.findall(r"(?ms)^```toml\n(\[tool\.replaykit\.names\]\n.*?)^```$", GUIDE)
     copy.say("[tool.replaykit.names]\n", names)
     for name in ("TOYBANK", "TRAVELBOOKING"):
         copy.more[f"{name}_URL"] = f"http://127.0.0.1:{free_port()}"
-    printed = {}
-    for what, kind, language, block in BLOCKS:
-        if what == "run":
-            text = with_ports(hastened(block), kind, services)
+    printed, files = {}, set()
+    with contextlib.ExitStack() as stack:
+        services = Services(stack, database)
+        for what, kind, language, block in re.findall(BLOCK, CHAPTERS[chapter]):
+            if what == "start":
+                continue
+            runs, commands = (ENOUGH, LONG) if kind == "bugs" else (FEW, SHORT)
+            text = services.known_in(hastened(block, runs, commands), kind)
             words = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-W", "error", "-c", text]
-            done = copy.run(*words)
+            done = copy.run(*words, REPLAYKIT_RUNS=str(runs), REPLAYKIT_COMMANDS=str(commands))
             printed[block] = done.stdout
+            files.update(re.findall(r"\breports/\w+\.\w+", block))
 
             assert done.returncode == (kind == "bugs" and language == "sh"), (text, done.stdout)
 
-    run, hunt, replays = [text for block, text in printed.items() if block.startswith("from ")]
-    assert re.match(r"\d+ of \d+ runs failed, \d+ passed\n\w+ bugs/.+\.pd\n", run), run
-    assert re.search(r"(?m)^Occurrences: [1-9]\d* first seen in run [1-9]\d*$", hunt), hunt
-    assert 0 < len(replays.splitlines()) == replays.count("reproduced"), replays
-    assert len(copy.bundles("discovered_bugs")) == hunt.count("Fingerprint: ") == len(replays.splitlines())
-    assert copy.bundles("bugs")
-    assert copy.bundles("hunt")
-    assert [] == copy.bundles("found")
-    assert copy.cases("integration.xml")
-    assert copy.cases("travel.xml")
-    assert copy.cases("bank.xml")
-    for name in ("travel.md", "bank.md", "bank.json", "integration.md"):
-        assert (copy.folder / "reports" / name).read_text(encoding="utf-8")
+    assert printed
+    assert files == {
+        f"reports/{path.name}" for path in copy.folder.glob("reports/*") if f"reports/{path.name}" in files
+    }
+    assert all(copy.cases(name.removeprefix("reports/")) for name in files if name.endswith(".xml"))
+    for folder in set(re.findall(r"--save-failures (\w+)/", CHAPTERS[chapter])):
+        assert copy.bundles(folder), folder
+    if chapter == "In Python":
+        run, hunt, replays = printed.values()
+        assert re.match(r"\d+ of \d+ runs failed, \d+ passed\n\w+ bugs/.+\.pd\n", run), run
+        assert re.search(r"(?m)^Occurrences: [1-9]\d* first seen in run [1-9]\d*$", hunt), hunt
+        assert 0 < len(replays.splitlines()) == replays.count("reproduced"), replays
+        assert len(copy.bundles("discovered_bugs")) == hunt.count("Fingerprint: ") == len(replays.splitlines())
 
 
 def test_every_option_of_the_guide_is_there_with_its_default():
@@ -278,11 +295,13 @@ def test_github_recipe_holds(copy: Copy):
     assert [] == copy.bundles("found")
 
 
-def gitlab(copy: Copy, job: str, **more: str) -> subprocess.CompletedProcess[str]:
+def gitlab(
+    copy: Copy, job: str, runs: int = FEW, commands: int = SHORT, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run a job of GitLab's, as its runner does: all lines in one shell that ends at the first failure."""
     content = recipes.gitlab()[job]
     lines = [*content["before_script"], *content["script"]]
-    return copy.run("sh", "-e", "-c", hastened("\n".join(lines)), **more)
+    return copy.run("sh", "-e", "-c", hastened("\n".join(lines), runs, commands), **more)
 
 
 def test_gitlab_recipe_holds(copy: Copy):
@@ -304,7 +323,7 @@ def test_gitlab_recipe_holds(copy: Copy):
 def test_recipe_fails_where_it_should(copy: Copy, start: str, code: int):
     """A job ends with 1 where there is a bug, with its bundle and its case; and with 125 where there is no service."""
     copy.say("python -m examples.travelbooking --port {port}", start)
-    done = gitlab(copy, "integration", SERVICE="travelbooking")
+    done = gitlab(copy, "integration", ENOUGH, LONG, SERVICE="travelbooking")
 
     assert code == done.returncode, done.stdout
     if code == 1:
