@@ -98,6 +98,8 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
 
 def _as_many(command: click.Command, option: str, value: Any) -> Any:
     """Return a list where a command takes several of an option, and the first one where it takes one."""
+    if isinstance(value, dict):  # settings and latency have a table of their own
+        return value
     several = any(each.name == option and getattr(each, "multiple", False) for each in command.params)
     if several:
         return value if isinstance(value, list) else [value]
