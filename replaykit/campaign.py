@@ -17,7 +17,7 @@ from replaykit.corpus import finding_in
 from replaykit.crew import Crew
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
-from replaykit.journal import Journal, Unwritten
+from replaykit.journal import Journal
 from replaykit.keeper import Keeper
 from replaykit.result import Result
 from replaykit.runner import Ran, plainer, slow_again
@@ -49,7 +49,7 @@ class Campaign:
     lost: int = 0  # runs in a row that could not be judged
     began: float = 0.0  # on the monotonic clock
     elapsed: float = 0.0  # seconds that it had gone on before it was resumed
-    journal: Journal = field(default_factory=Unwritten)
+    journal: Journal = field(default_factory=Journal)
     corpus: Mapping[str, Path] = field(default_factory=dict)  # bundles of bugs that are known, by fingerprint
 
     def go(self) -> Generator[Finding, None, None]:

@@ -28,7 +28,7 @@ from replaykit.runner import Plan, Runner
 from replaykit.service import Running
 from replaykit.shrink import Shrunk
 from replaykit.trace import Trace
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 K = TypeVar("K")
 
@@ -126,7 +126,7 @@ class Hand:
                 if seen[trace.failure.fingerprint] <= MET:
                     met.append(trace)
 
-        return self._runner.shrink(finding, Silent(), meet), met
+        return self._runner.shrink(finding, Watcher(), meet), met
 
     def close(self) -> None:
         """Stop the service, where it was started here."""

@@ -28,7 +28,7 @@ from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Parallel
 from replaykit.hand import resets_of, service_of
 from replaykit.hunt import Hunt
-from replaykit.journal import OLD, Hunted, Journal, Kept, Unwritten, journal_in
+from replaykit.journal import OLD, Hunted, Journal, Kept, journal_in
 from replaykit.keeper import Keeper, facts_of, made
 from replaykit.latency import budgets_of
 from replaykit.model import Model, digest_of
@@ -175,7 +175,7 @@ def opened(
         own = [Path(folder)] if folder is not None and terms.is_hunt else []
         usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
         corpus = known_in([*own, *usual, *terms.known], result.names)
-        journal: Journal = Unwritten()
+        journal: Journal = Journal()
         past = Past()
         if own:
             journal = kept = stack.enter_context(_journal(own[0], result, options))

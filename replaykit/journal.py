@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from replaykit.coverage import Coverage
 from replaykit.errors import JournalError, UnwritableError, UsageError
@@ -118,8 +118,8 @@ KINDS: dict[str, type[Record]] = {
 }
 
 
-class Journal(Protocol):
-    """Who writes down what a campaign has done."""
+class Journal:
+    """Who writes down what a campaign has done, so that it can go on later; this one does not."""
 
     def begin(self, result: Result) -> None:
         """Hear that the first run is about to begin."""
@@ -138,28 +138,6 @@ class Journal(Protocol):
 
     def end(self, result: Result) -> None:
         """Hear that there is a reason to stop."""
-
-
-class Unwritten:
-    """The journal of a campaign that can't go on later."""
-
-    def begin(self, result: Result) -> None:
-        """Do nothing."""
-
-    def ran(self, ran: Ran, result: Result, at: float) -> None:
-        """Do nothing."""
-
-    def found(self, finding: Finding) -> None:
-        """Do nothing."""
-
-    def known(self, finding: Finding) -> None:
-        """Do nothing."""
-
-    def shrunk(self, finding: Finding, at: float) -> None:
-        """Do nothing."""
-
-    def end(self, result: Result) -> None:
-        """Do nothing."""
 
 
 class Entries:
@@ -210,7 +188,7 @@ class Entries:
         total.runs += 1
 
 
-class Kept:
+class Kept(Journal):
     """The journal in a folder. Use it as a context manager; it has the folder for itself as long as that."""
 
     def __init__(self, folder: Path, hunted: Hunted, *, resume: bool, seeded: bool) -> None:

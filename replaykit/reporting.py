@@ -26,7 +26,7 @@ from replaykit.report import ctrf, github, json, junit, markdown, ndjson, termin
 from replaykit.result import Result
 from replaykit.trace import Trace
 from replaykit.visible import visible
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 ENDINGS = {"markdown": "md", "junit": "xml", "json": "json", "ndjson": "ndjson", "ctrf": "ctrf.json"}
 FORMATS = ("terminal", *ENDINGS, "github")
@@ -98,7 +98,7 @@ def _made_path(name: str) -> str | None:
     return str(path)
 
 
-class Reports(Silent):
+class Reports(Watcher):
     """Watches a campaign, and writes the reports of it. What goes wrong is kept, to be told in the end."""
 
     def __init__(

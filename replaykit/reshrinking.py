@@ -35,7 +35,7 @@ from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code
 from replaykit.version import __version__
-from replaykit.watcher import Silent, Watcher
+from replaykit.watcher import Watcher
 from replaykit.writer import save
 
 LARGE = Budget(executions=2000, seconds=300.0)
@@ -132,7 +132,7 @@ def reshrink(
             services=[url] if free_port else [],
             with_times=with_times,
         )
-        again = _Again(bundle, adapters, budgets, url, folder, watcher or Silent(), settling)
+        again = _Again(bundle, adapters, budgets, url, folder, watcher or Watcher(), settling)
         reshrunk = again.go(budget or LARGE)
     finally:
         adapters.close()

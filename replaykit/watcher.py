@@ -1,14 +1,12 @@
 """Watchers: who is told how a campaign goes on, while it does."""
 
-from typing import Protocol
-
 from replaykit.finding import Finding
 from replaykit.result import Result
 from replaykit.trace import Trace
 
 
-class Watcher(Protocol):
-    """Who is told how a campaign goes on. All that is told stands in the result too, in the end."""
+class Watcher:
+    """Who is told how a campaign goes on; this one does not care. All of it stands in the result too, in the end."""
 
     def began(self, result: Result, url: str | None) -> None:
         """Hear that the service is there, and the first run is about to begin; without a service `url` is None."""
@@ -29,29 +27,7 @@ class Watcher(Protocol):
         """Hear that the last run is over, also after Ctrl-C, before the service is stopped."""
 
 
-class Silent:
-    """The watcher that does not care."""
-
-    def began(self, result: Result, url: str | None) -> None:
-        """Do nothing."""
-
-    def ran(self, number: int, trace: Trace, seconds: float) -> None:
-        """Do nothing."""
-
-    def found(self, finding: Finding) -> None:
-        """Do nothing."""
-
-    def tried(self, finding: Finding, executions: int, length: int) -> None:
-        """Do nothing."""
-
-    def shrunk(self, finding: Finding) -> None:
-        """Do nothing."""
-
-    def ended(self, result: Result) -> None:
-        """Do nothing."""
-
-
-class Several:
+class Several(Watcher):
     """Watchers that are all told the same, one after the other."""
 
     def __init__(self, *watchers: Watcher) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEADERBOARD = "python -m examples.leaderboard --port {port}"
 NAMES = ("--model", "examples.leaderboard:Leaderboard", "--adapter", "examples.leaderboard:LeaderboardApi")
+
+# a leaderboard that dies in the middle of a campaign
+DYING = textwrap.dedent(
+    """
+    import sys, os
+    import uvicorn
+    from examples.leaderboard.service import application
+    inner, count = application(), 0
+    async def app(scope, receive, send):
+        global count
+        count += scope["type"] == "http" and scope["path"] == "/players"
+        if count == 70:
+            os._exit(7)
+        await inner(scope, receive, send)
+    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
+    """
+)
 
 
 @dataclass(frozen=True)

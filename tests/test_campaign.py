@@ -17,7 +17,7 @@ from replaykit.result import Result
 from replaykit.runner import Plan, Ran, Runner
 from replaykit.shrink import Budget
 from replaykit.trace import Trace
-from replaykit.watcher import Several, Silent
+from replaykit.watcher import Several, Watcher
 
 
 def result_of(seed: int, runs: int) -> Result:
@@ -47,7 +47,7 @@ class Backwards(Alone):
         return future
 
 
-class Heard(Silent):
+class Heard(Watcher):
     """Writes down which runs were over, in which order."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ def heard_with(kind: type[Alone]) -> tuple[list[tuple[int, int]], Result, Alone]
     adapters = Adapters(Leaderboard, Mock, None, {})
     plan = Plan(3, 6, budgets_of(Leaderboard, Mock, {}), Budget())
     crew = kind(Runner(plan, adapters, result.coverage))
-    assert [] == list(Campaign(result, crew, Several(heard, Silent())).go())
+    assert [] == list(Campaign(result, crew, Several(heard, Watcher())).go())
     return heard.runs, result, crew
 
 

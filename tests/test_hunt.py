@@ -27,7 +27,7 @@ from replaykit.reader import read
 from replaykit.result import Result
 from replaykit.shrink import Budget
 from replaykit.verdict import Verdict
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 BUGS = ("tie-order", "duplicate-names", "score-cap", "lost-increase", "stale-list", "blank-names", "ignore-case")
 SEED = 3
@@ -182,7 +182,7 @@ def test_wrong_options_are_told_at_once(url: str, tmp_path: Path):
         hunt("http://127.0.0.1:9", health_check="none", health_timeout=0.1)
 
 
-class Interrupting(Silent):
+class Interrupting(Watcher):
     """A watcher that is interrupted in a run."""
 
     def __init__(self, run: int) -> None:
@@ -208,7 +208,7 @@ def test_interrupt_is_raised_to_the_loop_and_the_hunt_goes_on_later(
     assert told(whole[1]) == told(again.result)
 
 
-class Stopping(Silent):
+class Stopping(Watcher):
     """A watcher that stops the service after a run."""
 
     def __init__(self, started: service.Started, run: int) -> None:

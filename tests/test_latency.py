@@ -46,7 +46,7 @@ from replaykit.report import terminal
 from replaykit.sequence import Call
 from replaykit.trace import Step, Trace
 from replaykit.verdict import Failure
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 ALLOWED = 0.05  # seconds
 SLOW = 0.2  # seconds: far above, whatever else the machine does
@@ -580,7 +580,7 @@ def test_what_is_known_to_be_slow_hides_no_other_failure(service: Service):
         def holds(self) -> None:
             assert not self.broken
 
-    class Breaking(Silent):
+    class Breaking(Watcher):
         def ran(self, number: int, trace: Trace, seconds: float) -> None:
             Breakable.broken.append(True)
 
@@ -617,7 +617,7 @@ def test_what_is_not_slow_any_more_at_the_end_is_said_to_be_gone(repaired: bool,
     class Looking(Shop):
         commands = (Look,)
 
-    class Repairing(Silent):
+    class Repairing(Watcher):
         def shrunk(self, finding: Finding) -> None:
             service.slow_from = float("inf") if repaired else 0
 

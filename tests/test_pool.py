@@ -21,7 +21,7 @@ from replaykit.errors import ReplaykitError, Terminated, UnreachableError, Usage
 from replaykit.hand import Home, work
 from replaykit.result import Result
 from replaykit.trace import Trace
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 BUGS = ("duplicate-names", "tie-order")
 
@@ -66,7 +66,7 @@ def test_what_is_found_does_not_depend_on_the_number_of_workers(alone: dict[str,
     assert alone == found(tmp_path, jobs=3)
 
 
-class Killer(Silent):
+class Killer(Watcher):
     """Kills a worker in the middle of a campaign."""
 
     def __init__(self, *pids: int) -> None:
@@ -158,7 +158,7 @@ class Gentle(Adapter[Asked]):
         return Answered(status=self.http.get("/").status_code)
 
 
-class Where(Silent):
+class Where(Watcher):
     """Collects which services were asked."""
 
     def __init__(self) -> None:

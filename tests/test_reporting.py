@@ -11,7 +11,7 @@ from replaykit import Command, Event, Mock, Model, expects, integration, invaria
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.reporting import Report, Reports, asked_for, attached
 from replaykit.trace import Trace
-from replaykit.watcher import Several, Silent
+from replaykit.watcher import Several, Watcher
 
 
 class Ask(Command):
@@ -112,7 +112,7 @@ def test_events_are_written_while_it_runs(tmp_path: Path):
     """When a run is told, the file has the lines of all runs before it."""
     path, seen = tmp_path / "events.ndjson", []
 
-    class Looking(Silent):
+    class Looking(Watcher):
         def ran(self, number: int, trace: Trace, seconds: float) -> None:
             seen.append([json.loads(line)["event"] for line in path.read_text().splitlines()])
 
@@ -127,7 +127,7 @@ def test_events_are_written_while_it_runs(tmp_path: Path):
 def test_report_is_written_after_ctrl_c(tmp_path: Path):
     """A campaign that is interrupted in its second run has its report, and says so."""
 
-    class Stopping(Silent):
+    class Stopping(Watcher):
         def ran(self, number: int, trace: Trace, seconds: float) -> None:
             if number == 2:
                 raise KeyboardInterrupt

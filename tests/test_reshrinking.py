@@ -33,7 +33,7 @@ from replaykit.reader import read
 from replaykit.reshrinking import MOST_RUNS, Reshrunk, reshrink
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 from replaykit.writer import save
 
 # --- the service --------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def names_in(path: Path) -> list[str]:
     return [str(call.args["name"]) for call in read(path).trace.sequence]
 
 
-class Stopping(Silent):
+class Stopping(Watcher):
     """Interrupts some of the runs."""
 
     def __init__(self, error: KeyboardInterrupt, *runs: int) -> None:

@@ -12,7 +12,7 @@ from replaykit.report import coverage
 from replaykit.report.steps import count, one_line
 from replaykit.result import Result
 from replaykit.trace import Trace
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 if TYPE_CHECKING:
     from replaykit.cli.screen import Line, Screen
@@ -23,7 +23,7 @@ WIDEST = 75  # columns of the rule and of the bar with its words
 LONGEST = 500  # characters of a line about a failure
 
 
-class Progress:
+class Progress(Watcher):
     """Watches a campaign, and tells of it on standard error."""
 
     def __init__(self, *, quiet: bool, bugs: int | None = None, seconds: float | None = None) -> None:
@@ -201,7 +201,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"  # noqa: PLR2004
 
 
-class Noting(Silent):
+class Noting(Watcher):
     """Says what is to be said of a campaign when it begins: that it goes on, or that another one is put aside."""
 
     def began(self, result: Result, url: str | None) -> None:
@@ -214,7 +214,7 @@ class Noting(Silent):
             note(f"The hunt goes on after {count(result.resumed_after, 'run')}, with {found} found.")
 
 
-class Writing(Silent):
+class Writing(Watcher):
     """Writes down what was exercised when the last run is over; to stop the service may take long."""
 
     def __init__(self, written: Document) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from replaykit import Adapter, Command, Event, Model, expects, handles, integration
 from replaykit.result import Result
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 BUDGET = 1.7
 
@@ -60,7 +60,7 @@ async def serve(port: int, seconds: float) -> None:
         await server.serve_forever()
 
 
-class Began(Silent):
+class Began(Watcher):
     """Notes when the first run begins."""
 
     def began(self, result: Result, url: str | None) -> None:

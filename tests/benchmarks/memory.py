@@ -18,7 +18,7 @@ from pathlib import Path
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration
 from replaykit.trace import Trace
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 MEGABYTE = 1 << 20
 MOST_GROWTH = 0.1
@@ -31,7 +31,7 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
 
 
-class Memory(Silent):
+class Memory(Watcher):
     """Looks at the memory now and then."""
 
     def __init__(self, every: int) -> None:

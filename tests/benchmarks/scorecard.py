@@ -41,7 +41,7 @@ from replaykit.result import Result
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.verdict import is_same
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 ALARM_RUNS = 50  # for each seed, with no bug on
 ALARM_REPEAT = 2  # of each of them that ends in branches
@@ -105,7 +105,7 @@ class Row:
     slipped: int = 0  # of them, those that are another bug after shrinking
 
 
-class AsFound(Silent):
+class AsFound(Watcher):
     """Keeps each failure as it was before it was shrunk."""
 
     def __init__(self) -> None:

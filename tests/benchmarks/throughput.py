@@ -22,10 +22,10 @@ from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration, service
 from replaykit.interaction import Request
 from replaykit.trace import Trace
-from replaykit.watcher import Silent
+from replaykit.watcher import Watcher
 
 
-class Requests(Silent):
+class Requests(Watcher):
     """Collects what a campaign sent."""
 
     def __init__(self) -> None:

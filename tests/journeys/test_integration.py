@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NAMES, ROOT, environment, leaderboard, replaykit
+from conftest import DYING, NAMES, ROOT, environment, leaderboard, replaykit
 
 from replaykit.reader import read
 
@@ -367,23 +367,6 @@ def test_faults_of_the_test_code_are_told_as_such_and_never_found(model: int, ad
     assert said in ran.out
     assert "faulty.py" in ran.out
     assert [] == list((tmp_path / "out").iterdir())
-
-
-DYING = textwrap.dedent(
-    """
-    import sys, os
-    import uvicorn
-    from examples.leaderboard.service import application
-    inner, count = application(), 0
-    async def app(scope, receive, send):
-        global count
-        count += scope["type"] == "http" and scope["path"] == "/players"
-        if count == 70:
-            os._exit(7)
-        await inner(scope, receive, send)
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
-    """
-)
 
 
 def test_service_that_dies_is_125(tmp_path: Path):

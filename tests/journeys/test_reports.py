@@ -12,7 +12,7 @@ from typing import Any
 
 import junitparser
 import pytest
-from conftest import NAMES, ROOT, Ran, environment, leaderboard, replaykit
+from conftest import DYING, NAMES, ROOT, Ran, environment, leaderboard, replaykit
 
 MOCK = ("integration", "--model", "examples.leaderboard:Leaderboard", "--mock", "--seed", "1", "--runs", "3")
 
@@ -212,23 +212,6 @@ def test_report_for_github_can_be_asked_for_anywhere():
 
 
 # --- the end ------------------------------------------------------------------------------------
-
-
-DYING = textwrap.dedent(
-    """
-    import sys, os
-    import uvicorn
-    from examples.leaderboard.service import application
-    inner, count = application(), 0
-    async def app(scope, receive, send):
-        global count
-        count += scope["type"] == "http" and scope["path"] == "/players"
-        if count == 70:
-            os._exit(7)
-        await inner(scope, receive, send)
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
-    """
-)
 
 
 def test_service_that_dies_is_an_error_in_all_reports(tmp_path: Path):
