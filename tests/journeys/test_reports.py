@@ -229,7 +229,7 @@ def test_service_that_dies_is_an_error_in_all_reports(tmp_path: Path):
     assert (0, 1) == (root.failures, root.errors)
     assert (125, False) == (told["exit_code"], told["success"])
     assert told["died"]
-    assert "::error title=replaykit%3A not judged::the service is not there any more" in obeyed(ran.out)[0]
+    assert "::error title=replaykit%3A not judged::the service ended (exit code 7)" in obeyed(ran.out)[0]
 
 
 def test_interrupted_campaign_writes_its_reports(tmp_path: Path):
