@@ -42,6 +42,7 @@ from replaykit.value import InvalidValueError, convert, fields_of, value_of
 M = TypeVar("M", bound=Model)
 
 _RESERVED = {"http", "refs", "model", "handlers", "observers"}
+_OURS = _RESERVED | {"headers", "auth", "reset", "timeout", "ref", "perform", "observe", "other_clients"}
 
 
 def handles(method: F) -> F:
@@ -75,6 +76,11 @@ class Adapter(Generic[M]):
 
     def __init_subclass__(cls, *, other_clients: bool | None = None, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        for name, _ in marked_methods(cls):
+            if name in _OURS:
+                raise DefinitionError(
+                    f"{cls.__name__}.{name} has a name that replaykit keeps for itself.", "Give it another name."
+                )
         if other_clients is not None:
             cls.other_clients = other_clients
         for base in getattr(cls, "__orig_bases__", ()):
@@ -260,7 +266,7 @@ class Mock(Adapter[Model]):
         """Answer with the first admissible event; what it leaves open is made up."""
         event = predicted(self._state, command, self.refs)
         assert event is not None  # noqa: S101  check_predicts has seen to it
-        self._state.apply(event)
+        Model.apply(self._state, event)
         return event
 
     def observe(self, kind: type[Observation]) -> None:
@@ -269,7 +275,7 @@ class Mock(Adapter[Model]):
 
 def predicted(state: Model, command: Command, refs: Refs) -> Event | None:
     """Return the first event that the model admits, what it leaves open made up; None where it predicts nothing."""
-    prediction = state.predict(command)
+    prediction = Model.predict(state, command)
     if prediction is None:
         return Waited(seconds=command.seconds) if isinstance(command, Wait) else None
     expected: Event | Like[Any] = prediction.admissible[0]

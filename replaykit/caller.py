@@ -88,7 +88,7 @@ class Caller:
 
     def require(self, call: Call, command: Command) -> None:
         """End the run where a command may not be asked in this state."""
-        if not self.guarded("model", "requires", lambda: self.state.allows(command)):
+        if not self.guarded("model", "requires", lambda: Model.allows(self.state, command)):
             raise Over("stale", f"step {call.label}: a precondition of {call.tag} does not hold any more")
 
     def perform(self, command: Command) -> Event:

@@ -168,7 +168,7 @@ class Generated:
 
 def _candidates(state: Model, refs: Refs, entity: str) -> list[str]:
     """List what a ref may name: what the state knows of, where it keeps such things; else all that was made."""
-    known = state.known(entity)
+    known = Model.known(state, entity)
     made = refs.of(entity)
     return made if known is None else [label for label in made if label in known]
 
@@ -181,7 +181,7 @@ def _fits(kind: type[Command], call: Call, state: Model, refs: Refs) -> bool:
             f"A generator of {kind.__name__} gives what the field refuses. {error.happened}",
             "Make the generator and the type agree.",
         ) from None
-    return state.allows(command)
+    return Model.allows(state, command)
 
 
 def _foresee(call: Call, state: Model, refs: Refs) -> set[int]:
@@ -191,7 +191,7 @@ def _foresee(call: Call, state: Model, refs: Refs) -> set[int]:
     event = predicted(state, command, refs)
     if event is None:
         return set()
-    state.apply(event)
+    Model.apply(state, event)
     return steps_named_in(loads(text_of(event)))
 
 
@@ -214,7 +214,8 @@ def _fits_in_every_order(branches: list[Sequence], state: Model, refs: Refs) -> 
                 continue
             after, after_known = copied(before), known.copy()
             try:
-                if not after.allows(command_of(after.rules.by_tag[call.tag], call.version, call.args, after_known)):
+                command = command_of(after.rules.by_tag[call.tag], call.version, call.args, after_known)
+                if not Model.allows(after, command):
                     return False
                 after_made = made | _foresee(call, after, after_known)
             except Exception:  # noqa: BLE001  the user's code, in a state that it was not made for

@@ -240,15 +240,15 @@ def _after(caller: Caller, state: Model, sent: Sent) -> Model:
     """Return the state after an operation; see `linearize` for what is raised."""
     event = sent.event
     try:
-        allowed = state.allows(sent.command)
-        prediction = state.predict(sent.command) if allowed else None
+        allowed = Model.allows(state, sent.command)
+        prediction = Model.predict(state, sent.command) if allowed else None
         if event is None:
             event = _only(prediction)
         fits = event is not None and (prediction is None or prediction.admits(event))
         after = state
         if fits and event is not None:
             after = copied(state)
-            after.apply(event)
+            Model.apply(after, event)
     except Exception as error:
         raise NotSaidError(f"in some order, the model raises at {sent}: {type(error).__name__}: {error}") from error
     if not allowed:

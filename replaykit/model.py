@@ -239,9 +239,13 @@ class Rules:
     candidates: dict[str, list[str]] = field(default_factory=dict)  # entity -> fields keyed by Ref[entity]
 
 
+_OURS = ("commands", "server_errors", "rules", "label")  # what no method of a model's own may be called
+
+
 class Model(State):
     """What the service should do, as far as it is known: subclass it, and name the commands.
 
+    Its methods are called as `Model.apply(state, event)`, so that a model may have methods of these names.
     Fields hold the projected state. `commands` lists the command types; several models of one service
     are subclasses that change it.
     """
@@ -254,6 +258,12 @@ class Model(State):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        taken = [*cls.__dict__, *cls.model_fields]
+        marked = [name for name, _ in marked_methods(cls)]
+        for name in [*(["rules"] if "rules" in taken else []), *(each for each in _OURS if each in marked)]:
+            raise DefinitionError(
+                f"{cls.__name__}.{name} has a name that replaykit keeps for itself.", "Give it another name."
+            )
         cls.rules = _rules_of(cls)
 
     def label(self, text: str) -> None:

@@ -306,7 +306,7 @@ class _Run(Caller):
             command = self.command(call)
             self.require(call, command)
             self._tell(call)
-            prediction = self.guarded("model", "expects", lambda: self.state.predict(command))
+            prediction = self.guarded("model", "expects", lambda: Model.predict(self.state, command))
             event = self._send_twice(call, prediction) if call.twice else self._send(call.label, command)
             self._judge_event(call, command, prediction, event)
         else:
@@ -360,7 +360,7 @@ class _Run(Caller):
                 )
         before = frozen(self.state) if command.idempotent else None
         try:
-            self.guarded("model", "on", lambda: self.state.apply(event))
+            self.guarded("model", "on", lambda: Model.apply(self.state, event))
             self._snapshot(call)
         except Over:
             if broken is None:

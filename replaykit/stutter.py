@@ -59,7 +59,7 @@ class Stutter:
 def has_effect(state: Model, event: Event) -> bool:
     """Say whether an event changes the state, if it is folded in."""
     after = copied(state)
-    after.apply(event)
+    Model.apply(after, event)
     return frozen(after) != frozen(state)
 
 
@@ -70,7 +70,7 @@ def is_answered_again(state: Model, command: Command, first: Event, again: Event
     """
     if again == first or command.idempotent != "at once":
         return again == first
-    prediction = state.predict(command)
+    prediction = Model.predict(state, command)
     return prediction is not None and prediction.admits(again) and not has_effect(state, again)
 
 
@@ -83,7 +83,7 @@ def in_order(state: Model, prediction: Prediction | None, events: list[Event]) -
         if prediction is not None and not prediction.admits(first):
             continue
         after = copied(state)
-        after.apply(first)
+        Model.apply(after, first)
         if second == first or not has_effect(after, second):
             return [first, second]
     return None

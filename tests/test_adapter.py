@@ -534,3 +534,13 @@ def test_a_model_without_expectations_has_no_mock():
     with pytest.raises(DefinitionError, match="Small does not say what it expects of Create") as caught:
         check_predicts(Small)
     assert "@expects" in caught.value.todo
+
+
+@pytest.mark.parametrize("name", ["perform", "observe", "ref", "headers", "handlers", "timeout"])
+def test_handler_with_a_name_that_is_kept_is_told(name: str):
+    """A handler that would take the place of what the engine calls is told when the class is made."""
+
+    def create(self: Any, cmd: Create) -> Created: ...
+
+    with pytest.raises(DefinitionError, match=f"SmallApi.{name} has a name that replaykit keeps for itself"):
+        type("SmallApi", (Adapter,), {name: handles(create), "__module__": __name__})

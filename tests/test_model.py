@@ -13,6 +13,7 @@ from replaykit import (
     Command,
     Entity,
     Event,
+    Mock,
     Model,
     Observation,
     Ref,
@@ -22,11 +23,13 @@ from replaykit import (
     fail,
     gen,
     handles,
+    integration,
     invariant,
     like,
     on,
     requires,
 )
+from replaykit import like as some
 from replaykit.errors import DefinitionError
 from replaykit.model import CheckFailedError, Prediction, ReturnedError, count_labels, digest_of
 from replaykit.value import copied, text_of
@@ -921,3 +924,71 @@ def test_label_that_is_none_is_told_wherever_the_model_runs(wrong, error):
     """A label is a text that says something, also where nobody counts it."""
     with pytest.raises(error, match="a label is a text"):
         Naming().label(wrong)
+
+
+class Join(Command):
+    name: str
+
+
+class Joined(Event):
+    name: str
+
+
+class Club(Model):
+    """Its methods have the names that the engine's own have."""
+
+    commands: ClassVar = (Create, Join, Rename)
+    members: dict[Ref[Player], str] = {}  # noqa: RUF012
+
+    @requires
+    def known(self, cmd: Join) -> bool:
+        return "-" not in cmd.name
+
+    @requires
+    def allows(self, cmd: Rename) -> bool:
+        return len(cmd.name) < 5
+
+    @expects
+    def predict(self, cmd: Create) -> Created:
+        return some(Created, name=cmd.name)
+
+    @expects
+    def joins(self, cmd: Join) -> Joined:
+        return Joined(name=cmd.name)
+
+    @expects
+    def renames(self, cmd: Rename) -> Renamed:
+        return Renamed(name=cmd.name)
+
+    @on
+    def apply(self, event: Created) -> None:
+        self.members[event.player] = event.name
+
+
+def test_methods_may_be_named_as_the_engine_names_its_own():
+    """A precondition called known, or an @on method called apply, is the model's own, and does what it says."""
+    result = integration.run(model=Club, adapter=Mock, seed=4, max_runs=20, max_commands=10)
+
+    assert (True, 20, 0) == (result.success, result.passed, result.not_judged)
+    assert {"create", "join", "rename"} == {tag for tag, count in result.coverage.commands.items() if count}
+    assert [] == [name for name in result.never_exercised() if not name.startswith("outcome")]
+
+
+@pytest.mark.parametrize("name", ["rules", "label", "commands", "server_errors"])
+def test_name_that_is_kept_is_told(name: str):
+    """A method that would take the place of what the engine needs is told when the class is made."""
+
+    def holds(self: Model) -> None:
+        """Hold."""
+
+    with pytest.raises(DefinitionError, match=f"Small.{name} has a name that replaykit keeps for itself"):
+        type("Small", (Model,), {name: invariant(holds), "__module__": __name__})
+
+
+def test_field_named_rules_is_told():
+    """The state can't have a field in the place of the rules."""
+    with (
+        pytest.warns(UserWarning, match="shadows an attribute in parent"),
+        pytest.raises(DefinitionError, match=r"Small\.rules has a name that replaykit keeps for itself"),
+    ):
+        type("Small", (Model,), {"__annotations__": {"rules": int}, "rules": 3, "__module__": __name__})
