@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import click
 import pytest
 import recipes
 from conftest import ROOT, environment, processes
@@ -211,7 +212,7 @@ def test_every_option_of_the_guide_is_there_with_its_default():
     assert {f"--{name}" for name in seed} <= set(told)
     assert set() == set(told) - set(known)
     assert {name: int(default) for name, default in told.items() if default.isdigit() and name != "--jobs"} == {
-        name: known[name].get_default(None, call=False)  # type: ignore[arg-type]
+        name: known[name].get_default(click.Context(integration), call=False)
         for name in ("--runs", "--commands")
     }
 

@@ -32,7 +32,7 @@ def test_the_command_that_replays_repeats_the_resets(tmp_path: Path):
         "--commands", "1", "--runs", "5", "--stop-on-fail", "--no-shrink",
         "--reset-url", "{url}/reset", "--reset-command", "test {port}", "--reset-restart",
     )  # fmt: skip
-    [line] = re.findall(r"(?m)^Replay it: .*replaykit replay (.*)$", ran.out)
+    [line] = re.findall(r"(?m)^ +replay it: .*replaykit replay (.*)$", ran.out)
     again = replaykit("replay", *shlex.split(line), "--times", "2")
 
     assert (1, 1) == (ran.code, again.code), again
