@@ -149,7 +149,7 @@ def test_bug_of_the_leaderboard_is_shrunk_to_its_shortest_form(bug):
 @pytest.mark.parametrize(("name", "model"), MODELS, ids=lambda each: getattr(each, "__name__", each))
 def test_nothing_is_found_where_no_bug_is_on(name, model, sound):
     """Runs against a service without bugs find nothing, and every command and check was exercised."""
-    runs = 300 if name == "leaderboard" else 60
+    runs = 100 if name == "leaderboard" else 30
     result = integration.run(model=model, adapter=SERVICES[name].adapter, base_url=sound[name], seed=0, max_runs=runs)
 
     assert result.success, result
