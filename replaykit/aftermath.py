@@ -40,7 +40,7 @@ def trouble(adapters: Adapters, trace: Trace, *, urgent: bool = True, breath: fl
 def revived(adapters: Adapters) -> bool:
     """Start the service again after it died, where that was asked for; say whether it was.
 
-    Raises UnreachableError where it does not start, or dies again and again.
+    Raises UnreachableError where it does not start.
     """
     running, client = adapters.running, adapters.client
     return running is not None and client is not None and running.revive(client)

@@ -28,6 +28,7 @@ from replaykit.writer import Writer
 
 SIGHTINGS = 5  # of one failure, that are shrunk until one shows it often enough
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
+MOST_RESTARTS = 3  # in a row, of a service that dies in each run
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Campaign:
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
+    deaths: int = 0  # runs in a row in which the service died, and was started again
     began: float = 0.0  # on the monotonic clock
     elapsed: float = 0.0  # seconds that it had gone on before it was resumed
     journal: Journal = field(default_factory=Journal)
@@ -125,7 +127,7 @@ class Campaign:
         if plainer(ran, self.findings):
             ran = self.crew.examine(ran)
         result, trace = self.result, ran.trace
-        result.restarts += ran.restarts
+        self._count_restarts(ran)
         result.died, result.log = ran.died, ran.log
         result.total_runs += 1
         result.steps += ran.steps
@@ -151,6 +153,14 @@ class Campaign:
         while self.waiting:
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
+
+    def _count_restarts(self, ran: Ran) -> None:
+        """Count how often the service was started again, and give it up where it dies in one run after the other."""
+        self.deaths = self.deaths + 1 if ran.restarts else 0
+        if self.deaths > MOST_RESTARTS:
+            ran.died = f"The service died after each of {MOST_RESTARTS} restarts in a row."
+        else:
+            self.result.restarts += ran.restarts
 
     def _not_judged(self, ran: Ran) -> None:
         result, trace, failure = self.result, ran.trace, ran.trace.failure

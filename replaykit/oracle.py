@@ -45,7 +45,7 @@ class Oracle:
         failure = trace.failure
         same = failure is not None and is_same(self.finding.failure, failure)
         if self._is_gone(trace):
-            return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
+            return Attempt(False, trace.sequence, decided.requests, trace, decided.executions, died=True)
         if same and (shorter := up_to_failure(trace)) != trace.sequence:
             found = self(shorter)
             executions, requests = found.executions + decided.executions, found.requests + decided.requests
@@ -56,7 +56,7 @@ class Oracle:
             self.executions += 1
             decided = decided._replace(executions=decided.executions + 1, requests=decided.requests + alone.requests)
             if self._is_gone(alone):
-                return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
+                return Attempt(False, trace.sequence, decided.requests, trace, decided.executions, died=True)
             if alone.failure is not None and alone.failure.is_finding:
                 trace, failure, same = alone, alone.failure, is_same(self.finding.failure, alone.failure)
             else:

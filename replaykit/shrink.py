@@ -62,6 +62,7 @@ FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MOST_DEATHS = 20  # candidates that kill the service, each of which costs a start
 THREADS = 12  # things that are tried alone
 FEW = 6  # calls or names: up to this many, all pairs of them are tried
 
@@ -74,6 +75,7 @@ class Attempt(NamedTuple):
     requests: int
     trace: Trace | None = None  # all that happened
     executions: int = 1  # that it took to say so
+    died: bool = False  # did the service die of it? it is there again
 
 
 Oracle: TypeAlias = Callable[[Sequence], Attempt]
@@ -203,6 +205,7 @@ class _Search:
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
+        self.deaths = 0  # of the service
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
@@ -286,6 +289,7 @@ class _Search:
         attempt = self.oracle(candidate)
         self.executions += attempt.executions
         self.requests += attempt.requests
+        self.deaths += attempt.died
         return attempt
 
     def _check_budget(self) -> None:
@@ -293,6 +297,8 @@ class _Search:
             raise _SpentError(f"the budget of {self.budget.executions} executions is used up")
         if time.monotonic() - self.began > self.budget.seconds:
             raise _SpentError(f"the budget of {self.budget.seconds:g} seconds is used up")
+        if self.deaths >= MOST_DEATHS:
+            raise _SpentError(f"the service died in {self.deaths} of the sequences that were tried")
 
     def attempt(self, candidate: Sequence) -> bool:
         """Try a candidate; if it fails in the same way, it is the best from now on."""

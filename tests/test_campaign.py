@@ -82,6 +82,24 @@ def test_runs_are_committed_in_their_order():
     assert sum(result.coverage.commands.values()) == result.steps > 0
 
 
+class Mortal(Alone):
+    """A crew whose service dies in some of the runs, and is started again."""
+
+    def run(self, index: int, known: Collection[str]) -> Future[Ran]:
+        future = super().run(index, known)
+        future.result().restarts = int("11101111"[index])
+        return future
+
+
+def test_service_is_given_up_where_it_dies_in_one_run_after_the_other():
+    """Deaths in a row are those of the runs in their order, whoever made them; after a run without one, it is anew."""
+    runs, result, _ = heard_with(Mortal)
+
+    assert "The service died after each of 3 restarts in a row." == result.died
+    assert 8 == len(runs) == result.total_runs
+    assert 6 == result.restarts
+
+
 def test_unknown_option_is_no_option(tmp_path: Path):
     """A misspelled option is told, as Python tells of a wrong keyword, and is not taken for nothing."""
     with pytest.raises(TypeError, match="has no option 'max_comands'; it has base_url, start, "):
