@@ -15,7 +15,7 @@ from pathlib import Path
 
 from replaykit.corpus import finding_in
 from replaykit.crew import Crew
-from replaykit.errors import UnreachableError
+from replaykit.errors import ReplaykitError, UnreachableError
 from replaykit.finding import Finding
 from replaykit.journal import Journal
 from replaykit.keeper import Keeper
@@ -81,7 +81,7 @@ class Campaign:
 
     def _take_up(self) -> Iterator[Finding]:
         """Shrink what was found and not shrunk before the campaign was stopped, and give all that was found."""
-        while self.waiting:
+        while self.waiting and not self.result.died:
             finding = self.waiting.popleft()
             self._shrink(finding, Ran(finding.first_seen_run - 1, finding.seed, self.result.coverage.blank()))
         yield from list(self.result.failures)
@@ -96,7 +96,8 @@ class Campaign:
             asked, known_then = ahead.popleft()
             ran = asked.result()
             if slow_again(ran, known - known_then):
-                ran = self.crew.run(ran.index, known).result()
+                before, ran = ran, self.crew.run(ran.index, known).result()
+                ran.restarts += before.restarts
             yield from self._commit(ran)
         if not self.result.died and self.lost < GIVE_UP and not (self.stop_on_fail and self.result.failures):
             for finding in self.result.failures:
@@ -150,7 +151,7 @@ class Campaign:
         if not result.died:  # else it is run again when the hunt goes on
             self.journal.ran(ran, result, self._seconds)
         self.watcher.ran(ran.index + 1, trace, ran.seconds)
-        while self.waiting:
+        while self.waiting and not result.died:  # else they are shrunk when the hunt goes on
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
 
@@ -184,8 +185,8 @@ class Campaign:
                 known.other = trace
                 self.waiting.append(known)
             return
-        if failure.fingerprint in self.corpus:
-            self._meet_again(self.corpus[failure.fingerprint], ran, counted=counted)
+        path = self.corpus.get(failure.fingerprint)
+        if path is not None and self._meet_again(path, ran, counted=counted):
             return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
@@ -200,13 +201,17 @@ class Campaign:
         if self.keeper is not None:
             self.keeper.settling.raise_late()
 
-    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> None:
-        """Take a bug whose bundle was there before: it is counted, and no more."""
-        finding = finding_in(path, ran.seed, ran.index + 1)
+    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> bool:
+        """Take a bug whose bundle was there before: it is counted, and no more. Without the bundle, it is a new one."""
+        try:
+            finding = finding_in(path, ran.seed, ran.index + 1)
+        except ReplaykitError:
+            return False
         finding.occurrences, finding.found_after, finding.run_seconds = int(counted), self._seconds, ran.seconds
         self.journal.known(finding)
         self.findings[finding.fingerprint] = finding
         self.result.known.append(finding)
+        return True
 
     def _shrink(self, finding: Finding, ran: Ran) -> None:
         if not finding.trace.steps or not self.shrinks:  # it failed in the reset, or nobody wants it
@@ -221,7 +226,7 @@ class Campaign:
             if self.keeper is not None:
                 self.keeper.improve(finding, ran.index, ran.seed)
         if shrunk.error is None:
-            self.journal.shrunk(finding, self._seconds)
+            self.journal.shrunk(finding, self._seconds, shrunk.restarts)
         self.watcher.shrunk(finding)
         if isinstance(shrunk.error, UnreachableError):
             self.result.died, self.result.log = shrunk.error.happened, shrunk.error.log

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from replaykit.adapter import Adapters, Mock, unpredicted
-from replaykit.aftermath import SHORT_BREATH, is_doubtful, log_of, revived, trouble
+from replaykit.aftermath import BREATH, SHORT_BREATH, is_doubtful, log_of, revived, trouble
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
@@ -76,7 +76,8 @@ class Oracle:
         if self.adapters.running is not None:
             found = trace.failure is not None and trace.failure.is_finding
             odd = trace.ending in {"unreachable", "unknown"} or (found and is_doubtful(trace))
-            said = trouble(self.adapters, trace, urgent=odd, breath=SHORT_BREATH if found else 0.0)
+            breath = SHORT_BREATH if found else BREATH if odd else 0.0
+            said = trouble(self.adapters, trace, urgent=odd, breath=breath)
             if said is not None:
                 log = log_of(self.adapters)
                 if not revived(self.adapters):

@@ -264,7 +264,7 @@ class Running:
             if not well:
                 client.let_go()  # one that does one thing at a time has its hands free now
                 try:
-                    _await(self.url, self.health, RECOVERY, self._lives)
+                    _await(self.url, self.health, RECOVERY, self.lives)
                 except UnreachableError as error:
                     if self.started is not None and not self.started.alive():
                         return f"the service ended (exit code {self.started.exit_code})"
@@ -291,7 +291,8 @@ class Running:
         self._is_fresh = True
         self._looked = time.monotonic()
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
+        """Say whether its process runs, as far as it was started here."""
         return self.started is None or self.started.alive()
 
 

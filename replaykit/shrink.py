@@ -61,6 +61,9 @@ RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
+INTERRUPTED = "interrupted"
+UNREACHABLE = "the service was not reachable any more"
+UNCONFIRMED = "interrupted while the result was confirmed"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MOST_DEATHS = 20  # candidates that kill the service, each of which costs a start
 THREADS = 12  # things that are tried alone
@@ -121,6 +124,11 @@ class Shrunk:
         return self.error is None and 0 < self.failed == self.runs
 
 
+def is_cut_short(stopped: str | None) -> bool:
+    """Say of what ended a search whether another one would go on: it was interrupted, and not at its own end."""
+    return stopped in {INTERRUPTED, UNREACHABLE, UNCONFIRMED}
+
+
 class _SpentError(Exception):
     """The budget is used up."""
 
@@ -157,14 +165,14 @@ def shrink(
     except _SpentError as spent:
         stopped = str(spent)
     except KeyboardInterrupt as interrupt:
-        stopped, error = "interrupted", interrupt
+        stopped, error = INTERRUPTED, interrupt
     except UnreachableError as unreachable:
-        stopped, error = "the service was not reachable any more", unreachable
+        stopped, error = UNREACHABLE, unreachable
     if error is None and search.reproduced:
         try:
             search.confirm(MEASURING if search.is_race else CONFIRMING)
         except (KeyboardInterrupt, UnreachableError) as late:
-            stopped, error = "interrupted while the result was confirmed", late
+            stopped, error = UNCONFIRMED, late
     return Shrunk(
         sequence=search.best,
         trace=search.trace,
