@@ -64,7 +64,7 @@ def test_project_reaches_workers_in_another_folder(cluster: LocalCluster, tmp_pa
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "words.py").write_text(WORDS)
-    (tmp_path / "finite.py").write_text((ROOT / "tests" / "mortal.py").read_text())
+    (tmp_path / "finite.py").write_text((ROOT / "tests" / "finite.py").read_text())
     line = [
         "integration", "--model", "shop.py:Shop", "--adapter", "shop.py:ShopApi", "--dask", cluster.scheduler_address,
         "--start", "python finite.py {port} 10000", "--health", "/", "--runs", "5", "--commands", "5", "--seed", "1",
