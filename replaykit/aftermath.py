@@ -10,7 +10,8 @@ from replaykit.adapter import Adapters
 from replaykit.interaction import FIRST_SERVER_ERROR
 from replaykit.trace import Trace
 
-BREATH = 0.3  # seconds that a service that answered with a 5xx has to die, before that is called a new bug
+BREATH = 0.3  # seconds that a service has to die, that answered with a 5xx as it never did, or not at all
+PAUSE = 0.01  # seconds between two looks at it
 SHORT_BREATH = 0.02  # the same, before a shorter sequence is taken for the bug that is known
 
 
@@ -33,14 +34,16 @@ def trouble(adapters: Adapters, trace: Trace, *, urgent: bool = True, breath: fl
     if running is None or client is None:
         return None
     if breath and is_doubtful(trace):
-        time.sleep(breath)
+        deadline = time.monotonic() + breath
+        while running.lives() and time.monotonic() < deadline:
+            time.sleep(min(PAUSE, breath))
     return running.trouble(client, urgent=urgent)
 
 
 def revived(adapters: Adapters) -> bool:
     """Start the service again after it died, where that was asked for; say whether it was.
 
-    Raises UnreachableError where it does not start, or dies again and again.
+    Raises UnreachableError where it does not start.
     """
     running, client = adapters.running, adapters.client
     return running is not None and client is not None and running.revive(client)

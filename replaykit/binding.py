@@ -47,6 +47,14 @@ def bound(trace: Trace, policy: Policy, environment: Mapping[str, str]) -> Trace
     return trace.replace(steps=tuple(step.replace(call=_filled(step.call, values)) for step in trace.steps))
 
 
+def is_bound(trace: Trace) -> bool:
+    """Say whether nothing in a trace's calls stands for a value that has to be put in its place."""
+    try:
+        return bound(trace, Policy(), {}) is trace
+    except StaleError:
+        return False
+
+
 def variables_of(found: Mapping[str, tuple[str, int]]) -> dict[str, str]:
     """Name the variable of the environment for each placeholder, given its label and number.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from replaykit.corpus import finding_in
 from replaykit.crew import Crew
-from replaykit.errors import UnreachableError
+from replaykit.errors import ReplaykitError, UnreachableError
 from replaykit.finding import Finding
 from replaykit.journal import Journal
 from replaykit.keeper import Keeper
@@ -28,6 +28,7 @@ from replaykit.writer import Writer
 
 SIGHTINGS = 5  # of one failure, that are shrunk until one shows it often enough
 GIVE_UP = 5  # runs in a row that could not be judged, though the service is healthy
+MOST_RESTARTS = 3  # in a row, of a service that dies in each run
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Campaign:
     findings: dict[str, Finding] = field(default_factory=dict)  # by fingerprint
     waiting: deque[Finding] = field(default_factory=deque)  # to be shrunk
     lost: int = 0  # runs in a row that could not be judged
+    deaths: int = 0  # runs in a row in which the service died, and was started again
     began: float = 0.0  # on the monotonic clock
     elapsed: float = 0.0  # seconds that it had gone on before it was resumed
     journal: Journal = field(default_factory=Journal)
@@ -79,7 +81,7 @@ class Campaign:
 
     def _take_up(self) -> Iterator[Finding]:
         """Shrink what was found and not shrunk before the campaign was stopped, and give all that was found."""
-        while self.waiting:
+        while self.waiting and not self.result.died:
             finding = self.waiting.popleft()
             self._shrink(finding, Ran(finding.first_seen_run - 1, finding.seed, self.result.coverage.blank()))
         yield from list(self.result.failures)
@@ -94,7 +96,8 @@ class Campaign:
             asked, known_then = ahead.popleft()
             ran = asked.result()
             if slow_again(ran, known - known_then):
-                ran = self.crew.run(ran.index, known).result()
+                before, ran = ran, self.crew.run(ran.index, known).result()
+                ran.restarts += before.restarts
             yield from self._commit(ran)
         if not self.result.died and self.lost < GIVE_UP and not (self.stop_on_fail and self.result.failures):
             for finding in self.result.failures:
@@ -125,7 +128,7 @@ class Campaign:
         if plainer(ran, self.findings):
             ran = self.crew.examine(ran)
         result, trace = self.result, ran.trace
-        result.restarts += ran.restarts
+        self._count_restarts(ran)
         result.died, result.log = ran.died, ran.log
         result.total_runs += 1
         result.steps += ran.steps
@@ -148,9 +151,17 @@ class Campaign:
         if not result.died:  # else it is run again when the hunt goes on
             self.journal.ran(ran, result, self._seconds)
         self.watcher.ran(ran.index + 1, trace, ran.seconds)
-        while self.waiting:
+        while self.waiting and not result.died:  # else they are shrunk when the hunt goes on
             self._shrink(self.waiting.popleft(), ran)
         yield from result.failures[new:]
+
+    def _count_restarts(self, ran: Ran) -> None:
+        """Count how often the service was started again, and give it up where it dies in one run after the other."""
+        self.deaths = self.deaths + 1 if ran.restarts else 0
+        if self.deaths > MOST_RESTARTS:
+            ran.died = f"The service died after each of {MOST_RESTARTS} restarts in a row."
+        else:
+            self.result.restarts += ran.restarts
 
     def _not_judged(self, ran: Ran) -> None:
         result, trace, failure = self.result, ran.trace, ran.trace.failure
@@ -174,8 +185,8 @@ class Campaign:
                 known.other = trace
                 self.waiting.append(known)
             return
-        if failure.fingerprint in self.corpus:
-            self._meet_again(self.corpus[failure.fingerprint], ran, counted=counted)
+        path = self.corpus.get(failure.fingerprint)
+        if path is not None and self._meet_again(path, ran, counted=counted):
             return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
@@ -190,13 +201,17 @@ class Campaign:
         if self.keeper is not None:
             self.keeper.settling.raise_late()
 
-    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> None:
-        """Take a bug whose bundle was there before: it is counted, and no more."""
-        finding = finding_in(path, ran.seed, ran.index + 1)
+    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> bool:
+        """Take a bug whose bundle was there before: it is counted, and no more. Without the bundle, it is a new one."""
+        try:
+            finding = finding_in(path, ran.seed, ran.index + 1)
+        except ReplaykitError:
+            return False
         finding.occurrences, finding.found_after, finding.run_seconds = int(counted), self._seconds, ran.seconds
         self.journal.known(finding)
         self.findings[finding.fingerprint] = finding
         self.result.known.append(finding)
+        return True
 
     def _shrink(self, finding: Finding, ran: Ran) -> None:
         if not finding.trace.steps or not self.shrinks:  # it failed in the reset, or nobody wants it
@@ -211,7 +226,7 @@ class Campaign:
             if self.keeper is not None:
                 self.keeper.improve(finding, ran.index, ran.seed)
         if shrunk.error is None:
-            self.journal.shrunk(finding, self._seconds)
+            self.journal.shrunk(finding, self._seconds, shrunk.restarts)
         self.watcher.shrunk(finding)
         if isinstance(shrunk.error, UnreachableError):
             self.result.died, self.result.log = shrunk.error.happened, shrunk.error.log

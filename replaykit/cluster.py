@@ -73,6 +73,10 @@ class Remote:
     def renew(self) -> None:
         """Leave that to the cluster."""
 
+    def hurry(self) -> bool:
+        """Say no: a piece of work on a cluster is not talked to."""
+        return False
+
     def leave(self) -> None:
         """Ask for nothing any more."""
         self._executor.shutdown(wait=False)

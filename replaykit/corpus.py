@@ -7,6 +7,7 @@ from replaykit.bundle import Bundle
 from replaykit.errors import ReplaykitError
 from replaykit.finding import Finding
 from replaykit.reader import read
+from replaykit.shrink import is_cut_short
 
 MOST = 10_000  # bundles that are looked at
 
@@ -49,10 +50,12 @@ def finding_in(path: Path, seed: int, run: int) -> Finding:
 
 
 def _read(path: Path) -> Bundle | None:
-    """Return a bundle of a failure that is whole, and shrunk; None for all else."""
+    """Return a bundle of a failure that is whole, and shrunk to the end; None for all else."""
     try:
         bundle = read(path)
-        kept = bundle.whole and bundle.failure.is_finding and bundle.provenance.shrinking is not None
+        shrinking = bundle.provenance.shrinking
+        is_shrunk = shrinking is not None and not is_cut_short(shrinking.stopped)
+        kept = bundle.whole and bundle.failure.is_finding and is_shrunk
     except ReplaykitError:
         return None
     return bundle if kept else None

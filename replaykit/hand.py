@@ -126,11 +126,20 @@ class Hand:
                 if seen[trace.failure.fingerprint] <= MET:
                     met.append(trace)
 
-        return self._runner.shrink(finding, Watcher(), meet), met
+        return self._runner.shrink(finding, _Hurried(), meet), met
 
     def close(self) -> None:
         """Stop the service, where it was started here."""
         self._kept.close()
+
+
+class _Hurried(Watcher):
+    """Interrupts a search when the campaign is."""
+
+    def tried(self, finding: Finding, executions: int, length: int) -> None:
+        del finding, executions, length
+        if in_a_hurry.is_set():
+            raise KeyboardInterrupt
 
 
 def resets_of(options: Mapping[str, Any]) -> Resets:
@@ -156,6 +165,7 @@ def service_of(options: Mapping[str, Any]) -> Iterator[Running]:
 # --- in the process of a hand --------------------------------------------------------------------
 
 _hands: dict[str, Hand] = {}  # by the key of their job
+in_a_hurry = threading.Event()  # is the campaign interrupted? then a search ends with the best that it has
 _busy = threading.RLock()  # one piece of work at a time, though somebody gave the process several threads
 
 

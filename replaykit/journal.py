@@ -70,6 +70,7 @@ class RanLine(Record):
     steps: int
     requests: int
     forgiven: int = 0
+    restarts: int = 0  # of the service, since it died
     fingerprint: str | None = None  # of what it has found
     reason: str = ""  # why it could not be judged
     fault: Failure | None = None  # of the test code
@@ -90,6 +91,7 @@ class FoundLine(Record):
     seconds: float = 0.0  # that its run took
     calls: int = 0  # of its run
     replaced: bool = False
+    failure: Failure | None = None  # of one that is known, whose bundle may lie anywhere, and go
 
 
 class ShrunkLine(Record):
@@ -98,6 +100,7 @@ class ShrunkLine(Record):
     fingerprint: str
     sightings: int
     at: float
+    restarts: int = 0  # of the service, since a candidate killed it
 
 
 class EndLine(Record):
@@ -133,7 +136,7 @@ class Journal:
     def known(self, finding: Finding) -> None:
         """Hear of a bug that was known before."""
 
-    def shrunk(self, finding: Finding, at: float) -> None:
+    def shrunk(self, finding: Finding, at: float, restarts: int) -> None:
         """Hear of a bug that is shrunk, and saved again."""
 
     def end(self, result: Result) -> None:
@@ -206,8 +209,9 @@ class Kept(Journal):
         self._lock = _locked(folder)
         try:
             if resume and self.path.exists():
-                self.hunted = self._first(hunted, seeded=seeded)
-                self.resumes = True
+                first = self._first(hunted, seeded=seeded)
+                self.hunted = first or hunted
+                self.resumes = first is not None
         except BaseException:
             os.close(self._lock)
             raise
@@ -248,7 +252,8 @@ class Kept(Journal):
             f"{self.path}, line {number}: {why[:500]}.", "Begin anew, without --resume; the bundles are kept."
         )
 
-    def _first(self, mine: Hunted, *, seeded: bool) -> Hunted:
+    def _first(self, mine: Hunted, *, seeded: bool) -> Hunted | None:
+        """Return what the first line says; None where it was not written to its end, and nothing after it."""
         for number, data in self._read():
             if data.pop("k", None) != "hunt":
                 raise self.broken(number, "this is no journal of a hunt")
@@ -260,7 +265,7 @@ class Kept(Journal):
                 raise self.broken(number, str(error)) from None
             _require_same(self.path, theirs, mine, seeded=seeded)
             return theirs
-        raise self.broken(1, "there is nothing in it")
+        return None
 
     def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Give the lines that are whole; what comes after the last of them is cut off when the hunt goes on."""
@@ -311,9 +316,7 @@ class Kept(Journal):
         is_judged = trace.ending == "passed" or found
         fault = None
         if failure is not None and not found and failure.fingerprint in result.faults:
-            fault = failure.replace(
-                message=self._redactor.shown(failure.message)[:MAX_TEXT], expected=None, actual=None, traceback=None
-            )
+            fault = self._told(failure)
         new, seen = self._entries.added(ran.coverage, coverage)
         left_out = [coverage.endpoints_left_out, coverage.labels_left_out]
         line = RanLine(
@@ -324,6 +327,7 @@ class Kept(Journal):
             steps=ran.steps,
             requests=ran.requests,
             forgiven=ran.forgiven,
+            restarts=ran.restarts,
             fingerprint=failure.fingerprint if found and failure is not None else None,
             reason="" if is_judged else self._redactor.shown(trace.reason)[:MAX_TEXT],
             fault=fault,
@@ -339,15 +343,23 @@ class Kept(Journal):
 
     def known(self, finding: Finding) -> None:
         """Write a bug down that was known before."""
-        self._write("known", self._of(finding))
+        self._write("known", self._of(finding).replace(failure=self._told(finding.failure)))
 
-    def shrunk(self, finding: Finding, at: float) -> None:
+    def shrunk(self, finding: Finding, at: float, restarts: int) -> None:
         """Write down that a bug is shrunk, and saved again."""
-        self._write("shrunk", ShrunkLine(fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3)))
+        line = ShrunkLine(
+            fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3), restarts=restarts
+        )
+        self._write("shrunk", line)
 
     def end(self, result: Result) -> None:
         """Write down why the hunt ends."""
         self._write("end", EndLine(runs=result.total_runs, why=result.stopped))
+
+    def _told(self, failure: Failure) -> Failure:
+        """Return a failure without values."""
+        message = self._redactor.shown(failure.message)[:MAX_TEXT]
+        return failure.replace(message=message, expected=None, actual=None, traceback=None)
 
     @staticmethod
     def _of(finding: Finding) -> FoundLine:

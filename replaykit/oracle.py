@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from replaykit.adapter import Adapters, Mock, unpredicted
-from replaykit.aftermath import SHORT_BREATH, is_doubtful, log_of, revived, trouble
+from replaykit.aftermath import BREATH, SHORT_BREATH, is_doubtful, log_of, revived, trouble
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
@@ -45,7 +45,7 @@ class Oracle:
         failure = trace.failure
         same = failure is not None and is_same(self.finding.failure, failure)
         if self._is_gone(trace):
-            return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
+            return Attempt(False, trace.sequence, decided.requests, trace, decided.executions, died=True)
         if same and (shorter := up_to_failure(trace)) != trace.sequence:
             found = self(shorter)
             executions, requests = found.executions + decided.executions, found.requests + decided.requests
@@ -56,7 +56,7 @@ class Oracle:
             self.executions += 1
             decided = decided._replace(executions=decided.executions + 1, requests=decided.requests + alone.requests)
             if self._is_gone(alone):
-                return Attempt(False, trace.sequence, decided.requests, trace, decided.executions)
+                return Attempt(False, trace.sequence, decided.requests, trace, decided.executions, died=True)
             if alone.failure is not None and alone.failure.is_finding:
                 trace, failure, same = alone, alone.failure, is_same(self.finding.failure, alone.failure)
             else:
@@ -76,7 +76,8 @@ class Oracle:
         if self.adapters.running is not None:
             found = trace.failure is not None and trace.failure.is_finding
             odd = trace.ending in {"unreachable", "unknown"} or (found and is_doubtful(trace))
-            said = trouble(self.adapters, trace, urgent=odd, breath=SHORT_BREATH if found else 0.0)
+            breath = SHORT_BREATH if found else BREATH if odd else 0.0
+            said = trouble(self.adapters, trace, urgent=odd, breath=breath)
             if said is not None:
                 log = log_of(self.adapters)
                 if not revived(self.adapters):

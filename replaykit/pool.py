@@ -3,7 +3,8 @@
 Theory of operation. The campaign asks for runs ahead. What is asked for waits in one queue, and each hand has one
 piece of work at a time. Runs wait at the end of the queue; what the campaign cannot go on without (shrinking, another
 look) goes to its front, and is done while the other hands make the runs behind it. The piece that a process had when
-it died is done again, by whoever is free; one that is lost over and over is given up, and the campaign is told so.
+it died is done again, by whoever is free; one that is lost over and over is given up, and the campaign is told so. A
+hand whose service is gone for good gets no more work; what it has not done, the others do, as long as there are any.
 """
 
 import pickle
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from secrets import token_hex
 from typing import Any
@@ -25,9 +26,9 @@ from replaykit.finding import Finding
 from replaykit.hand import Answer, Home, Job
 from replaykit.model import Model
 from replaykit.runner import Plan, Ran
-from replaykit.shrink import Shrunk
+from replaykit.shrink import INTERRUPTED, UNREACHABLE, Shrunk
 from replaykit.source import derive
-from replaykit.trace import Trace
+from replaykit.trace import Ending, Trace
 from replaykit.watcher import Watcher
 from replaykit.worker import Process, Worker
 
@@ -42,6 +43,7 @@ FOR_THE_CAMPAIGN = {
 }  # options that no hand has to know
 AHEAD = 32  # runs for each hand that are made before they can be committed, as while something is shrunk
 MOST_LOST = 3  # processes that one piece of work may take with it
+LAST_WORD = 2.0  # seconds in which a search that is interrupted may say how far it came
 
 
 class LostError(Exception):
@@ -68,6 +70,8 @@ class Pool:
         self._workers = workers
         self.hands = len(workers)
         self._idle = deque(workers)
+        self._present = len(workers)  # hands that have a service
+        self._gone = UnreachableError("")  # what became of the last service
         self._waiting: deque[_Task] = deque()
         self._lock = threading.RLock()
         self._is_closed = False
@@ -94,7 +98,7 @@ class Pool:
 
     def examine(self, ran: Ran) -> Ran:
         """See whether a race is one; a run that nobody survives to look at again is taken as it was."""
-        with suppress(LostError):
+        with suppress(LostError, UnreachableError):
             looked_at: Ran = self._ask("examine", ran, first=True).result()
             return looked_at
         return ran
@@ -104,13 +108,18 @@ class Pool:
         seen = finding.other or finding.trace
         asked = self._ask("shrink", finding, first=True)
         watcher.tried(finding, 0, len(seen.steps))
+        nothing, shrunk, met = Shrunk(seen.sequence, None, 0, 0, 0.0, 0, 0), None, []
         try:
-            shrunk: Shrunk
             shrunk, met = asked.result()
         except LostError as lost:
-            return Shrunk(seen.sequence, None, 0, 0, 0.0, 0, 0, stopped=str(lost))
+            return replace(nothing, stopped=str(lost))
+        except UnreachableError as gone:
+            return replace(nothing, stopped=UNREACHABLE, error=gone)
         except KeyboardInterrupt as interrupt:
-            return Shrunk(seen.sequence, None, 0, 0, 0.0, 0, 0, stopped="interrupted", error=interrupt)
+            with suppress(Exception, KeyboardInterrupt):  # whatever hinders it, what was found is saved already
+                if all(worker.hurry() for worker in self._workers):
+                    shrunk, met = asked.result(LAST_WORD)
+            shrunk = replace(shrunk or replace(nothing, stopped=INTERRUPTED), error=interrupt)
         for trace in met:
             meet(trace)
         watcher.tried(finding, shrunk.executions, len(shrunk.sequence))
@@ -118,7 +127,7 @@ class Pool:
 
     def look_again(self, finding: Finding) -> int:
         """Look whether a finding is gone; 0 where nobody survives to say so."""
-        with suppress(LostError):
+        with suppress(LostError, UnreachableError):
             return int(self._ask("look_again", finding, first=True).result())
         return 0
 
@@ -151,6 +160,12 @@ class Pool:
                 asked = Future()
                 asked.set_exception(error)
             asked.add_done_callback(partial(self._came_back, worker, task))
+        while self._waiting and not self._present:
+            task = self._waiting.popleft()
+            if task.what == "run":
+                task.future.set_result(self._given_up(task, self._gone.happened, self._gone))
+            else:
+                task.future.set_exception(self._gone)
 
     def _came_back(self, worker: Worker, task: _Task, asked: "Future[Answer]") -> None:
         """Take what a hand has done, and give it the next piece. Runs in whichever thread has it first."""
@@ -158,7 +173,7 @@ class Pool:
             error = asked.exception()
         except CancelledError:
             error = UnreachableError(f"{worker.name} is not reachable any more, nor is its cluster.", "Is it running?")
-        is_over = True
+        is_over, stays = True, True
         with self._lock:
             if self._is_closed:
                 return
@@ -169,9 +184,14 @@ class Pool:
                 error = LostError("each process that it was given to died, one after the other")
                 if not is_over:
                     self._waiting.appendleft(task)
-            elif error is None and (url := asked.result().url) is not None and url not in self.urls:
-                self.urls.append(url)
-            self._idle.append(worker)
+            elif isinstance(error, UnreachableError) and task.what != "greet":
+                is_over, stays, self._gone = False, False, error
+                self._waiting.appendleft(task)
+            elif error is None:
+                stays = self._hear(asked.result())
+            if stays:
+                self._idle.append(worker)
+            self._present -= not stays
             self._hand_out()
         if not is_over:
             return
@@ -182,11 +202,24 @@ class Pool:
         else:
             task.future.set_exception(error)
 
-    def _given_up(self, task: _Task, why: str) -> Ran:
-        """Say that a run could not be judged."""
+    def _hear(self, answer: Answer) -> bool:
+        """Learn where the service of a hand is, and whether it still is."""
+        if answer.url is not None and answer.url not in self.urls:
+            self.urls.append(answer.url)
+        if isinstance(answer.value, Ran) and answer.value.died:
+            self._gone = UnreachableError(answer.value.died, log=answer.value.log)
+            return False
+        return True
+
+    def _given_up(self, task: _Task, why: str, gone: UnreachableError | None = None) -> Ran:
+        """Say that a run could not be judged, or that nothing more can be run."""
         index = task.arguments[0]
-        trace = Trace(ending="unknown", reason=f"run {index + 1} could not be made: {why}")
-        return Ran(index, derive(self._seed, index), self._coverage.blank(), trace)
+        ending: Ending = "unknown" if gone is None else "unreachable"
+        ran = Ran(index, derive(self._seed, index), self._coverage.blank())
+        ran.trace = Trace(ending=ending, reason=f"run {index + 1} could not be made: {why}")
+        if gone is not None:
+            ran.died, ran.log = gone.happened, gone.log
+        return ran
 
 
 # --- whom to ask --------------------------------------------------------------------------------

@@ -2,18 +2,21 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from replaykit import project
 from replaykit.binding import bound
 from replaykit.bundle import Shrinking
-from replaykit.errors import StaleError, UsageError
+from replaykit.errors import ReplaykitError, StaleError, UsageError
 from replaykit.finding import Finding
 from replaykit.journal import FoundLine, Kept, RanLine, ShrunkLine
 from replaykit.reader import read
 from replaykit.result import Result
-from replaykit.shrink import Shrunk
+from replaykit.shrink import Shrunk, is_cut_short
+from replaykit.trace import Trace
+from replaykit.verdict import Failure
 
 MOST_FOUND = 10_000
 
@@ -40,14 +43,16 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
     seen: dict[str, int] = {}
     for number, kind, line in journal.lines(result.coverage):
         if isinstance(line, RanLine):
-            if line.run != result.total_runs + 1 or min(line.steps, line.requests, line.forgiven) < 0:
+            if line.run != result.total_runs + 1 or min(line.steps, line.requests, line.forgiven, line.restarts) < 0:
                 raise journal.broken(number, f"run {line.run} can't come after run {result.total_runs}")
             if line.fingerprint is not None and line.fingerprint not in seen:
                 raise journal.broken(number, f"nothing with the fingerprint {line.fingerprint!r} stands above")
             _count(line, result, seen)
             past.seconds = max(past.seconds, line.at)
         elif isinstance(line, FoundLine):
-            if line.fingerprint in seen or len(lines) >= MOST_FOUND or line.run < 1 or line.seed < 0:
+            told = line.failure
+            is_other = told is not None and told.fingerprint != line.fingerprint
+            if is_other or line.fingerprint in seen or len(lines) >= MOST_FOUND or line.run < 1 or line.seed < 0:
                 raise journal.broken(number, f"{line.fingerprint!r} can't be found here")
             seen[line.fingerprint] = 0
             lines.append(line)
@@ -55,8 +60,9 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
                 own.add(line.fingerprint)
             past.seconds = max(past.seconds, line.at)
         elif isinstance(line, ShrunkLine):
-            if line.fingerprint not in own:
+            if line.fingerprint not in own or line.restarts < 0:
                 raise journal.broken(number, f"nothing with the fingerprint {line.fingerprint!r} is found above")
+            result.restarts += line.restarts
             shrunk[line.fingerprint] = line
             past.seconds = max(past.seconds, line.at)
     result.resumed_after = result.total_runs
@@ -64,7 +70,8 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
     bundles = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.pd")}
     for line in lines:
         is_own = line.fingerprint in own
-        finding = _finding(line, (bundles if is_own else corpus).get(line.fingerprint), journal.path)
+        path = (bundles if is_own else corpus).get(line.fingerprint)
+        finding = (None if is_own else _known(line, path)) or _finding(line, path, journal.path)
         finding.occurrences = seen[line.fingerprint]
         past.findings[finding.fingerprint] = finding
         (result.failures if is_own else result.known).append(finding)
@@ -78,6 +85,7 @@ def _count(line: RanLine, result: Result, seen: dict[str, int]) -> None:
     result.steps += line.steps
     result.requests += line.requests
     result.forgiven += line.forgiven
+    result.restarts += line.restarts
     if line.fingerprint is not None:
         result.failed += 1
         seen[line.fingerprint] += 1
@@ -89,6 +97,17 @@ def _count(line: RanLine, result: Result, seen: dict[str, int]) -> None:
         result.trouble = result.trouble or said
         if line.fault is not None:
             result.faults.setdefault(line.fault.fingerprint, line.fault)
+
+
+def _known(line: FoundLine, path: Path | None) -> Finding | None:
+    """Return a bug that is only known; one whose bundle is gone by now is counted all the same."""
+    if line.failure is None:
+        return None
+    with suppress(ReplaykitError):
+        bundle = None if path is None else read(path)
+        if bundle is not None and bundle.failure.fingerprint == line.fingerprint:
+            return _made(line, bundle.failure, bundle.trace, path)
+    return _made(line, line.failure, Trace(steps=(), ending="failed", failure=line.failure), None)
 
 
 def _finding(line: FoundLine, path: Path | None, journal: Path) -> Finding:
@@ -103,9 +122,13 @@ def _finding(line: FoundLine, path: Path | None, journal: Path) -> Finding:
             f"{path} holds another bug than the one that {journal} speaks of.",
             "Put the bundle back, or begin anew, without --resume.",
         )
+    return _made(line, bundle.failure, bundle.trace, path)
+
+
+def _made(line: FoundLine, failure: Failure, trace: Trace, path: Path | None) -> Finding:
     return Finding(
-        bundle.failure,
-        bundle.trace,
+        failure,
+        trace,
         line.seed,
         first_seen_run=line.run,
         found_after=line.at,
@@ -121,7 +144,10 @@ def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Resul
     """Say of a finding how it was shrunk; or let it wait for that, with the values of its secrets."""
     assert finding.path is not None  # noqa: S101  it was read from there
     said = read(finding.path).provenance.shrinking
-    if said is not None and (line is not None or said.stopped is None):
+    is_shrunk = said is not None and (line is not None or not is_cut_short(said.stopped))
+    if said is not None and is_shrunk:
+        with suppress(StaleError):  # a value is not known: then nobody looks at it again
+            finding.trace = bound(finding.trace, project.policy_here(), os.environ)
         finding.shrunk = _of(said, finding)
         finding.calls_before = said.calls_before
         finding.sightings = 1 if line is None else line.sightings

@@ -14,6 +14,7 @@ from replaykit import aftermath
 from replaykit.adapter import Adapters
 from replaykit.aftermath import BREATH, is_doubtful
 from replaykit.backlog import Backlog
+from replaykit.binding import is_bound
 from replaykit.coverage import Coverage
 from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
@@ -64,6 +65,7 @@ class Ran:
     died: str = ""  # what is wrong with the service after it, where nothing more can be run against it
     log: str = ""  # the last lines of the service, where it died
     restarts: int = 0  # how often it was started again
+    slow: frozenset[str] = frozenset()  # fingerprints of what was slow in it, and not known to be
 
     def count(self, trace: Trace) -> None:
         """Count an execution."""
@@ -127,7 +129,7 @@ class Runner:
             is_new = failure is not None and failure.fingerprint not in known
             urgent = is_new or (trace.ending not in {"passed", "undecided"} and failure is None)
             said = aftermath.trouble(
-                self.adapters, trace, urgent=urgent or is_doubtful(trace), breath=BREATH if is_new else 0.0
+                self.adapters, trace, urgent=urgent or is_doubtful(trace), breath=BREATH if urgent else 0.0
             )
             if said is None:
                 return
@@ -189,7 +191,7 @@ class Runner:
         A flaky bug shows now and then, all the time; what showed and does not any more says that the service changed.
         """
         shrunk = finding.shrunk
-        if shrunk is None or not shrunk.failed:
+        if shrunk is None or not shrunk.failed or not is_bound(finding.trace):
             return 0
         looks, began = tries(rate_at_least(shrunk.failed, shrunk.runs), GONE, MOST_LOOKS), time.monotonic()
         for _ in range(looks):
@@ -226,6 +228,7 @@ class Runner:
         slow = budgets.slow(first) if first.ending == "passed" else []
         met = [failure for failure in slow if failure.fingerprint in known]
         if len(slow) > len(met):
+            ran.slow = frozenset(each.fingerprint for each in slow if each not in met)
 
             def unknown(trace: Trace) -> list[Failure]:
                 return [each for each in budgets.slow(trace) if each.fingerprint not in known]
@@ -250,6 +253,5 @@ def plainer(ran: Ran, known: Collection[str]) -> bool:
 
 
 def slow_again(ran: Ran, learnt: Collection[str]) -> bool:
-    """Say whether a run has to be made again: it found slow what others did meanwhile, and looked no further."""
-    failure = ran.trace.failure
-    return failure is not None and failure.kind == "latency" and failure.fingerprint in learnt
+    """Say whether a run has to be made again: it measured, or forgave, what others found to be slow meanwhile."""
+    return not ran.died and not ran.slow.isdisjoint(learnt)

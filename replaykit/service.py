@@ -25,7 +25,6 @@ LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
 WATCHED = 1.0  # seconds between two looks at a service with which nothing was wrong
 RECOVERY = 1.0  # seconds in which a running service has to be healthy again
-MOST_RESTARTS = 3  # in a row, of a service that dies each time
 
 
 # --- health -------------------------------------------------------------------------------------
@@ -222,7 +221,6 @@ class Running:
         self.restarts = 0  # how often it was started again after it died
         self._revives = revives
         self._patience = patience
-        self._in_a_row = 0  # restarts after which it died
         self._is_fresh = started is not None  # was nothing asked of it since it was started?
         self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
@@ -266,29 +264,22 @@ class Running:
             if not well:
                 client.let_go()  # one that does one thing at a time has its hands free now
                 try:
-                    _await(self.url, self.health, RECOVERY, self._lives)
+                    _await(self.url, self.health, RECOVERY, self.lives)
                 except UnreachableError as error:
                     if self.started is not None and not self.started.alive():
                         return f"the service ended (exit code {self.started.exit_code})"
                     return f"{error.happened[0].lower()}{error.happened[1:].rstrip('.')}"
             self._looked = time.monotonic()
-        self._in_a_row = 0
         return None
 
     def revive(self, client: Client) -> bool:
         """Start it again after it died, where that was asked for; say whether it was.
 
-        Raises UnreachableError where it does not start, or dies again and again.
+        Whether it is worth it, if it dies again and again, is for the campaign to say: it knows the runs of all hands.
+        Raises UnreachableError where it does not start.
         """
         if self.started is None or not self._revives:
             return False
-        if self._in_a_row == MOST_RESTARTS:
-            raise UnreachableError(
-                f"The service died after each of {MOST_RESTARTS} restarts in a row.",
-                "See why it dies: its last lines stand below.",
-                self.log(),
-            )
-        self._in_a_row += 1
         self.restarts += 1
         client.let_go()
         self._begin_again(self.started)
@@ -300,7 +291,8 @@ class Running:
         self._is_fresh = True
         self._looked = time.monotonic()
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
+        """Say whether its process runs, as far as it was started here."""
         return self.started is None or self.started.alive()
 
 

@@ -61,7 +61,11 @@ RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
+INTERRUPTED = "interrupted"
+UNREACHABLE = "the service was not reachable any more"
+UNCONFIRMED = "interrupted while the result was confirmed"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MOST_DEATHS = 20  # candidates that kill the service, each of which costs a start
 THREADS = 12  # things that are tried alone
 FEW = 6  # calls or names: up to this many, all pairs of them are tried
 
@@ -74,6 +78,7 @@ class Attempt(NamedTuple):
     requests: int
     trace: Trace | None = None  # all that happened
     executions: int = 1  # that it took to say so
+    died: bool = False  # did the service die of it? it is there again
 
 
 Oracle: TypeAlias = Callable[[Sequence], Attempt]
@@ -119,6 +124,11 @@ class Shrunk:
         return self.error is None and 0 < self.failed == self.runs
 
 
+def is_cut_short(stopped: str | None) -> bool:
+    """Say of what ended a search whether another one would go on: it was interrupted, and not at its own end."""
+    return stopped in {INTERRUPTED, UNREACHABLE, UNCONFIRMED}
+
+
 class _SpentError(Exception):
     """The budget is used up."""
 
@@ -155,14 +165,14 @@ def shrink(
     except _SpentError as spent:
         stopped = str(spent)
     except KeyboardInterrupt as interrupt:
-        stopped, error = "interrupted", interrupt
+        stopped, error = INTERRUPTED, interrupt
     except UnreachableError as unreachable:
-        stopped, error = "the service was not reachable any more", unreachable
+        stopped, error = UNREACHABLE, unreachable
     if error is None and search.reproduced:
         try:
             search.confirm(MEASURING if search.is_race else CONFIRMING)
         except (KeyboardInterrupt, UnreachableError) as late:
-            stopped, error = "interrupted while the result was confirmed", late
+            stopped, error = UNCONFIRMED, late
     return Shrunk(
         sequence=search.best,
         trace=search.trace,
@@ -203,6 +213,7 @@ class _Search:
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
+        self.deaths = 0  # of the service
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
@@ -286,6 +297,7 @@ class _Search:
         attempt = self.oracle(candidate)
         self.executions += attempt.executions
         self.requests += attempt.requests
+        self.deaths += attempt.died
         return attempt
 
     def _check_budget(self) -> None:
@@ -293,6 +305,8 @@ class _Search:
             raise _SpentError(f"the budget of {self.budget.executions} executions is used up")
         if time.monotonic() - self.began > self.budget.seconds:
             raise _SpentError(f"the budget of {self.budget.seconds:g} seconds is used up")
+        if self.deaths >= MOST_DEATHS:
+            raise _SpentError(f"the service died in {self.deaths} of the sequences that were tried")
 
     def attempt(self, candidate: Sequence) -> bool:
         """Try a candidate; if it fails in the same way, it is the best from now on."""

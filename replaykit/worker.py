@@ -36,6 +36,9 @@ class Worker(Protocol):
     def renew(self) -> None:
         """Begin a new process in the place of one that has died."""
 
+    def hurry(self) -> bool:
+        """Have a search end with the best that it has found; say whether the process can hear that."""
+
     def leave(self) -> None:
         """Let the process end: at once, whatever it does, but with its service."""
 
@@ -75,6 +78,12 @@ class Process:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._begin()
 
+    def hurry(self) -> bool:
+        """Say so over the lifeline."""
+        with suppress(OSError):  # it has just died
+            self._lifeline.send_bytes(b"hurry")
+        return True
+
     def leave(self) -> None:
         """Let go of the lifeline."""
         self._lifeline.close()
@@ -106,7 +115,8 @@ def _settle_in(lifeline: Connection) -> None:
 def _leave_with(lifeline: Connection) -> None:
     """Wait until the parent lets go of the other end, or is gone; then end the services, and this process."""
     with suppress(EOFError, OSError):
-        lifeline.recv_bytes()
+        while lifeline.recv_bytes():
+            hand.in_a_hurry.set()
     try:
         hand.dismiss()
         sys.stdout.flush()

@@ -7,6 +7,7 @@ import pytest
 from mortal import Tally, TallyApi, Untouched
 
 from replaykit import integration
+from replaykit.corpus import known_in
 from replaykit.reader import read
 from replaykit.replaying import replay
 from replaykit.report import terminal
@@ -57,6 +58,7 @@ def test_a_candidate_that_kills_the_service_ends_shrinking_and_what_was_found_is
     assert shrinking is not None
     assert not shrinking.confirmed
     assert "then the service was gone" in terminal.verdict(result)
+    assert {} == known_in([tmp_path], ("mortal:Tally", "mortal:TallyApi"))  # another hunt goes on with it
 
 
 def test_with_restart_shrinking_goes_on_past_a_candidate_that_kills(tmp_path: Path):
@@ -70,9 +72,10 @@ def test_with_restart_shrinking_goes_on_past_a_candidate_that_kills(tmp_path: Pa
     assert ("", 1) == (result.died, result.restarts)
 
 
-def test_with_restart_a_campaign_goes_on_and_the_run_is_not_judged(tmp_path: Path):
+@pytest.mark.parametrize("health", ["/", "none"])
+def test_with_restart_a_campaign_goes_on_and_the_run_is_not_judged(health: str, tmp_path: Path):
     """The run in which the service died says nothing; the others are judged, and the restart is told."""
-    result = campaign(f"once {tmp_path / 'mark'}", restart=True)
+    result = campaign(f"once {tmp_path / 'mark'}", restart=True, health_check=health)
 
     assert (8, 7, 1, 1, "") == (result.total_runs, result.passed, result.not_judged, result.restarts, result.died)
     assert NOT_JUDGED == result.exit_code

@@ -1,6 +1,7 @@
 """The campaign: runs are committed in order, whoever makes them, and what it is told is checked."""
 
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from replaykit.adapter import Adapters
 from replaykit.campaign import Campaign
 from replaykit.coverage import MAX_ENDPOINTS, Coverage
 from replaykit.crew import Alone
+from replaykit.errors import UnreachableError
+from replaykit.finding import Finding
 from replaykit.latency import budgets_of
 from replaykit.result import Result
-from replaykit.runner import Plan, Ran, Runner
-from replaykit.shrink import Budget
+from replaykit.runner import Plan, Ran, Runner, slow_again
+from replaykit.shrink import UNREACHABLE, Budget, Shrunk
 from replaykit.trace import Trace
+from replaykit.verdict import Failure
 from replaykit.watcher import Several, Watcher
 
 
@@ -80,6 +84,107 @@ def test_runs_are_committed_in_their_order():
     assert (result.total_runs, result.passed, result.steps) == (same.total_runs, same.passed, same.steps)
     assert result.coverage == same.coverage
     assert sum(result.coverage.commands.values()) == result.steps > 0
+
+
+class Mortal(Alone):
+    """A crew whose service dies in some of the runs, and is started again."""
+
+    def run(self, index: int, known: Collection[str]) -> Future[Ran]:
+        future = super().run(index, known)
+        future.result().restarts = int("11101111"[index])
+        return future
+
+
+def test_service_is_given_up_where_it_dies_in_one_run_after_the_other():
+    """Deaths in a row are those of the runs in their order, whoever made them; after a run without one, it is anew."""
+    runs, result, _ = heard_with(Mortal)
+
+    assert "The service died after each of 3 restarts in a row." == result.died
+    assert 8 == len(runs) == result.total_runs
+    assert 6 == result.restarts
+
+
+class Gone(Alone):
+    """A crew whose service is gone when something is to be shrunk."""
+
+    asked = 0
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self.shrink = self.fail
+
+    def fail(self, finding: Finding, watcher: Watcher, meet: Callable[[Trace], None]) -> Shrunk:
+        """Say so."""
+        del watcher, meet
+        self.asked += 1
+        gone = UnreachableError("It is gone.")
+        return Shrunk(finding.trace.sequence, None, 0, 0, 0.0, 0, 0, stopped=UNREACHABLE, error=gone)
+
+
+def test_nothing_is_shrunk_when_the_service_is_gone():
+    """What waits to be shrunk when the service is gone is left as it is, for the hunt that goes on."""
+    result, plan = result_of(3, 8), Plan(3, 6, budgets_of(Leaderboard, Mock, {}), Budget())
+    runner = Runner(plan, Adapters(Leaderboard, Mock, None, {}), result.coverage)
+    crew, trace = Gone(runner), runner.run(0).trace
+    waiting = [Finding(failed(name), trace, 1, 1) for name in "ab"]
+    list(Campaign(result, crew, Watcher(), waiting=deque(waiting)).go())
+
+    assert ("It is gone.", 0, 1) == (result.died, result.total_runs, crew.asked)
+    assert [True, False] == [each.shrunk is not None for each in waiting]
+
+
+def failed(name: str) -> Failure:
+    """Return a failure of a check."""
+    return Failure(kind="check", name=name, step=None, command=None, message="wrong")
+
+
+def test_bug_that_can_not_be_run_is_not_looked_for_again():
+    """A secret whose value is not known can't be sent, so nothing is said of whether the bug is gone."""
+    result, plan = result_of(3, 8), Plan(3, 6, budgets_of(Leaderboard, Mock, {}), Budget())
+    runner = Runner(plan, Adapters(Leaderboard, Mock, None, {}), result.coverage)
+    trace = runner.run(0).trace
+    first, *rest = trace.steps
+    covered = trace.replace(steps=(first.replace(call=first.call.replace(args={"name": "REDACTED.name.1"})), *rest))
+    looks = []
+    for each in (trace, covered):
+        finding = Finding(failed("a"), each, 1, 1)
+        finding.shrunk = Shrunk(trace.sequence, each, 1, 1, 0.0, 5, 5)
+        looks.append(runner.look_again(finding))
+
+    assert looks[0] > 0
+    assert 0 == looks[1]
+
+
+def test_run_that_forgave_what_is_known_to_be_slow_is_made_again():
+    """A run that was asked for before a slow answer was found, and forgave the same one, is made again."""
+    blank = result_of(3, 8).coverage
+    forgiving = Ran(1, 1, blank, Trace(steps=(), ending="passed"), slow=frozenset({"12345678"}))
+
+    assert slow_again(forgiving, frozenset({"12345678"}))
+    assert not slow_again(forgiving, frozenset({"87654321"}))
+    assert not slow_again(Ran(1, 1, blank), frozenset({"12345678"}))
+
+
+def test_known_bug_whose_bundle_has_gone_is_a_new_one(tmp_path: Path):
+    """A bundle that somebody takes away during the campaign does not end it."""
+    result, plan = result_of(3, 8), Plan(3, 6, budgets_of(Leaderboard, Mock, {}), Budget(executions=0))
+    runner = Runner(plan, Adapters(Leaderboard, Mock, None, {}), result.coverage)
+    crew, failure = Failing(runner), failed("a")
+    corpus = {failure.fingerprint: tmp_path / "gone.pd"}
+    found = list(Campaign(result, crew, Watcher(), corpus=corpus, shrinks=False).go())
+
+    assert [failure.fingerprint] == [each.fingerprint for each in found]
+    assert [] == result.known
+
+
+class Failing(Alone):
+    """A crew each of whose runs fails in the same way."""
+
+    def run(self, index: int, known: Collection[str]) -> Future[Ran]:
+        future = super().run(index, known)
+        ran = future.result()
+        ran.trace = ran.trace.replace(ending="failed", failure=failed("a"))
+        return future
 
 
 def test_unknown_option_is_no_option(tmp_path: Path):

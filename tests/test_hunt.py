@@ -24,6 +24,7 @@ from replaykit.finding import Finding
 from replaykit.generate import Parallel
 from replaykit.hunt import Hunt
 from replaykit.reader import read
+from replaykit.report import terminal
 from replaykit.result import Result
 from replaykit.shrink import Budget
 from replaykit.verdict import Verdict
@@ -471,6 +472,47 @@ def test_nothing_to_go_on_with_is_said(url: str, tmp_path: Path):
     [note] = bugs.result.notes
     assert "There is no hunt to go on with" in note
     assert 0 == bugs.result.resumed_after
+
+
+@pytest.mark.parametrize("content", [b"", b'{"k":"hunt","format":1,"mod'], ids=["empty", "torn"])
+def test_hunt_that_was_killed_before_its_first_line_begins(url: str, content: bytes, tmp_path: Path):
+    """A journal without a whole line is no hunt to go on with: a new one begins, and that is said."""
+    (tmp_path / "hunt.jsonl").write_bytes(content)
+    with hunt(url, tmp_path, max_runs=1, budget=Budget(executions=0), resume=True) as bugs:
+        list(bugs)
+
+    assert "There is no hunt to go on with" in bugs.result.notes[0]
+    assert (1, 0) == (bugs.result.total_runs, bugs.result.resumed_after)
+
+
+def test_restarts_are_counted_again(url: str, whole: tuple[Path, Result], tmp_path: Path):
+    """How often the service was started again, in runs and while shrinking, is not lost when a hunt goes on."""
+    first, *lines = [json.loads(line) for line in lines_of(whole[0])]
+    shutil.copytree(whole[0], tmp_path / "bugs")
+    next(line for line in lines if line["k"] == "run")["restarts"] = 2
+    next(line for line in lines if line["k"] == "shrunk")["restarts"] = 3
+    for line in (first, *lines):
+        del line["sum"]
+    (tmp_path / "bugs" / "hunt.jsonl").write_bytes(signed(first, *lines))
+    with hunt(url, tmp_path / "bugs", resume=True) as again:
+        pass
+
+    assert 5 == again.result.restarts
+
+
+def test_known_bug_needs_no_bundle_when_the_hunt_goes_on(url: str, whole: tuple[Path, Result], tmp_path: Path):
+    """A known bug whose bundle was taken away is counted as before; the hunt that goes on has its failure."""
+    shutil.copytree(whole[0], tmp_path / "failures", ignore=shutil.ignore_patterns("hunt.jsonl"))
+    with hunt(url, tmp_path / "new", max_runs=4) as first:
+        list(first)
+    shutil.rmtree(tmp_path / "failures")
+    with hunt(url, tmp_path / "new", max_runs=4, resume=True) as again:
+        list(again)
+
+    assert first.result.known
+    assert told(first.result)[1] == told(again.result)[1]
+    assert [bug.failure.name for bug in first.result.known] == [bug.failure.name for bug in again.result.known]
+    assert "KNOWN" in terminal.render(again.result)
 
 
 HUNTING = """

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,11 +18,19 @@ from conftest import ROOT, Counting, leaderboard, processes
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import Adapter, Command, Event, Model, expects, handles, integration
 from replaykit.adapter import Mock
+from replaykit.coverage import Coverage
 from replaykit.errors import ReplaykitError, Terminated, UnreachableError, UsageError
-from replaykit.hand import Home, work
+from replaykit.finding import Finding
+from replaykit.hand import Answer, Home, Job, in_a_hurry, work
+from replaykit.latency import budgets_of
+from replaykit.pool import Pool
 from replaykit.result import Result
+from replaykit.runner import Plan, Ran
+from replaykit.shrink import Budget, Shrunk
 from replaykit.trace import Trace
+from replaykit.verdict import Failure
 from replaykit.watcher import Watcher
+from replaykit.worker import Process
 
 BUGS = ("duplicate-names", "tie-order")
 
@@ -284,3 +293,131 @@ def test_nothing_is_left_of_a_campaign():
     assert [] == processes(mark)
     assert [] == multiprocessing.active_children()
     assert before == threading.active_count()
+
+
+# --- hands without a service --------------------------------------------------------------------
+
+
+class Fake:
+    """A worker in this process, of whose hand is said what it answers."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        self.name = name
+        self.answer = answer
+        self.asked = 0
+        self.waits: list[Future[Any]] = []
+
+    def submit(self, what: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Answer at once; what is to be shrunk waits until it is hurried."""
+        del what
+        self.asked += 1
+        future: Future[Any] = Future()
+        if arguments[1] == "shrink" and not isinstance(self.answer, Exception):
+            self.waits.append(future)
+        elif isinstance(self.answer, Exception):
+            future.set_exception(self.answer)
+        else:
+            future.set_result(self.answer)
+        return future
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Say no."""
+        del error
+        return False
+
+    is_final = is_lost
+
+    def renew(self) -> None:
+        """Stay."""
+
+    def hurry(self) -> bool:
+        """Say how far the search came."""
+        for each in self.waits:
+            each.set_result(Answer((Shrunk((), None, 7, 7, 0.1, 0, 0, stopped="interrupted"), []), None))
+        return True
+
+    leave = close = renew
+
+
+def pool_of(*answers: Any) -> tuple[Pool, list[Fake]]:
+    """Return a pool of such workers."""
+    workers = [Fake(str(number), answer) for number, answer in enumerate(answers)]
+    plan = Plan(1, 5, budgets_of(Asked, Mock, {}), Budget())
+    job = Job("key", Home.of(Asked), None, plan, {})
+    return Pool(workers, [job] * len(workers), Coverage.of(Asked, Mock, ())), workers
+
+
+def finding() -> Finding:
+    """Return something to be shrunk."""
+    failure = Failure(kind="check", name="a", step=None, command=None, message="wrong")
+    return Finding(failure, Trace(steps=(), ending="failed", failure=failure), 1, 1)
+
+
+def test_hand_whose_service_is_gone_leaves_its_work_to_the_others():
+    """What a hand without a service was to do, another one does, and it gets nothing more."""
+    made = Ran(0, 1, Coverage.of(Asked, Mock, ()))
+    pool, workers = pool_of(UnreachableError("It does not start.", log="no more licences"), Answer(made, None))
+    runs = [pool.run(number, ()).result(5) for number in range(4)]
+
+    assert [made] * 4 == runs
+    assert [1, 4] == [each.asked for each in workers]
+
+
+def test_campaign_without_any_service_is_told_so():
+    """When the last hand has no service any more, runs say that it is gone, and nothing is raised."""
+    gone = UnreachableError("It does not start.", log="no more licences")
+    pool, _ = pool_of(gone, gone)
+    runs = [pool.run(number, ()).result(5) for number in range(2)]
+    shrunk = pool.shrink(finding(), Watcher(), lambda _: None)
+
+    assert [("It does not start.", "no more licences", "unreachable")] * 2 == [
+        (each.died, each.log, each.trace.ending) for each in runs
+    ]
+    assert isinstance(shrunk.error, UnreachableError)
+    assert 0 == pool.look_again(finding())
+
+
+def test_hand_whose_service_died_in_a_run_is_not_asked_to_shrink():
+    """A run that its service did not outlive is told, and what comes next is for the others."""
+    died = Ran(0, 1, Coverage.of(Asked, Mock, ()), died="It died.", log="out of memory")
+    pool, [worker] = pool_of(Answer(died, None))
+    first, second = (pool.run(number, ()).result(5) for number in range(2))
+
+    assert (died, "It died.", "out of memory") == (first, second.died, second.log)
+    assert 1 == worker.asked
+
+
+def test_search_that_is_interrupted_elsewhere_gives_the_best_so_far():
+    """Ctrl-C while another process shrinks has it say how far it came."""
+    pool, _ = pool_of(Answer(None, None))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        shrunk = pool.shrink(finding(), Watcher(), lambda _: None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert (7, "interrupted") == (shrunk.executions, shrunk.stopped)
+    assert isinstance(shrunk.error, KeyboardInterrupt)
+
+
+def is_hurried(seconds: float) -> bool:
+    """Say in another process whether it has heard of the interrupt."""
+    return in_a_hurry.wait(seconds)
+
+
+def test_search_ends_in_a_process_that_hears_of_the_interrupt():
+    """What is said over the lifeline ends a search there, before the process ends."""
+    worker = Process("0")
+    try:
+        before = worker.submit(is_hurried, 0.0).result(20)
+        worker.hurry()
+        after = worker.submit(is_hurried, 5.0).result(20)
+    finally:
+        worker.close()
+
+    assert (False, True) == (before, after)

@@ -1145,3 +1145,16 @@ def test_a_repetition_of_the_first_call_has_an_identity_of_its_own():
 
     assert identity(sequence(0, 0)) == identity(sequence(4, 0))
     assert identity(sequence(0, 0)) != identity(sequence(0, 1))
+
+
+def test_search_that_kills_the_service_over_and_over_ends():
+    """Each death costs a start, so the search ends after some of them, and says so; the best so far is kept."""
+    sequence = drawn(3, 30, (Create, Increase))
+
+    def deadly(candidate: Sequence) -> Attempt:
+        return Attempt(candidate == sequence, candidate, 1, died=candidate != sequence)
+
+    shrunk = shrink(sequence, deadly, generators)
+
+    assert "the service died in 20 of the sequences that were tried" == shrunk.stopped
+    assert (sequence, True) == (shrunk.sequence, shrunk.confirmed)
