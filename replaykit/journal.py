@@ -98,6 +98,7 @@ class ShrunkLine(Record):
     fingerprint: str
     sightings: int
     at: float
+    seconds: float = 0.0  # that shrinking took: a bundle without times does not say it
 
 
 class EndLine(Record):
@@ -343,7 +344,11 @@ class Kept(Journal):
 
     def shrunk(self, finding: Finding, at: float) -> None:
         """Write down that a bug is shrunk, and saved again."""
-        self._write("shrunk", ShrunkLine(fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3)))
+        seconds = 0.0 if finding.shrunk is None else round(finding.shrunk.seconds, 3)
+        self._write(
+            "shrunk",
+            ShrunkLine(fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3), seconds=seconds),
+        )
 
     def end(self, result: Result) -> None:
         """Write down why the hunt ends."""
