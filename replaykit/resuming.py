@@ -59,7 +59,7 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
                 raise journal.broken(number, f"nothing with the fingerprint {line.fingerprint!r} is found above")
             shrunk[line.fingerprint] = line
             past.seconds = max(past.seconds, line.at)
-    result.resumed_after = result.total_runs
+    result.resumed_after, result.resumed_seconds = result.total_runs, past.seconds
     folder = journal.path.parent
     bundles = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.pd")}
     for line in lines:
@@ -122,7 +122,7 @@ def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Resul
     assert finding.path is not None  # noqa: S101  it was read from there
     said = read(finding.path).provenance.shrinking
     if said is not None and (line is not None or said.stopped is None):
-        finding.shrunk = _of(said, finding)
+        finding.shrunk = _of(said, finding, said.seconds or (0.0 if line is None else line.seconds))
         finding.calls_before = said.calls_before
         finding.sightings = 1 if line is None else line.sightings
         return
@@ -134,13 +134,13 @@ def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Resul
     past.waiting.append(finding)
 
 
-def _of(said: Shrinking, finding: Finding) -> Shrunk:
+def _of(said: Shrinking, finding: Finding, seconds: float) -> Shrunk:
     return Shrunk(
         sequence=finding.trace.sequence,
         trace=finding.trace,
         executions=said.executions,
         requests=said.requests,
-        seconds=said.seconds,
+        seconds=seconds,
         runs=said.runs or 0,
         failed=said.failed or 0,
         stopped=said.stopped,

@@ -203,8 +203,13 @@ def test_interrupt_is_raised_to_the_loop_and_the_hunt_goes_on_later(
     again = hunt(url, tmp_path / "bugs", seed=None, resume=True)
     list(again)
 
+    seconds = [round(bug.shrunk.seconds, 3) for bug in bugs.result.failures if bug.shrunk is not None]
+
     assert bugs.result.interrupted is not None
     assert 3 == again.result.resumed_after
+    assert 0 < again.result.resumed_seconds < again.result.duration
+    assert seconds == [bug.shrunk.seconds for bug in again.result.failures[: len(seconds)] if bug.shrunk is not None]
+    assert sum(seconds) > 0
     assert told(whole[1]) == told(again.result)
 
 

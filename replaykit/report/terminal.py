@@ -48,6 +48,7 @@ def summary(result: Result) -> str:
         *([f"{count(result.restarts, 'restart')} of the service"] if result.restarts else []),
         f"{result.steps} steps",
         f"{result.requests} requests in {result.duration:.1f} s ({rate:.0f}/s)",
+        *([f"resumed after {count(result.resumed_after, 'run')}"] if result.resumed_after else []),
         f"seed {result.seed}",
     ]
     return ", ".join(parts)
