@@ -24,6 +24,7 @@ from replaykit.finding import Finding
 from replaykit.generate import Parallel
 from replaykit.hunt import Hunt
 from replaykit.reader import read
+from replaykit.report import terminal
 from replaykit.result import Result
 from replaykit.shrink import Budget
 from replaykit.verdict import Verdict
@@ -108,6 +109,18 @@ def test_bug_says_what_the_guide_promises(whole: tuple[Path, Result]):
     assert 1 <= bug.first_seen_run <= result.total_runs
     assert sum(each.occurrences for each in result.failures) == result.failed
     assert bug.seed == load_failure(bug.path or "").provenance.seed
+
+
+def test_value_that_is_left_out_of_a_command_is_to_be_put_in(whole: tuple[Path, Result]):
+    """Below a command in which the value of a setting is not shown stands what its dots are for."""
+    result = whole[1]
+    names = [bug.fingerprint for bug in result.failures]
+    shown = terminal.render(result, dict.fromkeys(names, "replay a.pd --set key=...")).splitlines()
+    plain = terminal.render(result, dict.fromkeys(names, "replay a.pd")).splitlines()
+    below = [shown[number + 1] for number, line in enumerate(shown) if line.startswith("  replay it: ")]
+
+    assert ["    (... stands for a value that is not shown; put it in)"] * len(names) == below
+    assert set(below).isdisjoint(plain)
 
 
 def test_discoveries_are_the_findings_in_their_order(whole: tuple[Path, Result]):

@@ -78,7 +78,10 @@ def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
 def tell_how_to_go_on(result: "Result", folder: str | None) -> None:
     """Say how a hunt goes on that was stopped before its end."""
     if folder is not None and result.terms.is_hunt and (result.interrupted is not None or result.died):
-        say(f"go on: {program()} {resuming(sys.argv[1:])}")
+        command = resuming(sys.argv[1:])
+        say(f"go on: {program()} {command}")
+        if "=..." in command:
+            say("  (... stands for a value that is not shown; put it in)")
 
 
 def resuming(words: Sequence[str]) -> str:
