@@ -19,7 +19,9 @@ class Document:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unwritable(error) from None
+            above = next(each for each in self._path.parents if os.access(each, os.F_OK))
+            why = error if above.is_dir() else NotADirectoryError(None, f"{above} is a file, and no folder")
+            raise self._unwritable(why) from None
         if self._path.is_dir():
             raise self._unwritable(IsADirectoryError(None, "it is a folder"))
         existing = self._path if self._path.exists() and not self._path.is_file() else self._path.parent

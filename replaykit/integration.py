@@ -29,7 +29,7 @@ from replaykit.generate import Parallel
 from replaykit.hand import resets_of, service_of
 from replaykit.hunt import Hunt
 from replaykit.journal import OLD, Hunted, Journal, Kept, journal_in
-from replaykit.keeper import Keeper, facts_of, made
+from replaykit.keeper import Keeper, facts_of, made, recordings_in
 from replaykit.latency import budgets_of
 from replaykit.model import Model, digest_of
 from replaykit.pool import Pool, hands_of, mustered
@@ -193,6 +193,12 @@ def opened(
         )
         hands = stack.enter_context(_hands(result, plan, options))
         recorder = None if record is None else _keeper(Path(record), result, plan, hands, options)
+        earlier = 0 if record is None or result.resumed_after else recordings_in(Path(record))
+        if earlier:
+            result.notes.append(
+                f"{record} holds {earlier:,} recorded run{'s' * (earlier != 1)} already: those with the numbers of new "
+                "ones are replaced, the others stay."
+            )
         keeper = None if folder is None else _keeper(Path(folder), result, plan, hands, options)
         writer = None
         crew: Crew | None = hands.pool

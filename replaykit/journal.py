@@ -101,6 +101,7 @@ class ShrunkLine(Record):
     sightings: int
     at: float
     restarts: int = 0  # of the service, since a candidate killed it
+    seconds: float = 0.0  # that shrinking took: a bundle without times does not say it
 
 
 class EndLine(Record):
@@ -348,7 +349,11 @@ class Kept(Journal):
     def shrunk(self, finding: Finding, at: float, restarts: int) -> None:
         """Write down that a bug is shrunk, and saved again."""
         line = ShrunkLine(
-            fingerprint=finding.fingerprint, sightings=finding.sightings, at=round(at, 3), restarts=restarts
+            fingerprint=finding.fingerprint,
+            sightings=finding.sightings,
+            at=round(at, 3),
+            restarts=restarts,
+            seconds=0.0 if finding.shrunk is None else round(finding.shrunk.seconds, 3),
         )
         self._write("shrunk", line)
 

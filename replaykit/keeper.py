@@ -111,6 +111,11 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def recordings_in(folder: Path) -> int:
+    """Say how many runs that passed are saved in a folder already."""
+    return sum(1 for _ in folder.glob("run-*.pd"))
+
+
 def facts_of(model: type[Model]) -> dict[str, Any]:
     """Say what is the same for all runs of a campaign: what it is run with, and from which revision."""
     facts: dict[str, Any] = {"python": platform.python_version(), "httpx": client.HTTPX_VERSION}

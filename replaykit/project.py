@@ -146,13 +146,14 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     if not trusted:
         _require_inside(spec)
     try:
-        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = _import_file(_file_of(place)) if place.endswith(".py") else importlib.import_module(place)
     except ReplaykitError:
         raise
     except (Exception, SystemExit) as error:
         raise LoadError(
             f"{spec} can't be imported: {type(error).__name__}: {error}{_where(error)}.",
-            "Start replaykit in the folder that the module lies in, or put that folder on PYTHONPATH."
+            "It is looked for here and beside pyproject.toml. Start replaykit in the folder that it lies in, or put "
+            "that folder on PYTHONPATH."
             if isinstance(error, ModuleNotFoundError) and place.startswith(str(error.name))
             else "Mend what the module does while it is imported.",
         ) from error
@@ -164,10 +165,16 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
 
 
 def _look_here() -> None:
-    """Let Python find modules in the current folder, as it does for a script there."""
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    """Let Python find modules in the current folder, as it does for a script there, and in the project's."""
+    for folder in (str(root()), str(Path.cwd())):  # the current one goes first
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def _file_of(place: str) -> Path:
+    """Return the file of a class, which is said from the current folder, or from the project's."""
+    path = Path(place)
+    return path if path.is_file() or not (root() / path).is_file() else root() / path
 
 
 def _where(error: BaseException) -> str:
@@ -209,7 +216,7 @@ def is_inside(spec: str) -> bool:
     """Say whether what `package.module:Name` names lies inside the project; nothing is imported to find that out."""
     _look_here()
     place = spelled(spec).partition(":")[0]
-    found = Path(place) if place.endswith(".py") else _find(place)
+    found = _file_of(place) if place.endswith(".py") else _find(place)
     if found is None or "site-packages" in found.parts:
         return False
     return found.resolve().is_relative_to(root().resolve())
@@ -240,7 +247,7 @@ def _has_class(place: str, name: str, depth: int = 0, *, unseen: bool = False) -
 
     It may also take it from another module there. `unseen` is what is said where the source does not have the name.
     """
-    file = Path(place) if place.endswith(".py") else _find(place)
+    file = _file_of(place) if place.endswith(".py") else _find(place)
     if file is None or depth > MOST_MOVES or not is_inside(f"{place}:{name}"):
         return False
     try:

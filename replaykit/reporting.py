@@ -66,7 +66,7 @@ def asked_for(asked: Asked | None, path: str | Path | None = None) -> list[Repor
                 "Write --report FORMAT=PATH for each.",
             )
         reports[homeless[0]] = reports[homeless[0]]._replace(path=str(path))
-    reports = list(dict.fromkeys(each._replace(path=each.path or _made_path(each.format)) for each in reports))
+    reports = list(dict.fromkeys(each._replace(path=_place(each)) for each in reports))
     places = [os.path.realpath(each.path) if each.path != "-" else "-" for each in reports if each.path is not None]
     for place in places:
         if places.count(place) > 1:
@@ -82,19 +82,29 @@ def _read(said: str) -> Report:
     if equals and not path:
         raise UsageError(f"The report {said!r} names no file.", f"Write {name}=PATH, or {name} alone.")
     if path and name == "github":
-        raise UsageError("The report for GitHub has no path.", "GITHUB_STEP_SUMMARY names the file that it goes to.")
+        raise UsageError(
+            f"The report github takes no path, and {said!r} has one.",
+            "Write --report github: its annotations are printed, and GITHUB_STEP_SUMMARY names that of its summary.",
+        )
     return Report(name, path or None)
 
 
-def _made_path(name: str) -> str | None:
-    ending = ENDINGS.get(name)
-    if ending is None:
-        return None
+def _place(report: Report) -> str | None:
+    """Return where a report goes: to its path, or, where that is a folder, to a new file in it."""
+    path = report.path
+    if path is None:
+        return _made_path(report.format, FOLDER) if report.format in ENDINGS else None
+    is_folder = path != "-" and (path.endswith(os.sep) or Path(path).is_dir())
+    return _made_path(report.format, path) if is_folder else path
+
+
+def _made_path(name: str, folder: str) -> str:
+    ending = ENDINGS.get(name, "txt")
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    path, number = Path(FOLDER, f"integration_{moment}.{ending}"), 1
+    path, number = Path(folder, f"integration_{moment}.{ending}"), 1
     while path.exists():
         number += 1
-        path = Path(FOLDER, f"integration_{moment}_{number}.{ending}")
+        path = Path(folder, f"integration_{moment}_{number}.{ending}")
     return str(path)
 
 

@@ -5,13 +5,14 @@ What a reset sends and runs is no part of a run: no bundle has it, and none can 
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -66,15 +67,20 @@ class Resets:
             return
         port = str(host_and_port(url)[1])
         words = [word.replace("{url}", url).replace("{port}", port) for word in shlex.split(self.command)]
-        if "/" not in words[0] and shutil.which(words[0], path=environment.get("PATH")) is None:
-            raise UsageError(f"There is no program {words[0]} to reset the service with.", "Check its name, and PATH.")
+        hint = shell_hint(words)
+        if ("/" not in words[0] or hint) and shutil.which(words[0], path=environment.get("PATH")) is None:
+            raise UsageError(
+                f"There is no program {words[0]} to reset the service with.", hint or "Check its name, and PATH."
+            )
         with tempfile.TemporaryFile() as output:
             code = _run(words, output, {**environment, "PORT": port})
             if code == 0:
                 return
             how = f"it took more than {COMMAND_PATIENCE:g} seconds" if code is None else f"it exited with {code}"
             said = last_lines(output) or "  | (it printed nothing)"
-        raise UnreachableError(f"The reset failed: {how}.", f"The command was: {shlex.join(words)}\n{said}")
+        raise UnreachableError(
+            f"The reset failed: {how}.", f"{hint}\nThe command was: {shlex.join(words)}\n{said}".lstrip()
+        )
 
 
 def place_of(url: str, reset: str) -> str:
@@ -116,8 +122,22 @@ def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str]) ->
     return None
 
 
-def last_lines(log: IO[bytes]) -> str:
-    """Return the last lines of what a process printed into a file."""
+def shell_hint(words: Sequence[str]) -> str:
+    """Say what only a shell would understand of a command, since none reads it; nothing where there is none of that."""
+    if _ASSIGNMENT.match(words[0]):
+        return f"No shell reads the command: write env {words[0]} ... for a variable of its environment."
+    if any(_SIGN.fullmatch(word) or word.endswith(";") for word in words):
+        return "No shell reads the command: for > | && or ; write sh -c '...' around it."
+    return ""
+
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SIGN = re.compile(r"[|&;]{1,2}|\d?(>>?|<)(&\d|[\w./-]*)")
+
+
+def last_lines(log: IO[bytes], mark: str = "") -> str:
+    """Return the last lines of what a process printed into a file; where there is a mark in it, those after it."""
     size = os.fstat(log.fileno()).st_size
     text = os.pread(log.fileno(), 8192, max(0, size - 8192)).decode("utf-8", "replace")
+    text = text.rpartition(mark)[2] if mark else text
     return "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])

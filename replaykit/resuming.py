@@ -65,7 +65,7 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
             result.restarts += line.restarts
             shrunk[line.fingerprint] = line
             past.seconds = max(past.seconds, line.at)
-    result.resumed_after = result.total_runs
+    result.resumed_after, result.resumed_seconds = result.total_runs, past.seconds
     folder = journal.path.parent
     bundles = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.pd")}
     for line in lines:
@@ -148,7 +148,7 @@ def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Resul
     if said is not None and is_shrunk:
         with suppress(StaleError):  # a value is not known: then nobody looks at it again
             finding.trace = bound(finding.trace, project.policy_here(), os.environ)
-        finding.shrunk = _of(said, finding)
+        finding.shrunk = _of(said, finding, said.seconds or (0.0 if line is None else line.seconds))
         finding.calls_before = said.calls_before
         finding.sightings = 1 if line is None else line.sightings
         return
@@ -160,13 +160,13 @@ def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Resul
     past.waiting.append(finding)
 
 
-def _of(said: Shrinking, finding: Finding) -> Shrunk:
+def _of(said: Shrinking, finding: Finding, seconds: float) -> Shrunk:
     return Shrunk(
         sequence=finding.trace.sequence,
         trace=finding.trace,
         executions=said.executions,
         requests=said.requests,
-        seconds=said.seconds,
+        seconds=seconds,
         runs=said.runs or 0,
         failed=said.failed or 0,
         stopped=said.stopped,

@@ -16,7 +16,7 @@ from typing import IO, Self
 
 from replaykit.client import Client, Prober, check_url, host_and_port, without_credentials
 from replaykit.errors import UnreachableError, UsageError
-from replaykit.reset import Resets, last_lines
+from replaykit.reset import Resets, last_lines, shell_hint
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
@@ -25,6 +25,7 @@ LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
 WATCHED = 1.0  # seconds between two looks at a service with which nothing was wrong
 RECOVERY = 1.0  # seconds in which a running service has to be healthy again
+MARK = "--- replaykit starts the service again ---\n"  # in its log
 
 
 # --- health -------------------------------------------------------------------------------------
@@ -114,8 +115,11 @@ class Started:
             raise UsageError(f"The start command {command!r} can't be split: {error}.", "Check its quotes.") from None
         if not words:
             raise UsageError("The start command is empty.", "Write the command that starts the service.")
-        if "/" not in words[0] and shutil.which(words[0], path=_path()) is None:
-            raise UsageError(f"There is no program {words[0]} to start the service with.", "Check its name, and PATH.")
+        hint = shell_hint(words)
+        if ("/" not in words[0] or hint) and shutil.which(words[0], path=_path()) is None:
+            raise UsageError(
+                f"There is no program {words[0]} to start the service with.", hint or "Check its name, and PATH."
+            )
         self.url = check_url(url or f"http://127.0.0.1:{port}")
         self.command = command
         self._words, self._port = words, port
@@ -150,12 +154,13 @@ class Started:
         return self._supervisor.poll()
 
     def log(self) -> str:
-        """Return the last lines that the service printed, also before it was started again."""
-        return "" if self._log.closed else last_lines(self._log)
+        """Return the last lines that the service printed since it was started, or started again."""
+        return "" if self._log.closed else last_lines(self._log, MARK)
 
     def restart(self) -> None:
         """End the service and all that it started, and start it again at the same place."""
         self._end()
+        os.write(self._log.fileno(), f"\n{MARK}".encode())
         self._begin()
 
     def stop(self) -> None:
@@ -342,7 +347,7 @@ def _await_started(started: Started, health: str | None, patience: float) -> Non
         _await(started.url, health, patience, started.alive)
     except UnreachableError as error:
         log = started.log()
-        todo = f"{error.todo}\n" if error.todo else ""
+        todo = "".join(f"{each}\n" for each in (error.todo, shell_hint(shlex.split(started.command))) if each)
         raise UnreachableError(
             error.happened, f"{todo}The command was: {started.command}\n{log or '  | (it printed nothing)'}", log
         ) from None

@@ -133,6 +133,17 @@ def test_a_bug_near_the_start_is_found_shrunk_and_replayed_with_reset_restart(tm
     assert [Verdict.REPRODUCED, Verdict.FIXED] == replayed(Resets())
 
 
+def test_recordings_of_an_earlier_campaign_are_told(tmp_path: Path):
+    """Who records into a folder with recordings hears how many are there, and what becomes of them."""
+    first = campaign("well", record=tmp_path, max_runs=2, max_commands=1)
+    second = campaign("well", record=tmp_path, max_runs=1, max_commands=1, seed=4)
+
+    assert [] == first.notes
+    assert [
+        f"{tmp_path} holds 2 recorded runs already: those with the numbers of new ones are replaced, the others stay."
+    ] == second.notes
+
+
 def test_runs_that_pass_are_recorded_and_replayed(tmp_path: Path):
     """Each run that passes has a bundle of its own, whose replay passes offline, and fails where there is a bug."""
     campaign("well", record=tmp_path, max_runs=2)

@@ -111,6 +111,18 @@ def test_bug_says_what_the_guide_promises(whole: tuple[Path, Result]):
     assert bug.seed == load_failure(bug.path or "").provenance.seed
 
 
+def test_value_that_is_left_out_of_a_command_is_to_be_put_in(whole: tuple[Path, Result]):
+    """Below a command in which the value of a setting is not shown stands what its dots are for."""
+    result = whole[1]
+    names = [bug.fingerprint for bug in result.failures]
+    shown = terminal.render(result, dict.fromkeys(names, "replay a.pd --set key=...")).splitlines()
+    plain = terminal.render(result, dict.fromkeys(names, "replay a.pd")).splitlines()
+    below = [shown[number + 1] for number, line in enumerate(shown) if line.startswith("  replay it: ")]
+
+    assert ["    (... stands for a value that is not shown; put it in)"] * len(names) == below
+    assert set(below).isdisjoint(plain)
+
+
 def test_discoveries_are_the_findings_in_their_order(whole: tuple[Path, Result]):
     """The discovery curve has a point for each bug, and only rises."""
     _, result = whole
@@ -204,8 +216,13 @@ def test_interrupt_is_raised_to_the_loop_and_the_hunt_goes_on_later(
     again = hunt(url, tmp_path / "bugs", seed=None, resume=True)
     list(again)
 
+    seconds = [round(bug.shrunk.seconds, 3) for bug in bugs.result.failures if bug.shrunk is not None]
+
     assert bugs.result.interrupted is not None
     assert 3 == again.result.resumed_after
+    assert 0 < again.result.resumed_seconds < again.result.duration
+    assert seconds == [bug.shrunk.seconds for bug in again.result.failures[: len(seconds)] if bug.shrunk is not None]
+    assert sum(seconds) > 0
     assert told(whole[1]) == told(again.result)
 
 

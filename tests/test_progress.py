@@ -80,6 +80,7 @@ def test_lines_are_those_of_the_guide():
         (7200, {"total_runs": 61, "first": 1}, "61%", "0.5 runs/min, 1h18m left"),
         (30, {"total_runs": 0}, "0%", "the first run"),
         (20, {"first": 26}, "56%", "1.5 runs/s, 29.3s left"),
+        (20, {"first": 26, "seconds": 120, "max_runs": None, "resumed_seconds": 40.0}, "50%", "1.5 runs/s, 60.0s left"),
     ],
 )
 def test_bar_and_time_left_follow_what_ends_it_first(since: float, options: dict, bar: str | None, pace: str):
@@ -91,6 +92,11 @@ def test_bar_and_time_left_follow_what_ends_it_first(since: float, options: dict
 
     assert ([] if bar is None else [True]) == [line.endswith(f" {bar}") for line in bars], said
     assert pace in said
+
+
+def test_duration_is_that_of_the_whole_hunt():
+    """A hunt that was resumed has gone on before: its duration is that of the hunt, as its time limit is."""
+    assert texts(begun(20, resumed_seconds=40.0))[3].endswith(" | Duration: 1m00s")
 
 
 @pytest.mark.parametrize("height", [1, 3, 6, 9, 12])

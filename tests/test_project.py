@@ -1,5 +1,6 @@
 """How classes are named, and what names a project gives them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,25 @@ def test_command_line_takes_dotted_names():
 
     assert (0, 128) == (ran.code, wrong.code), (ran, wrong)
     assert "examples.leaderboard:Nobody names nothing of that name" in wrong.err
+
+
+@pytest.mark.parametrize("said", ["inproject_{}:Shop", "inproject_{}.py:Shop"])
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_model_beside_pyproject_is_found_from_a_subfolder(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_trusted: bool
+):
+    """What a profile or a bundle names is looked for in the current folder, then where pyproject.toml lies."""
+    name = f"{'py' if '.py' in said else 'module'}_{is_trusted}".lower()
+    source = "from replaykit import Model\n\nclass Shop(Model):\n    pass\n"
+    below = tmp_path / "src" / "below"
+    below.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / f"inproject_{name}.py").write_text(source)
+    (tmp_path / f"inproject_both_{name}.py").write_text(source)
+    (below / f"inproject_both_{name}.py").write_text(source)
+    monkeypatch.chdir(below)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    found = [project.load(said.format(each), Model, trusted=is_trusted) for each in (name, f"both_{name}")]
+
+    assert [tmp_path, below] == [Path(sys.modules[each.__module__].__file__ or "").parent for each in found]

@@ -92,6 +92,35 @@ def test_path_is_made_where_none_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     assert 3 == len(list((tmp_path / "reports").glob("integration_*Z*.xml")))
 
 
+def test_path_of_a_folder_gets_a_file_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A path that ends in a slash, or a folder that is there, is where the file with the time in its name goes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    run(report={"junit": "new/", "json": "there", "terminal": "new/"})
+    made = {folder: sorted(each.name for each in Path(folder).iterdir()) for folder in ("new", "there")}
+
+    assert {"new": [".txt", ".xml"], "there": [".json"]} == {
+        folder: sorted(Path(name).suffix for name in names) for folder, names in made.items()
+    }
+    assert all(name.startswith("integration_") for names in made.values() for name in names)
+
+
+@pytest.mark.parametrize("path", ["file/a.xml", "file/new/a.xml"])
+def test_file_where_a_folder_has_to_be_is_named(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where no folder can be made since there is a file, that is said of the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+
+    with pytest.raises(UnwritableError, match=f"^{path} can't be written: file is a file, and no folder"):
+        run(report=f"junit={path}")
+
+
+def test_report_that_takes_no_path_says_so():
+    """What is said of a path for GitHub is that there can be none, and not that it lacks one."""
+    with pytest.raises(UsageError, match="github takes no path, and 'github=a' has one"):
+        asked_for("github=a")
+
+
 def test_all_formats_are_written_by_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """`run(report=...)` takes all formats at once, makes the folders, and prints what has no file."""
     asked = {
@@ -141,9 +170,11 @@ def test_report_is_written_after_ctrl_c(tmp_path: Path):
 
 
 def test_file_that_can_not_be_written_is_told_before_the_first_run(tmp_path: Path):
-    """A folder in place of the file is found at once, and not after a night."""
+    """A file in place of the folder is found at once, and not after a night."""
+    (tmp_path / "file").touch()
+
     with pytest.raises(UnwritableError):
-        run(report={"json": tmp_path})
+        run(report={"json": tmp_path / "file" / "a.json"})
 
 
 @pytest.mark.parametrize("name", ["junit", "ndjson"])

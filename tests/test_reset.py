@@ -101,6 +101,27 @@ def test_a_program_that_is_not_there_is_a_usage_error_and_a_missing_script_is_no
         Resets(command="./no-such-script").call("http://127.0.0.1:1", environment())
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (f"{PYTHON} -c 'raise SystemExit(2)' > /dev/null", "write sh -c '...' around it"),
+        (f"{PYTHON} -c 'raise SystemExit(2)' 2>/dev/null", "write sh -c '...' around it"),
+        ("false && true", "write sh -c '...' around it"),
+        ("false; true", "There is no program false; to reset the service with.\nNo shell reads"),
+        ("false x; true", "write sh -c '...' around it"),
+        ("DB=/tmp/x true", "write env DB=/tmp/x ..."),
+        ("false a=b --where a>b", ""),
+    ],
+)
+def test_what_only_a_shell_reads_is_told_where_the_command_fails(command: str, hint: str):
+    """A redirection, a pipe or a variable in a command that fails comes with what to write instead."""
+    with pytest.raises((UnreachableError, UsageError)) as raised:
+        Resets(command=command).call("http://127.0.0.1:1", environment())
+
+    assert hint in str(raised.value)
+    assert bool(hint) or "No shell" not in str(raised.value)
+
+
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Beyond its time, a command is killed, and the reset has failed."""
     monkeypatch.setattr(reset, "COMMAND_PATIENCE", 0.3)

@@ -132,6 +132,34 @@ def test_a_service_that_dies_again_and_again_is_started_as_often(script: Path):
     assert ([True] * 5, 5) == (revived, running.restarts)
 
 
+def test_log_is_that_of_the_life_that_ended(tmp_path: Path):
+    """What a service printed before it was started again is not taken for what it printed last."""
+    script = tmp_path / "lives.sh"
+    script.write_text("echo life $$; echo no line end | tr -d '\\n'; sleep 30")
+    with Started(f"sh {script} {{port}}") as started:
+        first = printed(started)
+        started.restart()
+        second = printed(started)
+
+    assert ([2, 2], 2) == ([len(first), len(second)], len({first[0], second[0]}))
+
+
+def printed(started: Started) -> list[str]:
+    """Return what a service has printed when it has printed all."""
+    deadline = time.monotonic() + 10
+    while "no line end" not in started.log() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return started.log().splitlines()
+
+
+def test_start_command_that_only_a_shell_reads_is_told():
+    """A variable before the program is what no program is called; the error says how to write it."""
+    with pytest.raises(
+        UsageError, match=r"There is no program DB=/tmp/x .*\nNo shell reads .*write env DB=/tmp/x \.\.\."
+    ):
+        Started("DB=/tmp/x python -m shop {port}")
+
+
 def test_the_log_of_a_chatty_service_stays_short_and_keeps_its_end(tmp_path: Path):
     """A service that prints for ever fills no disk, and its last lines are there."""
     script = tmp_path / "chatty.py"

@@ -1,13 +1,20 @@
 """The options of a hunt: what ends it, what it knows, and that it goes on."""
 
-from collections.abc import Callable
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from replaykit.cli.console import program, say
 from replaykit.errors import UsageError
+
+if TYPE_CHECKING:
+    from replaykit.result import Result
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -66,3 +73,24 @@ def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
         "resume": options["resume"],
         "known": options["known"] or (),
     }
+
+
+def tell_how_to_go_on(result: "Result", folder: str | None) -> None:
+    """Say how a hunt goes on that was stopped before its end."""
+    if folder is not None and result.terms.is_hunt and (result.interrupted is not None or result.died):
+        command = resuming(sys.argv[1:])
+        say(f"go on: {program()} {command}")
+        if "=..." in command:
+            say("  (... stands for a value that is not shown; put it in)")
+
+
+def resuming(words: Sequence[str]) -> str:
+    """Write the command line that goes on with a hunt; the values of settings may be secrets, and are left out."""
+    shown, is_setting = [], False
+    for word in words:
+        if is_setting:
+            shown.append(f"{word.partition('=')[0]}=...")
+        else:
+            shown.append(re.sub(r"(?s)(--set=[^=]*=).*", r"\1...", word))
+        is_setting = word == "--set" and not is_setting
+    return shlex.join([*shown, *([] if "--resume" in words else ["--resume"])])

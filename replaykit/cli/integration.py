@@ -8,7 +8,7 @@ import click
 
 from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
-from replaykit.cli.hunting import hunt_options, limits
+from replaykit.cli.hunting import hunt_options, limits, tell_how_to_go_on
 from replaykit.cli.options import is_said, let_several_urls, service_options, settle
 from replaykit.cli.reports import raise_first, report_options, reported, tell
 from replaykit.document import Document
@@ -177,7 +177,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
         parallel=options["parallel"],
         repeat=options["repeat"],
         stutter=options["stutter"],
-        watcher=Several(progress, Noting(), Writing(written), reports),
+        watcher=Several(Noting(), progress, Writing(written), reports),  # a note goes before the live lines
         names=(project.portable(options["model"]), project.portable(options["adapter"] or "mock")),
         require_coverage=required,
         with_times=options["with_times"],
@@ -190,6 +190,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     for path in saved.values():
         warn_of_size(path)
     say(terminal.summary(result))
+    tell_how_to_go_on(result, options["save_failures"])
     _say_coverage(result, written)
     code = result.exit_code
     if result.interrupted is not None:

@@ -34,7 +34,7 @@ class Progress(Watcher):
         self._result: Result | None = None
         self._title = ""
         self._began = self._moved = time.monotonic()
-        self._first = 0  # runs that were there when it began
+        self._first, self._before = 0, 0.0  # runs that were there when it began, and seconds that they had taken
         self._recent: tuple[str, ...] = ()  # replaced as a whole: another thread reads it
         self._now = ""  # what is being shrunk
         self._screen: Screen | None = None
@@ -42,7 +42,7 @@ class Progress(Watcher):
 
     def began(self, result: Result, url: str | None) -> None:
         """Say what is tested."""
-        self._result, self._first = result, result.total_runs
+        self._result, self._first, self._before = result, result.total_runs, result.resumed_seconds
         where = "itself" if url is None else without_credentials(url)
         self._title = f"{result.model.__name__} with {result.adapter.__name__} against {where}"
         if url is not None and not self._quiet and not self._live:
@@ -124,12 +124,16 @@ class Progress(Watcher):
     def _of_bugs(self) -> str:
         return "" if self._bugs is None or self._result is None else f"{len(self._result.failures)}/{self._bugs}"
 
+    def _so_far(self, now: float) -> float:
+        """Say how many seconds it has gone on, those included that it had gone on before it was resumed."""
+        return now - self._began + self._before
+
     def _share(self, now: float) -> float | None:
         """Say how much of the campaign is done, by what ends it first; None where nobody can know."""
         result = self._result
         if self._bugs is not None and result is not None:
             return min(1.0, len(result.failures) / self._bugs)
-        shares = [min(1.0, (now - self._began) / self._seconds)] if self._seconds else []
+        shares = [min(1.0, self._so_far(now) / self._seconds)] if self._seconds else []
         if result is not None and result.max_runs:
             shares.append(result.total_runs / result.max_runs)
         return max(shares, default=None)
@@ -141,7 +145,7 @@ class Progress(Watcher):
         parts = [f"Runs: {result.total_runs}{of}", f"Passed: {result.passed}", f"Failed: {result.failed}"]
         if result.not_judged:
             parts.append(f"Not judged: {result.not_judged}")
-        return " | ".join([*parts, f"Duration: {_duration(now - self._began)}"])
+        return " | ".join([*parts, f"Duration: {_duration(self._so_far(now))}"])
 
     def _pace(self, now: float) -> str:
         """Say how fast it goes, and how long it will take."""
@@ -149,7 +153,7 @@ class Progress(Watcher):
         if result is None or result.total_runs == self._first:
             return "the first run"
         rate = (result.total_runs - self._first) / max(now - self._began, 0.001)
-        left = [max(0.0, self._seconds - (now - self._began))] if self._seconds else []
+        left = [max(0.0, self._seconds - self._so_far(now))] if self._seconds else []
         if result.max_runs:
             left.append((result.max_runs - result.total_runs) / rate)
         ends = f"{'at most ' if self._bugs is not None else ''}{_duration(min(left))} left" if left else ""
@@ -174,7 +178,7 @@ class Progress(Watcher):
         parts = [] if self._now or result is None else [f"run {result.total_runs}{self._of_runs}"]
         if result is not None and parts:
             parts += [f"{result.failed} failed", self._pace(now)]
-        note(", ".join(filter(None, [*parts, self._doing(now), f"{now - self._began:.0f} s"])))
+        note(", ".join(filter(None, [*parts, self._doing(now), f"{self._so_far(now):.0f} s"])))
 
     @property
     def _of_runs(self) -> str:

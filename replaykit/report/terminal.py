@@ -12,6 +12,7 @@ from replaykit.verdict import Failure
 LAST = 24  # lines that are shown of a run that could not be judged
 WIDTH = 240  # characters that are shown of what was expected, and of what was seen
 MOST = 10  # places in which they are not alike
+_LEFT_OUT = "=..."  # of a setting, in a command
 
 
 def render(result: Result, commands: Mapping[str, str] | None = None) -> str:
@@ -48,6 +49,7 @@ def summary(result: Result) -> str:
         *([f"{count(result.restarts, 'restart')} of the service"] if result.restarts else []),
         f"{result.steps} steps",
         f"{result.requests} requests in {result.duration:.1f} s ({rate:.0f}/s)",
+        *([f"resumed after {count(result.resumed_after, 'run')}"] if result.resumed_after else []),
         f"seed {result.seed}",
     ]
     return ", ".join(parts)
@@ -126,4 +128,5 @@ def _finding(finding: Finding, command: str | None) -> list[str]:
         lines += [*steps.times(finding.timed), *steps.evidence(finding.covered)]
     if command is not None:
         lines.append(f"  replay it: {command}")
+        lines += ["    (... stands for a value that is not shown; put it in)"] if _LEFT_OUT in command else []
     return lines

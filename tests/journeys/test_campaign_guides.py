@@ -212,8 +212,7 @@ def test_every_option_of_the_guide_is_there_with_its_default():
     assert {f"--{name}" for name in seed} <= set(told)
     assert set() == set(told) - set(known)
     assert {name: int(default) for name, default in told.items() if default.isdigit() and name != "--jobs"} == {
-        name: known[name].get_default(click.Context(integration), call=False)
-        for name in ("--runs", "--commands")
+        name: known[name].get_default(click.Context(integration), call=False) for name in ("--runs", "--commands")
     }
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import NAMES, ROOT, environment, leaderboard, replaykit
 
+from replaykit.cli.hunting import resuming
+
 START = ("--start", leaderboard("duplicate-names", "score-cap", "tie-order"), "--commands", "20", "--quiet")
 USUAL = (*NAMES, *START)
 
@@ -69,11 +71,13 @@ def test_hunt_that_is_interrupted_goes_on(tmp_path: Path):
 
     assert (130, 129, 129, 1) == (process.returncode, busy.code, other.code, again.code), again.err
     assert "VERDICT interrupted: after " in out
+    assert f"go on: {sys.executable} -m replaykit integration --model {NAMES[1]} " in out
+    assert "--save-failures bugs --resume\n" in out
     assert "Another hunt is going on in bugs" in busy.err
     assert "was made with other options: commands 20, now 7." in other.err
     assert f"The hunt goes on after {done} runs, with " in again.err
     assert f"\n{done + 2} of {done + 2} runs, " in again.out
-    assert ", seed 3\n" in again.out
+    assert f", resumed after {done} runs, seed 3\n" in again.out
 
 
 def test_broken_journal_is_128(tmp_path: Path):
@@ -87,6 +91,15 @@ def test_broken_journal_is_128(tmp_path: Path):
     assert 128 == ended.code
     assert "error[journal]: bugs/hunt.jsonl, line 2: it was changed, or broken." in ended.err
     assert "explained in docs/reference/errors.md" in ended.err
+
+
+def test_command_that_goes_on_shows_no_value_of_a_setting():
+    """What was said is said again, with --resume once, and without what a setting is set to."""
+    words = ["integration", "--set", "token=geheim", "--set=key=ge=heim", "--start", "a b", "--hunt", "2"]
+    said = "integration --set token=... --set=key=... --start 'a b' --hunt 2 --resume"
+
+    assert said == resuming(words)
+    assert said == resuming([*words, "--resume"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import NAMES, ROOT, leaderboard, processes
+from conftest import NAMES, ROOT, leaderboard, processes, replaykit
 from terminal import CTRL_C, Terminal
 
 from replaykit.cli import console
@@ -88,6 +88,18 @@ def test_live_lines_tell_how_it_goes_and_only_the_last_numbers_stay(slow, tmp_pa
     assert "reset" in terminal.text.splitlines()
     assert "VERDICT failed" in terminal.text
     assert not terminal.screen.cursor.hidden
+
+
+def test_resumed_hunt_says_so_before_the_live_lines(slow, tmp_path: Path):
+    """That a hunt goes on stands in a line of its own, above the live lines, and is there afterwards."""
+    line = [*words("duplicate-names"), "--hunt", "9", "--no-shrink", "--save-failures", tmp_path / "bugs"]
+    first = replaykit(*line, "--runs", "2", "--quiet", **slow)
+    with Terminal(*line, "--runs", "4", "--resume", **slow) as terminal:
+        code = terminal.end()
+
+    assert (first.code, code) == (1, 1), terminal.text
+    assert [text for text in terminal.text.splitlines() if re.match("The hunt goes on after 2 runs, with . bug", text)]
+    assert "Leaderboard with Slow against" not in terminal.text
 
 
 def test_ctrl_c_in_the_middle_of_shrinking_keeps_the_best_so_far(slow, tmp_path: Path):
