@@ -1,13 +1,12 @@
 """Reports on the command line: which are asked for, and where the text for people goes beside them."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from replaykit.cli.console import diverted, note, say
+from replaykit.cli.console import diverted, note, on_github, say
 from replaykit.errors import UnwritableError, UsageError
 
 if TYPE_CHECKING:
@@ -47,14 +46,13 @@ def reported(options: dict[str, Any], command: Callable[[str], str]) -> Iterator
     is_printed = any(each.path == "-" for each in reports)
     if is_printed and options["coverage"] == "-":
         raise UsageError("Standard output can't hold a report and the coverage.", "Write one of them to a file.")
-    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    if on_github and not options["quiet"]:
+    if on_github() and not options["quiet"]:
         reports.append(Report("github"))
     watcher = Reports(
         [each for each in dict.fromkeys(reports) if each != Report("terminal")],  # that is printed anyway
         command=lambda path: command(str(path)),
         write=diverted() if is_printed else None,
-        guarded=on_github,
+        guarded=on_github(),
     )
     try:
         yield watcher
