@@ -11,6 +11,8 @@ from replaykit.errors import UsageError
 
 C = TypeVar("C", bound=Callable[..., Any])
 
+ENDS = ("hunt", "time", "plateau")  # what ends a campaign, beside its number of runs
+
 
 def _read_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     del context, parameter
@@ -45,19 +47,14 @@ def hunt_options(command: C) -> C:
 
 def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """Return what ends a campaign, as the journey takes it: a hunt has no number of runs, unless it is said."""
-    from replaykit.terms import PLATEAU
-
-    runs, plateau = options["runs"], options["plateau"]
-    if options["hunt"] is not None and plateau is None:
-        plateau = PLATEAU
-    ends = [each for each in (options["hunt"], options["time"], plateau) if each is not None]
+    usual = usual_ends(context, options)
+    runs, plateau = (usual.get(name, options[name]) for name in ("runs", "plateau"))
+    ends = any(options[name] is not None for name in ENDS)
     if options["resume"] and not (ends and options["save_failures"]):
         raise UsageError(
             "--resume goes on with a hunt, and it is not said which, or what ends it.",
             "Name its folder with --save-failures, and say --hunt N, --time or --plateau.",
         )
-    if ends and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
-        runs = None
     return {
         "max_runs": runs,
         "stop_after": options["hunt"],
@@ -66,3 +63,16 @@ def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
         "resume": options["resume"],
         "known": options["known"] or (),
     }
+
+
+def usual_ends(context: click.Context, options: dict[str, Any]) -> dict[str, int | None]:
+    """Return the defaults that are others in a hunt: runs without a limit, and a plateau."""
+    from replaykit.terms import PLATEAU
+
+    usual: dict[str, int | None] = {}
+    if any(options.get(name) is not None for name in ENDS):
+        if context.get_parameter_source("runs") is ParameterSource.DEFAULT:
+            usual["runs"] = None
+        if options["hunt"] is not None and options["plateau"] is None:
+            usual["plateau"] = PLATEAU
+    return usual

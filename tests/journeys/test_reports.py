@@ -139,20 +139,14 @@ def test_trouble_in_a_report_is_129_after_all_was_told(tmp_path: Path):
 
 
 def test_profile_asks_for_reports(tmp_path: Path):
-    """A profile may ask for reports in a list; the command line goes before it, and a mock run looks at none."""
+    """A profile may ask for reports in a list; the command line goes before it."""
     (tmp_path / "pyproject.toml").write_text(
         '[tool.replaykit.profiles.two]\nreport = ["json", "junit=two.xml"]\nreport_path = "two.json"\n'
     )
     here = {"cwd": tmp_path, "PYTHONPATH": str(ROOT)}
-    mock = replaykit(*MOCK, "--profile", "two", **here)
-    before = sorted(each.name for each in tmp_path.iterdir())
-    ran = replaykit(
-        "integration", *NAMES, "--start", leaderboard(), "--runs", "1", "--commands", "2", "--profile", "two",
-        "--report-path", "one.json", **here,
-    )  # fmt: skip
+    ran = replaykit(*MOCK, "--profile", "two", "--report-path", "one.json", **here)
 
-    assert (0, 0) == (mock.code, ran.code), ran
-    assert ["pyproject.toml"] == before
+    assert 0 == ran.code, ran
     assert {"one.json", "two.xml"} == {each.name for each in tmp_path.iterdir() if each.suffix in {".json", ".xml"}}
 
 
@@ -200,6 +194,7 @@ def test_what_is_printed_in_a_campaign_is_no_command(tmp_path: Path):
 
     assert 0 == ran.code, ran
     assert "::set-env" in ran.out
+    assert "VERDICT" in ran.out
     assert ["::warning title=replaykit%3A never exercised::check board_matches"] == obeyed(ran.out)
 
 
