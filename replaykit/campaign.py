@@ -23,6 +23,7 @@ from replaykit.result import Result
 from replaykit.runner import Ran, plainer, slow_again
 from replaykit.service import Running
 from replaykit.trace import Trace
+from replaykit.verdict import Failure
 from replaykit.watcher import Watcher
 from replaykit.writer import Writer
 
@@ -175,7 +176,7 @@ class Campaign:
                 self.waiting.append(known)
             return
         if failure.fingerprint in self.corpus:
-            self._meet_again(self.corpus[failure.fingerprint], ran, counted=counted)
+            self._meet_again(self.corpus[failure.fingerprint], failure, ran, counted=counted)
             return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
@@ -190,13 +191,15 @@ class Campaign:
         if self.keeper is not None:
             self.keeper.settling.raise_late()
 
-    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> None:
-        """Take a bug whose bundle was there before: it is counted, and no more."""
+    def _meet_again(self, path: Path, seen: Failure, ran: Ran, *, counted: bool) -> None:
+        """Take a bug whose bundle was there before: it is counted, and told with what was seen now, and no more."""
         finding = finding_in(path, ran.seed, ran.index + 1)
+        finding.failure = finding.failure.replace(message=seen.message, expected=seen.expected, actual=seen.actual)
         finding.occurrences, finding.found_after, finding.run_seconds = int(counted), self._seconds, ran.seconds
         self.journal.known(finding)
         self.findings[finding.fingerprint] = finding
         self.result.known.append(finding)
+        self.watcher.known(finding)
 
     def _shrink(self, finding: Finding, ran: Ran) -> None:
         if not finding.trace.steps or not self.shrinks:  # it failed in the reset, or nobody wants it

@@ -383,6 +383,7 @@ def test_events_are_as_their_schema_says():
         ndjson.Began(time=now, model="m", adapter="a", url=None, seed=1, max_runs=None),
         ndjson.Run(time=now, number=1, ending="passed", seconds=0.1, steps=3, requests=4, fingerprint=None),
         ndjson.Found(time=now, **found),
+        ndjson.Known(time=now, **found),
         ndjson.Shrunk(time=now, failure=bug(HOSTILE)),
         ndjson.Ended(time=now, report=account(bug(HOSTILE))),
     ]

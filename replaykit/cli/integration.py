@@ -136,6 +136,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit.coverage import requirements
     from replaykit.model import Model
     from replaykit.report import terminal
+    from replaykit.report.steps import word
     from replaykit.watcher import Several
 
     reports = context.with_resource(reported(options, lambda path: replay_command(path, context)))
@@ -181,21 +182,20 @@ def integration(context: click.Context, /, **options: Any) -> int:
         require_coverage=required,
         with_times=options["with_times"],
     )
-    saved = {finding.fingerprint: finding.path for finding in result.failures if finding.path is not None}
-    found = terminal.render(result, {name: replay_command(str(path), context) for name, path in saved.items()})
+    found = terminal.render(result, lambda path: replay_command(str(path), context))
     if found:
         show(found)
         say()
-    for path in saved.values():
-        warn_of_size(path)
+    for finding in result.failures:
+        if finding.path is not None:
+            warn_of_size(finding.path)
     say(terminal.summary(result))
     _say_coverage(result, written)
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
-    word = {0: "passed", 1: "failed", 125: "unreachable" if result.died else "not judged"}.get(code, "interrupted")
     tell(reports)
-    conclude(word, terminal.verdict(result), code)
+    conclude(word(code, died=bool(result.died)), terminal.verdict(result), code)
     raise_first(reports.troubles)
     return code
 

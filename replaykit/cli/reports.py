@@ -1,7 +1,9 @@
 """Reports on the command line: which are asked for, and where the text for people goes beside them."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -38,10 +40,16 @@ def reported(options: dict[str, Any], command: Callable[[str], str]) -> Iterator
     Where a report goes to standard output, all else goes to standard error. On GitHub, what a service says is no
     command for the runner. Raises UsageError, UnwritableError.
     """
+    from replaykit.journal import NAME
     from replaykit.reporting import Report, Reports, asked_for
 
+    taken = [Path(options["coverage"])] if options["coverage"] not in {None, "-"} else []
+    if options["save_failures"]:
+        taken.append(Path(options["save_failures"], NAME))
+    if len({os.path.realpath(each) for each in taken}) < len(taken):
+        raise UsageError(f"{taken[0]} is the journal of the hunt.", "Give the coverage a path of its own.")
     reports = asked_for(
-        [*(options["report"] or ()), *(["json=-"] if options["as_json"] else [])], options["report_path"]
+        [*(options["report"] or ()), *(["json=-"] if options["as_json"] else [])], options["report_path"], taken
     )
     is_printed = any(each.path == "-" for each in reports)
     if is_printed and options["coverage"] == "-":
