@@ -133,8 +133,8 @@ def hunt_bugs(
 
     The hunt ends before that after `max_runs` runs, `max_time` seconds, or `plateau` runs in a row that found nothing
     new; not all four can be None. `save_to` names a folder for bundles and the hunt's journal; with `resume`, a hunt
-    that was stopped goes on from there, and what it had found is given first. Bugs with a bundle that is shrunk in that folder, in the
-    project's failures/ or in a folder of `known` are counted, and stand in `result.known`.
+    that was stopped goes on from there, and what it had found is given first. Bugs with a bundle that is shrunk in
+    that folder, in the project's failures/ or in a folder of `known` are counted, and stand in `result.known`.
 
     The service is started, or waited for, at once. Ctrl-C is raised; what was counted until then is journalled.
     Raises UsageError, DefinitionError, UnreachableError, JournalError.

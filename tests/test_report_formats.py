@@ -412,6 +412,23 @@ def test_annotations_are_one_line_each_and_at_most_ten():
     assert "::error title=replaykit::and 3 more bugs" == lines[-1]
 
 
+def test_service_that_died_after_a_bug_is_an_annotation_too():
+    """It stands beside the bugs, which leave room for it, under the word that all reports use."""
+    told = account(*(bug(number=number) for number in range(12)), died="it ended", log="out of memory")
+    alone = account(exit_code=125, success=False, died="it ended")
+    errors = [line for line in github.render(told).splitlines() if line.startswith("::error")]
+
+    assert 10 == len(errors)
+    assert "::error title=replaykit%3A unreachable::it ended%0Aout of memory" == errors[-1]
+    assert "::error title=replaykit%3A unreachable::" in github.render(alone)
+    assert "**Verdict**: unreachable, " in markdown.render(alone)
+
+
+def test_nobody_is_mentioned_and_nothing_is_linked_by_markdown():
+    """What GitHub would make a mention, an address or a link of has a gap in it."""
+    assert "@&#8203;ann a@&#8203;b.org www&#8203;.example.org @ x" == markdown.text("@ann a@b.org www.example.org @ x")
+
+
 def test_annotation_is_escaped_as_the_runner_wants_it():
     """Percent signs and line ends are escaped, in the title colons and commas too."""
     assert "::error title=a%3Ab%2Cc%25::50%25%0Ad:e,f" == github.command("error", "a:b,c%", "50%\nd:e,f")

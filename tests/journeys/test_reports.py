@@ -117,7 +117,13 @@ def test_json_of_a_service_that_is_not_there_is_empty():
 
 @pytest.mark.parametrize(
     "words",
-    [["--report", "pdf"], ["--json", "--report", "ndjson=-"], ["--json", "--coverage", "-"], ["--report", "json=docs"]],
+    [
+        ["--coverage", "a.json", "--report", "json=./a.json"],
+        ["--report", "pdf"],
+        ["--json", "--report", "ndjson=-"],
+        ["--json", "--coverage", "-"],
+        ["--report", "json=docs"],
+    ],
 )
 def test_wrong_usage_is_129_before_anything_is_run(words: list[str]):
     """What makes no sense, or can't be written, is told at once."""
@@ -224,7 +230,7 @@ def test_service_that_dies_is_an_error_in_all_reports(tmp_path: Path):
     assert (0, 1) == (root.failures, root.errors)
     assert (125, False) == (told["exit_code"], told["success"])
     assert told["died"]
-    assert "::error title=replaykit%3A not judged::the service ended (exit code 7)" in obeyed(ran.out)[0]
+    assert "::error title=replaykit%3A unreachable::the service ended (exit code 7)" in obeyed(ran.out)[0]
 
 
 def test_interrupted_campaign_writes_its_reports(tmp_path: Path):
