@@ -7,7 +7,7 @@ stands here stays, and means the same, until FORMAT changes.
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -152,9 +152,11 @@ class Account(Record):
     not_judged: int
     steps: int
     requests: int
-    duration: float  # seconds
+    duration: float  # seconds; of all parts of a hunt that goes on
     started: str  # ISO 8601, UTC
     ended: str
+    resumed_after: int = 0  # runs that were there already, where it is a hunt that goes on
+    resumed_bugs: int = 0  # of `failures`, that were there already
     workers: int = 1
     restarts: int = 0
     interrupted: bool = False
@@ -170,12 +172,17 @@ class Account(Record):
     lacking: tuple[str, ...] = ()  # of the coverage that was asked for
     coverage: dict[str, Exercised] = {}  # noqa: RUF012  pydantic copies it
 
+    @property
+    def word(self) -> str:
+        """The word of the verdict."""
+        return steps.word(self.exit_code, died=bool(self.died))
+
 
 def account(result: Result, redactor: Redactor, *, url: str | None = None, command: Commands | None = None) -> Account:
     """Tell what a campaign came to; `command` writes how a bundle is replayed."""
     shown = redactor.shown
     bugs, known = (
-        tuple(bug(finding, redactor, command) for finding in findings) for findings in (result.failures, result.known)
+        tuple(_bug(finding, redactor, command) for finding in findings) for findings in (result.failures, result.known)
     )
     redactor.restart()
     exit_code = result.exit_code
@@ -199,7 +206,9 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
         requests=result.requests,
         duration=round(result.duration, 3),
         started=result.started.isoformat(timespec="seconds"),
-        ended=(result.started + timedelta(seconds=result.duration)).isoformat(timespec="seconds"),
+        ended=_ended(result).isoformat(timespec="seconds"),
+        resumed_after=result.resumed_after,
+        resumed_bugs=result.resumed_bugs,
         workers=result.workers,
         restarts=result.restarts,
         interrupted=result.interrupted is not None,
@@ -220,6 +229,34 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
             for kind in KINDS
         },
     )
+
+
+def _ended(result: Result) -> datetime:
+    return result.started + timedelta(seconds=max(0.0, result.duration - result.resumed_seconds))
+
+
+def _bug(finding: Finding, redactor: Redactor, command: Commands | None) -> Bug:
+    """Tell of one bug; where that goes wrong, of what is sure, so that the others are told."""
+    try:
+        return bug(finding, redactor, command)
+    except Exception as error:  # noqa: BLE001  whatever it is, what was found is worth more
+        path, failure = finding.path, finding.failure
+        return Bug(
+            fingerprint=finding.fingerprint,
+            kind=failure.kind,
+            name=redactor.shown(failure.name),
+            command=failure.command,
+            step=failure.step,
+            failure_reason=f"This bug can't be told, by a mistake in replaykit: {type(error).__name__}.",
+            seed=finding.seed,
+            first_seen_run=finding.first_seen_run,
+            occurrences=finding.occurrences,
+            found_after=round(finding.found_after, 3),
+            run_seconds=round(finding.run_seconds, 3),
+            shrunk_sequence="",
+            bundle=None if path is None else redactor.shown(str(path)),
+            replay=None if path is None else redactor.shown((command or usual_command)(path)),
+        )
 
 
 def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -> Bug:

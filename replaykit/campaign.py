@@ -23,6 +23,7 @@ from replaykit.result import Result
 from replaykit.runner import Ran, plainer, slow_again
 from replaykit.service import Running
 from replaykit.trace import Trace
+from replaykit.verdict import Failure
 from replaykit.watcher import Watcher
 from replaykit.writer import Writer
 
@@ -186,7 +187,7 @@ class Campaign:
                 self.waiting.append(known)
             return
         path = self.corpus.get(failure.fingerprint)
-        if path is not None and self._meet_again(path, ran, counted=counted):
+        if path is not None and self._meet_again(path, failure, ran, counted=counted):
             return
         finding = Finding(failure, trace, ran.seed, first_seen_run=ran.index + 1, calls_before=len(trace.steps))
         finding.occurrences = int(counted)
@@ -201,16 +202,21 @@ class Campaign:
         if self.keeper is not None:
             self.keeper.settling.raise_late()
 
-    def _meet_again(self, path: Path, ran: Ran, *, counted: bool) -> bool:
-        """Take a bug whose bundle was there before: it is counted, and no more. Without the bundle, it is a new one."""
+    def _meet_again(self, path: Path, seen: Failure, ran: Ran, *, counted: bool) -> bool:
+        """Take a bug whose bundle was there before: it is counted, and told with what was seen now, and no more.
+
+        Without the bundle, it is a new one.
+        """
         try:
             finding = finding_in(path, ran.seed, ran.index + 1)
         except ReplaykitError:
             return False
+        finding.failure = finding.failure.replace(message=seen.message, expected=seen.expected, actual=seen.actual)
         finding.occurrences, finding.found_after, finding.run_seconds = int(counted), self._seconds, ran.seconds
         self.journal.known(finding)
         self.findings[finding.fingerprint] = finding
         self.result.known.append(finding)
+        self.watcher.known(finding)
         return True
 
     def _shrink(self, finding: Finding, ran: Ran) -> None:

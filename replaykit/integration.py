@@ -28,7 +28,7 @@ from replaykit.errors import DefinitionError, UsageError
 from replaykit.generate import Parallel
 from replaykit.hand import resets_of, service_of
 from replaykit.hunt import Hunt
-from replaykit.journal import OLD, Hunted, Journal, Kept, journal_in
+from replaykit.journal import NAME, OLD, Hunted, Journal, Kept, journal_in
 from replaykit.keeper import Keeper, facts_of, made, recordings_in
 from replaykit.latency import budgets_of
 from replaykit.model import Model, digest_of
@@ -100,7 +100,8 @@ def run(
     `adapter=Mock` runs the model against itself, without a service. `save_failures` names a folder for bundles; they
     have the canonical form, unless `with_times`, or a bug does not show offline without what that leaves out.
     With `stop_after`, `max_time`, `plateau` or `resume` it is a hunt; see `hunt_bugs`, and give `max_runs=None` where
-    nothing else is to end it. `known` names folders with bundles of bugs that are counted, and not shrunk again.
+    the number of runs is not to end it; something has to. `known` names folders with bundles of bugs that are
+    counted, and not shrunk again.
     With `jobs`, or with `dask`, several processes make the runs; what is found does not depend on how many there are.
     Ctrl-C ends the campaign: the result says `interrupted`.
     Raises UsageError, DefinitionError, UnreachableError, JournalError.
@@ -131,9 +132,9 @@ def hunt_bugs(
     """Hunt until `stop_after` distinct new bugs are found, and give each when it is saved and shrunk.
 
     The hunt ends before that after `max_runs` runs, `max_time` seconds, or `plateau` runs in a row that found nothing
-    new. `save_to` names a folder for bundles and the hunt's journal; with `resume`, a hunt that was stopped goes on
-    from there, and what it had found is given first. Bugs with a bundle that is shrunk in that folder, in the
-    project's failures/ or in a folder of `known` are counted, and stand in `result.known`.
+    new; not all four can be None. `save_to` names a folder for bundles and the hunt's journal; with `resume`, a hunt
+    that was stopped goes on from there, and what it had found is given first. Bugs with a bundle that is shrunk in
+    that folder, in the project's failures/ or in a folder of `known` are counted, and stand in `result.known`.
 
     The service is started, or waited for, at once. Ctrl-C is raised; what was counted until then is journalled.
     Raises UsageError, DefinitionError, UnreachableError, JournalError.
@@ -171,7 +172,8 @@ def opened(
     )
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     with ExitStack() as stack:
-        watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report")))]
+        taken = [Path(folder) / NAME] if folder is not None and terms.is_hunt else []
+        watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report"), taken))]
         own = [Path(folder)] if folder is not None and terms.is_hunt else []
         usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
         corpus = known_in([*own, *usual, *terms.known], result.names)
@@ -322,6 +324,9 @@ def _check(
         raise UsageError("A run without a service has no bugs of a service to save.", "Leave out the folder.")
     if adapter is Mock and (resets_of(options) or options.get("restart")):
         raise UsageError("A run without a service has none to reset.", "Leave out what resets and restarts it.")
+    ends = (max_runs, terms.stop_after, terms.max_time, terms.plateau)
+    if not (options.get("stop_on_fail") or any(each is not None for each in ends)):
+        raise UsageError("Nothing ends this campaign.", "Give max_runs, max_time, stop_after or plateau.")
     if terms.resume and folder is None:
         raise UsageError("There is no folder with a hunt to go on with.", "Name it: --save-failures DIR --resume.")
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 from warnings import warn
 
 from replaykit import project
-from replaykit.account import Account, Commands, account, bug
+from replaykit.account import Account, Commands, account, bug, usual_command
 from replaykit.client import without_credentials
 from replaykit.document import Document
 from replaykit.errors import UnwritableError, UsageError
@@ -43,10 +43,11 @@ class Report(NamedTuple):
     path: str | None = None  # `-` is standard output; None where the format needs no file
 
 
-def asked_for(asked: Asked | None, path: str | Path | None = None) -> list[Report]:
+def asked_for(asked: Asked | None, path: str | Path | None = None, taken: Iterable[str | Path] = ()) -> list[Report]:
     """Read which reports are asked for: FORMAT[=PATH], once or several times, or {FORMAT: PATH}. Raises UsageError.
 
-    `path` is that of the one format that has none of its own. Where none is said, one is made.
+    `path` is that of the one format that has none of its own. Where none is said, one is made. `taken` are files that
+    the campaign writes beside them.
     """
     if asked is None:
         said: list[str] = []
@@ -59,10 +60,12 @@ def asked_for(asked: Asked | None, path: str | Path | None = None) -> list[Repor
     reports = [_read(each) for each in said]
     if path is not None:
         homeless = [number for number, each in enumerate(reports) if each.path is None and each.format != "github"]
+        if len(homeless) > 1:  # the terminal needs none
+            homeless = [number for number in homeless if reports[number].format != "terminal"]
         if len(homeless) != 1:
             raise UsageError(
-                f"The path {path} is that of one report, and {len(homeless) or 'no'} of those asked for "
-                f"{'lack' if len(homeless) != 1 else 'lacks'} one.",
+                f"The path {path} is that of one report, and "
+                f"{f'{len(homeless)} of those asked for lack' if homeless else 'none of those asked for lacks'} one.",
                 "Write --report FORMAT=PATH for each.",
             )
         reports[homeless[0]] = reports[homeless[0]]._replace(path=str(path))
@@ -72,6 +75,10 @@ def asked_for(asked: Asked | None, path: str | Path | None = None) -> list[Repor
         if places.count(place) > 1:
             where = "Standard output" if place == "-" else place
             raise UsageError(f"{where} can't hold two reports.", "Give each a path of its own: --report FORMAT=PATH.")
+    others = {os.path.realpath(each) for each in taken}
+    for place in places:
+        if place in others:
+            raise UsageError(f"{place} is written by the campaign itself.", "Give the report a path of its own.")
     return reports
 
 
@@ -129,6 +136,7 @@ class Reports(Watcher):
         self._command = command
         self._write = write or _print
         self._url: str | None = None
+        self._has_ended = False
         self._last = ""  # what is to be printed when all else is
         listed = list(reports)
         self._redactor = Redactor(project.policy_here())
@@ -141,6 +149,8 @@ class Reports(Watcher):
     def began(self, result: Result, url: str | None) -> None:
         """Begin the stream of events."""
         self._url = None if url is None else without_credentials(url)
+        for stream in self._streams:
+            stream.goes_on = result.resumed_after > 0
         if not self._streams:
             return
         shown = self._redactor.shown
@@ -152,6 +162,8 @@ class Reports(Watcher):
                 url=None if self._url is None else shown(self._url),
                 seed=result.seed,
                 max_runs=result.max_runs,
+                resumed_after=result.resumed_after,
+                resumed_bugs=result.resumed_bugs,
             )
         )
 
@@ -174,12 +186,17 @@ class Reports(Watcher):
     def found(self, finding: Finding) -> None:
         """Tell of a new bug."""
         if self._streams:
-            self._tell(lambda: self._found(finding))
+            self._tell(lambda: ndjson.Found(time=_now(), **self._in_short(finding)))
 
-    def _found(self, finding: Finding) -> ndjson.Found:
+    def known(self, finding: Finding) -> None:
+        """Tell of a bug that was known before."""
+        if self._streams:
+            self._tell(lambda: ndjson.Known(time=_now(), **self._in_short(finding)))
+
+    def _in_short(self, finding: Finding) -> dict[str, Any]:
         told = bug(finding, self._redactor)
         same = ("fingerprint", "kind", "name", "command", "failure_reason", "seed", "first_seen_run", "bundle")
-        return ndjson.Found(time=_now(), **{name: getattr(told, name) for name in same})
+        return {name: getattr(told, name) for name in same}
 
     def shrunk(self, finding: Finding) -> None:
         """Tell what became of a bug."""
@@ -187,15 +204,26 @@ class Reports(Watcher):
             self._tell(lambda: ndjson.Shrunk(time=_now(), failure=bug(finding, self._redactor, self._command)))
 
     def ended(self, result: Result) -> None:
-        """Write all reports."""
+        """Write all reports. Ctrl-C in the midst of that is for the campaign, which is over; the next one is raised."""
         if not (self._streams or self._documents):
             return
+        try:
+            self._write_all(result)
+        except KeyboardInterrupt as interrupt:
+            result.interrupted = result.interrupted or interrupt
+            self._write_all(result)
+
+    def _write_all(self, result: Result) -> None:
         with self._kept("The reports"):
             told = account(result, self._redactor, url=self._url, command=self._command)
-            self._tell(lambda: ndjson.Ended(time=_now(), report=told))
-            for report, document in self._documents:
+            if not self._has_ended:
+                self._tell(lambda: ndjson.Ended(time=_now(), report=told))
+                self._has_ended = True
+            while self._documents:
+                report, document = self._documents[0]
                 with self._kept(f"The report {report.format}"):
                     self._make(report, document, told, result)
+                del self._documents[0]
         for stream in self._streams:
             stream.close()
             self._note(stream.document)
@@ -222,7 +250,8 @@ class Reports(Watcher):
 
     def _text(self, report: Report, told: Account, result: Result) -> str:
         if report.format == "terminal":
-            parts = [terminal.render(result), terminal.summary(result), told.verdict]
+            last = f"VERDICT {told.word}: {told.verdict} (exit {told.exit_code})".replace("\n", " ")
+            parts = [terminal.render(result, self._command or usual_command), terminal.summary(result), last]
             return visible(self._redactor.shown("\n".join(each for each in parts if each))) + "\n"
         if report.format == "junit":
             return junit.render(told, attached=attached, host=socket.gethostname())
@@ -239,9 +268,7 @@ class Reports(Watcher):
         except OSError as error:
             self.troubles.append(UnwritableError(f"{place} can't be written: {error.strerror}.", "Make room."))
 
-    def _tell(
-        self, event: Callable[[], ndjson.Began | ndjson.Run | ndjson.Found | ndjson.Shrunk | ndjson.Ended]
-    ) -> None:
+    def _tell(self, event: Callable[[], ndjson.Event]) -> None:
         if self._streams:
             with self._kept("The report ndjson"):
                 line = ndjson.line(event())
@@ -276,6 +303,7 @@ class _Stream:
         self._write = write
         self._file: IO[str] | None = None
         self._open = True
+        self.goes_on = False  # is what stands there the first part?
 
     def write(self, line: str) -> None:
         """Write a line at once; after trouble, nothing any more."""
@@ -286,12 +314,24 @@ class _Stream:
                 self._write(line)
                 return
             if self._file is None:
-                self._file = Path(str(self.document.name)).open("w", encoding="ascii", buffering=1)  # noqa: SIM115
+                self._file = self._begin(Path(str(self.document.name)))
             self._file.write(line)
         except OSError as error:
             self._open = False
             if not isinstance(error, BrokenPipeError):
                 self.document.fail(error)
+
+    def _begin(self, path: Path) -> IO[str]:
+        """Open the file; behind what is there, where that goes on, in a line of its own."""
+        is_torn = False
+        if self.goes_on and path.is_file() and path.stat().st_size:
+            with path.open("rb") as before:
+                before.seek(-1, os.SEEK_END)
+                is_torn = before.read() != b"\n"
+        file = path.open("a" if self.goes_on else "w", encoding="ascii", buffering=1)
+        if is_torn:
+            file.write("\n")
+        return file
 
     def close(self) -> None:
         """Close the file."""
@@ -305,12 +345,15 @@ class _Stream:
 
 
 @contextmanager
-def reported(asked: Asked | None) -> Iterator[Reports | None]:
-    """Give a watcher that writes the reports that are asked for; warn of those that could not be written."""
+def reported(asked: Asked | None, taken: Iterable[str | Path] = ()) -> Iterator[Reports | None]:
+    """Give a watcher that writes the reports that are asked for; warn of those that could not be written.
+
+    `taken` are files that the campaign writes beside them.
+    """
     if asked is None:
         yield None
         return
-    reports = Reports(asked_for(asked))
+    reports = Reports(asked_for(asked, taken=taken))
     try:
         yield reports
     finally:

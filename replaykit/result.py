@@ -47,7 +47,8 @@ class Result:
     workers: int = 1
     terms: Terms = field(default_factory=Terms)  # what else ends it
     resumed_after: int = 0  # runs that were there already, where it is a hunt that goes on
-    resumed_seconds: float = 0.0  # that it had gone on then
+    resumed_bugs: int = 0  # new bugs that were found in them
+    resumed_seconds: float = 0.0  # that they took; `duration` holds them too
     notes: list[str] = field(default_factory=list)  # what is to be said at its beginning
 
     def __post_init__(self) -> None:

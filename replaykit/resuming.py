@@ -77,6 +77,7 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
         (result.failures if is_own else result.known).append(finding)
         if is_own:
             _shrunk(finding, shrunk.get(line.fingerprint), past, result)
+    result.resumed_bugs, result.resumed_seconds = len(result.failures), past.seconds
     return past
 
 

@@ -17,6 +17,9 @@ class Watcher:
     def found(self, finding: Finding) -> None:
         """Hear of a new failure, before it is shrunk."""
 
+    def known(self, finding: Finding) -> None:
+        """Hear of a bug that is seen for the first time in this campaign, and whose bundle was there before."""
+
     def tried(self, finding: Finding, executions: int, length: int) -> None:
         """Hear how shrinking goes on: executions so far, and the length of the best sequence."""
 
@@ -47,6 +50,11 @@ class Several(Watcher):
         """Tell all."""
         for each in self._watchers:
             each.found(finding)
+
+    def known(self, finding: Finding) -> None:
+        """Tell all."""
+        for each in self._watchers:
+            each.known(finding)
 
     def tried(self, finding: Finding, executions: int, length: int) -> None:
         """Tell all."""

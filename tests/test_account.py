@@ -2,6 +2,9 @@
 
 import base64
 import gzip
+import json as data
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -133,6 +136,31 @@ def test_what_is_long_is_cut_and_says_so():
     assert 3 == told.requests_left_out
     assert MAX_REQUESTS == len(step.requests)
     assert f"x... ({MAX_BODY + 1} bytes)" == str(step.requests[0].answer)[MAX_BODY - 1 :]
+
+
+def test_bug_that_can_not_be_told_does_not_lose_the_others():
+    """Of it, what is sure is told."""
+    two = finding(), finding()
+    two[0].path = Path("a.pd")
+    two[0].trace = two[0].trace.replace(steps=[None])
+    first, second = account(result(*two), Redactor()).failures
+
+    assert (two[0].fingerprint, "a.pd", "replaykit replay a.pd") == (first.fingerprint, first.bundle, first.replay)
+    assert "can't be told" in first.failure_reason
+    assert "wrong" == second.failure_reason
+
+
+def test_hunt_that_goes_on_ends_when_it_ends():
+    """Its duration holds the parts before, and its end is not in the future."""
+    made = Result(Asking, Mock, ("asking:Asking", "mock"), seed=1, max_runs=3, total_runs=3, passed=3)
+    made.started = datetime(2024, 12, 27, 15, 30, tzinfo=UTC)
+    made.resumed_after, made.resumed_bugs, made.resumed_seconds, made.duration = 2, 1, 3600.0, 3605.0
+    told = account(made, Redactor())
+    times = data.loads(ctrf.render(told))["results"]["summary"]
+
+    assert ("2024-12-27T15:30:05+00:00", 2, 1) == (told.ended, told.resumed_after, told.resumed_bugs)
+    assert 5000 == times["stop"] - times["start"]
+    assert 'timestamp="2024-12-27T14:30:00"' in junit.render(told)
 
 
 def test_interrupted_campaign_is_no_success():

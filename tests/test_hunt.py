@@ -191,6 +191,12 @@ def test_wrong_options_are_told_at_once(url: str, tmp_path: Path):
         hunt(url, known=[tmp_path / "nothing"])
     with pytest.raises(UsageError, match="no folder with a hunt to go on with"):
         hunt(url, resume=True)
+    with pytest.raises(UsageError, match="Nothing ends this campaign"):
+        hunt(url, max_runs=None, plateau=None)
+    with pytest.raises(UsageError, match="Nothing ends this campaign"):
+        integration.run(model=Leaderboard, adapter=LeaderboardApi, base_url=url, max_runs=None)
+    with pytest.raises(UsageError, match="written by the campaign itself"):
+        hunt(url, tmp_path, report=f"ndjson={tmp_path}/new/../hunt.jsonl")
     with pytest.raises(UnreachableError):
         hunt("http://127.0.0.1:9", health_check="none", health_timeout=0.1)
 
@@ -265,8 +271,10 @@ def test_known_bugs_are_counted_and_neither_shrunk_nor_saved_again(
     """With the bundles of a hunt in failures/, the same hunt finds nothing new, and says what it has seen again."""
     folder, result = whole
     shutil.copytree(folder, tmp_path / "failures", ignore=shutil.ignore_patterns("hunt.jsonl"))
-    again = hunt(url, tmp_path / "new")
+    again = hunt(url, tmp_path / "new", report={"ndjson": tmp_path / "a.ndjson"})
     found = list(again)
+    events = [json.loads(line) for line in (tmp_path / "a.ndjson").read_text().splitlines()]
+    known = [each for each in events if each["event"] == "known"]
     with hunt(url, stop_after=1, max_runs=1) as unsaved:
         found += unsaved
 
@@ -277,6 +285,10 @@ def test_known_bugs_are_counted_and_neither_shrunk_nor_saved_again(
     }
     assert 1 == again.result.exit_code
     assert result.failed == again.result.failed
+    assert [(bug.fingerprint, bug.failure.message, str(bug.path)) for bug in again.result.known] == [
+        (each["fingerprint"], each["failure_reason"], each["bundle"]) for each in known
+    ]
+    assert any(read(bug.path).failure.message != bug.failure.message for bug in again.result.known if bug.path)
 
 
 def test_what_is_not_shrunk_broken_or_of_another_model_is_not_known(whole: tuple[Path, Result], tmp_path: Path):

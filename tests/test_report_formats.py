@@ -383,6 +383,7 @@ def test_events_are_as_their_schema_says():
         ndjson.Began(time=now, model="m", adapter="a", url=None, seed=1, max_runs=None),
         ndjson.Run(time=now, number=1, ending="passed", seconds=0.1, steps=3, requests=4, fingerprint=None),
         ndjson.Found(time=now, **found),
+        ndjson.Known(time=now, **found),
         ndjson.Shrunk(time=now, failure=bug(HOSTILE)),
         ndjson.Ended(time=now, report=account(bug(HOSTILE))),
     ]
@@ -409,6 +410,23 @@ def test_annotations_are_one_line_each_and_at_most_ten():
     assert 10 == len(lines)
     assert all(re.fullmatch(r"::error title=[^:,\n]*::[^\n]*", line) for line in lines)
     assert "::error title=replaykit::and 3 more bugs" == lines[-1]
+
+
+def test_service_that_died_after_a_bug_is_an_annotation_too():
+    """It stands beside the bugs, which leave room for it, under the word that all reports use."""
+    told = account(*(bug(number=number) for number in range(12)), died="it ended", log="out of memory")
+    alone = account(exit_code=125, success=False, died="it ended")
+    errors = [line for line in github.render(told).splitlines() if line.startswith("::error")]
+
+    assert 10 == len(errors)
+    assert "::error title=replaykit%3A unreachable::it ended%0Aout of memory" == errors[-1]
+    assert "::error title=replaykit%3A unreachable::" in github.render(alone)
+    assert "**Verdict**: unreachable, " in markdown.render(alone)
+
+
+def test_nobody_is_mentioned_and_nothing_is_linked_by_markdown():
+    """What GitHub would make a mention, an address or a link of has a gap in it."""
+    assert "@&#8203;ann a@&#8203;b.org www&#8203;.example.org @ x" == markdown.text("@ann a@b.org www.example.org @ x")
 
 
 def test_annotation_is_escaped_as_the_runner_wants_it():

@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 import pytest
 
 from replaykit import Command, Event, Mock, Model, expects, integration, invariant, on
+from replaykit.account import Account
 from replaykit.errors import UnwritableError, UsageError
+from replaykit.report import json as json_report
+from replaykit.report import terminal
 from replaykit.reporting import Report, Reports, asked_for, attached
+from replaykit.result import Result
 from replaykit.trace import Trace
 from replaykit.watcher import Several, Watcher
 
@@ -55,6 +59,7 @@ def run(**options: Any) -> integration.Result:
         (["junit", "json=b.json"], "a.xml", [Report("junit", "a.xml"), Report("json", "b.json")]),
         ({"junit": Path("a=b.xml"), "ndjson": "-"}, None, [Report("junit", "a=b.xml"), Report("ndjson", "-")]),
         (["terminal", "github"], None, [Report("terminal"), Report("github")]),
+        (["terminal", "junit"], "a.xml", [Report("terminal"), Report("junit", "a.xml")]),
         (["terminal", "github"], "a.txt", [Report("terminal", "a.txt"), Report("github")]),
         (None, None, []),
     ],
@@ -167,6 +172,58 @@ def test_report_is_written_after_ctrl_c(tmp_path: Path):
     assert result.interrupted is not None
     assert (True, 2, 130, False) == tuple(told[key] for key in ("interrupted", "total_runs", "exit_code", "success"))
     assert "The campaign was interrupted after 2 runs." in (tmp_path / "a.xml").read_text()
+
+
+def test_ctrl_c_while_reports_are_written_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The campaign is over, and is given as interrupted; all reports are there, and the events have one end."""
+    render, tries = json_report.render, []
+
+    def interrupted(told: Account) -> str:
+        tries.append(told)
+        if len(tries) == 1:
+            raise KeyboardInterrupt
+        return render(told)
+
+    monkeypatch.setattr(json_report, "render", interrupted)
+    asked = [f"{name}={tmp_path}/a.{name}" for name in ("json", "markdown", "ndjson")]
+    result = run(report=asked)
+
+    assert 3 == result.total_runs
+    assert result.interrupted is not None
+    assert ["a.json", "a.markdown", "a.ndjson"] == sorted(each.name for each in tmp_path.iterdir())
+    assert 1 == (tmp_path / "a.ndjson").read_text().count('"event": "ended"')
+
+
+def test_events_of_a_hunt_that_goes_on_stand_behind_those_before(tmp_path: Path):
+    """What stands in the file is kept, the line in which a killed writer was too; a new campaign begins anew."""
+    path = tmp_path / "events.ndjson"
+    path.write_text('{"event": "run"}\n{"event": "r')
+    result = Result(Asking, Mock, ("asking:Asking", "mock"), seed=1, max_runs=3, resumed_after=2, resumed_bugs=1)
+    told = []
+    for result.resumed_after in (2, 0):
+        reports = Reports([Report("ndjson", str(path))])
+        reports.began(result, None)
+        reports.ended(result)
+        told.append(path.read_text().splitlines())
+
+    assert ['{"event": "run"}', '{"event": "r'] == told[0][:2]
+    assert (2, 1) == tuple(json.loads(told[0][2])[key] for key in ("resumed_after", "resumed_bugs"))
+    assert 2 == len(told[1])
+
+
+def test_report_for_the_terminal_has_the_verdict_and_what_replays(tmp_path: Path):
+    """It is what the terminal shows: how each bundle is replayed, of known bugs too, and the verdict as last line."""
+    result = run(model=Faulty, max_runs=2)
+    [bug] = result.failures
+    bug.path = tmp_path / "a.pd"
+    result.known.append(bug)
+    Reports([Report("terminal", str(tmp_path / "a.txt"))], command=lambda path: f"again {path.name}").ended(result)
+    lines = (tmp_path / "a.txt").read_text().splitlines()
+    result.interrupted = KeyboardInterrupt()
+
+    assert 2 == lines.count("  replay it: again a.pd")
+    assert "VERDICT failed: found 1 distinct failure in 2 runs, and 1 known bug again (exit 1)" == lines[-1]
+    assert "after 2 runs, 1 distinct failure found, and 1 known bug seen again" == terminal.verdict(result)
 
 
 def test_file_that_can_not_be_written_is_told_before_the_first_run(tmp_path: Path):

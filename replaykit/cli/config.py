@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from replaykit import project
-from replaykit.cli.console import hush, say
+from replaykit.cli.console import hush, say, without_users
+from replaykit.cli.hunting import usual_ends
 from replaykit.cli.options import SAID, overruled
 from replaykit.cli.variables import flag_of, options_of, unknown
 from replaykit.errors import UsageError
@@ -18,9 +18,7 @@ from replaykit.errors import UsageError
 COVERED = "..."  # stands for what may be a secret
 REST = {"ignore_unknown_options": True}  # they are those of the command that is asked about
 
-_USER = re.compile(r"(://)[^/\s@]+@")
-
-Row = dict[str, Any]  # of an option: its flag, its value, its source and the name of that, and whether it counts
+Row = dict[str, Any]  # of an option: its flag, its value, its source and the name of that, whether it counts, else why
 
 
 @click.command(short_help="Show which options count, and where they come from.", context_settings=REST)
@@ -76,6 +74,7 @@ def _rows(context: click.Context, line: Iterable[str]) -> Iterator[Row]:
     """List the options of a command that was read, with what they are."""
     said, _, _ = context.command.make_parser(context).parse_args(list(line))
     overrules = overruled(context, context.params)
+    usual = usual_ends(context, context.params)
     for option in options_of(context.command):
         name = option.name or ""
         if name in {"settings", "latency"}:
@@ -85,8 +84,10 @@ def _rows(context: click.Context, line: Iterable[str]) -> Iterator[Row]:
         value = means = context.params.get(name)
         if source in {*SAID, ParameterSource.DEFAULT_MAP} and not option.is_flag:
             value, _ = option.consume_value(context, said)  # as it was written
+            value = means if option.multiple and isinstance(means, str) else value  # the one of several
         elif isinstance(option.default, str | int | float):
             value = option.default
+        value = usual.get(name, value)
         if name == "profile":
             value = context.meta.get("profile")
             if source not in SAID and value is not None:
@@ -97,6 +98,7 @@ def _rows(context: click.Context, line: Iterable[str]) -> Iterator[Row]:
             "value": _without_users(value),
             **_source(context, option, source),
             "counts": not means or name not in overrules,
+            **({"why": overrules[name]} if means and name in overrules else {}),
         }
 
 
@@ -138,7 +140,7 @@ def _source(context: click.Context, option: click.Option, source: ParameterSourc
 def _without_users(value: Any) -> Any:
     """Cover who logs in at a URL, wherever one stands."""
     if isinstance(value, str):
-        return _USER.sub(rf"\1{COVERED}@", value)
+        return without_users(value, f"{COVERED}@")
     if isinstance(value, list | tuple):
         return [_without_users(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
@@ -154,7 +156,7 @@ def _shown(value: Any) -> str:
 
 def _origin(row: Row) -> str:
     named = f"{row['source']} {row['name']}" if row["name"] else row["source"]
-    return named if row["counts"] else f"{named}, does not count: what goes before it says where the service is"
+    return named if row["counts"] else f"{named}, does not count: {row['why']}"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:

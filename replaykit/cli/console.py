@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -65,11 +66,29 @@ def hush() -> None:
     _hush[:] = [Redactor(project.policy_here())]
 
 
+_ORDER = re.compile(r"(##)(?=\[)|^(\s*:)(?=:)", re.MULTILINE)  # for GitHub's runner, see `ActionCommand.TryParse`
+_USER = re.compile(r"(://)[^/\s]+@")  # up to the last @: a password may have one
+
+
 def printable(text: str) -> str:
-    """Show control, bidirectional and invisible characters, instead of sending them to the terminal."""
+    """Show control, bidirectional and invisible characters, instead of sending them to the terminal.
+
+    Nor is GitHub's runner given orders, where it reads along.
+    """
     for redactor in _hush:
         text = redactor.shown(text)
-    return visible(text)
+    text = visible(text)
+    return _ORDER.sub(r"\g<0> ", text) if on_github() else text
+
+
+def on_github() -> bool:
+    """Say whether GitHub's runner reads what is printed."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def without_users(text: str, cover: str = "") -> str:
+    """Take who logs in out of each URL in a text; `cover` is what stands in its place."""
+    return _USER.sub(rf"\1{cover}", text)
 
 
 def diverted() -> Callable[[str], None]:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from replaykit.cli.console import program, say
+from replaykit.cli.console import program, say, without_users
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from replaykit.result import Result
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+ENDS = ("hunt", "time", "plateau")  # what ends a campaign, beside its number of runs
 
 
 def _read_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -52,19 +54,14 @@ def hunt_options(command: C) -> C:
 
 def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """Return what ends a campaign, as the journey takes it: a hunt has no number of runs, unless it is said."""
-    from replaykit.terms import PLATEAU
-
-    runs, plateau = options["runs"], options["plateau"]
-    if options["hunt"] is not None and plateau is None:
-        plateau = PLATEAU
-    ends = [each for each in (options["hunt"], options["time"], plateau) if each is not None]
+    usual = usual_ends(context, options)
+    runs, plateau = (usual.get(name, options[name]) for name in ("runs", "plateau"))
+    ends = any(options[name] is not None for name in ENDS)
     if options["resume"] and not (ends and options["save_failures"]):
         raise UsageError(
             "--resume goes on with a hunt, and it is not said which, or what ends it.",
             "Name its folder with --save-failures, and say --hunt N, --time or --plateau.",
         )
-    if ends and context.get_parameter_source("runs") is ParameterSource.DEFAULT:
-        runs = None
     return {
         "max_runs": runs,
         "stop_after": options["hunt"],
@@ -78,7 +75,7 @@ def limits(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
 def tell_how_to_go_on(result: "Result", folder: str | None) -> None:
     """Say how a hunt goes on that was stopped before its end."""
     if folder is not None and result.terms.is_hunt and (result.interrupted is not None or result.died):
-        command = resuming(sys.argv[1:])
+        command = without_users(resuming(sys.argv[1:]))
         say(f"go on: {program()} {command}")
         if "=..." in command:
             say("  (... stands for a value that is not shown; put it in)")
@@ -94,3 +91,16 @@ def resuming(words: Sequence[str]) -> str:
             shown.append(re.sub(r"(?s)(--set=[^=]*=).*", r"\1...", word))
         is_setting = word == "--set" and not is_setting
     return shlex.join([*shown, *([] if "--resume" in words else ["--resume"])])
+
+
+def usual_ends(context: click.Context, options: dict[str, Any]) -> dict[str, int | None]:
+    """Return the defaults that are others in a hunt: runs without a limit, and a plateau."""
+    from replaykit.terms import PLATEAU
+
+    usual: dict[str, int | None] = {}
+    if any(options.get(name) is not None for name in ENDS):
+        if context.get_parameter_source("runs") is ParameterSource.DEFAULT:
+            usual["runs"] = None
+        if options["hunt"] is not None and options["plateau"] is None:
+            usual["plateau"] = PLATEAU
+    return usual

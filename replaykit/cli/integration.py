@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit import project
-from replaykit.cli.console import conclude, note, program, say, show, warn_of_size
+from replaykit.cli.console import conclude, note, program, say, show, warn_of_size, without_users
 from replaykit.cli.hunting import hunt_options, limits, tell_how_to_go_on
 from replaykit.cli.options import is_said, let_several_urls, service_options, settle
 from replaykit.cli.reports import raise_first, report_options, reported, tell
@@ -136,9 +136,9 @@ def integration(context: click.Context, /, **options: Any) -> int:
     from replaykit.coverage import requirements
     from replaykit.model import Model
     from replaykit.report import terminal
+    from replaykit.report.steps import word
     from replaykit.watcher import Several
 
-    _forget_what_is_for_the_service(context, options)
     reports = context.with_resource(reported(options, lambda path: replay_command(path, context)))
     model = project.load(options["model"], Model)
     adapter = Mock if options["mock"] else project.load(options["adapter"], Adapter)
@@ -182,37 +182,26 @@ def integration(context: click.Context, /, **options: Any) -> int:
         require_coverage=required,
         with_times=options["with_times"],
     )
-    saved = {finding.fingerprint: finding.path for finding in result.failures if finding.path is not None}
-    found = terminal.render(result, {name: replay_command(str(path), context) for name, path in saved.items()})
+    found = terminal.render(result, lambda path: replay_command(str(path), context))
     if found:
         show(found)
         say()
-    for path in saved.values():
-        warn_of_size(path)
+    for finding in result.failures:
+        if finding.path is not None:
+            warn_of_size(finding.path)
     say(terminal.summary(result))
     tell_how_to_go_on(result, options["save_failures"])
     _say_coverage(result, written)
     code = result.exit_code
     if result.interrupted is not None:
         code = 128 + getattr(result.interrupted, "signal_number", 2)
-    word = {0: "passed", 1: "failed", 125: "unreachable" if result.died else "not judged"}.get(code, "interrupted")
     tell(reports)
-    conclude(word, terminal.verdict(result), code)
+    conclude(word(code, died=bool(result.died)), terminal.verdict(result), code)
     raise_first(reports.troubles)
     return code
 
 
 let_several_urls(integration)
-
-
-def _forget_what_is_for_the_service(context: click.Context, options: dict[str, Any]) -> None:
-    """Leave out, of a run without it, what a profile says of runs against the service."""
-    for name in (
-        "save_failures", "record", "coverage", "require_coverage", "parallel", "reset_url", "reset_command", "report",
-        "report_path",
-    ):  # fmt: skip
-        if options["mock"] and not is_said(context, name):
-            options[name] = None
 
 
 def _say_coverage(result: "Result", written: Document) -> None:
@@ -240,19 +229,23 @@ def _budget(options: dict[str, Any]) -> "Budget":
 def replay_command(path: str, context: click.Context) -> str:
     """Write the command that replays a bundle against the same service: what was said of it for this call.
 
-    What the environment says is written out: who copies the line may have another one.
+    What the environment says is written out: who copies the line may have another one. Who logs in at a URL is left
+    out, as values of settings are: logs are kept.
     """
     words = [program(), "replay", shlex.quote(path)]
     for name in ("profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport"):
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         value = value[0] if name == "url" and isinstance(value, tuple) else value
         if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):
-            words += [f"--{name.replace('_', '-')}", _quoted(value)]
+            words += [f"--{name.replace('_', '-')}", _quoted(without_users(value))]
+    timeout = context.params["health_timeout"]
+    if is_said(context, "health_timeout") and timeout is not None:
+        words += ["--health-timeout", f"{timeout:g}"]
     if context.params["reset_restart"] and is_said(context, "reset_restart"):
         words.append("--reset-restart")
     for name in context.params["settings"]:
         if name not in context.meta.get("settings", {}):
-            words += ["--set", f"{name}=..."]  # its value may be a secret, and logs are kept
+            words += ["--set", f"{name}=..."]
     for name, seconds in context.params["latency"].items():
         if name not in context.meta.get("latency", {}) or context.meta["latency"][name] != seconds:
             words += ["--latency", _quoted(f"{name}={seconds:g}")]
@@ -260,6 +253,6 @@ def replay_command(path: str, context: click.Context) -> str:
 
 
 def _quoted(text: str) -> str:
-    if not set(text) & set(" {}*?[]()<>|&;'\"$`\\!#~"):
+    if shlex.quote(text) == text:
         return text
-    return f'"{text}"' if not set(text) & set('"$`\\!') else shlex.quote(text)
+    return f'"{text}"' if text.isprintable() and not set(text) & set('"$`\\!') else shlex.quote(text)

@@ -61,6 +61,10 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
+RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
+WITH_SERVICE = (  # what makes no sense without a service
+    "save_failures", "record", "coverage", "require_coverage", "parallel", "reset_url", "reset_command",
+)  # fmt: skip
 
 
 def read_profile(context: click.Context, _: click.Parameter, name: str | None) -> str | None:
@@ -205,12 +209,9 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
 
     What does not count is taken out of `options`, and out of the context's parameters.
     """
-    ruled_out = overruled(context, options)
-    for name in ruled_out:
-        options[name] = context.params[name] = () if isinstance(options[name], tuple) else None
-    for name in ("reset_restart", "restart"):  # nor what others say of one that is started, where nothing is
-        if ruled_out and name in options and not options["start"] and not is_said(context, name):
-            options[name] = context.params[name] = False
+    for name in overruled(context, options):
+        nothing = {tuple: (), bool: False}.get(type(options[name]))
+        options[name] = context.params[name] = nothing
     for alone in ("mock", "offline"):
         if options.get(alone) and (options.get("url") or options.get("start")):
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
@@ -218,13 +219,30 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
     warn()
 
 
-def overruled(context: click.Context, options: dict[str, Any]) -> list[str]:
-    """List the options that say where the service is, and do not count, since one of higher precedence says it."""
+def overruled(context: click.Context, options: dict[str, Any]) -> dict[str, str]:
+    """List the options that do not count, since one of higher precedence rules them out, and why."""
+    found: dict[str, str] = {}
     for source in SAID:
         said = [name for name in PLACES if options.get(name) and context.get_parameter_source(name) is source]
         if said:
-            return [name for name in PLACES if name in options and name not in said]
-    return []
+            others = [name for name in PLACES if name not in said]
+            others += [name for name in RESTARTS if "start" not in said and _is_below(context, name, source)]
+            found = dict.fromkeys(others, "what goes before it says where the service is")
+            break
+    if options.get("mock"):
+        ruled = [name for name in WITH_SERVICE if _is_below(context, name, ParameterSource.COMMANDLINE)]
+        found |= dict.fromkeys(ruled, "it is for runs against a service")
+    place = context.get_parameter_source("report")
+    if options.get("report") and place is not None and _is_below(context, "report_path", place):
+        found["report_path"] = "what goes before it says which reports there are"
+    return {name: why for name, why in found.items() if name in options}
+
+
+def _is_below(context: click.Context, name: str, place: ParameterSource) -> bool:
+    """Say whether an option has its value from a place of lower precedence."""
+    order = (*SAID, ParameterSource.DEFAULT_MAP, ParameterSource.DEFAULT)
+    source = context.get_parameter_source(name)
+    return source in order and order.index(source) > order.index(place)
 
 
 def is_said(context: click.Context, name: str) -> bool:

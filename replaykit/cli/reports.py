@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from replaykit.cli.console import diverted, note, say
+from replaykit.cli.console import diverted, note, on_github, say
 from replaykit.errors import UnwritableError, UsageError
 
 if TYPE_CHECKING:
@@ -39,22 +40,27 @@ def reported(options: dict[str, Any], command: Callable[[str], str]) -> Iterator
     Where a report goes to standard output, all else goes to standard error. On GitHub, what a service says is no
     command for the runner. Raises UsageError, UnwritableError.
     """
+    from replaykit.journal import NAME
     from replaykit.reporting import Report, Reports, asked_for
 
+    taken = [Path(options["coverage"])] if options["coverage"] not in {None, "-"} else []
+    if options["save_failures"]:
+        taken.append(Path(options["save_failures"], NAME))
+    if len({os.path.realpath(each) for each in taken}) < len(taken):
+        raise UsageError(f"{taken[0]} is the journal of the hunt.", "Give the coverage a path of its own.")
     reports = asked_for(
-        [*(options["report"] or ()), *(["json=-"] if options["as_json"] else [])], options["report_path"]
+        [*(options["report"] or ()), *(["json=-"] if options["as_json"] else [])], options["report_path"], taken
     )
     is_printed = any(each.path == "-" for each in reports)
     if is_printed and options["coverage"] == "-":
         raise UsageError("Standard output can't hold a report and the coverage.", "Write one of them to a file.")
-    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    if on_github and not options["quiet"]:
+    if on_github() and not options["quiet"]:
         reports.append(Report("github"))
     watcher = Reports(
         [each for each in dict.fromkeys(reports) if each != Report("terminal")],  # that is printed anyway
         command=lambda path: command(str(path)),
         write=diverted() if is_printed else None,
-        guarded=on_github,
+        guarded=on_github(),
     )
     try:
         yield watcher

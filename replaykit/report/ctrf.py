@@ -18,7 +18,9 @@ def render(account: Account) -> str:
     """Write a campaign as CTRF JSON, in ASCII."""
     listed = cases(account)
     counted = Counter(_STATUS[each.status] for each in listed)
-    start = int(datetime.fromisoformat(account.started).timestamp() * 1000)
+    start, stop = (int(datetime.fromisoformat(each).timestamp() * 1000) for each in (account.started, account.ended))
+    if not account.resumed_after:
+        stop = start + round(account.duration * 1000)
     data: JsonData = {
         "reportFormat": "CTRF",
         "specVersion": VERSION,
@@ -30,7 +32,7 @@ def render(account: Account) -> str:
                 "tests": len(listed),
                 **{status: counted[status] for status in ("passed", "failed", "skipped", "pending", "other")},
                 "start": start,
-                "stop": start + round(account.duration * 1000),
+                "stop": stop,
             },
             "tests": [_test(account, each) for each in listed],
             "environment": {

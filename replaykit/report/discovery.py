@@ -1,5 +1,8 @@
 """The discovery curve of a hunt, and the bugs that were known before, as text for the terminal."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from replaykit.report.steps import count, one_line
 from replaykit.result import Result
 
@@ -24,8 +27,8 @@ def curve(result: Result) -> list[str]:
     return lines
 
 
-def known(result: Result) -> list[str]:
-    """Name each bug that was seen again, and its bundle."""
+def known(result: Result, command: Callable[[Path], str] | None = None) -> list[str]:
+    """Name each bug that was seen again, with what was seen now, its bundle, and the command that replays that."""
     lines = []
     for each in result.known:
         seen = f"seen in {count(each.occurrences, 'run')}" if each.occurrences else "met while another was shrunk"
@@ -34,6 +37,8 @@ def known(result: Result) -> list[str]:
             "",
             f"KNOWN {what}  (fingerprint {each.fingerprint}, first in run {each.first_seen_run}, {seen})",
             f"  {one_line(each.failure.message)}",
-            f"  its bundle is {each.path}",
+            f"  its bundle is {each.path if each.path is not None else 'not there any more'}",
         ]
+        if command is not None and each.path is not None:
+            lines.append(f"  replay it: {command(each.path)}")
     return lines

@@ -16,12 +16,13 @@ MOST_SUMMARY = 1024 * 1024  # bytes of all summaries of one step
 
 
 def render(account: Account) -> str:
-    """Write the annotations of a campaign: one for each bug, known ones as warnings, one for what was not judged."""
+    """Write the annotations of a campaign: one for each bug, known ones as warnings, and what was not judged."""
     lines = []
-    for bug in account.failures[:MOST]:
+    most = MOST - bool(account.died)
+    for bug in account.failures[:most]:
         message = [bug.failure_reason, f"fingerprint {bug.fingerprint}, seed {bug.seed}"]
         lines.append(command("error", title_of(bug), "\n".join([*message, *([bug.replay] if bug.replay else [])])))
-    more = len(account.failures) - MOST
+    more = len(account.failures) - most
     if more > 0:
         lines.append(command("error", "replaykit", f"and {count(more, 'more bug')}"))
     for bug in account.known[:MOST]:
@@ -29,7 +30,10 @@ def render(account: Account) -> str:
         lines.append(command("warning", f"known: {title_of(bug)}", said))
     if not account.failures and not account.known and account.exit_code:
         faults = [f"{each.kind} {each.name}: {each.message}" for each in account.faults]
-        lines.append(command("error", "replaykit: not judged", "\n".join([account.verdict, *faults[:5]])))
+        lines.append(command("error", f"replaykit: {account.word}", "\n".join([account.verdict, *faults[:5]])))
+    elif account.died:
+        said = f"{account.died}\n{account.log}".rstrip()
+        lines.append(command("error", "replaykit: unreachable", said))
     if account.never_exercised and account.total_runs:
         lines.append(command("warning", "replaykit: never exercised", ", ".join(account.never_exercised)))
     return "".join(f"{line}\n" for line in lines)

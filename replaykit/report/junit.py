@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from xml.sax.saxutils import escape  # only to measure
 
 from replaykit.account import Account, Bug
@@ -37,7 +37,7 @@ def render(account: Account, *, attached: Attached = str, host: str = "") -> str
         attributes = {
             "name": _text(f"{account.model} {suite}"),
             "time": f"{sum(each.seconds for each in inside):.3f}",
-            "timestamp": datetime.fromisoformat(account.started).replace(tzinfo=None).isoformat(timespec="seconds"),
+            "timestamp": _began(account),
             **_counts(inside, skipped=True),
             **({"hostname": _text(host)} if host else {}),
         }
@@ -47,6 +47,14 @@ def render(account: Account, *, attached: Attached = str, host: str = "") -> str
             _case(element, f"{account.model}.{suite}", case, attached, room)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _began(account: Account) -> str:
+    """Say when it began; of a hunt that goes on, when it would have without the breaks between its parts."""
+    began = datetime.fromisoformat(account.started)
+    if account.resumed_after:
+        began = datetime.fromisoformat(account.ended) - timedelta(seconds=account.duration)
+    return began.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _counts(inside: list[Case], *, skipped: bool) -> dict[str, str]:

@@ -18,6 +18,7 @@ from replaykit.visible import visible
 MOST = 10_000_000  # characters
 MOST_VALUE = 4_000  # characters of a value that are shown
 _MEANT = re.compile(r"([\\`*_\[\]<#|~&$]|:(?=//))")
+_ALIVE = re.compile(r"@(?=\w)|\bwww(?=\\?\.)", re.IGNORECASE)  # what is made a link or a mention of: a gap ends that
 _TICKS = re.compile(r"`+")
 
 
@@ -47,7 +48,7 @@ def _head(account: Account) -> Iterator[str]:
         "Service": text(account.url or "none"),
         "Runs": account.total_runs,
         "Seed": account.seed,
-        "Verdict": text(f"{_word(account)}, {account.verdict}"),
+        "Verdict": text(f"{account.word}, {account.verdict}"),
     }
     yield "  \n".join(f"**{name}**: {value}" for name, value in rows.items())
     yield "\n## Summary\n"
@@ -63,10 +64,6 @@ def _head(account: Account) -> Iterator[str]:
     yield from _table(("Metric", "Value"), [(name, str(value)) for name, value in {**table, **more}.items()])
     if account.stopped:
         yield f"\nStopped early: {text(account.stopped)}"
-
-
-def _word(account: Account) -> str:
-    return {0: "passed", 1: "failed", 125: "not judged"}.get(account.exit_code, "interrupted")
 
 
 def _tail(account: Account) -> Iterator[str]:
@@ -198,7 +195,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def text(said: str) -> str:
     """Write a text in one line so that it means itself, in a table too."""
-    return _MEANT.sub(r"\\\1", " ".join(visible(said).split()))
+    return _ALIVE.sub(r"\g<0>&#8203;", _MEANT.sub(r"\\\1", " ".join(visible(said).split())))
 
 
 def code(said: str) -> str:

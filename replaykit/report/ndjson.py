@@ -1,7 +1,7 @@
 """NDJSON: what happens in a campaign, a line of JSON each, while it happens."""
 
 import json
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from replaykit.account import FORMAT, Account, Bug
 from replaykit.report.json import DIALECT, opened
@@ -21,6 +21,8 @@ class Began(Record):
     url: str | None
     seed: int  # of the campaign
     max_runs: int | None
+    resumed_after: int = 0  # runs that were there already, where it is a hunt that goes on
+    resumed_bugs: int = 0  # new bugs that were found in them
 
 
 class Run(Record):
@@ -51,6 +53,21 @@ class Found(Record):
     bundle: str | None
 
 
+class Known(Record):
+    """A bug is seen for the first time in this campaign, and its bundle was there before."""
+
+    event: Literal["known"] = "known"
+    time: str
+    fingerprint: str
+    kind: str
+    name: str
+    command: str | None
+    failure_reason: str
+    seed: int
+    first_seen_run: int
+    bundle: str | None
+
+
 class Shrunk(Record):
     """A bug was shrunk, and its bundle saved again."""
 
@@ -67,10 +84,11 @@ class Ended(Record):
     report: Account
 
 
-KINDS = (Began, Run, Found, Shrunk, Ended)
+Event: TypeAlias = Began | Run | Found | Known | Shrunk | Ended
+KINDS = (Began, Run, Found, Known, Shrunk, Ended)
 
 
-def line(event: Began | Run | Found | Shrunk | Ended) -> str:
+def line(event: Event) -> str:
     """Write an event as a line, in ASCII."""
     return json.dumps(event.model_dump()) + "\n"
 

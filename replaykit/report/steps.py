@@ -50,6 +50,12 @@ def one_line(text: str) -> str:
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
+def word(code: int, *, died: bool) -> str:
+    """Return the word of a campaign's verdict: what its exit code means, and of 125 why."""
+    words = {0: "passed", 1: "failed", 125: "unreachable" if died else "not judged"}
+    return words.get(code, "interrupted")
+
+
 def count(number: int, noun: str) -> str:
     """Say how many: 1 command, 2 commands."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,6 +1,7 @@
 """A campaign as text for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 from replaykit.difference import brief, differences
 from replaykit.finding import Finding
@@ -15,12 +16,12 @@ MOST = 10  # places in which they are not alike
 _LEFT_OUT = "=..."  # of a setting, in a command
 
 
-def render(result: Result, commands: Mapping[str, str] | None = None) -> str:
-    """Show what was found, and what was never looked at; `commands` has what replays a finding, by fingerprint."""
+def render(result: Result, command: Callable[[Path], str] | None = None) -> str:
+    """Show what was found, and what was never looked at; `command` writes what replays a bundle."""
     lines: list[str] = []
     for finding in result.failures:
-        lines += ["", *_finding(finding, (commands or {}).get(finding.fingerprint))]
-    lines += discovery.known(result)
+        lines += ["", *_finding(finding, command)]
+    lines += discovery.known(result, command)
     for fault in result.faults.values():
         lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
         if fault.traceback:
@@ -62,9 +63,10 @@ def verdict(result: Result) -> str:
 
 
 def _outcome(result: Result) -> str:
-    if result.interrupted is not None:
-        return f"after {count(result.total_runs, 'run')}, {count(len(result.failures), 'distinct failure')} found"
     known = count(len(result.known), "known bug")
+    if result.interrupted is not None:
+        found = f"after {count(result.total_runs, 'run')}, {count(len(result.failures), 'distinct failure')} found"
+        return f"{found}, and {known} seen again" if result.known else found
     if result.failures:
         gone = ", then the service was gone" if result.died else ""
         found = f"found {count(len(result.failures), 'distinct failure')} in {count(result.total_runs, 'run')}{gone}"
@@ -99,7 +101,7 @@ def _compared(failure: Failure) -> list[str]:
     return lines
 
 
-def _finding(finding: Finding, command: str | None) -> list[str]:
+def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     seen = f"first in run {finding.first_seen_run}, seen in {count(finding.occurrences, 'run')}"
     if not finding.occurrences:
@@ -126,7 +128,8 @@ def _finding(finding: Finding, command: str | None) -> list[str]:
         replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
         lines.append(f"  saved as {finding.path}{replaced}")
         lines += [*steps.times(finding.timed), *steps.evidence(finding.covered)]
-    if command is not None:
-        lines.append(f"  replay it: {command}")
-        lines += ["    (... stands for a value that is not shown; put it in)"] if _LEFT_OUT in command else []
+        if command is not None:
+            written = command(finding.path)
+            lines.append(f"  replay it: {written}")
+            lines += ["    (... stands for a value that is not shown; put it in)"] if _LEFT_OUT in written else []
     return lines

@@ -1,6 +1,7 @@
 """Variables of the environment, profiles and `replaykit config`: what goes before what, exit code first."""
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from test_docs import blocks, commands_of, shown_as
 
 from replaykit.cli import console
 from replaykit.cli.app import commands, run
+from replaykit.cli.integration import replay_command
 from replaykit.cli.variables import options_of, variable_of
 
 MODEL = "examples.leaderboard:Leaderboard"
@@ -201,11 +203,67 @@ def test_bundle_is_judged_with_its_own_model_whatever_the_environment_names(dupl
 
 
 def test_mock_run_forgets_what_the_environment_says_of_the_service(here: Here, tmp_path: Path):
-    """A folder for bundles in the environment is for runs against the service."""
-    ran = here("integration", "--mock", SAVE_FAILURES="failures")
+    """A folder for bundles in the environment is for runs against the service; a report is for all."""
+    reset = {"RESET_COMMAND": "false", "RESET_URL": "http://127.0.0.1:9", "RESET_RESTART": "1", "RESTART": "1"}
+    ran = here(
+        "integration", "--mock", SAVE_FAILURES="failures", RECORD="runs", COVERAGE="a.json", PARALLEL="2x2",
+        REQUIRE_COVERAGE="100", REPORT="junit=a.xml", **reset,
+    )  # fmt: skip
+    wrong = here("integration", "--mock", "--save-failures", "failures")
 
-    assert 0 == ran.code, ran
-    assert not (tmp_path / "failures").exists()
+    assert (0, 129) == (ran.code, wrong.code), ran
+    assert {"a.xml", "pyproject.toml"} == {each.name for each in tmp_path.iterdir()}
+
+
+def test_url_on_the_line_leaves_out_what_starts_a_service_again(here: Here):
+    """Who says first where the service is says alone whether it is started again."""
+    words = ["integration", *NAMES, "--url", "http://127.0.0.1:9", "--health-timeout", "0.1"]
+    ran = here(*words, RESTART="1", RESET_RESTART="1")
+    own = here(*words, "--restart")
+
+    assert (125, 129) == (ran.code, own.code), ran
+
+
+def test_path_of_a_report_belongs_to_the_place_that_asks_for_it(here: Here, tmp_path: Path):
+    """A path in the environment is not taken for a report that the command line asks for."""
+    ran = here("integration", "--mock", "--report", "junit", REPORT="json", REPORT_PATH="a.json")
+    own = here("integration", "--mock", "--report-path", "b.json", REPORT="json")
+
+    assert (0, 0) == (ran.code, own.code), ran
+    assert {"b.json", "reports", "pyproject.toml"} == {each.name for each in tmp_path.iterdir()}
+
+
+def replay_line(*words: str) -> str:
+    """Write what replays a bundle of a campaign with these options."""
+    context = commands.commands["integration"].make_context("integration", [*NAMES, *words])
+    return replay_command("a.pd", context).partition("replay ")[2]
+
+
+def test_command_that_replays_holds_no_password():
+    """Who logs in at a URL is left out, wherever one stands; what is left can be pasted into a shell."""
+    url = "http://ann:hunt@er22@127.0.0.1:1"
+    line = replay_line(
+        "--url", url, "--health", f"{url}/health", "--health-timeout", "2.5", "--reset-command",
+        "reset --db postgres://bob:swordfish@db/x\ty",
+    )  # fmt: skip
+    [_, *read] = shlex.split(line)
+
+    assert ["--url", "http://127.0.0.1:1"] == read[:2]
+    assert "--health http://127.0.0.1:1/health" in line
+    assert "--health-timeout 2.5" in line
+    assert "reset --db postgres://db/x\ty" in read
+    assert "'reset --db" in line
+
+
+def test_nothing_that_is_printed_is_an_order_for_the_runner(monkeypatch: pytest.MonkeyPatch):
+    """GitHub's runner obeys `::` at the start of a line, and `##[` anywhere; elsewhere text is left alone."""
+    text = "a ##[add-mask]b\n \u3000::error::c::d"
+    monkeypatch.setattr(console, "_hush", [])
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert text == console.printable(text)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    assert "a ## [add-mask]b\n \u3000: :error::c::d" == console.printable(text)
 
 
 # --- config -------------------------------------------------------------------------------------
@@ -229,15 +287,31 @@ def test_config_shows_each_value_and_where_it_comes_from(here: Here, tmp_path: P
 
 def test_config_covers_who_logs_in_and_known_secrets(here: Here):
     """Neither user and password in a URL, nor what the environment names as a secret, is shown in any form."""
-    secrets = {"URL": "http://ann:hunter22@127.0.0.1:1", "SECRET_DB": "correct-horse-battery"}
+    secrets = {"URL": "http://ann:hunt@er22@127.0.0.1:1", "SECRET_DB": "correct-horse-battery"}
     words = ["--start", "serve --db postgres://bob:swordfish9@db/x --key correct-horse-battery {port}"]
     for form in ([], ["--json"]):
         ran = here("config", *form, "integration", *words, "--set", "token=pass-word-of-mine", **secrets)
 
         assert 0 == ran.code, ran
         assert "http://...@127.0.0.1:1" in ran.out
-        for secret in ("ann:", "hunter22", "bob", "swordfish9", "correct-horse", "pass-word-of-mine"):
+        for secret in ("ann:", "er22", "bob", "swordfish9", "correct-horse", "pass-word-of-mine"):
             assert secret not in ran.out
+
+
+def test_config_shows_what_is_ruled_out_and_what_a_hunt_changes(here: Here):
+    """What a run takes back does not count here either; a hunt has no number of runs, and a plateau."""
+    url = options(here("config", "--json", "--url", "http://127.0.0.1:9", "--report", "junit", RESTART="1",
+                       REPORT_PATH="a.xml"))  # fmt: skip
+    mock = options(here("config", "--json", "--mock", SAVE_FAILURES="failures"))
+    hunt = options(here("config", "--json", "--profile", "", "--hunt", "3"))
+    said = here("config", "--mock", SAVE_FAILURES="failures")
+
+    assert (True, "environment", "REPLAYKIT_RESTART", False) == url["--restart"]
+    assert ("a.xml", "environment", "REPLAYKIT_REPORT_PATH", False) == url["--report-path"]
+    assert ("failures", "environment", "REPLAYKIT_SAVE_FAILURES", False) == mock["--save-failures"]
+    assert (None, "default", None, True) == hunt["--runs"]
+    assert (1000, "default", None, True) == hunt["--plateau"]
+    assert "REPLAYKIT_SAVE_FAILURES, does not count: it is for runs against a service" in said.out
 
 
 def test_config_works_for_all_commands_and_outside_of_a_project(here: Here, tmp_path: Path):
