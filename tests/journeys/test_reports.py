@@ -117,7 +117,12 @@ def test_json_of_a_service_that_is_not_there_is_empty():
 
 @pytest.mark.parametrize(
     "words",
-    [["--report", "pdf"], ["--json", "--report", "ndjson=-"], ["--json", "--coverage", "-"], ["--report", "json=docs"]],
+    [
+        ["--report", "pdf"],
+        ["--json", "--report", "ndjson=-"],
+        ["--json", "--coverage", "-"],
+        ["--report", "json=README.md/a.json"],
+    ],
 )
 def test_wrong_usage_is_129_before_anything_is_run(words: list[str]):
     """What makes no sense, or can't be written, is told at once."""
