@@ -122,7 +122,7 @@ def test_json_of_a_service_that_is_not_there_is_empty():
         ["--report", "pdf"],
         ["--json", "--report", "ndjson=-"],
         ["--json", "--coverage", "-"],
-        ["--report", "json=docs"],
+        ["--report", "json=README.md/a.json"],
     ],
 )
 def test_wrong_usage_is_129_before_anything_is_run(words: list[str]):
