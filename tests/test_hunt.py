@@ -118,7 +118,7 @@ def test_value_that_is_left_out_of_a_command_is_to_be_put_in(whole: tuple[Path, 
     plain = terminal.render(result, lambda path: f"replay {path}").splitlines()
     below = [shown[number + 1] for number, line in enumerate(shown) if line.startswith("  replay it: ")]
 
-    assert ["    (... stands for a value that is not shown; put it in)"] * len(names) == below
+    assert ["    (... stands for a value that is not shown; put it in)"] * len(result.failures) == below
     assert set(below).isdisjoint(plain)
 
 
