@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LEADERBOARD = "python -m examples.leaderboard --port {port}"
 NAMES = ("--model", "examples.leaderboard:Leaderboard", "--adapter", "examples.leaderboard:LeaderboardApi")
+LONG = {"journeys", "examples"}  # folders
 
 # a leaderboard that dies in the middle of a campaign
 DYING = textwrap.dedent(
@@ -50,6 +51,19 @@ class Ran:
     def verdict(self) -> str:
         """The last line of the output."""
         return self.out.rstrip().rpartition("\n")[2]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with some of the modules with long tests, so that none of them is left for the end."""
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [each for path, each in modules.items() if LONG & set(path.parts)]
+    short = [each for path, each in modules.items() if not LONG & set(path.parts)]
+    items[:] = [
+        item for first in range(workers) for part in (long, short) for each in part[first::workers] for item in each
+    ]
 
 
 def environment(**more: str) -> dict[str, str]:
