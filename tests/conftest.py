@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 LEADERBOARD = "python -m examples.leaderboard --port {port}"
 NAMES = ("--model", "examples.leaderboard:Leaderboard", "--adapter", "examples.leaderboard:LeaderboardApi")
 LONG = {"journeys", "examples"}  # folders
+LONGEST = "test_planted_bugs.py"
 
 # a leaderboard that dies in the middle of a campaign
 DYING = textwrap.dedent(
@@ -54,16 +55,16 @@ class Ran:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let each worker begin with some of the modules with long tests, so that none of them is left for the end."""
+    """Let each worker begin with its share of the longest module, and with some others that are long."""
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    long = [each for path, each in modules.items() if LONG & set(path.parts)]
-    short = [each for path, each in modules.items() if not LONG & set(path.parts)]
-    items[:] = [
-        item for first in range(workers) for part in (long, short) for each in part[first::workers] for item in each
-    ]
+    longest = [[item] for path, each in modules.items() if path.name == LONGEST for item in each]
+    long = [each for path, each in modules.items() if path.name != LONGEST and LONG & set(path.parts)]
+    short = [each for path, each in modules.items() if path.name != LONGEST and not LONG & set(path.parts)]
+    parts = [longest, long, short]
+    items[:] = [item for first in range(workers) for part in parts for each in part[first::workers] for item in each]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -52,6 +52,10 @@ def test_signal_ends_workers_and_services(number: signal.Signals, tmp_path: Path
     assert 128 + number == process.returncode, err
     assert "Traceback" not in err
     assert "VERDICT interrupted" in out
+    deadline = time.monotonic() + 15  # the worker that was at work may take a moment
+    while processes(mark) + alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
     assert [] == processes(mark) + alive(process.pid)
     assert [] != list(tmp_path.glob("*.pd"))
 
