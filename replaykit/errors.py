@@ -5,6 +5,7 @@ ReplaykitError
 │   ├── MissingFileError
 │   ├── UnwritableError
 │   ├── ProfileError
+│   ├── StatusError
 │   ├── RedactionError
 │   ├── ForeignHostError
 │   └── UnexportableError
@@ -69,6 +70,12 @@ class ProfileError(UsageError):
     """A profile in pyproject.toml is not well made, or is not there."""
 
     slug = "profile"
+
+
+class StatusError(UsageError):
+    """The file with the status of saved bugs is not well made."""
+
+    slug = "status"
 
 
 class RedactionError(UsageError):

@@ -6,8 +6,7 @@ A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,18 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
-from replaykit.cassette import Player
 from replaykit.errors import UsageError
-from replaykit.latency import RUNS, Budgets, budgets_of, decide
+from replaykit.judging import Trial
+from replaykit.latency import budgets_of
 from replaykit.model import Model
+from replaykit.rate import rate_at_least, tries
 from replaykit.reader import read
-from replaykit.run import Listener, execute
-from replaykit.sequence import Fixed, branches_of
+from replaykit.run import Listener
+from replaykit.sequence import branches_of
 from replaykit.service import Running
-from replaykit.shrink import rate_at_least, tries
 from replaykit.trace import Trace
 from replaykit.transport import Way
-from replaykit.verdict import Failure, Verdict, is_same
+from replaykit.verdict import Failure, Verdict
 
 UNKNOWN_TIMES = 4  # of a bundle that does not say how often the bug shows
 RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
@@ -113,15 +112,16 @@ def replay(
     if running is None and not offline:
         running = Running(url, health_check)
     adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
+    trial = Trial(bundle, adapters, budgets, offline)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
-        replayed = _attempts(bundle, adapters, budgets, wanted, patient=patient, offline=offline, listener=listener)
+        replayed = _attempts(trial, wanted, patient=patient, listener=listener)
         if replayed.verdict in _JUDGED and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
-            again = _attempts(bundle, adapters, budgets, wanted, patient=patient, offline=offline, listener=None)
+            again = _attempts(trial, wanted, patient=patient, listener=None)
             if again.verdict is not replayed.verdict or adapters.hung_up > before:
                 reason = (
                     f"the service hung up in between, as one does that is started anew, and a second run did not "
@@ -183,26 +183,17 @@ def _is_steady(bundle: Bundle) -> bool:
     return not branches_of(bundle.trace.sequence) and (shrinking is None or shrinking.failed == shrinking.runs)
 
 
-def _attempts(
-    bundle: Bundle,
-    adapters: Adapters,
-    budgets: Budgets,
-    wanted: int,
-    *,
-    patient: bool,
-    offline: bool,
-    listener: Listener | None,
-) -> Replayed:
+def _attempts(trial: Trial, wanted: int, *, patient: bool, listener: Listener | None) -> Replayed:
     """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed."""
     chosen: Replayed | None = None
     failed = attempts = 0
     for _ in range(wanted):
-        trace, verdict, reason = _attempt(bundle, adapters, budgets, offline=offline, listener=listener)
+        trace, verdict, reason = trial.judged(listener)
         listener = None
         attempts += 1
         failed += verdict in {Verdict.REPRODUCED, Verdict.FAILED}
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
-            chosen = Replayed(verdict, reason, bundle.judged, trace)
+            chosen = Replayed(verdict, reason, trial.bundle.judged, trace)
         if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
         if verdict not in {Verdict.FIXED, Verdict.PASSED} and not patient:
@@ -222,107 +213,3 @@ _RANK = {
     Verdict.REPRODUCED: 5,
     Verdict.FAILED: 5,
 }
-
-
-def _attempt(
-    bundle: Bundle, adapters: Adapters, budgets: Budgets, *, offline: bool, listener: Listener | None
-) -> tuple[Trace, Verdict, str]:
-    """Run a bundle's sequence, and judge it: once, or a slow one as often as it takes to be sure."""
-    tally: Counter[tuple[str, str]] = Counter()
-    failure = bundle.judged
-
-    def run(listener: Listener | None = None) -> Trace:
-        return execute(
-            adapters.model,
-            adapters.new(),
-            Fixed(bundle.trace.sequence),
-            cassette=Player(bundle.trace.interactions(), bundle.trace.moments) if offline else None,
-            listener=listener,
-            tally=tally,
-            nonce=bundle.trace.nonce if offline else None,
-        )
-
-    if failure is None:
-        trace = run(listener)
-        return trace, *_judge_passed(trace, len(bundle.trace.sequence))
-    if failure.kind == "latency":
-        return _timed(failure, run, budgets.recorded(failure), 1 if offline else RUNS, run(listener))
-    trace = run(listener)
-    verdict, reason = judge(failure, trace)
-    if verdict is Verdict.FIXED and len(trace.steps) < len(bundle.trace.sequence):
-        return (
-            trace,
-            Verdict.STALE,
-            "nothing fails, but a call of a branch could not be sent: what it needs is not there",
-        )
-    if verdict is Verdict.FIXED and not _was_looked_at(failure, adapters.model, tally):
-        return trace, Verdict.STALE, f"nothing fails, but the model no longer judges the {failure.kind} {failure.name}"
-    return trace, verdict, reason
-
-
-def _timed(
-    failure: Failure, run: Callable[[], Trace], budgets: Budgets, most: int, first: Trace
-) -> tuple[Trace, Verdict, str]:
-    """Judge what was slow when it was recorded, at that step: nothing else is measured."""
-
-    def slow(trace: Trace) -> list[Failure]:
-        return [each for each in budgets.slow(trace) if (each.step, each.command) == (failure.step, failure.command)]
-
-    decided = decide(slow, run, most, first)
-    verdict, reason = judge(failure, decided.trace)
-    places = {(each.step, each.command) for each in budgets.measure(decided.trace)}
-    if verdict is Verdict.FIXED and (failure.step, failure.command) not in places:
-        return decided.trace, Verdict.STALE, f"nothing fails, but nothing is sent that {failure.name} is measured by"
-    if verdict in {Verdict.FIXED, Verdict.REPRODUCED} and most > 1:
-        reason = f"{reason} (slow in {decided.slow} of {decided.executions} executions)"
-    return decided.trace, verdict, reason
-
-
-def _judge_passed(trace: Trace, calls: int) -> tuple[Verdict, str]:
-    """Say what it means how a run ends that passed when it was recorded."""
-    failure = trace.failure
-    if failure is not None and failure.is_finding:
-        return Verdict.FAILED, f"it passed when it was recorded: {_said(failure, trace)}"
-    if failure is not None:
-        return Verdict.DIFFERENT, f"{failure.kind} {failure.name}: {failure.message}"
-    if trace.ending == "passed" and len(trace.steps) < calls:
-        return Verdict.STALE, "nothing fails, but a call of a branch could not be sent: what it needs is not there"
-    if trace.ending == "passed":
-        return Verdict.PASSED, "all steps ran, and all checks hold, as when it was recorded"
-    return _ENDED.get(trace.ending, Verdict.UNREACHABLE), trace.reason
-
-
-def _was_looked_at(failure: Failure, model: type[Model], tally: Counter[tuple[str, str]]) -> bool:
-    """Say whether a run exercised what failed when the bundle was recorded."""
-    if failure.kind == "server_error":
-        return model.server_errors
-    return tally[failure.kind, failure.name] > 0
-
-
-_ENDED = {"stale": Verdict.STALE, "undecided": Verdict.UNDECIDED}
-
-
-def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
-    """Compare how a run ended with the recorded failure."""
-    if trace.ending == "passed":
-        return Verdict.FIXED, "all steps ran, and all checks hold"
-    if trace.ending in _ENDED:
-        return _ENDED[trace.ending], trace.reason
-    failure = trace.failure
-    if failure is None:
-        return Verdict.UNREACHABLE, trace.reason
-    said = _said(failure, trace)
-    at_once = failure.step in trace.moments  # of two calls at the same time, the one may fail or the other
-    if is_same(recorded, failure) and (failure.step == recorded.step or at_once):
-        return Verdict.REPRODUCED, said
-    return Verdict.DIFFERENT, f"it fails in another way than recorded ({_recorded(recorded)}): {said}"
-
-
-def _said(failure: Failure, trace: Trace) -> str:
-    where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
-    return f"{failure.kind} {failure.name} {where}: {failure.message}"
-
-
-def _recorded(failure: Failure) -> str:
-    where = "at the end" if failure.step is None else f"at step {failure.step}"
-    return f"{failure.kind} {failure.name} {where}"

@@ -20,12 +20,12 @@ from replaykit.binding import bound
 from replaykit.bundle import Bundle, Provenance, Shrinking, name_of, require_whole
 from replaykit.errors import StaleError, UnreachableError, UnwritableError
 from replaykit.finding import Finding
+from replaykit.judging import judge
 from replaykit.keeper import facts_of, made
 from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
 from replaykit.oracle import Oracle, generators_for, simulation
 from replaykit.reader import read
-from replaykit.replaying import judge
 from replaykit.run import execute
 from replaykit.sequence import Fixed
 from replaykit.service import Running

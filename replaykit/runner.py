@@ -21,9 +21,10 @@ from replaykit.finding import Finding
 from replaykit.generate import Generated, Parallel
 from replaykit.latency import RUNS, Budgets, decide
 from replaykit.oracle import Oracle, again, generators_for, simulation, up_to_failure
+from replaykit.rate import rate_at_least, tries
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, Sequence, branches_of, interleaved, said_once
-from replaykit.shrink import Budget, Shrunk, rate_at_least, shrink, tries
+from replaykit.shrink import Budget, Shrunk, shrink
 from replaykit.source import Source, derive
 from replaykit.trace import Trace
 from replaykit.verdict import Failure

@@ -39,6 +39,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 from replaykit.command import REF
 from replaykit.errors import UnreachableError
 from replaykit.generator import Generator
+from replaykit.rate import tries
 from replaykit.sequence import Call, Sequence, branches_of, renumbered, without
 from replaykit.source import Key
 from replaykit.trace import Trace
@@ -54,7 +55,6 @@ RAREST = 0.2  # how often it has to show, to be shrunk at all
 MISSED = 0.02  # how often a candidate that shows it may be taken for one that does not
 MOST_TRIES = 15  # of one candidate
 RARE = 0.1  # how often a result fails, of which a better one is welcome
-NINE_OF_TEN = 1.2816  # quantile of the normal distribution
 RACES = 3  # failures that have to be seen to say how often a race shows
 RACING = 60  # runs in which they are looked for
 RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
@@ -248,7 +248,7 @@ class _Search:
         rate = self.failed / self.runs
         if rate < RAREST:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
-        self.tries = max(2, tries(rate))
+        self.tries = max(2, tries(rate, MISSED, MOST_TRIES))
         self.tried, self.told_apart = {identity(self.best)}, 0
         self.go()
         self.confirm(MEASURING)
@@ -276,7 +276,7 @@ class _Search:
         self.reproduced = self.reproduced or self.failed > 0
         if rate < RAREST_RACE:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
-        self.tries = max(2, tries(rate))
+        self.tries = max(2, tries(rate, MISSED, MOST_TRIES))
 
     def confirm(self, runs: int = CONFIRMING) -> None:
         """Run the best until it was run so often; the budget does not count, but it may not take as long again."""
@@ -709,21 +709,6 @@ class _Search:
                 if self.attempt(_replaced(self.best, {label: _with(call, name, simpler, generator)})):
                     improved = True
                     break
-
-
-def tries(rate: float, missed: float = MISSED, most: int = MOST_TRIES) -> int:
-    """Say how often to look for what shows at a rate, so that it is missed no more often than so."""
-    return min(most, max(1, math.ceil(math.log(missed) / math.log(1 - min(rate, 0.99)))))
-
-
-def rate_at_least(failed: int, runs: int) -> float:
-    """Say how often something shows at least, that showed in some of a few runs, in nine of ten cases.
-
-    The lower bound of Wilson's interval ("Probable inference", 1927): 5 of 5 may be 0.75, and 5 of 10 may be 0.31.
-    """
-    rate, spread = failed / runs, NINE_OF_TEN**2 / runs
-    middle = rate + spread / 2
-    return (middle - NINE_OF_TEN * math.sqrt((rate * (1 - rate) + spread / 4) / runs)) / (1 + spread)
 
 
 # --- calls and their arguments ------------------------------------------------------------------

@@ -53,6 +53,7 @@ READING_ORDER = [
     "latency",
     "binding",
     # workshop
+    "rate",
     "stutter",
     "generate",
     "gist",
@@ -95,7 +96,11 @@ READING_ORDER = [
     "importing.vcr",
     "importing.har",
     # journeys
+    "judging",
     "replaying",
+    "stage",
+    "status",
+    "suite",
     "settling",
     "finding",
     "terms",

@@ -1,0 +1,44 @@
+"""The suite: what a verdict means for a bug of some status."""
+
+import pytest
+
+from replaykit.suite import Expected, expected
+from replaykit.verdict import Verdict
+
+
+@pytest.mark.parametrize(
+    ("word", "verdict", "live"),
+    [
+        ("fixed", "fixed", ("expected", 0)),
+        ("fixed", "reproduced", ("regression", 1)),
+        ("open", "reproduced", ("expected", 0)),
+        ("open", "fixed", ("gone", 1)),
+        ("wontfix", "reproduced", ("expected", 0)),
+        ("wontfix", "fixed", ("gone", 0)),
+        ("open", "passed", ("expected", 0)),
+        ("open", "failed", ("regression", 1)),
+    ],
+)
+def test_verdict_is_held_against_the_status(word, verdict, live):
+    """Live, the service is to do what the status says."""
+    assert Expected(*live) == expected(word, Verdict(verdict))
+
+
+@pytest.mark.parametrize("word", ["open", "fixed", "wontfix"])
+def test_offline_the_model_is_to_see_what_was_recorded(word):
+    """Offline, a bug reproduces whatever its status is; where it does not, the model does not see it any more."""
+    assert Expected("expected", 0) == expected(word, Verdict.REPRODUCED, offline=True)
+    assert Expected("unseen", 1) == expected(word, Verdict.FIXED, offline=True)
+
+
+@pytest.mark.parametrize("verdict", ["different", "stale", "unreachable", "undecided"])
+@pytest.mark.parametrize("word", ["open", "fixed", "wontfix"])
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_is_not_judged_is_never_0_or_1(word, verdict, offline):
+    """Where a replay can't judge, neither can the suite."""
+    assert Expected("not judged", 125) == expected(word, Verdict(verdict), offline=offline, lenient=True)
+
+
+def test_lenient_lets_pass_that_an_open_bug_is_gone():
+    """It is told all the same."""
+    assert Expected("gone", 0) == expected("open", Verdict.FIXED, lenient=True)
