@@ -51,6 +51,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     "latency",
+    "profile",
     "binding",
     # workshop
     "rate",
