@@ -47,6 +47,7 @@ class Replayed:
     trace: Trace
     attempts: int = 1
     failed: int = 0  # attempts that reproduced it; of a run that passed, those that failed
+    notes: tuple[str, ...] = ()  # sentences that are said beside the verdict
 
 
 def load_failure(path: str | Path) -> Bundle:
