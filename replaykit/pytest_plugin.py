@@ -1,7 +1,7 @@
-"""The pytest plugin: fixtures whose clients are played from a bundle beside the test, or recorded into it.
+"""The pytest plugin: clients that are played from a bundle beside the test, and saved bugs that are tests themselves.
 
-pytest loads this module in every session of everybody who has replaykit installed, so it imports nothing
-until a fixture of it is used.
+pytest loads this module in every session of everybody who has replaykit installed, so it imports nothing until a
+fixture of it is used, or a bundle is met.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Generator, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ MODES = {
     "rewrite": "remove the bundle first, then record",
     "verify": "send to the service, and fail where it answers otherwise than recorded",
 }
+CHOICES = {"replaykit_mode": ("live", "offline"), "replaykit_unjudged": ("error", "skip")}
 _KEYS = ("path", "record", "order", "ignore", "headers_compared")  # of the marker
 _LONGEST = 100  # characters of a file name
 
@@ -31,20 +33,93 @@ _ended = pytest.StashKey[BaseException | None]()  # what the test raised; absent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--replaykit-record`."""
-    parser.getgroup("replaykit").addoption(
+    """Add what the command line and the configuration may say."""
+    group = parser.getgroup("replaykit")
+    group.addoption(
         "--replaykit-record",
         choices=list(MODES),
         help="; ".join(f"{mode}: {meaning}" for mode, meaning in MODES.items()) + ". It goes before the marker's.",
     )
+    group.addoption("--replaykit-offline", action="store_true", help="replay saved bugs against their own cassettes")
+    group.addoption(
+        "--replaykit-url", metavar="URL", action="append", help="the service that saved bugs are replayed against"
+    )
+    group.addoption(
+        "--replaykit-start",
+        metavar="COMMAND",
+        help="start that service with this command, {port} being a free port; each worker has one of its own",
+    )
+    group.addoption(
+        "--replaykit-times",
+        metavar="N",
+        type=_times,
+        help="how often a saved bug is replayed; auto: as often as its rate asks for",
+    )
+    group.addoption(
+        "--replaykit-order",
+        choices=["strict", "fifo", "any"],
+        help="offline: how requests are found in the cassette of a saved bug",
+    )
+    parser.addini(
+        "replaykit_bundles", "saved bugs that are tests: patterns of files, from the root folder", type="args"
+    )
+    parser.addini("replaykit_mode", "how saved bugs are replayed: live or offline", default="live")
+    parser.addini("replaykit_unjudged", "what a saved bug is that can't be judged: error or skip", default="error")
+    parser.addini("replaykit_lenient", "let pass that an open bug does not show any more", type="bool", default=False)
+
+
+def _times(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ValueError
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "replaykit(path, record, order, ignore, headers_compared): where the bundle of a test lies, and how it is used",
+        "replaykit(path, record, order, ignore, headers_compared): a saved bug; at a test, where its bundle lies, and "
+        "how it is used",
     )
+    for name, words in CHOICES.items():
+        if config.getini(name) not in words:
+            raise pytest.UsageError(f"{name} is {config.getini(name)!r}; choose one of {', '.join(words)}.")
+    if config.getoption("replaykit_offline") and (
+        config.getoption("replaykit_url") or config.getoption("replaykit_start")
+    ):
+        raise pytest.UsageError(
+            "--replaykit-offline needs no service, and --replaykit-url or --replaykit-start names one."
+        )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
+    """Collect the bundles that `replaykit_bundles` means."""
+    patterns = parent.config.getini("replaykit_bundles")
+    if not any(means(pattern, file_path, parent.config.rootpath) for pattern in patterns):
+        return None
+    from replaykit.pytest_bundle import collected
+
+    return collected(file_path, parent)
+
+
+def means(pattern: str, path: Path, root: Path) -> bool:
+    """Say whether a pattern means a file: `*.pd` by its name, `failures/*.pd` by its path from the root folder.
+
+    `**` stands for any number of folders.
+    """
+    if "/" not in pattern:
+        return fnmatchcase(path.name, pattern)
+    return path.is_relative_to(root) and _fits(pattern.split("/"), list(path.relative_to(root).parts))
+
+
+def _fits(patterns: list[str], parts: list[str]) -> bool:
+    if not patterns or not parts:
+        return not parts and all(each == "**" for each in patterns)
+    if patterns[0] == "**":
+        return _fits(patterns[1:], parts) or _fits(patterns, parts[1:])
+    return fnmatchcase(parts[0], patterns[0]) and _fits(patterns[1:], parts[1:])
 
 
 @pytest.fixture

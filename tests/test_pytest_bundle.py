@@ -1,0 +1,203 @@
+"""Saved bugs as items of pytest: what is collected, what becomes of each, and that a suite says the same of it."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, leaderboard
+from lxml import etree
+
+from replaykit import court, service
+from replaykit.docket import Entry
+from replaykit.lines import Lines, bundled
+
+pytest_plugins = ["pytester"]
+
+GOLDEN = ROOT / "tests" / "bundles" / "format-1.pd"  # the bug duplicate-names
+CALM = ("-p", "no:asyncio", "-p", "no:cacheprovider", "-p", "no:xdist")
+SHOP = """
+from examples.leaderboard import Leaderboard, LeaderboardApi
+from examples.leaderboard.model import Board, CreatePlayer, PlayerCreated
+from replaykit import check, expects
+
+
+class Shop(Leaderboard):
+    pass
+
+
+class ShopApi(LeaderboardApi):
+    pass
+
+
+class Lax(Leaderboard):
+    @expects
+    def create(self, cmd: CreatePlayer) -> PlayerCreated:
+        return PlayerCreated(name=cmd.name)
+
+    @check
+    def board_matches(self, board: Board) -> None:
+        pass
+"""
+STATUSES = """
+["back.pd"]
+status = "fixed"
+ticket = "SHOP-1"
+
+["mended.pd"]
+status = "fixed"
+
+["kept.pd"]
+status = "wontfix"
+
+["odd.pd"]
+status = "wontfix"
+
+["open.pd"]
+status = "open"
+ticket = "SHOP-2"
+"""
+
+
+def made(*, model: str = "shop:Shop", failing: str = "create", has_passed: bool = False) -> bytes:
+    """Write a bundle as the golden one, with something else in it."""
+    lines = []
+    for line in Lines(GOLDEN.read_bytes()):
+        data = dict(line.data)
+        if line.kind == "bundle":
+            shrinking = {"calls_before": 9, "executions": 9, "requests": 9, "seconds": 1.0, "confirmed": True}
+            data |= {"model": model, "adapter": "shop:ShopApi", "shrinking": {**shrinking, "runs": 5, "failed": 5}}
+        elif line.is_item and data["request"]["method"] == "GET":
+            look = line._replace(data={**data, "replaykit": {**data["replaykit"], "step": 13}})
+        elif line.kind == "failure":
+            data["name"] = failing
+            if model == "shop:Lax":  # it looks at the board after step 13 too
+                lines.append(look)
+        elif line.kind == "end" and has_passed:
+            data["ending"] = "passed"
+        if not (line.kind == "failure" and has_passed):
+            lines.append(line._replace(data=data))
+    return bundled(lines)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Give a leaderboard that takes a name twice."""
+    with service.reached(url=None, start=leaderboard("duplicate-names"), health=None, patience=None) as url:
+        yield url
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a project with a bundle for each outcome."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.syspath_prepend(str(ROOT))
+    folder = pytester.path / "failures"
+    folder.mkdir()
+    (pytester.path / "shop.py").write_text(SHOP)
+    (pytester.path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nreplaykit_bundles = ["failures/*.pd", "failures/*.pd.gz"]\n'
+    )
+    (folder / "status.toml").write_text(STATUSES)
+    for name in ("open", "back", "kept"):
+        (folder / f"{name}.pd").write_bytes(made())
+    for name in ("gone", "mended", "odd"):
+        (folder / f"{name}.pd").write_bytes(made(model="shop:Lax"))
+    (folder / "packed.pd.gz").write_bytes(gzip.compress(made()))
+    (folder / "passed.pd").write_bytes(made(model="shop:Lax", has_passed=True))
+    (folder / "other.pd").write_bytes(made(failing="increase"))
+    (folder / "foreign.pd").write_bytes(made(model="elsewhere:Model"))
+    (folder / "cut.pd").write_bytes(made()[:2000])
+    (folder / "patch.pd").write_text("#N canvas 0 0 450 300 12;\n")
+    return pytester.path
+
+
+def cases(file: Path) -> dict[str, etree._Element]:
+    """Read the test cases of a JUnit report, by their bundles."""
+    return {case.get("classname", "").removeprefix("failures."): case for case in etree.parse(file).iter("testcase")}
+
+
+def became(case: etree._Element) -> str:
+    """Say what became of a test case."""
+    said = [each for each in case if each.tag in {"failure", "error", "skipped"}]
+    return said[0].get("type", said[0].tag) if said else "passed"
+
+
+def agrees(entry: Entry, case: etree._Element, *, offline: bool) -> bool:
+    """Say whether a suite and pytest say the same of a bundle."""
+    is_bug = entry.verdict == "reproduced" and not offline
+    wanted = {0: "pytest.xfail" if is_bug else "passed", 1: "failure"}.get(entry.exit_code, "error")
+    known = {each.get("name"): each.get("value") for each in case.iter("property")}
+    return wanted == became(case) and known.get("verdict") == entry.verdict
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run pytest in the project, without what else is installed here."""
+    return pytester.runpytest_inprocess(*CALM, *arguments)
+
+
+def test_live_each_bundle_becomes_what_a_suite_says(pytester: pytest.Pytester, project: Path, url: str):
+    """Open bugs are expected to fail, regressions fail, what can't be judged is an error; as in `replaykit suite`."""
+    result = run(pytester, "-ra", "failures", f"--replaykit-url={url}", "--junitxml=report.xml")
+    seen = cases(project / "report.xml")
+    docket = court.run(["failures"], said={"url": url})
+    shop1 = {each.get("name"): each.get("value") for each in seen["back.pd"].iter("property")}
+
+    assert 1 == result.ret
+    assert {
+        "open.pd": "pytest.xfail",
+        "kept.pd": "pytest.xfail",
+        "packed.pd.gz": "pytest.xfail",
+        "back.pd": "failure",
+        "gone.pd": "failure",
+        "mended.pd": "passed",
+        "odd.pd": "passed",
+        "passed.pd": "passed",
+        "other.pd": "error",
+        "foreign.pd": "error",
+        "cut.pd": "error",
+    } == {name: became(case) for name, case in seen.items()}
+    entries = {Path(entry.bundle).name: entry for entry in docket.entries if not entry.bundle.endswith("patch.pd")}
+    assert set(seen) == set(entries)
+    assert [] == [name for name, entry in entries.items() if not agrees(entry, seen[name], offline=False)]
+    assert {
+        "status": "fixed",
+        "ticket": "SHOP-1",
+        "fingerprint": "037acf80",
+        "verdict": "reproduced",
+        "attempts": "1",
+        "rate": "5 of 5",
+    } == shop1
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at setup of bundle in cut.pd*",
+            "*create in back.pd*",
+            "regression: *expected PlayerRejected(status=400), got PlayerCreated(name='a')*",
+            "* [[]13] create_player(name='a')*",
+            "  status: fixed, SHOP-1",
+            f"  replay it: replaykit replay failures/back.pd --url {url}",
+            "XFAIL failures/open.pd::create - open, SHOP-2",
+            "XPASS failures/odd.pd::create - wontfix*",
+            "ERROR failures/other.pd::increase - different: *",
+            "FAILED failures/gone.pd::create - unexpectedly fixed: *",
+        ]
+    )
+    result.stdout.fnmatch_lines(["  if it was mended: replaykit close failures/gone.pd"])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_offline_the_model_is_to_see_each_bug(pytester: pytest.Pytester, project: Path):
+    """Offline, a bug that reproduces passes, whatever its status, and one that the model sees no more fails."""
+    result = run(pytester, "--replaykit-offline", "--junitxml=report.xml", "-rf", "--tb=line")
+    seen = cases(project / "report.xml")
+    docket = court.run(["failures"], offline=True)
+
+    assert 1 == result.ret
+    assert {"open.pd", "kept.pd", "packed.pd.gz", "back.pd", "passed.pd"} == {
+        name for name, case in seen.items() if became(case) == "passed"
+    }
+    entries = {Path(entry.bundle).name: entry for entry in docket.entries if not entry.bundle.endswith("patch.pd")}
+    assert [] == [name for name, entry in entries.items() if not agrees(entry, seen[name], offline=True)]
+    result.stdout.fnmatch_lines(
+        [f"{project}/failures/gone.pd:1: unseen: *", "FAILED failures/gone.pd::create - unseen: *"]
+    )
