@@ -6,47 +6,34 @@ print(entry.outcome, entry.bundle)
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
-from typing import Any
+from typing import Any, Protocol
 
-from replaykit import hand, project
+from replaykit import project
 from replaykit.docket import Docket, Entry, concluded
 from replaykit.errors import ReplaykitError, UsageError
-from replaykit.pool import MOST
 from replaykit.reader import read
-from replaykit.sitting import Brief, Sitting, lost, placed
+from replaykit.sitting import Brief, Group, Sitting, placed
 from replaykit.stage import Stage
 from replaykit.status import Word
 from replaykit.suite import OUTCOMES, Found, Saved, found
 from replaykit.verdict import exit_code
-from replaykit.worker import Process
 
 FOLDER = "failures"  # of the project, with the bundles of a suite
+MOST = 64  # jobs
 
 
-class Watcher:
-    """Is told how a suite goes on; does nothing with it."""
+class Watcher(Protocol):
+    """Who is told how a suite goes on."""
 
     def began(self, bundles: int) -> None:
         """Hear how many bundles there are."""
 
     def judged(self, entry: Entry) -> None:
         """Hear of a bundle; in the order of the docket."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Bundles with the same stage, and how many can be judged at a time."""
-
-    saved: list[Saved]
-    lanes: int
 
 
 def run(
@@ -84,14 +71,15 @@ def run(
     bundles = sum(len(group.saved) for group in groups)
     entries: list[Entry] = []
     interrupted = None
-    watcher = watcher or Watcher()
-    watcher.began(bundles)
+    if watcher is not None:
+        watcher.began(bundles)
     try:
-        with closing(_alone(brief, groups) if jobs == 1 else _shared(brief, groups, jobs)) as judging:
+        with closing(_alone(brief, groups) if jobs == 1 else _several(brief, groups, jobs)) as judging:
             for judged in judging:
                 entry = judged.replace(replay=None if command is None else command(judged))
                 entries.append(entry)
-                watcher.judged(entry)
+                if watcher is not None:
+                    watcher.judged(entry)
                 if fail_fast and entry.exit_code:
                     break
     except KeyboardInterrupt as interrupt:
@@ -128,10 +116,10 @@ def _chosen(there: Found, only: Collection[Word], text: str) -> list[Saved]:
     ]
 
 
-def _groups(brief: Brief, saved: list[Saved], jobs: int) -> list[_Group]:
+def _groups(brief: Brief, saved: list[Saved], jobs: int) -> list[Group]:
     """Put bundles of one stage together, in the order of the first of each. Raises UsageError."""
     if brief.offline:
-        return [_Group(saved, jobs)]
+        return [Group(saved, jobs)]
     given = brief.said.get("url")
     urls = 0 if given is None else 1 if isinstance(given, str) else len(given)
     if urls and not brief.said.get("start") and urls != jobs:
@@ -147,7 +135,7 @@ def _groups(brief: Brief, saved: list[Saved], jobs: int) -> list[_Group]:
         if group is None:
             grouped.append((place, group := []))
         group.append(each)
-    return [_Group(group, min(jobs, _services(place))) for place, group in grouped]
+    return [Group(group, min(jobs, _services(place))) for place, group in grouped]
 
 
 def _place(brief: Brief, saved: Saved) -> tuple[Stage, str | None] | None:
@@ -168,7 +156,7 @@ def _services(place: tuple[Stage, str | None] | None) -> int:
     return MOST if stage.start is not None and stage.url is None else 1 + len(stage.more)
 
 
-def _alone(brief: Brief, groups: Sequence[_Group]) -> Generator[Entry, None, None]:
+def _alone(brief: Brief, groups: Sequence[Group]) -> Generator[Entry, None, None]:
     """Judge in this process."""
     with closing(Sitting(brief)) as sitting:
         for group in groups:
@@ -176,43 +164,8 @@ def _alone(brief: Brief, groups: Sequence[_Group]) -> Generator[Entry, None, Non
                 yield sitting.judge(saved)
 
 
-def _shared(brief: Brief, groups: Sequence[_Group], jobs: int) -> Generator[Entry, None, None]:
-    """Judge in several processes: one stage after the other, since each process has one service at a time."""
-    key = token_hex(8)
-    workers = [Process(str(number)) for number in range(jobs)]
-    briefs = {worker.name: (f"{key}-{number}", replace(brief, number=number)) for number, worker in enumerate(workers)}
-    try:
-        for group in groups:
-            waiting = deque(enumerate(group.saved))
-            idle = deque(workers[: group.lanes])
-            busy: dict[Future[Entry], tuple[Process, int]] = {}
-            done: dict[int, Entry] = {}
-            told = 0
-            while waiting or busy:
-                while waiting and idle:
-                    worker, (place, saved) = idle.popleft(), waiting.popleft()
-                    busy[worker.submit(judge, *briefs[worker.name], saved)] = worker, place
-                for future in wait(busy, return_when=FIRST_COMPLETED).done:
-                    worker, place = busy.pop(future)
-                    error = future.exception()
-                    if error is None:
-                        done[place] = future.result()
-                    elif worker.is_lost(error):
-                        worker.renew()
-                        done[place] = lost(group.saved[place])
-                    else:
-                        raise error
-                    idle.append(worker)
-                while told in done:
-                    yield done[told]
-                    told += 1
-    finally:
-        for worker in workers:
-            worker.leave()
-        for worker in workers:
-            worker.close()
+def _several(brief: Brief, groups: Sequence[Group], jobs: int) -> Generator[Entry, None, None]:
+    """Judge in several processes."""
+    from replaykit import panel  # what it takes to have processes is imported where there are some
 
-
-def judge(key: str, brief: Brief, saved: Saved) -> Entry:
-    """Judge a bundle in a process of its own, by the sitting that this has under a key."""
-    return hand.kept(key, lambda: Sitting(brief)).judge(saved)
+    yield from panel.judged(brief, groups, jobs)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from replaykit import project
 from replaykit.adapter import Adapter
@@ -47,6 +47,13 @@ class Brief:
     profile: str | None = None  # that goes before the others
     number: int = 0  # of this sitting, of several: which one of several URLs is its own
     more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`
+
+
+class Group(NamedTuple):
+    """Bundles with the same stage, and how many can be judged at a time."""
+
+    saved: list[Saved]
+    lanes: int
 
 
 @dataclass(frozen=True, slots=True)
