@@ -11,15 +11,15 @@ import fcntl
 import os
 import re
 import shlex
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from replaykit import project
 from replaykit.archive import unpacked
+from replaykit.cli.app import asked
 from replaykit.docket import Entry
 from replaykit.errors import ReplaykitError, UsageError
 from replaykit.notation import decode
@@ -197,22 +197,27 @@ class _Bench:
     """Judges the bundles of a session, or of a worker of pytest-xdist; each service is started once for all of them."""
 
     def __init__(self, config: pytest.Config) -> None:
-        said = {name: config.getoption(f"replaykit_{name}") for name in ("url", "start")}
-        said = {name: value for name, value in said.items() if value}
-        options = {"order": config.getoption("replaykit_order")}
         worker = getattr(config, "workerinput", None) or {"workerid": "gw0", "workercount": 1}
         self._root, self._here = config.rootpath, config.invocation_params.dir
         self._workers = int(worker["workercount"])
         self._sittings: dict[tuple[str, ...], Sitting] = {}
         self._statuses: dict[Path, dict[str, Status]] = {}
-        self.brief = Brief(
-            offline=config.getoption("replaykit_offline")
-            or (config.getini("replaykit_mode") == "offline" and not said),
-            lenient=config.getini("replaykit_lenient"),
-            times=config.getoption("replaykit_times"),
-            said=said,
+        self._trouble: ReplaykitError | None = None
+        self._command: Callable[[Entry], str] = str
+        self.brief = Brief()
+        try:
+            with contextlib.chdir(self._root):
+                self.brief, self._command = asked(_words(config))
+        except ReplaykitError as error:  # told by each item
+            self._trouble = error
+        order, said = config.getoption("replaykit_order"), self.brief.said
+        if config.getini("replaykit_mode") == "offline" and not (said.get("url") or said.get("start")):
+            self.brief = replace(self.brief, offline=True)
+        self.brief = replace(
+            self.brief,
+            lenient=self.brief.lenient or config.getini("replaykit_lenient"),
             number=int(worker["workerid"].removeprefix("gw")),
-            more={name: value for name, value in options.items() if value is not None},
+            more={} if order is None else {"order": order},
         )
 
     def status_of(self, path: Path) -> Status:
@@ -225,23 +230,23 @@ class _Bench:
     def judge(self, path: Path, glance: Glance) -> Entry:
         """Replay a bundle, and hold the verdict against its status, as `replaykit suite` does in pytest's root folder.
 
-        Raises StatusError, MissingFileError, ProfileError, RedactionError; what else goes wrong is told by the entry.
+        Raises UsageError, and what `Sitting` and `statuses` raise; what else goes wrong is told by the entry.
         """
+        if self._trouble is not None:
+            raise self._trouble
+        saved = Saved(_from(self._root, path), self.status_of(path))
         with contextlib.chdir(self._root):
-            status = self.status_of(path)
             if glance.origin not in self._sittings:
-                brief = replace(self.brief, profile=project.settings_here("profile"))
-                self._sittings[glance.origin] = Sitting(brief)
-            sitting = self._sittings[glance.origin]
+                self._sittings[glance.origin] = Sitting(self.brief)
             with _alone(self._root) if self._is_shared(path) else contextlib.nullcontext():
-                return sitting.judge(Saved(path, status))
+                return self._sittings[glance.origin].judge(saved)
 
     def _is_shared(self, path: Path) -> bool:
         """Say whether another worker may ask the same service at the same time: one that was not started here."""
         if self._workers == 1 or self.brief.offline:
             return False
         try:
-            stage = stage_for(read(path).provenance, self.brief.said, project.settings_here("profile"))
+            stage = stage_for(read(path).provenance, self.brief.said, self.brief.profile)
         except ReplaykitError:  # whoever judges it tells
             return False
         urls = [each for each in (stage.url, *stage.more) if each is not None]
@@ -249,19 +254,12 @@ class _Bench:
 
     def place_of(self, entry: Entry) -> str:
         """Return the path of a bundle, from where pytest was called."""
-        path = Path(entry.bundle)
-        return str(path.relative_to(self._here) if path.is_relative_to(self._here) else path)
+        return str(_from(self._here, self._root / entry.bundle))
 
     def command(self, entry: Entry) -> str:
         """Write the command that replays a bundle as it was replayed here, from where pytest was called."""
-        words = ["replaykit", "replay", self.place_of(entry)]
-        if self.brief.offline:
-            words.append("--offline")
-        elif entry.profile is not None:
-            words += ["--profile", entry.profile]
-        for name, value in self.brief.said.items():
-            words += [f"--{name}", value if isinstance(value, str) else value[0]]
-        return shlex.join(words)
+        with contextlib.chdir(self._root):
+            return f"replaykit {self._command(entry.replace(bundle=self.place_of(entry)))}"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -279,6 +277,21 @@ class _Bench:
             for each in self._sittings.values():
                 stack.callback(each.close)
         self._sittings.clear()
+
+
+def _words(config: pytest.Config) -> list[str]:
+    """Write the options of pytest as the command line of a suite."""
+    words = ["--offline"] if config.getoption("replaykit_offline") else []
+    for name in ("url", "start", "times"):
+        said = config.getoption(f"replaykit_{name}")
+        for value in said if isinstance(said, list) else [] if said is None else [said]:
+            words += [f"--{name}", str(value)]
+    return words
+
+
+def _from(folder: Path, path: Path) -> Path:
+    """Return a path as it is said in a folder: from there, if it lies inside."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 _bench = pytest.StashKey[_Bench]()

@@ -68,12 +68,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("replaykit_lenient", "let pass that an open bug does not show any more", type="bool", default=False)
 
 
-def _times(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not text.isascii() or not text.isdigit() or not int(text):
+def _times(text: str) -> str:
+    if text != "auto" and not (text.isascii() and text.isdigit() and int(text)):
         raise ValueError
-    return int(text)
+    return text
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,12 +84,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, words in CHOICES.items():
         if config.getini(name) not in words:
             raise pytest.UsageError(f"{name} is {config.getini(name)!r}; choose one of {', '.join(words)}.")
-    if config.getoption("replaykit_offline") and (
-        config.getoption("replaykit_url") or config.getoption("replaykit_start")
-    ):
+    is_placed = config.getoption("replaykit_url") or config.getoption("replaykit_start")
+    is_offline = config.getoption("replaykit_offline")
+    if is_offline and is_placed:
         raise pytest.UsageError(
             "--replaykit-offline needs no service, and --replaykit-url or --replaykit-start names one."
         )
+    is_offline = is_offline or (config.getini("replaykit_mode") == "offline" and not is_placed)
+    if config.getoption("replaykit_order") and not is_offline:
+        raise pytest.UsageError("--replaykit-order says how a cassette is played: add --replaykit-offline.")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
@@ -111,10 +112,10 @@ def means(pattern: str, path: Path, root: Path) -> bool:
     """
     if "/" not in pattern:
         return fnmatchcase(path.name, pattern)
-    return path.is_relative_to(root) and _fits(pattern.split("/"), list(path.relative_to(root).parts))
+    return path.is_relative_to(root) and _fits(Path(pattern).parts, path.relative_to(root).parts)
 
 
-def _fits(patterns: list[str], parts: list[str]) -> bool:
+def _fits(patterns: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     if not patterns or not parts:
         return not parts and all(each == "**" for each in patterns)
     if patterns[0] == "**":

@@ -1,6 +1,7 @@
 """The group of commands, and the way from what they raise to what is printed and to the exit code."""
 
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,10 +18,16 @@ from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
 from replaykit.cli.show import show
 from replaykit.cli.status import close, reopen
-from replaykit.cli.suite import suite
+from replaykit.cli.suite import brief_of, suite
 from replaykit.cli.variables import attach, given, to_blame
 from replaykit.errors import ReplaykitError, UsageError
 from replaykit.version import BUNDLE_FORMAT, __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replaykit.docket import Entry
+    from replaykit.sitting import Brief
 
 EXIT_CODES = """\b
 Exit codes, the same for all commands:
@@ -48,6 +55,19 @@ for command in (
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)
+
+
+def asked(arguments: list[str]) -> "tuple[Brief, Callable[[Entry], str]]":
+    """Read what a suite is asked: by a command line, the environment and the project; see `brief_of`.
+
+    Raises UsageError.
+    """
+    try:
+        with suite.make_context("suite", arguments) as context:
+            return brief_of(context)
+    except click.ClickException as error:
+        blamed = to_blame(error) if isinstance(error, click.UsageError) else ""
+        raise UsageError(error.format_message(), blamed) from None
 
 
 def run(arguments: list[str]) -> int:

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, say, show
+from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, program, say, show
 from replaykit.cli.integration import replay_command
 from replaykit.cli.options import is_said, let_several_urls, service_options, settle
 from replaykit.cli.replay import _read_times
 from replaykit.cli.reports import raise_first
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from replaykit.cli.screen import Line, Screen
     from replaykit.cli.ticker import Ticker
     from replaykit.docket import Entry
     from replaykit.publishing import Publishing
+    from replaykit.sitting import Brief
 
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
@@ -113,6 +116,18 @@ def suite(context: click.Context, /, paths: tuple[Path, ...], **options: Any) ->
 
 
 let_several_urls(suite)
+
+
+def brief_of(context: click.Context) -> "tuple[Brief, Callable[[Entry], str]]":
+    """Return what a command line asks of a sitting, and what writes the command that replays a bundle of it."""
+    options = context.params
+    settle(context, options)
+    from replaykit.sitting import Brief
+
+    said, otherwise = _said(context, options)
+    profile, offline = context.meta.get("profile"), options["offline"]
+    brief = Brief(offline, options["lenient"], options["times"], said, otherwise, profile)
+    return brief, lambda entry: _command(context, entry, offline=offline).removeprefix(program()).strip()
 
 
 def _said(context: click.Context, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
