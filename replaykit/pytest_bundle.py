@@ -158,7 +158,7 @@ def _properties(entry: Entry) -> list[tuple[str, object]]:
 class Glance(NamedTuple):
     """What is known of a bundle before it is replayed."""
 
-    name: str = "bundle"  # of what failed, as it can stand in a node id
+    name: str  # of what failed, as it can stand in a node id
     is_bug: bool = False
     origin: tuple[str, ...] = ()  # alike for those that may be replayed by the same service
 
@@ -172,7 +172,8 @@ def _glance(path: Path) -> Glance:
             return Glance(_identifier(name), True, tuple(str(origin.get(key)) for key in ("model", "adapter", "url")))
         judged = read_bytes(content, str(path)).judged  # an older format; or its run passed
     except ReplaykitError:
-        return Glance()
+        named = re.match(r"(.+)-[0-9a-f]{8}\.", path.name)  # as bundles are named when they are saved
+        return Glance(_identifier(named[1]) if named else "bundle")
     return Glance("passed") if judged is None else Glance(_identifier(judged.name), True)
 
 

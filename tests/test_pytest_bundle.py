@@ -1,6 +1,7 @@
 """Saved bugs as items of pytest: what is collected, what becomes of each, and that a suite says the same of it."""
 
 import gzip
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from lxml import etree
 from replaykit import court, service
 from replaykit.docket import Entry
 from replaykit.lines import Lines, bundled
+from replaykit.pytest_bundle import _alone, _Bench
+from replaykit.pytest_plugin import means
 
 pytest_plugins = ["pytester"]
 
 GOLDEN = ROOT / "tests" / "bundles" / "format-1.pd"  # the bug duplicate-names
-CALM = ("-p", "no:asyncio", "-p", "no:cacheprovider", "-p", "no:xdist")
+CALM = [word for name in ("asyncio", "cacheprovider", "hypothesispytest", "xdist") for word in ("-p", f"no:{name}")]
 SHOP = """
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from examples.leaderboard.model import Board, CreatePlayer, PlayerCreated
@@ -201,3 +204,131 @@ def test_offline_the_model_is_to_see_each_bug(pytester: pytest.Pytester, project
     result.stdout.fnmatch_lines(
         [f"{project}/failures/gone.pd:1: unseen: *", "FAILED failures/gone.pd::create - unseen: *"]
     )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "is_meant"),
+    [
+        ("failures/*.pd", "failures/a.pd", True),
+        ("./failures/*.pd", "failures/a.pd", True),
+        ("failures/*.pd", "failures/a.pd.gz", False),
+        ("failures/*.pd", "failures/below/a.pd", False),
+        ("failures/*.pd", "other/failures/a.pd", False),
+        ("failures/**/*.pd", "failures/a.pd", True),
+        ("failures/**/*.pd", "failures/below/again/a.pd", True),
+        ("**/failures/*.pd", "other/failures/a.pd", True),
+        ("*.pd", "other/failures/a.pd", True),
+        ("*/*.pd", "other/failures/a.pd", False),
+        ("failures", "failures/a.pd", False),
+    ],
+)
+def test_a_pattern_means_paths_from_the_root_folder(pattern: str, path: str, is_meant: bool):
+    """A pattern with a folder in it means whole paths, one without means names."""
+    assert is_meant == means(pattern, Path("/project") / path, Path("/project"))
+
+
+def test_what_is_collected_has_a_name_that_stays(pytester: pytest.Pytester, project: Path):
+    """An item is called after what failed; what is known of the bug is a keyword, and the marker is there."""
+    (project / "failures/odd-name.pd").write_bytes(made(failing="a::b [c]\x1b"))
+    (project / "failures/draft.pd").write_bytes((ROOT / "tests/bundles/format-0.pd").read_bytes())
+    (project / "failures/empty.pd").write_bytes(b"")
+    (project / "failures/board_matches-6f075236.pd").write_bytes(made()[:100])
+    (project / "test_other.py").write_text("def test_other(): pass\n")
+    listed = {
+        arguments: [line for line in run(pytester, "--collect-only", "-q", *arguments).outlines if "::" in line]
+        for arguments in [
+            (),
+            ("-m", "replaykit", "-k", "open and not draft and not other"),
+            ("-k", "SHOP-1"),
+            ("-m", "not replaykit"),
+            ("failures/back.pd::create",),
+            ("-o", "replaykit_bundles="),
+        ]
+    }
+
+    assert 16 == len(listed[()])
+    assert {
+        "failures/odd-name.pd::a__b__c__",
+        "failures/draft.pd::board_matches",
+        "failures/cut.pd::bundle",
+        "failures/empty.pd::bundle",
+        "failures/board_matches-6f075236.pd::board_matches",
+        "failures/passed.pd::passed",
+        "failures/packed.pd.gz::create",
+    } <= set(listed[()])
+    assert {
+        "failures/open.pd::create",
+        "failures/packed.pd.gz::create",
+        "failures/cut.pd::bundle",
+    } <= set(listed["-m", "replaykit", "-k", "open and not draft and not other"])
+    assert ["failures/back.pd::create"] == listed["-k", "SHOP-1"] == listed["failures/back.pd::create",]
+    assert ["test_other.py::test_other"] == listed["-m", "not replaykit"] == listed["-o", "replaykit_bundles="]
+
+
+def test_what_can_not_be_judged_may_be_skipped(pytester: pytest.Pytester, project: Path):
+    """With `replaykit_unjudged = skip`, another failure is a skip; a broken bundle stays an error."""
+    result = run(
+        pytester,
+        "-o",
+        "replaykit_mode=offline",
+        "-o",
+        "replaykit_unjudged=skip",
+        "-rs",
+        "-k",
+        "other or cut or foreign",
+    )
+
+    result.assert_outcomes(skipped=1, errors=2)
+    result.stdout.fnmatch_lines(["SKIPPED * different: it fails in another way than recorded *"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--replaykit-offline", "--replaykit-url=http://127.0.0.1:1"], "--replaykit-offline needs no service"),
+        (["--replaykit-order=any"], "add --replaykit-offline"),
+        (["--replaykit-times=often"], "invalid _times value: 'often'"),
+        (["-o", "replaykit_mode=dead"], "replaykit_mode is 'dead'; choose one of live, offline"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(pytester: pytest.Pytester, project: Path, arguments: list[str], told: str):
+    """They end the session before it begins."""
+    result = run(pytester, *arguments)
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines([f"*{told}*"])
+
+
+def test_a_status_file_that_is_broken_is_an_error_of_each_bundle(pytester: pytest.Pytester, project: Path):
+    """Nothing is judged by a status that nobody can read, and other tests are run."""
+    (project / "failures/status.toml").write_text("[open\n")
+    (project / "test_other.py").write_text("def test_other(): pass\n")
+    result = run(pytester, "--replaykit-offline", "-k", "back or test_other")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["status: *status.toml can't be read: *"])
+
+
+def test_workers_take_turns_at_a_service_that_they_share(pytester: pytest.Pytester, project: Path):
+    """Two workers never ask one service at the same time; each has its own where there are enough of them."""
+    path = project / "failures/open.pd"
+    shared = []
+    one, two = "--replaykit-url=http://127.0.0.1:1", "--replaykit-url=http://127.0.0.1:2"
+    for arguments in [(one,), (one, two), (f"--replaykit-start={leaderboard()}",), ("--replaykit-offline",), ()]:
+        config = pytester.parseconfigure(*CALM, *arguments)
+        config.workerinput = {"workerid": "gw1", "workercount": 2}  # type: ignore[attr-defined]
+        shared.append(_Bench(config)._is_shared(path))
+    has_entered = threading.Event()
+
+    def enter() -> None:
+        with _alone(project):
+            has_entered.set()
+
+    other = threading.Thread(target=enter)
+    with _alone(project):
+        other.start()
+
+        assert not has_entered.wait(0.1)
+    assert has_entered.wait(10)
+    other.join()
+    assert [True, False, False, False, True] == shared
