@@ -1,12 +1,16 @@
 """Saved bugs as items of pytest: what is collected, what becomes of each, and that a suite says the same of it."""
 
 import gzip
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, leaderboard
+from conftest import ROOT, environment, leaderboard
 from lxml import etree
 
 from replaykit import court, service
@@ -62,14 +66,16 @@ ticket = "SHOP-2"
 """
 
 
-def made(*, model: str = "shop:Shop", failing: str = "create", has_passed: bool = False) -> bytes:
+def made(
+    *, model: str = "shop:Shop", adapter: str = "shop:ShopApi", failing: str = "create", has_passed: bool = False
+) -> bytes:
     """Write a bundle as the golden one, with something else in it."""
     lines = []
     for line in Lines(GOLDEN.read_bytes()):
         data = dict(line.data)
         if line.kind == "bundle":
             shrinking = {"calls_before": 9, "executions": 9, "requests": 9, "seconds": 1.0, "confirmed": True}
-            data |= {"model": model, "adapter": "shop:ShopApi", "shrinking": {**shrinking, "runs": 5, "failed": 5}}
+            data |= {"model": model, "adapter": adapter, "shrinking": {**shrinking, "runs": 5, "failed": 5}}
         elif line.is_item and data["request"]["method"] == "GET":
             look = line._replace(data={**data, "replaykit": {**data["replaykit"], "step": 13}})
         elif line.kind == "failure":
@@ -332,3 +338,86 @@ def test_workers_take_turns_at_a_service_that_they_share(pytester: pytest.Pytest
     assert has_entered.wait(10)
     other.join()
     assert [True, False, False, False, True] == shared
+
+
+SERVE = """
+import os, pathlib, runpy, sys
+pathlib.Path(f"started-{os.getpid()}").touch()
+sys.argv[1:] = ["--port", sys.argv[1], "--bug", "duplicate-names"]
+runpy.run_module("examples.leaderboard", run_name="__main__")
+"""
+HARD = """
+import os, pathlib, time
+from examples.leaderboard.model import CreatePlayer, PlayerCreated
+from replaykit import handles
+from shop import ShopApi
+
+
+class Killing(ShopApi):
+    @handles
+    def create(self, cmd: CreatePlayer) -> PlayerCreated:
+        os._exit(9)
+
+
+class Waiting(ShopApi):
+    @handles
+    def create(self, cmd: CreatePlayer) -> PlayerCreated:
+        pathlib.Path("waiting").touch()
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def serving(project: Path) -> Path:
+    """Give a project whose profile starts its service."""
+    (project / "serve.py").write_text(SERVE)
+    (project / "hard.py").write_text(HARD)
+    with (project / "pyproject.toml").open("a") as file:
+        for name, adapter in (("shop", "shop:ShopApi"), ("killing", "hard:Killing"), ("waiting", "hard:Waiting")):
+            file.write(
+                f'[tool.replaykit.profiles.{name}]\nmodel = "shop:Shop"\nadapter = "{adapter}"\n'
+                'start = "python serve.py {port}"\n'
+            )
+    return project
+
+
+def alive(project: Path) -> list[str]:
+    """List the services of a project that still run."""
+    return [each.name for each in project.glob("started-*") if Path(f"/proc/{each.name[8:]}").exists()]
+
+
+def test_each_worker_has_a_service_of_its_own(pytester: pytest.Pytester, serving: Path):
+    """With pytest-xdist, services are started once by each worker; none is left, also by a worker that dies."""
+    (serving / "failures/hard.pd").write_bytes(made(adapter="hard:Killing"))
+    for number in range(4):
+        (serving / f"failures/again{number}.pd").write_bytes(made())
+    result = pytester.runpytest_subprocess(*CALM[:-2], "-n", "2", "-k", "again or hard")
+
+    result.assert_outcomes(xfailed=4, failed=1)
+    result.stdout.fnmatch_lines(["*worker 'gw?' crashed while running 'failures/hard.pd::create'"])
+    assert 3 <= len(list(serving.glob("started-*"))) <= 4  # of two workers, of the adapter that kills, of a new worker
+    assert [] == alive(serving)
+
+
+def test_the_service_is_stopped_with_the_session(serving: Path):
+    """Ctrl-C in the middle of a replay ends the session, and the service that it started."""
+    (serving / "failures/hard.pd").write_bytes(made(adapter="hard:Waiting"))
+    command = [sys.executable, "-m", "pytest", *CALM, "failures/hard.pd"]
+    here = environment(PYTHONPATH=str(ROOT))
+    with subprocess.Popen(command, cwd=serving, env=here, stdout=subprocess.PIPE) as running:
+        wait_until((serving / "waiting").exists)
+        assert 1 == len(alive(serving))
+        running.send_signal(signal.SIGINT)
+        told, _ = running.communicate(timeout=30)
+
+    assert pytest.ExitCode.INTERRUPTED == running.returncode
+    assert b"KeyboardInterrupt" in told
+    assert [] == alive(serving)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that takes a moment, at most 30 seconds."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
