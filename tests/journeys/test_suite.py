@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -228,14 +227,8 @@ def test_offline_the_model_is_asked_whatever_the_status_is(here: Here, home: Pat
     """Each bug reproduces from its cassette; where the model does not see it any more, the exit code is 1."""
     folder = corpus(tmp_path / "saved", home, BUG, SMALL, status=f'["{BUG}"]\nstatus = "fixed"\n')
     blind = tmp_path / "blind.py"
-    blind.write_text(
-        (home / "tests" / "mortal.py")
-        .read_text()
-        .replace(
-            "return Added(total=self.total + cmd.number)",
-            "return Added(total=self.total + cmd.number + (cmd.number > 7))",
-        )
-    )
+    said = "Added(total=self.total + cmd.number"
+    blind.write_text((home / "tests" / "mortal.py").read_text().replace(said, f"{said} + (cmd.number > 7)"))
     seen = here("suite", folder, "--offline")
     unseen = here("suite", folder, "--offline", "--model", f"{blind}:Tally", "--adapter", f"{blind}:TallyApi")
 
@@ -279,9 +272,8 @@ def test_fail_fast_ends_with_the_first_that_is_not_as_expected(here: Here, home:
     assert 128 == ran.code, ran
     assert {"b.pd": "broken"} == outcomes(ran)
     assert "1 broken, 2 bundles not come to" in ran.verdict
-    assert ("2", "2") == (
-        ET.parse(tmp_path / "x.xml").getroot().get("tests"), ET.parse(tmp_path / "x.xml").getroot().get("errors")
-    )  # fmt: skip
+    report = junitparser.JUnitXml.fromfile(str(tmp_path / "x.xml"))
+    assert (2, 2) == (report.tests, report.errors)
 
 
 def test_statuses_of_no_bundle_are_told(here: Here, home: Path, tmp_path: Path):
@@ -290,11 +282,8 @@ def test_statuses_of_no_bundle_are_told(here: Here, home: Path, tmp_path: Path):
     ran = here("suite", folder, "--offline")
 
     assert 0 == ran.code, ran
-    assert (
-        f"Warning: 1 status is of no bundle; the one that is meant, if there is one, counts as open:\n  {folder}"
-        in (ran.out)
-    )
-    assert "status.toml: bgu.pd" in ran.out
+    assert "Warning: 1 status is of no bundle; the one that is meant, if there is one, counts as open:" in ran.out
+    assert f"  {folder / FILE}: bgu.pd" in ran.out
 
 
 @pytest.mark.parametrize(
