@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import junitparser
 import pytest
 from conftest import ROOT, Ran, environment, processes, replaykit
 from lxml import etree
+from test_docs import blocks, commands_of
 
 from replaykit import integration, project
 from replaykit.adapter import Adapter
@@ -33,6 +35,7 @@ adapter = "tests/mortal.py:TallyApi"
 start = "{SERVICE} well"
 health = "/"
 """
+GUIDE = (ROOT / "docs" / "guides" / "suite.md").read_text(encoding="utf-8")
 BUG = "bug.pd"  # adds 8 or more, which the service of the same name gets wrong
 SMALL = "small.pd"  # adds little, and passed when it was recorded
 ZERO = "a-zero.pd"  # adds 0, and passed; the wrong service dies of it
@@ -449,3 +452,39 @@ def test_nothing_is_written_where_one_can_not_be_closed(
     assert code == ran.code, ran
     assert said in ran.err
     assert not (folder / FILE).exists()
+
+
+# --- the guide ----------------------------------------------------------------------------------
+
+
+def test_the_guide_holds(
+    duplicate_names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Its story comes to the exit codes and the lines that it shows; so do its file and its program."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(console, "_hush", [])
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("PATH", environment()["PATH"])
+    folder = tmp_path / "failures"
+    folder.mkdir()
+    shutil.copy(duplicate_names, folder)
+    found = blocks(GUIDE)
+    story = [command for kind, text in found if kind == "console" for command in commands_of(text)]
+    codes = []
+    for command in story:
+        words = [word.replace("failures/", f"{folder}/") for word in shlex.split(command.line)[1:]]
+        code = run([*words, *([str(folder)] if words[0] == "suite" else [])])
+        printed = capsys.readouterr().out.replace(f"{folder}/", "failures/")
+        lines = [re.sub(r"\S+(?= replay )", "replaykit", line) if "replay it:" in line else line for line in
+                 printed.splitlines()]  # fmt: skip
+
+        assert [] == [line for line in command.shown if line != "..." and line not in lines], printed
+        assert f"(exit {code})" in printed or "close" in words
+        codes.append(code)
+    [file] = [text for kind, text in found if kind == "toml"]
+    [program] = [text for kind, text in found if kind == "python"]
+    exec(compile(program, "guide", "exec"), {})  # noqa: S102  it is our own
+
+    assert [0, 1, 0, 0, 1, 0] == codes
+    assert file.replace("  # or open, or wontfix", "") == (folder / FILE).read_text()
+    assert re.search(r"(?m)^0 \d+ as expected$", capsys.readouterr().out)
