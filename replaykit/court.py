@@ -5,6 +5,7 @@ for entry in docket.entries:
 print(entry.outcome, entry.bundle)
 """
 
+import gc
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -158,10 +159,17 @@ def _services(place: tuple[Stage, str | None] | None) -> int:
 
 def _alone(brief: Brief, groups: Sequence[Group]) -> Generator[Entry, None, None]:
     """Judge in this process."""
-    with closing(Sitting(brief)) as sitting:
-        for group in groups:
-            for saved in group.saved:
-                yield sitting.judge(saved)
+    is_ours = not gc.get_freeze_count()
+    if is_ours:
+        gc.freeze()  # what is there now will stay; the garbage collector need not look through it again and again
+    try:
+        with closing(Sitting(brief)) as sitting:
+            for group in groups:
+                for saved in group.saved:
+                    yield sitting.judge(saved)
+    finally:
+        if is_ours:
+            gc.unfreeze()
 
 
 def _several(brief: Brief, groups: Sequence[Group], jobs: int) -> Generator[Entry, None, None]:

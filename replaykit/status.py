@@ -72,13 +72,13 @@ def change(
                 known.ticket if ticket is None else ticket or None,
                 known.note if note is None else note or None,
             )
-        after = _changed(text, {name: each for name, each in wanted.items() if before.get(name) != each})
+        after = _changed(text, before, {name: each for name, each in wanted.items() if before.get(name) != each})
         if after != text:
             _put(file, after, wanted)
     return {name: wanted[name] for name in names}
 
 
-def _changed(text: str, wanted: Mapping[str, Status]) -> str:
+def _changed(text: str, before: Mapping[str, Status], wanted: Mapping[str, Status]) -> str:
     """Write statuses into the text of the file, and leave the rest of it as it is."""
     import tomlkit
 
@@ -89,10 +89,13 @@ def _changed(text: str, wanted: Mapping[str, Status]) -> str:
                 document.add(tomlkit.nl())
             document.add(name, tomlkit.table())
         table: Any = document[name]
-        for key, value in (("status", status.word), ("ticket", status.ticket), ("note", status.note)):
+        known = before.get(name)
+        for key, attribute in (("status", "word"), ("ticket", "ticket"), ("note", "note")):
+            value = getattr(status, attribute)
+            if known is not None and value == getattr(known, attribute):
+                continue
             if value is not None:
-                if table.get(key) != value:
-                    table[key] = value
+                table[key] = value
             elif key in table:
                 del table[key]
     return tomlkit.dumps(document)

@@ -14,7 +14,7 @@ from lxml import etree
 from markdown_it import MarkdownIt
 
 from replaykit.account import Account, Bug, Exercised, Fault, Judged, RunStep, SentRequest, Shrinking
-from replaykit.report import case, ctrf, github, junit, markdown, mermaid, ndjson
+from replaykit.report import case, ctrf, github, junit, markdown, mermaid, ndjson, suite_json
 from replaykit.report import json as json_report
 from replaykit.verdict import Failure
 
@@ -317,6 +317,7 @@ def test_label_of_mermaid_has_nothing_that_means_something(said: str):
 def test_published_schemas_are_those_of_the_code():
     """The files in the docs are what the code gives."""
     assert json_report.schema() == (REFERENCE / "report.schema.json").read_text(encoding="utf-8")
+    assert suite_json.schema() == (REFERENCE / "suite.schema.json").read_text(encoding="utf-8")
     assert ndjson.schema() == (REFERENCE / "events.schema.json").read_text(encoding="utf-8")
 
 
