@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from replaykit.archive import unpacked
+from replaykit.archive import is_patch, unpacked
 from replaykit.cli.app import asked
 from replaykit.docket import Entry
 from replaykit.errors import ReplaykitError, UsageError
@@ -31,8 +31,6 @@ from replaykit.suite import Saved
 from replaykit.verdict import NOT_JUDGED, OK, Verdict
 from replaykit.visible import visible
 
-PURE_DATA = b"#N "  # a patch of Pure Data, whose files end in .pd too, begins so
-
 _FAILURE = b'\n# {"k":"failure",'
 _ORIGIN = b'\n# {"k":"bundle",'
 _WORDS = {"gone": "unexpectedly fixed", "regression": "regression", "unseen": "unseen"}
@@ -44,9 +42,8 @@ def collected(path: Path, parent: pytest.Collector) -> "BundleFile | None":
     All else that has the name of a bundle is taken for one, and is an error where it is none: one that is broken must
     not be passed over.
     """
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if file.read(len(PURE_DATA)) == PURE_DATA:
-            return None
+    if is_patch(path):
+        return None
     found: BundleFile = BundleFile.from_parent(parent, path=path)
     return found
 
@@ -218,6 +215,7 @@ class _Bench:
             self.brief,
             lenient=self.brief.lenient or config.getini("replaykit_lenient"),
             number=int(worker["workerid"].removeprefix("gw")),
+            verbose=config.get_verbosity() > 0 or config.getoption("tbstyle", "auto") == "long",
             more={} if order is None else {"order": order},
         )
 

@@ -47,6 +47,7 @@ class Brief:
     profile: str | None = None  # that goes before the others
     number: int = 0  # of this sitting, of several: which one of several URLs is its own
     more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`
+    verbose: bool = False  # are steps told with bodies, and how the state changed?
 
 
 class Group(NamedTuple):
@@ -219,7 +220,7 @@ class Sitting:
             notes=tuple(shown(each) for each in came.notes),
             attempts=came.attempts,
             failed=came.failed,
-            steps=tuple(shown(steps.render(came.trace)).split("\n")) if is_told else (),
+            steps=tuple(shown(steps.render(came.trace, verbose=brief.verbose)).split("\n")) if is_told else (),
         )
 
 

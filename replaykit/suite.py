@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from replaykit.archive import is_patch
 from replaykit.errors import MissingFileError
 from replaykit.status import FILE, Status, Word, statuses
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Verdict
@@ -78,7 +79,7 @@ def found(paths: Iterable[Path]) -> Found:
                 known.setdefault(folder, statuses(folder))
                 lacking += [f"{folder / FILE}: {name}" for name in known[folder] if name not in names]
                 for name in names:
-                    if name.lower().endswith(ENDINGS):
+                    if name.lower().endswith(ENDINGS) and not is_patch(folder / name):
                         _take(folder / name, known, taken)
         elif path.exists():
             _take(path, known, taken)

@@ -166,7 +166,7 @@ def test_live_each_bundle_becomes_what_a_suite_says(pytester: pytest.Pytester, p
         "foreign.pd": "error",
         "cut.pd": "error",
     } == {name: became(case) for name, case in seen.items()}
-    entries = {Path(entry.bundle).name: entry for entry in docket.entries if not entry.bundle.endswith("patch.pd")}
+    entries = {Path(entry.bundle).name: entry for entry in docket.entries}
     assert set(seen) == set(entries)
     assert [] == [name for name, entry in entries.items() if not agrees(entry, seen[name], offline=False)]
     assert {
@@ -205,7 +205,7 @@ def test_offline_the_model_is_to_see_each_bug(pytester: pytest.Pytester, project
     assert {"open.pd", "kept.pd", "packed.pd.gz", "back.pd", "passed.pd"} == {
         name for name, case in seen.items() if became(case) == "passed"
     }
-    entries = {Path(entry.bundle).name: entry for entry in docket.entries if not entry.bundle.endswith("patch.pd")}
+    entries = {Path(entry.bundle).name: entry for entry in docket.entries}
     assert [] == [name for name, entry in entries.items() if not agrees(entry, seen[name], offline=True)]
     result.stdout.fnmatch_lines(
         [f"{project}/failures/gone.pd:1: unseen: *", "FAILED failures/gone.pd::create - unseen: *"]
@@ -286,6 +286,17 @@ def test_what_can_not_be_judged_may_be_skipped(pytester: pytest.Pytester, projec
 
     result.assert_outcomes(skipped=1, errors=2)
     result.stdout.fnmatch_lines(["SKIPPED * different: it fails in another way than recorded *"])
+
+
+def test_more_is_told_where_it_is_asked_for(pytester: pytest.Pytester, project: Path):
+    """`-v` shows bodies and states, `--tb=short` no steps."""
+    told = {
+        each: run(pytester, "--replaykit-offline", "-k", "other", each).stdout.str() for each in ("-v", "--tb=short")
+    }
+
+    assert """> {"name":"a"}""" in told["-v"]
+    assert "         state {" in told["-v"]
+    assert "create_player" not in told["--tb=short"]
 
 
 @pytest.mark.parametrize(
