@@ -1,6 +1,8 @@
 """Saved bugs as items of pytest: what is collected, what becomes of each, and that a suite says the same of it."""
 
 import gzip
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from replaykit.pytest_plugin import means
 pytest_plugins = ["pytester"]
 
 GOLDEN = ROOT / "tests" / "bundles" / "format-1.pd"  # the bug duplicate-names
+GUIDE = ROOT / "docs" / "guides" / "pytest.md"
 CALM = [word for name in ("asyncio", "cacheprovider", "hypothesispytest", "xdist") for word in ("-p", f"no:{name}")]
 SHOP = """
 from examples.leaderboard import Leaderboard, LeaderboardApi
@@ -432,3 +435,30 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_guide_holds(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    """Its configuration collects the bundle, its commands run, and its report is the one that comes of a regression."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.syspath_prepend(str(ROOT))
+    (pytester.path / "failures").mkdir()
+    (pytester.path / "failures/create-037acf80.pd").write_bytes(GOLDEN.read_bytes())
+    (pytester.path / "failures/status.toml").write_text(
+        '["create-037acf80.pd"]\nstatus = "fixed"\nticket = "SHOP-12"\n'
+    )
+    found = dict(re.findall(r"(?ms)^```(toml|sh|text)\n(.*?)^```$", GUIDE.read_text(encoding="utf-8")))
+    buggy = found["toml"].replace("--port {port}", "--port {port} --bug duplicate-names")
+    (pytester.path / "pyproject.toml").write_text(buggy)
+    results = [run(pytester, *shlex.split(line)[1:]) for line in found["sh"].splitlines()]
+    report = [re.sub(r"[\d.]+ ms", "? ms", line) for line in results[0].outlines]
+
+    assert [1, 0] == [result.ret for result in results]
+    assert [] == [line for line in re.sub(r"[\d.]+ ms", "? ms", found["text"]).splitlines() if line not in report]
+
+
+def test_the_guide_names_every_option(pytester: pytest.Pytester):
+    """Its tables list what the command line and the configuration may say of saved bugs."""
+    told = run(pytester, "--help").stdout.str()
+    rows = set(re.findall(r"(?m)^\| `((?:--)?replaykit[a-z_-]+)", GUIDE.read_text(encoding="utf-8")))
+
+    assert rows == set(re.findall(r"(?m)^  ((?:--)?replaykit[a-z_-]+)", told)) - {"--replaykit-record"}
