@@ -329,6 +329,34 @@ def test_a_status_file_that_is_broken_is_an_error_of_each_bundle(pytester: pytes
     result.stdout.fnmatch_lines(["status: *status.toml can't be read: *"])
 
 
+def test_the_environment_counts_as_in_a_suite(
+    pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The options of pytest go before the variables of a suite's, and these before the configuration."""
+    (project / "pytest.ini").write_text("[pytest]\nreplaykit_mode = offline\n")
+    monkeypatch.setenv("REPLAYKIT_TIMES", "7")
+    seen = []
+    for name, value, *arguments in [
+        ("REPLAYKIT_HEALTH", "/well"),
+        ("REPLAYKIT_URL", "http://127.0.0.1:1"),
+        ("REPLAYKIT_URL", "http://127.0.0.1:1", "--replaykit-offline", "--replaykit-times=3"),
+        ("REPLAYKIT_OFFLINE", "1", "--replaykit-url=http://127.0.0.1:2"),
+        ("REPLAYKIT_TIMES", "never"),
+    ]:
+        with monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            bench = _Bench(pytester.parseconfigure(*CALM, *arguments))
+        seen.append((bench.brief.offline, bench.brief.said.get("url"), bench.brief.times, str(bench._trouble)))
+
+    assert [
+        (True, None, 7, "None"),
+        (False, "http://127.0.0.1:1", 7, "None"),
+        (True, None, 3, "None"),
+        (False, "http://127.0.0.1:2", 7, "None"),
+    ] == seen[:4]
+    assert "The value comes from the environment: REPLAYKIT_TIMES." in seen[4][3]
+
+
 def test_workers_take_turns_at_a_service_that_they_share(pytester: pytest.Pytester, project: Path):
     """Two workers never ask one service at the same time; each has its own where there are enough of them."""
     path = project / "failures/open.pd"

@@ -415,7 +415,9 @@ import sys
 def test_nothing():
     assert "replaykit.pytest_plugin" in sys.modules
     assert not {"httpx", "pydantic", "vcr", "replaykit.recording", "replaykit.errors"} & set(sys.modules)
+    assert "replaykit.pytest_bundle" not in sys.modules
 """
+    (project.folder / "bug.pd").write_text("version: 1\n")
     project.run(test, expected=0, others=[])
 
 
