@@ -5,6 +5,7 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
 from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
+from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.errors import UsageError
 from replaykit.judging import Trial
@@ -111,7 +113,8 @@ def replay(
             bundle.provenance.require_port()
     if running is None and not offline:
         running = Running(url, health_check)
-    adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
+    with blockaded() if offline else contextlib.nullcontext():  # its constructor is the user's
+        adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
     trial = Trial(bundle, adapters, budgets, offline)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?

@@ -3,7 +3,8 @@
 Theory of operation. A run folds a sequence of calls into a trace. Calls come from a source: one that draws
 them from the state as it is (integration, hunting), or one that holds a fixed sequence (a shrink candidate,
 a replay). Requests go past a tape: to the network, or to a cassette. Everything else is the same for all
-of them, so that what fails while hunting fails while replaying for the same reason.
+of them, so that what fails while hunting fails while replaying for the same reason. While a cassette is played, the
+network can't be reached at all (module blockade).
 
 One step:
 
@@ -36,6 +37,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from replaykit.adapter import Adapter, Mock
+from replaykit.blockade import blockaded
 from replaykit.caller import Caller, Cassette, Over
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
@@ -133,6 +135,14 @@ def execute(
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
     if isinstance(adapter, Mock):
         return run.go()
+    if cassette is None:
+        return _through(adapter, run)
+    with blockaded(cassette):
+        return _through(adapter, run)
+
+
+def _through(adapter: Adapter[Any], run: "_Run") -> Trace:
+    """Run what goes past the tape of a run."""
     with adapter.http.through(run):
         if not adapter.other_clients:
             return run.go()
@@ -253,6 +263,8 @@ class _Run(Caller):
             unused = self.cassette.unused() if self.cassette is not None else None
             if unused is not None:
                 ending, reason = "stale", unused
+        if self.cassette is not None and self.cassette.missed is not None and ending != "stale":
+            ending, reason, failure = "stale", self.cassette.missed, None  # whatever was made of that
         if not isinstance(self.adapter, Mock):
             self.adapter.http.settle()
         if self.step:

@@ -31,6 +31,7 @@ READING_ORDER = [
     "transport",
     "client",
     "trouble",
+    "blockade",
     "deck",
     "foreign",
     "supervisor",
