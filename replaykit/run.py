@@ -28,6 +28,7 @@ which all answers and invariants hold, and after which the checks hold (module l
 branch after the other, and the times are the recorded ones.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -523,21 +524,21 @@ class _Run(Caller):
         checks += [each for each in rules.checks if each.at == "end"]
         at_once = {each.name for each in takewhile(lambda each: not each.within, checks)}  # they do not wait for others
         patient = {each.name: each.pause for each in checks if each.within}
-        deadline, asked = time.monotonic() + max([each.within for each in checks], default=0.0), -1
+        deadline, played = time.monotonic() + max([each.within for each in checks], default=0.0), -1
         while True:
-            looks = self._look(checks)
-            if patient and asked < 0:  # what holds at once, or never
+            with self._looking(again=played >= 0):
+                looks = self._look(checks)
+            if patient and played < 0:  # what holds at once, or never
                 found = explain(self, history, [look for look in looks if look.name in at_once])
                 if found.answer != "explained":
                     break
             found = explain(self, history, looks)
             left = deadline - time.monotonic()
-            over = left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept)
-            if found.answer == "explained" or not patient or over:
+            if found.answer == "explained" or not patient or self._is_over(left, played):
                 break
             if self.cassette is None:
                 time.sleep(min(left, *patient.values()))
-            asked = len(self.kept)
+            played = 0 if self.cassette is None else self.cassette.played
         self.tally.update(("invariant", name) for name in rules.invariants)
         self.tally.update(("check", look.name) for look in looks)
         return found
@@ -599,19 +600,29 @@ class _Run(Caller):
     ) -> Observation:
         """Look again and again until a check holds; return what was seen then.
 
-        Of a cassette, time is up where nothing is left on it, or nothing was asked of it.
+        Of a cassette, time is up where nothing is left on it, or the last look brought nothing new.
         """
-        deadline, asked = time.monotonic() + check.within, -1
+        deadline, played = time.monotonic() + check.within, -1
         while (failure := self.failure_of(self.checking, check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
-            if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
+            if self._is_over(left, played):
                 message = f"{failure.message} (still so after {check.within:g} seconds)"
                 raise Over("failed", failure=failure.replace(message=message))
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
-            asked = len(self.kept)
-            observed = self._observe(kind) or observed
+            played = 0 if self.cassette is None else self.cassette.played
+            with self._looking(again=True):
+                observed = self._observe(kind) or observed
         return observed
+
+    def _is_over(self, left: float, played: int) -> bool:
+        """Say whether there is no other look: no seconds are left, or the cassette has no more than it had."""
+        if self.cassette is None:
+            return left <= 0
+        return self.cassette.played == played or self.cassette.spent(self.place)
+
+    def _looking(self, *, again: bool) -> contextlib.AbstractContextManager[None]:
+        return self.cassette.again(self.place) if again and self.cassette is not None else contextlib.nullcontext()
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
         observed: Observation | None = self.ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))

@@ -53,7 +53,8 @@ def test_another_order_is_a_miss(player):
         player.answer(SECOND)
 
     assert player.missed == (
-        "the cassette has no such request: number 1 is POST /players; asked was GET /players?sort=name"
+        "the cassette has another request: number 1 is POST /players; asked was GET /players?sort=name; "
+        "what was asked is number 2"
     )
 
 

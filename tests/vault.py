@@ -277,7 +277,7 @@ def run(
 def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
     """Run the sequence of a trace against its own cassette."""
     adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
-    player = Player(trace.interactions(), trace.moments)
+    player = Player(trace.interactions(), moments=trace.moments)
     try:
         return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
     finally:
