@@ -547,7 +547,8 @@ class _Run(Caller):
         """Read each observation that checks look at, once."""
         kinds = dict.fromkeys(each.observation for each in checks if each.observation is not None)
         seen = {kind: self._observe(kind) for kind in kinds}
-        return [Look(each.name, None if each.observation is None else seen[each.observation]) for each in checks]
+        known = [each for each in checks if each.observation is None or seen[each.observation] is not None]
+        return [Look(each.name, None if each.observation is None else seen[each.observation]) for each in known]
 
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"

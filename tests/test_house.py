@@ -63,6 +63,7 @@ READING_ORDER = [
     "linearize",
     "history",
     "run",
+    "witness",
     "aftermath",
     "backlog",
     "shrink",
@@ -99,6 +100,7 @@ READING_ORDER = [
     # journeys
     "judging",
     "replaying",
+    "rechecking",
     "stage",
     "status",
     "suite",
@@ -153,6 +155,7 @@ READING_ORDER = [
     "cli.hunting",
     "cli.integration",
     "cli.replay",
+    "cli.recheck",
     "cli.reshrink",
     "cli.show",
     "cli.bundles",
@@ -191,6 +194,7 @@ DOORS = {
         "cli.hunting",
         "cli.integration",
         "cli.replay",
+        "cli.recheck",
         "cli.reshrink",
         "cli.show",
         "cli.bundles",
@@ -204,9 +208,9 @@ DOORS = {
 }
 
 PUBLIC = """
-Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
-observes on play read record replay requires same within
+Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
+Trace Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
+observes on play read recheck record replay requires same within
 """.split()
 
 
