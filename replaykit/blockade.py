@@ -8,8 +8,9 @@ it from being done. So nothing is patched, and every client and every raw socket
 be taken away again; ours asks nothing but whether a blockade is up, and lets all through where none is.
 
 A blockade is there for those who are inside: the thread in `with`, the tasks and contexts that it makes (contextvars),
-and the threads that it starts, which are seen being started. Other threads are let through. What was started inside
-one blockade, as a pool that is kept, is kept from the network by every later one too.
+and the threads that it starts. From Python 3.12 on they are seen being started; before, any thread counts that was
+not there when the blockade was raised. Other threads are let through. What was started inside one blockade, as a pool
+that is kept, is kept from the network by every later one too.
 
 What is not met: a connection that was there before, and what does not go through Python's sockets (another process, a
 library in C that connects by itself).
@@ -26,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from replaykit.errors import OfflineError
 
@@ -34,6 +35,7 @@ _RESOLVING = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyadd
 _SENDING = {"socket.connect", "socket.sendto", "socket.sendmsg"}  # each with the socket and the address
 _STARTING = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
 _WATCHED = _RESOLVING | _SENDING | _STARTING
+_SEES_STARTS: bool = sys.version_info >= (3, 12)
 
 
 class Missing(Protocol):
@@ -47,6 +49,8 @@ class _Blockade:
 
     def __init__(self, told: Missing | None) -> None:
         self._told = told
+        self.thread = threading.get_ident()
+        self.before = WeakSet[threading.Thread]() if _SEES_STARTS else WeakSet(threading.enumerate())
 
     def tell(self, why: str) -> None:
         if self._told is not None:
@@ -54,7 +58,7 @@ class _Blockade:
 
 
 _here: contextvars.ContextVar[_Blockade | None] = contextvars.ContextVar("blockade", default=None)
-_started: WeakKeyDictionary[threading.Thread, tuple[_Blockade, str]] = WeakKeyDictionary()  # and where
+_started: WeakKeyDictionary[threading.Thread, _Blockade] = WeakKeyDictionary()
 _up: list[_Blockade] = []
 _lock = threading.Lock()
 _is_watching = False
@@ -80,42 +84,48 @@ def blockaded(told: Missing | None = None) -> Iterator[None]:
         _here.reset(token)
         with _lock:
             _up.remove(blockade)
+            if not _SEES_STARTS:
+                for thread in threading.enumerate():
+                    if thread not in blockade.before:
+                        _started.setdefault(thread, blockade)
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _up or event not in _WATCHED:
         return
-    blockade, began = _around()
+    blockade = _around()
     if blockade is None:
         return
     if event in _STARTING:
         thread = getattr(arguments[0], "__self__", None)
         if isinstance(thread, threading.Thread):
-            _started[thread] = blockade, _place() or began
+            _started[thread] = blockade
         return
     wanted = _resolved(event, arguments) if event in _RESOLVING else _addressed(arguments[1])
     if wanted is None:
         return
-    place = _place() or began
+    place = _place(sys._getframe(1)) or _place(sys._current_frames().get(blockade.thread))  # noqa: SLF001
     why = f"{wanted} was to be reached{f' ({place})' if place else ''}, and nothing but the cassette is there offline"
     blockade.tell(why)
+    if event == "socket.connect":
+        arguments[0].close()  # which clients do for errors of the system alone
     raise OfflineError(
         f"While a bundle was played, {why}.", "Send it through self.http, or make the adapter with other_clients=True."
     )
 
 
-def _around() -> tuple[_Blockade | None, str]:
-    """Return the blockade that this thread is in, and where it was started, if it is one that was started inside."""
+def _around() -> _Blockade | None:
+    """Return the blockade that this thread is in."""
     blockade = _here.get()
     if blockade is not None and blockade in _up:
-        return blockade, ""
-    if not _started:
-        return None, ""
-    blockade, began = _started.get(threading.current_thread(), (None, ""))
-    if blockade is None or blockade in _up:
-        return blockade, began
-    with _lock:
-        return (_up[-1] if _up else None), began
+        return blockade
+    thread = threading.current_thread()
+    blockade = _started.get(thread)
+    if blockade is not None:
+        return blockade if blockade in _up else next(iter(_up[-1:]), None)
+    if _SEES_STARTS:
+        return None
+    return next((each for each in reversed(_up.copy()) if thread not in each.before), None)
 
 
 def _resolved(event: str, arguments: tuple[Any, ...]) -> str | None:
@@ -147,9 +157,8 @@ _FOLDERS = [str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "pur
 _OTHERS = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)  # in which no code of the user's is
 
 
-def _place() -> str:
-    """Say where in the user's code this is; empty where nothing of it is on the stack."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  there is no other way to the frames below a hook
+def _place(frame: FrameType | None) -> str:
+    """Say where in the user's code a frame is; empty where nothing of it is on the stack."""
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith((*_OTHERS, "<")):
