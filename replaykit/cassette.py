@@ -13,7 +13,7 @@ any order: what was seen later, after other commands, says nothing of it.
 import contextlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import islice
@@ -84,8 +84,10 @@ class Player(_Reel):
 
     def _elsewhere(self, request: Request) -> tuple[bool, str]:
         """Say whether a request was recorded at another place; and where, or which is nearer than the one here."""
-        asked, gists = Gist(request), [Gist(each.request) for each in self._interactions]
-        near = sorted(range(len(gists)), key=lambda place: (abs(place - self.played), place))
+        asked = Gist(request)
+        near = sorted(range(len(self._interactions)), key=lambda place: (abs(place - self.played), place))
+        near = near[:_MOST_LOOKED_AT]
+        gists = {place: Gist(self._interactions[place].request) for place in near}
         place = next((each for each in near if gists[each].fits(asked, self._bound.trial())), None)
         if place is not None:
             return True, f"; what was asked is {self._number(place)}"
@@ -344,7 +346,7 @@ def played(trace: Trace, order: Order = "strict") -> Player | Queues:
     return finder(order)(interactions, moments=trace.moments, places=places)
 
 
-def nearest(asked: Gist, gists: Sequence[Gist], places: Sequence[int]) -> int | None:
+def nearest(asked: Gist, gists: Sequence[Gist] | Mapping[int, Gist], places: Sequence[int]) -> int | None:
     """Return the place of the recorded request that is most like another one; of several, the first of `places`.
 
     Those of the same method and path are nearer than all others.
@@ -382,6 +384,7 @@ def is_elsewhere(recorded: Request, asked: Request, known: set[str]) -> bool:
 
 
 _MOST_COMPARED = 200  # requests that are looked at for the nearest one
+_MOST_LOOKED_AT = 1000  # before and after the one that is next, for the one that was asked
 
 
 def _without(leaves: dict[str, str], mask: Mask) -> frozenset[tuple[str, str]]:

@@ -214,7 +214,7 @@ def test_an_attempt_makes_an_offline_replay_stale(early: str, service: Counting)
     assert Verdict.STALE == replayed.verdict
     assert 125 == exit_code(replayed.verdict)
     assert f"{service.url[7:]} was to be reached ({Path(__file__).name}, line " in replayed.reason
-    assert ", in stray)" in replayed.reason
+    assert ", in ask)" in replayed.reason
     assert before == service.count
 
 
