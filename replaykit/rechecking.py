@@ -8,7 +8,6 @@ ends a run. So where that is not the recorded failure, the run is made again wit
 shows, or nothing fails any more: what is new is told, and what became of the old one, too.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -26,7 +25,7 @@ from replaykit.replaying import load_failure
 from replaykit.run import execute
 from replaykit.trace import Trace
 from replaykit.value import InvalidValueError, JsonData, JsonText, Record, jsonable, loads, parse
-from replaykit.verdict import Failure, Verdict, exit_code
+from replaykit.verdict import Failure, Verdict
 from replaykit.witness import Recalled, Witness
 
 MOST_FOUND = 100  # failures in the evidence of one bundle
@@ -238,41 +237,3 @@ def _ordered(value: Any) -> JsonData:
     if isinstance(value, list | tuple):
         return [_ordered(each) for each in value]
     return _ordered(vars(value)) if hasattr(value, "__pydantic_fields__") else jsonable(value)
-
-
-# --- for programs -------------------------------------------------------------------------------
-
-
-class Row(Record):
-    """What became of one bundle."""
-
-    bundle: str
-    verdict: str
-    exit: int
-    reason: str
-    recorded: Failure | None
-    still: bool
-    found: tuple[Failure, ...]
-    unseen: dict[str, tuple[str, ...]]
-    unreached: tuple[str, ...]
-    moved: tuple[Moved, ...]
-
-
-class Table(Record):
-    """What `replaykit recheck --json` prints."""
-
-    version: int = 1
-    exit: int
-    bundles: tuple[Row, ...]
-
-
-def row(bundle: str, rechecked: Rechecked) -> Row:
-    """Say for programs what rechecking a bundle came to."""
-    kept = {name: getattr(rechecked, name) for name in Row.model_fields if name in Rechecked.model_fields}
-    code = exit_code(rechecked.verdict)
-    return Row(**{**kept, "bundle": bundle, "verdict": rechecked.verdict.value, "exit": code})
-
-
-def document(rows: Iterable[Row], code: int) -> str:
-    """Write what became of some bundles as JSON, in ASCII."""
-    return json.dumps(Table(exit=code, bundles=tuple(rows)).model_dump(), indent=2)

@@ -120,6 +120,7 @@ READING_ORDER = [
     "report.case",
     "report.junit",
     "report.json",
+    "report.recheck",
     "report.ctrf",
     "report.ndjson",
     "report.mermaid",

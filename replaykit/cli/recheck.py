@@ -55,12 +55,12 @@ def recheck(context: click.Context, /, bundles: tuple[Path, ...], **options: Any
     for path, bundle in loaded:
         require_whole(bundle, str(path))
     outcomes = [(path, bundle, _rechecked(context, bundle)) for path, bundle in loaded]
-    from replaykit.rechecking import document, row
+    from replaykit.report.recheck import render, row
 
     rows = [row(str(path), rechecked) for path, _, rechecked in outcomes]
     code = worst(each.exit for each in rows)
     if write is not None:
-        write(printable(document(rows, code)) + "\n")
+        write(printable(render(rows, code)))
         return code
     for (path, bundle, rechecked), each in zip(outcomes, rows, strict=True):
         _show(path, bundle, rechecked, verbose=options["verbose"])
