@@ -38,6 +38,13 @@ PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command
     help="How often to run each; auto: as often as its recorded rate asks for, before it may be called fixed.",
 )
 @click.option(
+    "--order",
+    type=click.Choice(["strict", "fifo", "any"]),
+    default="strict",
+    show_default=True,
+    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
+)
+@click.option(
     "--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes, each with its own service.  [default: 1]"
 )
 @click.option(
