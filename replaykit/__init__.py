@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from replaykit.errors import ReplaykitError
     from replaykit.model import Like, Model, check, eventually, expects, fail, invariant, like, on, requires
     from replaykit.reader import read
+    from replaykit.rechecking import Rechecked, recheck
     from replaykit.recording import play, record
     from replaykit.replaying import Replayed, load_failure, replay
     from replaykit.shrink import Budget
@@ -65,6 +66,8 @@ _HOMES = {
     "load_failure": "replaying",
     "replay": "replaying",
     "Replayed": "replaying",
+    "recheck": "rechecking",
+    "Rechecked": "rechecking",
     # without a model
     "record": "recording",
     "play": "recording",
@@ -84,6 +87,7 @@ __all__ = [
     "Mock",
     "Model",
     "Observation",
+    "Rechecked",
     "Ref",
     "Replayed",
     "ReplaykitError",
@@ -106,6 +110,7 @@ __all__ = [
     "on",
     "play",
     "read",
+    "recheck",
     "record",
     "replay",
     "requires",

@@ -23,7 +23,7 @@ from replaykit.gist import target
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import CheckFailedError, Model, ReturnedError
 from replaykit.sequence import Call
-from replaykit.trace import Ending, Moments
+from replaykit.trace import END, RESET, Ending, Moments, place_of
 from replaykit.value import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.verdict import Failure, Kind
 
@@ -33,8 +33,9 @@ MAX_WAIT = 3600.0  # seconds; a bundle from a stranger may ask for more
 class Cassette(Protocol):
     """What answers instead of the network."""
 
-    missed: str | None
+    missed: str | None  # why the first request that could not be answered was not
     moments: Moments
+    played: int  # how many of the recorded answers, each counted once
 
     def answer(self, request: Request) -> Interaction:
         """Return the recorded interaction for a request."""
@@ -44,6 +45,12 @@ class Cassette(Protocol):
 
     def unused(self) -> str | None:
         """Say what was recorded and never asked for; None if all was."""
+
+    def spent(self, place: str) -> bool:
+        """Say whether looking again, at a place of the run, can bring nothing."""
+
+    def again(self, place: str) -> contextlib.AbstractContextManager[None]:
+        """Let only what was recorded at a place answer, while a check looks again."""
 
 
 class Over(Exception):  # noqa: N818  not an error: how a run leaves its loop
@@ -127,7 +134,7 @@ class Caller:
     def _judge_network(self, before: int) -> None:
         """End the run where an answer was lost, whatever the adapter made of it: nobody knows what was done."""
         if self.cassette is not None and self.cassette.missed is not None:
-            raise Over("stale", f"{self._place()}: {self.cassette.missed}")
+            raise Over("stale", f"{self._said_place}: {self.cassette.missed}")
         for interaction in self.kept[before:]:
             self._judge_server_error(interaction)
             trouble, request = interaction.trouble, interaction.request
@@ -135,8 +142,8 @@ class Caller:
                 continue
             said = f"{target(request)}: {trouble.error}: {trouble.message}"
             if trouble.before_sending:
-                raise Over("unreachable", f"{self._place()}: {said}")
-            raise Over("unknown", f"{self._place()}: the answer was lost; {said}")
+                raise Over("unreachable", f"{self._said_place}: {said}")
+            raise Over("unknown", f"{self._said_place}: the answer was lost; {said}")
 
     def _judge_server_error(self, interaction: Interaction) -> None:
         response = interaction.response
@@ -145,8 +152,14 @@ class Caller:
             message = f"{target(request)} answered {response.status} {response.reason}".rstrip()
             raise Over("failed", failure=self.failure("server_error", "server_error", message))
 
-    def _place(self) -> str:
-        return "reset" if self.part == "reset" else f"step {self.call.label}" if self.call else "at the end"
+    @property
+    def place(self) -> str:
+        """Where in the run this is."""
+        return RESET if self.part == "reset" else place_of(self.call.label) if self.call else END
+
+    @property
+    def _said_place(self) -> str:
+        return "at the end" if self.place == END else self.place
 
     def guarded(self, kind: Kind, what: str, ask: Callable[[], Any]) -> Any:
         """Call the user's code; the run ends where it raises."""

@@ -1,65 +1,115 @@
 """Cassettes: the recorded interactions of a trace, played instead of the network.
 
-A run is played strictly (Player): the requests come in the order in which they were recorded, and all are
-used. What was recorded without a model may also be played first in, first out for each request (Queues), or
-with repetitions (Repeats); both find an answer by a key, however many there are. What
-counts of a request is its method, its path and query, and its body; JSON bodies are compared as JSON.
-The host is a binding, and headers are noise: neither counts. What was redacted fits any value, as far as the
-placeholders of one cassette say (Bound).
+Played strictly (Player), the requests come in the order in which they were recorded, and all are used. A cassette may
+also be played first in, first out for each request (Queues), or with repetitions (Repeats); both find an answer by a
+key, however many there are. What counts of a request is its method, its path and query, and its body; JSON bodies are
+compared as JSON. The host is a binding, and headers are noise: neither counts. What was redacted fits any value, as far
+as the placeholders of one cassette say (Bound).
+
+A check that may take its time to hold looks again and again. Then only what was recorded at the same step answers, in
+any order: what was seen later, after other commands, says nothing of it.
 """
 
-import itertools
+import contextlib
+import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
-from typing import NoReturn
+from itertools import islice
+from typing import Literal, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
+from replaykit.errors import UsageError
 from replaykit.gist import Gist, Key, Mask, target
 from replaykit.interaction import Interaction, Request
 from replaykit.placeholder import Bound, is_covered
-from replaykit.trace import Moments
+from replaykit.trace import Moments, Trace
+
+Order: TypeAlias = Literal["strict", "fifo", "any"]
 
 
-class Player:
-    """A cassette being played: strict, from the first interaction to the last."""
+class _Reel:
+    """What all cassettes are: interactions, where each was recorded, and why one was not there."""
 
-    def __init__(self, interactions: Sequence[Interaction], moments: Moments | None = None) -> None:
+    def __init__(
+        self, interactions: Sequence[Interaction], *, moments: Moments | None = None, places: Sequence[str] = ()
+    ) -> None:
         self._interactions = interactions
+        self._places = places  # "step 3", for each of them
         self.moments: Moments = moments or {}  # when the calls of branches were sent and answered
-        self._position = 0
-        self._bound = Bound()  # what its placeholders stand for
-        self.missed: str | None = None  # why the last request could not be answered
-
-    def answer(self, request: Request) -> Interaction:
-        """Return the next recorded interaction. Raises CassetteMissError if it is not one for this request."""
-        if self._position == len(self._interactions):
-            self._miss(f"the cassette is at its end, and {target(request)} was asked")
-        recorded = self._interactions[self._position]
-        why = mismatch(recorded.request, request, self._bound)
-        if why is not None:
-            place = self._position + 1
-            self._miss(f"the cassette has no such request: number {place} is {target(recorded.request)}; {why}")
-        self._position += 1
-        return recorded
+        self.missed: str | None = None  # why the first request that could not be answered was not
 
     def run_out(self, request: Request, size: int) -> None:
         """Know that more was read of an answer than was recorded. Raises CassetteMissError."""
         self._miss(f"the cassette holds the first {size} bytes of the answer to {target(request)}, and more was read")
 
-    def unused(self) -> str | None:
-        """Say what was recorded and never asked for; None if all was."""
-        left = len(self._interactions) - self._position
-        if not left:
-            return None
-        first = self._interactions[self._position].request
-        return f"{left} recorded requests were never asked for, the first of them {target(first)}"
-
-    def _miss(self, why: str) -> None:
+    def _miss(self, why: str) -> NoReturn:
         self.missed = self.missed or why
         raise CassetteMissError(why)
+
+    def _number(self, place: int) -> str:
+        """Name a recorded request by its number, from 1, and by where it was recorded."""
+        return f"number {place + 1}{f' ({self._places[place]})' if self._places else ''}"
+
+    def _left_over(self, left: Sequence[int]) -> str:
+        first = self._interactions[left[0]].request
+        where = f" ({self._places[left[0]]})" if self._places else ""
+        return f"{len(left)} recorded requests were never asked for, the first of them {target(first)}{where}"
+
+
+class Player(_Reel):
+    """A cassette being played: strict, from the first interaction to the last."""
+
+    def __init__(
+        self, interactions: Sequence[Interaction], *, moments: Moments | None = None, places: Sequence[str] = ()
+    ) -> None:
+        super().__init__(interactions, moments=moments, places=places)
+        self.played = 0  # how many of them
+        self._bound = Bound()  # what its placeholders stand for
+
+    def answer(self, request: Request) -> Interaction:
+        """Return the next recorded interaction. Raises CassetteMissError if it is not one for this request."""
+        if self.played == len(self._interactions):
+            self._miss(f"the cassette is at its end, and {target(request)} was asked{self._elsewhere(request)[1]}")
+        recorded = self._interactions[self.played]
+        why = mismatch(recorded.request, request, self._bound)
+        if why is not None:
+            here = f"{self._number(self.played)} is {target(recorded.request)}; {why}"
+            is_known, elsewhere = self._elsewhere(request)
+            self._miss(f"the cassette has {'another' if is_known else 'no such'} request: {here}{elsewhere}")
+        self.played += 1
+        return recorded
+
+    def _elsewhere(self, request: Request) -> tuple[bool, str]:
+        """Say whether a request was recorded at another place; and where, or which is nearer than the one here."""
+        asked = Gist(request)
+        near = sorted(range(len(self._interactions)), key=lambda place: (abs(place - self.played), place))
+        near = near[:_MOST_LOOKED_AT]
+        gists = {place: Gist(self._interactions[place].request) for place in near}
+        place = next((each for each in near if gists[each].fits(asked, self._bound.trial())), None)
+        if place is not None:
+            return True, f"; what was asked is {self._number(place)}"
+        place = nearest(asked, gists, near)
+        if place is None or place == self.played:
+            return False, ""
+        why = mismatch(gists[place].request, request, self._bound.trial())
+        return False, f"; the nearest is {self._number(place)}, {gists[place].target}: {why}"
+
+    def unused(self) -> str | None:
+        """Say what was recorded and never asked for; None if all was."""
+        left = range(self.played, len(self._interactions))
+        return self._left_over(left) if left else None
+
+    def spent(self, place: str) -> bool:  # noqa: ARG002
+        """Say whether looking again can bring nothing: all was played."""
+        return self.played == len(self._interactions)
+
+    @contextlib.contextmanager
+    def again(self, place: str) -> Iterator[None]:  # noqa: ARG002
+        """Look again: what comes next was recorded without a command in between, or is no answer."""
+        yield
 
 
 class CassetteMissError(Exception):
@@ -92,7 +142,7 @@ def _difference(recorded: Gist, asked: Gist) -> str:
     return f"the body differs at {found or 'a number that is written in another way'}"
 
 
-class Queues:
+class Queues(_Reel):
     """A cassette being played in any order: each request gets what was recorded for it, first in, first out.
 
     Which host was asked counts where several were recorded, and the one that is asked is among them.
@@ -100,8 +150,17 @@ class Queues:
 
     repeats = False  # may the last answer to a request be given again?
 
-    def __init__(self, interactions: Sequence[Interaction], bound: Bound | None = None) -> None:
-        self._interactions = interactions
+    def __init__(
+        self,
+        interactions: Sequence[Interaction],
+        bound: Bound | None = None,
+        *,
+        moments: Moments | None = None,
+        places: Sequence[str] = (),
+    ) -> None:
+        super().__init__(interactions, moments=moments, places=places)
+        self.played = 0  # how many of them, each counted once
+        self._only: str | None = None  # the place of what may answer now; None: any
         self._bound = Bound() if bound is None else bound
         self._used = [False] * len(interactions)
         self._hosts = hosts(interactions)
@@ -115,7 +174,6 @@ class Queues:
                 for host in {"", self._host(request)}:
                     self._same.setdefault((host, key), deque()).append(place)
             self._near.setdefault((request.method, _path(request)), []).append(place)
-        self.missed: str | None = None  # why the first request that could not be answered was not
 
     def answer(self, request: Request) -> Interaction:
         """Return what was recorded for a request. Raises CassetteMissError where nothing was, or nothing is left."""
@@ -132,12 +190,9 @@ class Queues:
         self._bound.take(trial)
         return self.take(place)
 
-    def _miss(self, why: str) -> NoReturn:
-        self.missed = self.missed or why
-        raise CassetteMissError(why)
-
     def take(self, place: int) -> Interaction:
         """Return the interaction at a place, which is used from now on."""
+        self.played += not self._used[place]
         self._used[place] = True
         return self._interactions[place]
 
@@ -164,6 +219,9 @@ class Queues:
     def _first(self, keys: Iterable[tuple[str, Key]]) -> int | None:
         """Return the first place of some keys that is left, or, where answers are repeated, the last of all."""
         heads = []
+        if self._only is not None:
+            there = [place for key in keys for place in self._same.get(key, ()) if self._places[place] == self._only]
+            return min((place for place in there if not self._used[place]), default=None)
         for key in keys:
             queue = self._same.get(key, deque())
             while queue and self._used[queue[0]] and not (self.repeats and len(queue) == 1):
@@ -225,10 +283,21 @@ class Queues:
     def unused(self) -> str | None:
         """Say what was recorded and never asked for; None if all was."""
         left = self.left()
-        if not left or self.repeats:
-            return None
-        first = self._interactions[left[0]].request
-        return f"{len(left)} recorded requests were never asked for, the first of them {target(first)}"
+        return self._left_over(left) if left and not self.repeats else None
+
+    def spent(self, place: str) -> bool:
+        """Say whether looking again can bring nothing: of what was recorded at a place, or later, nothing is left."""
+        first = self._places.index(place) if place in self._places else 0
+        return all(self._used[first:])
+
+    @contextlib.contextmanager
+    def again(self, place: str) -> Iterator[None]:
+        """Look again: only what was recorded at the same place answers, each once."""
+        self._only = place
+        try:
+            yield
+        finally:
+            self._only = None
 
     def _host(self, request: Request) -> str:
         host = _host(request)
@@ -236,37 +305,67 @@ class Queues:
 
     def _why(self, request: Request) -> str:
         gist, host = Gist(request), self._host(request)
+        if self._only is not None:
+            return f"at {self._only}, {target(request)} is asked once more than it was recorded there"
         there = [each for each in self._gists if host in {"", _host(each.request)}]
         fitting = sum(each.fits(gist, self._bound.trial()) for each in there)
         if fitting:
             return f"{target(request)} was recorded {times(fitting)}, and is asked once more"
-        place = self.nearest(request)
+        near = self._near.get((request.method, _path(request))) or range(len(self._interactions))
+        place = nearest(gist, self._gists, sorted(near, key=self._used.__getitem__))
         if place is None:
             return f"the cassette is empty, and {target(request)} was asked"
         recorded = self._interactions[place].request
         why = mismatch(recorded, request, self._bound.trial())
         why = why or f"asked was {_host(request)}, recorded {_host(recorded)}"
-        number = place + 1
-        return f"the cassette has no such {request.method}: the nearest is number {number}, {target(recorded)}; {why}"
-
-    def nearest(self, request: Request) -> int | None:
-        """Return the place of the recorded request that is most like another one; None if nothing was recorded."""
-        places = self._near.get((request.method, _path(request))) or range(len(self._interactions))
-        wanted = f"{target(request)}\n{brief(request.body, 1000)}"
-        matcher = SequenceMatcher(b=wanted, autojunk=False)
-
-        def likeness(place: int) -> tuple[bool, float]:
-            recorded = self._interactions[place].request
-            matcher.set_seq1(f"{target(recorded)}\n{brief(recorded.body, 1000)}")
-            return not self._used[place], matcher.ratio()
-
-        return max(itertools.islice(places, _MOST_COMPARED), key=likeness, default=None)
+        nearby = f"{self._number(place)}, {target(recorded)}"
+        return f"the cassette has no such {request.method}: the nearest is {nearby}; {why}"
 
 
 class Repeats(Queues):
     """A cassette of which any part may be asked for, in any order, and the last answer again and again."""
 
     repeats = True
+
+
+ORDERS: dict[Order, Callable[..., Player | Queues]] = {"strict": Player, "fifo": Queues, "any": Repeats}
+
+
+def finder(order: str) -> Callable[..., Player | Queues]:
+    """Return what plays interactions in an order. Raises UsageError where there is no such order."""
+    found = next((kind for name, kind in ORDERS.items() if name == order), None)
+    if found is None:
+        raise UsageError(f"There is no order {order!r}.", f"Choose one of {', '.join(ORDERS)}.")
+    return found
+
+
+def played(trace: Trace, order: Order = "strict") -> Player | Queues:
+    """Return the cassette of a run. Raises UsageError where there is no such order."""
+    placed = trace.placed()
+    interactions, places = [each for each, _ in placed], [place for _, place in placed]
+    return finder(order)(interactions, moments=trace.moments, places=places)
+
+
+def nearest(asked: Gist, gists: Sequence[Gist] | Mapping[int, Gist], places: Sequence[int]) -> int | None:
+    """Return the place of the recorded request that is most like another one; of several, the first of `places`.
+
+    Those of the same method and path are nearer than all others.
+    """
+    here = asked.request.method, _path(asked.request)
+    there = [place for place in places if (gists[place].request.method, _path(gists[place].request)) == here]
+    matcher = SequenceMatcher(b=_wording(asked), autojunk=False)
+    found, most = None, -1.0
+    for place in islice(there or places, _MOST_COMPARED):
+        matcher.set_seq1(_wording(gists[place]))
+        if matcher.real_quick_ratio() > most and matcher.quick_ratio() > most and matcher.ratio() > most:
+            found, most = place, matcher.ratio()
+    return found
+
+
+def _wording(gist: Gist) -> str:
+    """Say all that counts of a request, JSON in one way."""
+    body = repr(gist.body) if gist.data is None else json.dumps(gist.data, sort_keys=True)
+    return f"{gist.target}\n{body[:1000]}"
 
 
 def times(number: int) -> str:
@@ -285,6 +384,7 @@ def is_elsewhere(recorded: Request, asked: Request, known: set[str]) -> bool:
 
 
 _MOST_COMPARED = 200  # requests that are looked at for the nearest one
+_MOST_LOOKED_AT = 1000  # before and after the one that is next, for the one that was asked
 
 
 def _without(leaves: dict[str, str], mask: Mask) -> frozenset[tuple[str, str]]:

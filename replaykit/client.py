@@ -25,6 +25,16 @@ MAX_PROBE = 1 << 20  # bytes that are read of an answer to a health check
 MAX_HEADS = 4096  # kinds of requests whose headers are remembered
 
 
+_HEADS: dict[tuple[object, ...], httpx.Headers] = {}  # headers of requests, by all that they follow from
+
+
+@lru_cache(maxsize=4096)
+def _parsed(origin: str, path: str) -> httpx.URL:
+    if path.startswith(("http://", "https://")):
+        return httpx.URL(path)
+    return httpx.URL(f"{origin}/{path.removeprefix('/')}")
+
+
 class Client(httpx.Client):
     """An httpx client for one service, whose interactions go past a tape.
 
@@ -41,13 +51,9 @@ class Client(httpx.Client):
         self._tap = Tap(self._network)
         super().__init__(transport=self._tap, base_url=self.origin)
         self._cookies = Cookies()
-        self._url = lru_cache(maxsize=4096)(self._parse_url)
-        self._heads: dict[tuple[object, ...], httpx.Headers] = {}  # by all that they follow from
 
-    def _parse_url(self, path: str) -> httpx.URL:
-        if path.startswith(("http://", "https://")):
-            return httpx.URL(path)
-        return httpx.URL(f"{self.origin}/{path.removeprefix('/')}")
+    def _url(self, path: str) -> httpx.URL:
+        return _parsed(self.origin, path)
 
     @contextlib.contextmanager
     def through(self, tape: Tape) -> Iterator[None]:
@@ -127,11 +133,11 @@ class Client(httpx.Client):
         """Build a request with a JSON body or none; what headers httpx gives to one of its length is remembered."""
         body = b"" if data is None else _compact(data)
         kind = (method, url.netloc, len(body), data is None, *self.headers.raw)
-        headers = self._heads.get(kind)
+        headers = _HEADS.get(kind)
         if headers is None:
             made = httpx.Request(method, url, headers=self.headers, extensions=extensions, json=data)
-            if made.content == body and len(self._heads) < MAX_HEADS:  # httpx 0.27 puts blanks into JSON
-                self._heads[kind] = made.headers
+            if made.content == body and len(_HEADS) < MAX_HEADS:  # httpx 0.27 puts blanks into JSON
+                _HEADS[kind] = made.headers.copy()  # authentication puts its own into those of a request
             return made
         request = httpx.Request(method, url, headers=headers, extensions=extensions, stream=httpx.ByteStream(body))
         request.read()

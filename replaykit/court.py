@@ -17,6 +17,7 @@ from replaykit import project
 from replaykit.docket import Docket, Entry, concluded
 from replaykit.errors import ReplaykitError, UsageError
 from replaykit.reader import read
+from replaykit.redact import Redactor
 from replaykit.sitting import Brief, Group, Sitting, placed
 from replaykit.stage import Stage
 from replaykit.status import Word
@@ -61,7 +62,7 @@ def run(
     judge at the same time; live, each has a service of its own. `only` bundles of these statuses are judged, and those
     with `text` in their path or their ticket. `more` has keywords for `replay`. With `fail_fast`, it ends with the
     first that is not as expected. Ctrl-C ends it, and the docket says so.
-    Raises MissingFileError, StatusError, ProfileError, UsageError.
+    Raises MissingFileError, StatusError, ProfileError, RedactionError, UsageError.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     if not 1 <= jobs <= MOST:
@@ -72,12 +73,13 @@ def run(
     bundles = sum(len(group.saved) for group in groups)
     entries: list[Entry] = []
     interrupted = None
+    shown = Redactor(project.policy_here()).shown
     if watcher is not None:
         watcher.began(bundles)
     try:
         with closing(_alone(brief, groups) if jobs == 1 else _several(brief, groups, jobs)) as judging:
             for judged in judging:
-                entry = judged.replace(replay=None if command is None else command(judged))
+                entry = judged.replace(replay=None if command is None else shown(command(judged)))
                 entries.append(entry)
                 if watcher is not None:
                     watcher.judged(entry)

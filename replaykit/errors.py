@@ -20,6 +20,7 @@ ReplaykitError
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
 │   ├── MissError            a request that the bundle being played has no answer for
 │   ├── UnusedError          the bundle being played holds what was never asked for
+│   ├── OfflineError         the network was to be reached while a bundle was played
 │   └── DriftError           the service answers otherwise than the bundle says
 └── UnreachableError         the service did not start, is not healthy, died, or could not be reset
 
@@ -160,6 +161,12 @@ class UnusedError(StaleError):
     """The bundle being played holds requests that were never made."""
 
     slug = "unused"
+
+
+class OfflineError(StaleError):
+    """The network was to be reached while a bundle was played."""
+
+    slug = "offline"
 
 
 class DriftError(StaleError):

@@ -1,13 +1,15 @@
 """Judging: one execution of a bundle's sequence, held against how its run ended when it was recorded."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from replaykit.adapter import Adapters
+from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle
-from replaykit.cassette import Player
+from replaykit.cassette import Order, played
 from replaykit.latency import RUNS, Budgets, decide
 from replaykit.model import Model
 from replaykit.run import Listener, execute
@@ -32,15 +34,19 @@ class Trial:
     adapters: Adapters
     budgets: Budgets
     offline: bool = False  # against its own cassette?
+    order: Order = "strict"  # in which that is played
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
         recorded = self.bundle.trace
+        cassette = played(recorded, self.order) if self.offline else None
+        with contextlib.nullcontext() if cassette is None else blockaded(cassette):  # its constructor is the user's
+            adapter = self.adapters.new()
         return execute(
             self.adapters.model,
-            self.adapters.new(),
+            adapter,
             Fixed(recorded.sequence),
-            cassette=Player(recorded.interactions(), recorded.moments) if self.offline else None,
+            cassette=cassette,
             listener=listener,
             tally=tally,
             nonce=recorded.nonce if self.offline else None,

@@ -141,7 +141,8 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
             "Write package.module:Class, package.module.Class, or path/to/file.py:Class.",
         )
     _look_here()
-    if not trusted:
+    checked = (spec, root(), Path.cwd())
+    if not trusted and not _is_still_there(_checked.get(checked)):
         _require_inside(spec)
     try:
         module = _import_file(_file_of(place)) if place.endswith(".py") else importlib.import_module(place)
@@ -155,11 +156,21 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
             if isinstance(error, ModuleNotFoundError) and place.startswith(str(error.name))
             else "Mend what the module does while it is imported.",
         ) from error
+    if not trusted:
+        _checked[checked] = module
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         what = "nothing of that name" if found is None else repr(found)
         raise LoadError(f"{spec} names {what}, and no {kind.__name__}.", f"Name a subclass of {kind.__name__}.")
     return found
+
+
+_checked: dict[tuple[str, Path, Path], Any] = {}  # modules that lie inside the project, by where they were asked for
+
+
+def _is_still_there(module: Any) -> bool:
+    """Say whether a module is imported, so that asking for it again runs nothing."""
+    return module is not None and sys.modules.get(module.__name__) is module
 
 
 def _look_here() -> None:

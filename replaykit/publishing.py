@@ -36,7 +36,8 @@ class Publishing:
     def begin(self, write: Write) -> None:
         """Let GitHub's runner obey nothing that is printed from now on, where it reads along."""
         if self._word:
-            write(f"::stop-commands::{self._word}\n")
+            with suppress(OSError, ValueError):  # a reader that is gone
+                write(f"::stop-commands::{self._word}\n")
 
     def publish(self, docket: Docket, write: Write) -> None:
         """Write all reports; `write` writes those that go to standard output."""

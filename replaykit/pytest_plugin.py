@@ -256,8 +256,8 @@ def _settings(item: Any) -> dict[str, Any]:
 
 def _made(path: Path, settings: dict[str, Any], options: dict[str, Any]) -> tuple[Any, bool]:
     """Make what the mode asks for, and say whether it records."""
+    from replaykit.cassette import finder
     from replaykit.recording import play, record, verify
-    from replaykit.tape import finder
 
     mode = settings["record"]
     finder(settings.get("order", "strict"))  # told also while recording

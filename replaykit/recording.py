@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 import httpx
 
+from replaykit.cassette import Order
 from replaykit.client import Cookies, without_credentials
 from replaykit.drift import HEADERS, Comparison
 from replaykit.errors import UsageError
-from replaykit.tape import Order, Playback, Recorder
+from replaykit.tape import Playback, Recorder
 from replaykit.transport import AsyncTap, Network, Tap, Tape
 
 # What httpx makes a transport of: with a tap in its place, we have to hand it on.

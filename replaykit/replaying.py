@@ -5,6 +5,7 @@
 A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
 from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
+from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, Shrinking, require_whole
+from replaykit.cassette import Order, finder
 from replaykit.errors import UsageError
 from replaykit.judging import Trial
 from replaykit.latency import budgets_of
@@ -66,6 +69,7 @@ def replay(
     base_url: str | None = None,
     url: str | None = None,
     offline: bool = False,
+    order: Order = "strict",
     health_check: str | None = None,
     settings: Mapping[str, str] | None = None,
     latency: Mapping[str, float] | None = None,
@@ -84,6 +88,7 @@ def replay(
     each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
     race in ten at least; `times` says how many instead. A run that passed when it was recorded ends as *passed* or as
     *failed*; one attempt is enough where it has no branches. Offline, there is but one. `listener` hears of the first.
+    `order` is that in which the cassette is played, as in `play`: strict, fifo, or any.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
     endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
     service at `url`, where it is reset before each execution, or watched (`service.opened`).
@@ -98,6 +103,7 @@ def replay(
     if base_url is not None and url is not None:
         raise UsageError("The service is named twice.", "Give base_url or url, not both.")
     url = base_url if url is None else url
+    _check_order(order, offline=offline)
     require_whole(bundle, "The bundle")
     model = model or project.load(bundle.provenance.model, Model, trusted=False)
     adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
@@ -112,8 +118,9 @@ def replay(
             bundle.provenance.require_port()
     if running is None and not offline:
         running = Running(url, health_check)
-    adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline)
+    with blockaded() if offline else contextlib.nullcontext():  # its constructor is the user's
+        adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
+    trial = Trial(bundle, adapters, budgets, offline, order)
     wanted = 1 if offline else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
@@ -141,6 +148,13 @@ def replay(
     if replayed.verdict is Verdict.FIXED and not offline and times is None:
         replayed = _sure_enough(bundle, replayed)
     return replayed
+
+
+def _check_order(order: str, *, offline: bool) -> None:
+    """Raise UsageError where there is no such order, or nothing is played in it."""
+    finder(order)
+    if order != "strict" and not offline:
+        raise UsageError(f"The order {order} is one of playing a cassette.", "Replay it offline, or leave it out.")
 
 
 def _sure_enough(bundle: Bundle, replayed: Replayed) -> Replayed:

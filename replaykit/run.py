@@ -3,7 +3,8 @@
 Theory of operation. A run folds a sequence of calls into a trace. Calls come from a source: one that draws
 them from the state as it is (integration, hunting), or one that holds a fixed sequence (a shrink candidate,
 a replay). Requests go past a tape: to the network, or to a cassette. Everything else is the same for all
-of them, so that what fails while hunting fails while replaying for the same reason.
+of them, so that what fails while hunting fails while replaying for the same reason. While a cassette is played, the
+network can't be reached at all (module blockade).
 
 One step:
 
@@ -27,6 +28,7 @@ which all answers and invariants hold, and after which the checks hold (module l
 branch after the other, and the times are the recorded ones.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -36,6 +38,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from replaykit.adapter import Adapter, Mock
+from replaykit.blockade import blockaded
 from replaykit.caller import Caller, Cassette, Over
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
@@ -133,6 +136,14 @@ def execute(
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
     if isinstance(adapter, Mock):
         return run.go()
+    if cassette is None:
+        return _through(adapter, run)
+    with blockaded(cassette):
+        return _through(adapter, run)
+
+
+def _through(adapter: Adapter[Any], run: "_Run") -> Trace:
+    """Run what goes past the tape of a run."""
     with adapter.http.through(run):
         if not adapter.other_clients:
             return run.go()
@@ -253,6 +264,8 @@ class _Run(Caller):
             unused = self.cassette.unused() if self.cassette is not None else None
             if unused is not None:
                 ending, reason = "stale", unused
+        if self.cassette is not None and self.cassette.missed is not None and ending != "stale":
+            ending, reason, failure = "stale", self.cassette.missed, None  # whatever was made of that
         if not isinstance(self.adapter, Mock):
             self.adapter.http.settle()
         if self.step:
@@ -511,21 +524,21 @@ class _Run(Caller):
         checks += [each for each in rules.checks if each.at == "end"]
         at_once = {each.name for each in takewhile(lambda each: not each.within, checks)}  # they do not wait for others
         patient = {each.name: each.pause for each in checks if each.within}
-        deadline, asked = time.monotonic() + max([each.within for each in checks], default=0.0), -1
+        deadline, played = time.monotonic() + max([each.within for each in checks], default=0.0), -1
         while True:
-            looks = self._look(checks)
-            if patient and asked < 0:  # what holds at once, or never
+            with self._looking(again=played >= 0):
+                looks = self._look(checks)
+            if patient and played < 0:  # what holds at once, or never
                 found = explain(self, history, [look for look in looks if look.name in at_once])
                 if found.answer != "explained":
                     break
             found = explain(self, history, looks)
             left = deadline - time.monotonic()
-            over = left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept)
-            if found.answer == "explained" or not patient or over:
+            if found.answer == "explained" or not patient or self._is_over(left, played):
                 break
             if self.cassette is None:
                 time.sleep(min(left, *patient.values()))
-            asked = len(self.kept)
+            played = 0 if self.cassette is None else self.cassette.played
         self.tally.update(("invariant", name) for name in rules.invariants)
         self.tally.update(("check", look.name) for look in looks)
         return found
@@ -534,7 +547,8 @@ class _Run(Caller):
         """Read each observation that checks look at, once."""
         kinds = dict.fromkeys(each.observation for each in checks if each.observation is not None)
         seen = {kind: self._observe(kind) for kind in kinds}
-        return [Look(each.name, None if each.observation is None else seen[each.observation]) for each in checks]
+        known = [each for each in checks if each.observation is None or seen[each.observation] is not None]
+        return [Look(each.name, None if each.observation is None else seen[each.observation]) for each in known]
 
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
@@ -587,19 +601,29 @@ class _Run(Caller):
     ) -> Observation:
         """Look again and again until a check holds; return what was seen then.
 
-        Of a cassette, time is up where nothing is left on it, or nothing was asked of it.
+        Of a cassette, time is up where nothing is left on it, or the last look brought nothing new.
         """
-        deadline, asked = time.monotonic() + check.within, -1
+        deadline, played = time.monotonic() + check.within, -1
         while (failure := self.failure_of(self.checking, check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
-            if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
+            if self._is_over(left, played):
                 message = f"{failure.message} (still so after {check.within:g} seconds)"
                 raise Over("failed", failure=failure.replace(message=message))
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
-            asked = len(self.kept)
-            observed = self._observe(kind) or observed
+            played = 0 if self.cassette is None else self.cassette.played
+            with self._looking(again=True):
+                observed = self._observe(kind) or observed
         return observed
+
+    def _is_over(self, left: float, played: int) -> bool:
+        """Say whether there is no other look: no seconds are left, or the cassette has no more than it had."""
+        if self.cassette is None:
+            return left <= 0
+        return self.cassette.played == played or self.cassette.spent(self.place)
+
+    def _looking(self, *, again: bool) -> contextlib.AbstractContextManager[None]:
+        return self.cassette.again(self.place) if again and self.cassette is not None else contextlib.nullcontext()
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
         observed: Observation | None = self.ask(f"reader of {kind.__name__}", lambda: self.adapter.observe(kind))

@@ -10,13 +10,11 @@ import platform
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
 
 from replaykit.bundle import Bundle, Origin, require_whole
-from replaykit.cassette import CassetteMissError, Player, Queues, Repeats, hosts, is_elsewhere
+from replaykit.cassette import CassetteMissError, Order, finder, hosts, is_elsewhere
 from replaykit.client import HTTPX_VERSION
 from replaykit.errors import MissError, ReplaykitError, UnusedError, UnwritableError, UsageError
 from replaykit.gist import target
@@ -26,23 +24,6 @@ from replaykit.reader import read
 from replaykit.redact import Redactor
 from replaykit.trace import Trace
 from replaykit.writer import Writer
-
-Order: TypeAlias = Literal["strict", "fifo", "any"]
-
-
-class _Finder(Protocol):
-    """What finds the answer to a request."""
-
-    missed: str | None
-
-    def answer(self, request: Request) -> Interaction:
-        """Return the recorded interaction. Raises CassetteMissError if there is none for this request."""
-
-    def unused(self) -> str | None:
-        """Say what was recorded and never asked for; None if all was."""
-
-
-_ORDERS: dict[str, Callable[[Sequence[Interaction]], _Finder]] = {"strict": Player, "fifo": Queues, "any": Repeats}
 
 _numbers = itertools.count(1)
 
@@ -241,13 +222,6 @@ def whole(path: Path) -> Bundle:
     bundle = read(path)
     require_whole(bundle, str(path))
     return bundle
-
-
-def finder(order: str) -> Callable[[Sequence[Interaction]], _Finder]:
-    """Return what plays in an order. Raises UsageError where there is no such order."""
-    if order not in _ORDERS:
-        raise UsageError(f"There is no order {order!r}.", f"Choose one of {', '.join(_ORDERS)}.")
-    return _ORDERS[order]
 
 
 def _over(path: Path, request: Request) -> UsageError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
-from replaykit.interaction import Interaction, as_sent
+from replaykit.interaction import Interaction, in_order
 from replaykit.sequence import Call, one_by_one
 from replaykit.value import JsonText, Record
 from replaykit.verdict import Failure
@@ -82,7 +82,21 @@ class Trace(Record):
 
     def interactions(self) -> list[Interaction]:
         """List all interactions in the order in which they were sent."""
-        listed = [*self.resetting]
+        return [interaction for interaction, _ in self.placed()]
+
+    def placed(self) -> list[tuple[Interaction, str]]:
+        """List all interactions in the order in which they were sent, and say where: `reset`, `step 3`, `the end`."""
+        listed = [(each, RESET) for each in self.resetting]
         for step in self.steps:
-            listed += [*step.interactions, *step.observing]
-        return as_sent([*listed, *self.closing, *self.recorded])
+            place = place_of(step.call.label)
+            listed += [(each, place) for each in (*step.interactions, *step.observing)]
+        listed += [(each, END) for each in (*self.closing, *self.recorded)]
+        return in_order((each, each[0].before) for each in listed)
+
+
+RESET, END = "reset", "the end"
+
+
+def place_of(label: int) -> str:
+    """Name the place of a step in a run."""
+    return f"step {label}"

@@ -53,7 +53,8 @@ def test_another_order_is_a_miss(player):
         player.answer(SECOND)
 
     assert player.missed == (
-        "the cassette has no such request: number 1 is POST /players; asked was GET /players?sort=name"
+        "the cassette has another request: number 1 is POST /players; asked was GET /players?sort=name; "
+        "what was asked is number 2"
     )
 
 
@@ -404,3 +405,109 @@ def test_a_large_body_is_found_by_its_digest_in_any_order():
     assert [201] == statuses(Queues([told(SECOND), told(recorded, 201)]), FIRST.replace(body=body))
     with pytest.raises(CassetteMissError):
         Queues([told(recorded)]).answer(FIRST.replace(body=b"y" * 1000))
+
+
+# --- what a miss names ----------------------------------------------------------------------------
+
+STEPS = ["reset", "step 0", "step 3", "step 3"]
+LISTED = [
+    told(request("POST", "/reset")),
+    told(request("POST", "/players", b'{"name":"Ada","team":7}')),
+    told(request("GET", "/players")),
+    told(request("PUT", "/players/1", b'{"name":"Eve"}')),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (
+            request("GET", "/players"),
+            (
+                "the cassette has another request: number 1 (reset) is POST /reset; asked was GET /players; "
+                "what was asked is number 3 (step 3)"
+            ),
+        ),
+        (
+            request("POST", "/players", b'{"team": 7, "name": "Eva"}'),
+            (
+                "the cassette has no such request: number 1 (reset) is POST /reset; asked was POST /players; "
+                "the nearest is number 2 (step 0), POST /players: the body differs at $.name: 'Ada' -> 'Eva'"
+            ),
+        ),
+        (
+            request("PUT", "/players/2", b'{"name":"Eve"}'),
+            (
+                "the cassette has no such request: number 1 (reset) is POST /reset; asked was PUT /players/2; "
+                "the nearest is number 4 (step 3), PUT /players/1: asked was PUT /players/2"
+            ),
+        ),
+    ],
+)
+def test_a_strict_miss_names_the_nearest_request_too(asked, why):
+    """Beside the one that is next, what was asked is named where it was recorded, or what is most like it."""
+    player = Player(LISTED, places=STEPS)
+    elsewhere = asked.replace(url=asked.url.replace("127.0.0.1:4600", "other.example"), headers=(("X-Id", "9"),))
+    with pytest.raises(CassetteMissError):
+        player.answer(elsewhere)
+
+    assert why == player.missed
+
+
+def test_a_miss_at_the_end_names_what_was_asked_too():
+    """A request that comes once more than it was recorded is named by its number."""
+    player = Player(LISTED, places=STEPS)
+    statuses(player, *[each.request for each in LISTED])
+    with pytest.raises(CassetteMissError):
+        player.answer(request("GET", "/players"))
+
+    assert (
+        "the cassette is at its end, and GET /players was asked; what was asked is number 3 (step 3)" == player.missed
+    )
+
+
+def test_the_nearest_is_the_one_that_is_most_alike_however_json_is_written():
+    """The order of keys and spaces do not make a request less near; what is used already may be the nearest."""
+    recorded = [
+        told(request("POST", "/players", b'{"name":"Ada","team":{"id":7,"name":"blue"}}')),
+        told(request("POST", "/players", b'{"name":"Bob","tags":["x","y"],"team":{"id":9,"name":"blue"}}')),
+    ]
+    player = Queues(recorded, places=["step 0", "step 1"])
+    player.answer(recorded[0].request)
+    with pytest.raises(CassetteMissError):
+        player.answer(request("POST", "/players", b'{ "team": {"name": "blue", "id": 8}, "name": "Ada" }'))
+
+    assert (
+        "the cassette has no such POST: the nearest is number 1 (step 0), POST /players; "
+        "the body differs at $.team.id: 7 -> 8" == player.missed
+    )
+
+
+def test_a_miss_in_a_long_cassette_is_told_soon():
+    """Looking for the nearest of 3,000 requests takes no more than a moment."""
+    recorded = [told(request("POST", "/items", b'{"number": %d}' % number)) for number in range(3000)]
+    for player in (Player(recorded), Queues(recorded)):
+        began = time.process_time()
+        with pytest.raises(CassetteMissError, match=r"the nearest is number|number 1 is"):
+            player.answer(request("POST", "/items", b'{"number": "many"}'))
+
+        assert 1 > time.process_time() - began
+
+
+# --- looking again --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Queues, Repeats])
+def test_looking_again_takes_what_was_recorded_at_the_same_place(kind):
+    """What comes later in the run is no answer to a second look, and no answer is given twice."""
+    player = kind([told(SECOND, 200), told(SECOND, 201), told(SECOND, 202)], places=["step 0", "step 0", "step 1"])
+    first = player.answer(SECOND)
+    assert not player.spent("step 0")
+    with player.again("step 0"):
+        second = player.answer(SECOND)
+        with pytest.raises(CassetteMissError, match=r"at step 0, GET .* is asked once more than it was recorded"):
+            player.answer(SECOND)
+
+    assert [200, 201] == [first.response.status, second.response.status]
+    assert 2 == player.played
+    assert [False, True] == [player.spent("step 0"), (player.answer(SECOND), player.spent("step 1"))[1]]

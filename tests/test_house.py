@@ -31,6 +31,7 @@ READING_ORDER = [
     "transport",
     "client",
     "trouble",
+    "blockade",
     "deck",
     "foreign",
     "supervisor",
@@ -63,6 +64,7 @@ READING_ORDER = [
     "linearize",
     "history",
     "run",
+    "witness",
     "aftermath",
     "backlog",
     "shrink",
@@ -99,6 +101,7 @@ READING_ORDER = [
     # journeys
     "judging",
     "replaying",
+    "rechecking",
     "stage",
     "status",
     "suite",
@@ -121,6 +124,7 @@ READING_ORDER = [
     "report.case",
     "report.junit",
     "report.json",
+    "report.recheck",
     "report.ctrf",
     "report.ndjson",
     "report.mermaid",
@@ -163,6 +167,7 @@ READING_ORDER = [
     "cli.hunting",
     "cli.integration",
     "cli.replay",
+    "cli.recheck",
     "cli.suite",
     "cli.status",
     "cli.reshrink",
@@ -205,6 +210,7 @@ DOORS = {
         "cli.hunting",
         "cli.integration",
         "cli.replay",
+        "cli.recheck",
         "cli.suite",
         "cli.status",
         "cli.reshrink",
@@ -220,9 +226,9 @@ DOORS = {
 }
 
 PUBLIC = """
-Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Ref Replayed ReplaykitError Trace
-Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
-observes on play read record replay requires same within
+Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
+Trace Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
+observes on play read recheck record replay requires same within
 """.split()
 
 

@@ -15,6 +15,7 @@ from replaykit import (
     Model,
     Observation,
     Ref,
+    cassette,
     check,
     eventually,
     expects,
@@ -28,7 +29,8 @@ from replaykit import (
     same,
 )
 from replaykit.adapter import Adapters
-from replaykit.cassette import Player
+from replaykit.bundle import Bundle, Provenance
+from replaykit.cassette import Order
 from replaykit.run import execute
 from replaykit.sequence import Fixed, Sequence
 from replaykit.trace import Trace
@@ -274,11 +276,19 @@ def run(
         adapters.close()
 
 
-def played(trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi) -> Trace:
+def played(
+    trace: Trace, model: type[Model] = Vault, adapter: type[Adapter[Any]] = VaultApi, order: Order = "strict"
+) -> Trace:
     """Run the sequence of a trace against its own cassette."""
     adapters = Adapters(model, adapter, "http://127.0.0.1:1", {})
-    player = Player(trace.interactions(), trace.moments)
+    player = cassette.played(trace, order)
     try:
         return execute(model, adapters.new(), Fixed(trace.sequence), cassette=player, nonce=trace.nonce or None)
     finally:
         adapters.close()
+
+
+def bundled(trace: Trace) -> Bundle:
+    """Put a trace into a bundle."""
+    names = {"model": "vault:Vault", "adapter": "vault:VaultApi", "model_digest": "0"}
+    return Bundle(origin=Provenance(**names, campaign_seed=1, run=0, seed=1, commands=9), trace=trace)

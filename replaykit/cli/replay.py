@@ -10,7 +10,7 @@ import click
 
 from replaykit.cli.console import conclude, say
 from replaykit.cli.options import recorded_or_given, service_options, settle
-from replaykit.errors import StaleError, UnreachableError
+from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from replaykit.adapter import Adapter
@@ -35,6 +35,13 @@ def _read_times(context: click.Context, parameter: click.Parameter, text: str) -
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
 @click.option(
+    "--order",
+    type=click.Choice(["strict", "fifo", "any"]),
+    default="strict",
+    show_default=True,
+    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
+)
+@click.option(
     "--times",
     metavar="N",
     default="auto",
@@ -58,6 +65,8 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
+    if options["order"] != "strict" and not options["offline"]:
+        raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
     from replaykit.bundle import require_whole
     from replaykit.reader import read
     from replaykit.verdict import worst
@@ -110,6 +119,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 adapter=adapter,
                 url=None if running is None else running.url,
                 offline=options["offline"],
+                order=options["order"],
                 health_check=options["health"],
                 settings=options["settings"],
                 times=options["times"],

@@ -12,6 +12,7 @@ from replaykit.cli.integration import replay_command
 from replaykit.cli.options import is_said, let_several_urls, service_options, settle
 from replaykit.cli.replay import _read_times
 from replaykit.cli.reports import raise_first
+from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,13 @@ PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command
     show_default=True,
     callback=_read_times,
     help="How often to run each; auto: as often as its recorded rate asks for, before it may be called fixed.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["strict", "fifo", "any"]),
+    default="strict",
+    show_default=True,
+    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
 )
 @click.option(
     "--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes, each with its own service.  [default: 1]"
@@ -79,6 +87,8 @@ def suite(context: click.Context, /, paths: tuple[Path, ...], **options: Any) ->
     more; 125 if something could not be judged, or there is nothing.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
+    if options["order"] != "strict" and not options["offline"]:
+        raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
     from replaykit import court
     from replaykit.publishing import Publishing
 
@@ -96,6 +106,7 @@ def suite(context: click.Context, /, paths: tuple[Path, ...], **options: Any) ->
                 offline=options["offline"],
                 lenient=options["lenient"],
                 times=options["times"],
+                more={"order": options["order"]},
                 jobs=options["jobs"] or max(1, len(said["url"]) if isinstance(said.get("url"), tuple) else 1),
                 only=options["only"],
                 text=options["text"],

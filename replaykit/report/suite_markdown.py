@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from replaykit.docket import Docket, Entry
-from replaykit.report.markdown import code, fenced, table, text
+from replaykit.report.markdown import fenced, table, text
 from replaykit.report.roll import MARKS, MEANT, warnings
 
 MOST = 10_000_000  # bytes
@@ -34,7 +34,7 @@ def _head(docket: Docket) -> Iterator[str]:
     rows = [
         (
             f"{'✓' if not each.exit_code else MARKS[each.outcome]} {each.outcome}",
-            code(each.bundle),
+            text(each.bundle),
             text(each.check or "-"),
             each.verdict or "-",
             text(each.known_as),

@@ -47,11 +47,11 @@ def test_the_guide_holds(tmp_path: Path):
 
 def test_the_guide_names_every_mode_fixture_and_key():
     """The tables of the guide list the record modes, the fixtures, the marker's keys and the orders that there are."""
-    from replaykit import pytest_plugin, tape
+    from replaykit import cassette, pytest_plugin
 
     text = GUIDE.read_text(encoding="utf-8")
     rows = re.findall(r'(?m)^\| `"?(\w+)"?` \|', text)
     fixtures = [name for name in vars(pytest_plugin) if name.startswith("replaykit_")]
 
     foreign = {"allow_playback_repeats", "match_on", "record_on_exception", "vcr_config"}
-    assert {*tape._ORDERS, *fixtures, *pytest_plugin.MODES, *pytest_plugin._KEYS} == set(rows) - foreign
+    assert {*cassette.ORDERS, *fixtures, *pytest_plugin.MODES, *pytest_plugin._KEYS} == set(rows) - foreign

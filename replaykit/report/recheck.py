@@ -1,0 +1,63 @@
+"""What `replaykit recheck --json` prints: what became of each bundle, in one document; a surface that programs read."""
+
+import json
+from collections.abc import Iterable
+
+from replaykit.rechecking import Moved, Rechecked
+from replaykit.report.json import DIALECT, opened
+from replaykit.value import Record, schema_of
+from replaykit.verdict import Failure, exit_code
+
+
+class Row(Record):
+    """What became of one bundle."""
+
+    bundle: str  # as it was named
+    verdict: str
+    exit: int
+    reason: str
+    recorded: Failure | None
+    still: bool
+    found: tuple[Failure, ...]
+    unseen: dict[str, tuple[str, ...]]
+    unreached: tuple[str, ...]
+    moved: tuple[Moved, ...]
+
+
+class Table(Record):
+    """What became of all of them."""
+
+    version: int = 1
+    exit: int
+    bundles: tuple[Row, ...]
+
+
+def row(bundle: str, rechecked: Rechecked) -> Row:
+    """Say what rechecking a bundle came to."""
+    kept = {name: getattr(rechecked, name) for name in Row.model_fields if name in Rechecked.model_fields}
+    code = exit_code(rechecked.verdict)
+    return Row(**{**kept, "bundle": bundle, "verdict": rechecked.verdict.value, "exit": code})
+
+
+def render(rows: Iterable[Row], code: int) -> str:
+    """Write what became of some bundles as JSON, in ASCII."""
+    return json.dumps(Table(exit=code, bundles=tuple(rows)).model_dump(), indent=2) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the document, as it is published."""
+    document = opened(schema_of(Table))
+    for kind in (document, *document["$defs"].values()):
+        kind["required"] = list(kind["properties"])  # all keys are always there
+    return (
+        json.dumps(
+            {
+                "$schema": DIALECT,
+                "title": "What replaykit recheck --json prints, version 1",
+                "description": "Keys that are not named here may be added in the same version: ignore them.",
+                **{key: value for key, value in document.items() if key not in {"title", "description"}},
+            },
+            indent=2,
+        )
+        + "\n"
+    )

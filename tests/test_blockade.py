@@ -1,0 +1,230 @@
+"""The blockade: who is inside reaches nothing, whatever it tries with, and all others reach what they want."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import requests
+from conftest import Counting
+from vault import bundled
+
+from replaykit import Adapter, Command, Event, Model, expects, handles, replay
+from replaykit.adapter import Adapters
+from replaykit.blockade import blockaded
+from replaykit.errors import OfflineError
+from replaykit.run import execute
+from replaykit.sequence import Call, Fixed
+from replaykit.trace import Trace
+from replaykit.verdict import Verdict, exit_code
+
+
+class Told:
+    missed: str | None = None
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Counting]:
+    """Serve on a free port of the loopback."""
+    with Counting() as counting:
+        yield counting
+
+
+def ask(url: str) -> None:
+    urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  a URL of ours
+
+
+def connect(service: Counting) -> None:
+    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))):
+        pass
+
+
+def by_datagram(service: Counting) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"x", ("127.0.0.1", 9))
+
+
+def by_path(service: Counting) -> None:
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.connect("/nowhere.sock")
+
+
+def by_name(service: Counting) -> None:
+    socket.getaddrinfo("service.invalid", 80)
+
+
+def backwards(service: Counting) -> None:
+    socket.gethostbyaddr("192.0.2.1")
+
+
+def by_task(service: Counting) -> None:
+    asyncio.run(asyncio.wait_for(asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2])), 5))
+
+
+def by_task_and_name(service: Counting) -> None:
+    asyncio.run(asyncio.wait_for(asyncio.open_connection("service.invalid", 80), 5))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "wanted"),
+    [
+        (connect, "127.0.0.1:"),
+        (by_datagram, "127.0.0.1:9 "),
+        (by_path, "/nowhere.sock "),
+        (by_name, "service.invalid:80 "),
+        (backwards, "192.0.2.1 "),
+        (by_task, "127.0.0.1:"),
+        (by_task_and_name, "service.invalid:80 "),
+        (lambda service: ask(service.url), "127.0.0.1:"),
+        (lambda service: requests.get(service.url, timeout=5), "127.0.0.1:"),
+    ],
+)
+def test_an_attempt_is_an_error_that_says_what_and_where(
+    attempt: Callable[[Counting], object], wanted: str, service: Counting
+):
+    """Each way to the network raises OfflineError, with the address, and the place in the user's code."""
+    told, before = Told(), service.count
+    with blockaded(told), pytest.raises(OfflineError, match=wanted):
+        attempt(service)
+
+    assert told.missed is not None
+    assert "test_blockade.py, line " in told.missed
+    assert before == service.count
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", None])
+def test_an_address_needs_no_name_to_be_looked_up(host: str | None):
+    """Somebody who listens on this machine, as for callbacks, is let be."""
+    with blockaded():
+        socket.getaddrinfo(host, 80)
+        socket.gethostbyaddr("127.0.0.1")
+        with socket.create_server(("127.0.0.1", 0)):
+            pass
+
+
+def test_the_first_attempt_is_told_though_it_is_swallowed():
+    """What was tried first stays, whatever is tried later, and whoever swallows the errors."""
+    told = Told()
+    with blockaded(told):
+        for name in ("first.invalid", "second.invalid"):
+            with pytest.raises(OfflineError):
+                socket.gethostbyname(name)
+
+    assert told.missed is not None
+    assert told.missed.startswith("first.invalid was to be reached (test_blockade.py, line ")
+
+
+def test_others_are_let_through(service: Counting):
+    """Threads that were there before, and what comes after the block, reach what they want."""
+    before, ready, done = service.count, threading.Event(), threading.Event()
+
+    def wait_and_ask() -> None:
+        ready.wait(5)
+        ask(service.url)
+        done.set()
+
+    other = threading.Thread(target=wait_and_ask)
+    other.start()
+    with blockaded():
+        ready.set()
+        assert done.wait(5)
+    other.join()
+    ask(service.url)
+
+    assert before + 2 == service.count
+
+
+def test_threads_that_are_started_inside_are_inside(service: Counting):
+    """A pool that was begun in one block is kept from the network in the next one too, and not in between."""
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            told = Told()
+            with blockaded(told), pytest.raises(OfflineError):
+                pool.submit(socket.create_connection, ("127.0.0.1", 9)).result(5)
+
+            assert told.missed is not None
+            assert "127.0.0.1:9 was to be reached (test_blockade.py, line " in told.missed
+            pool.submit(connect, service).result(5)
+
+
+# --- in a run -----------------------------------------------------------------------------------
+
+
+class Ask(Command):
+    pass
+
+
+class Asked(Event):
+    count: int
+
+
+class Asking(Model):
+    commands: ClassVar = (Ask,)
+
+    @expects
+    def ask(self, _: Ask) -> Asked:
+        return Asked(count=0)
+
+
+class Straying(Adapter[Asking]):
+    """Asks a second service behind the back of self.http, and swallows what that says."""
+
+    other: str = ""
+    early: bool = False
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        if self.early:
+            self.stray()
+
+    @handles
+    def ask(self, _: Ask) -> Asked:
+        if not self.early:
+            self.stray()
+        return Asked(count=self.http.get("/").json()["count"])
+
+    def stray(self) -> None:
+        with contextlib.suppress(Exception):  # as careless adapters do
+            ask(self.other)
+
+
+def recorded(service: Counting, **settings: str) -> Trace:
+    adapters = Adapters(Asking, Straying, service.url, {"other": service.url, **settings})
+    try:
+        return execute(Asking, adapters.new(), Fixed((Call(label=0, tag="ask"),)))
+    finally:
+        adapters.close()
+
+
+@pytest.mark.parametrize("early", ["false", "true"])
+def test_an_attempt_makes_an_offline_replay_stale(early: str, service: Counting):
+    """What the adapter sends by itself is in no cassette, so no verdict on the bug is possible: 125."""
+    trace = recorded(service, early=early)
+    assert "failed" == trace.ending
+    before = service.count
+    settings = {"other": service.url, "early": early}
+    replayed = replay(bundled(trace), model=Asking, adapter=Straying, offline=True, settings=settings)
+
+    assert Verdict.STALE == replayed.verdict
+    assert 125 == exit_code(replayed.verdict)
+    assert f"{service.url[7:]} was to be reached ({Path(__file__).name}, line " in replayed.reason
+    assert ", in ask)" in replayed.reason
+    assert before == service.count
+
+
+def test_without_it_the_same_run_reproduces(service: Counting):
+    """An adapter that speaks through self.http alone is replayed as ever."""
+
+    class Good(Straying):
+        def stray(self) -> None:
+            """Ask nobody."""
+
+    replayed = replay(bundled(recorded(service)), model=Asking, adapter=Good, offline=True, settings={"other": ""})
+
+    assert Verdict.REPRODUCED == replayed.verdict
