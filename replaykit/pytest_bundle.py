@@ -128,7 +128,8 @@ class BundleItem(pytest.Item):
         word = _WORDS.get(entry.outcome, entry.verdict)
         often = f" (in {entry.failed or 'each'} of {entry.attempts} attempts)" if entry.attempts > 1 else ""
         lines = [f"{f'{word}: ' if word else ''}{entry.reason}{often}", *(f"  {each}" for each in entry.notes)]
-        if self.config.getoption("tbstyle", "auto") not in {"short", "line"}:
+        style = self.config.getoption("tbstyle", "auto")
+        if style != "short":
             lines += entry.steps
         known = [entry.status, *(each for each in (entry.ticket, entry.note) if each)]
         lines.append(f"  status: {', '.join(known)}")
@@ -136,7 +137,7 @@ class BundleItem(pytest.Item):
             lines.append(f"  if it was mended: replaykit close {shlex.quote(self._bench.place_of(entry))}")
         if entry.verdict is not None:
             lines.append(f"  replay it: {self._bench.command(entry)}")
-        return visible("\n".join(lines))
+        return visible(lines[0].partition("\n")[0] if style == "line" else "\n".join(lines))
 
 
 def _properties(entry: Entry) -> list[tuple[str, object]]:
@@ -208,7 +209,7 @@ class _Bench:
                 self.brief, self._command = asked(_words(config))
         except ReplaykitError as error:  # told by each item
             self._trouble = error
-        order, said = config.getoption("replaykit_order"), self.brief.said
+        said = self.brief.said
         if config.getini("replaykit_mode") == "offline" and not (said.get("url") or said.get("start")):
             self.brief = replace(self.brief, offline=True)
         self.brief = replace(
@@ -216,7 +217,6 @@ class _Bench:
             lenient=self.brief.lenient or config.getini("replaykit_lenient"),
             number=int(worker["workerid"].removeprefix("gw")),
             verbose=config.get_verbosity() > 0 or config.getoption("tbstyle", "auto") == "long",
-            more={} if order is None else {"order": order},
         )
 
     def status_of(self, path: Path) -> Status:
@@ -281,7 +281,7 @@ class _Bench:
 def _words(config: pytest.Config) -> list[str]:
     """Write the options of pytest as the command line of a suite."""
     words = ["--offline"] if config.getoption("replaykit_offline") else []
-    for name in ("url", "start", "times"):
+    for name in ("url", "start", "times", "order"):
         said = config.getoption(f"replaykit_{name}")
         for value in said if isinstance(said, list) else [] if said is None else [said]:
             words += [f"--{name}", str(value)]

@@ -339,22 +339,23 @@ def test_the_environment_counts_as_in_a_suite(
     for name, value, *arguments in [
         ("REPLAYKIT_HEALTH", "/well"),
         ("REPLAYKIT_URL", "http://127.0.0.1:1"),
-        ("REPLAYKIT_URL", "http://127.0.0.1:1", "--replaykit-offline", "--replaykit-times=3"),
+        ("REPLAYKIT_URL", "http://127.0.0.1:1", "--replaykit-offline", "--replaykit-times=3", "--replaykit-order=any"),
         ("REPLAYKIT_OFFLINE", "1", "--replaykit-url=http://127.0.0.1:2"),
         ("REPLAYKIT_TIMES", "never"),
     ]:
         with monkeypatch.context() as patched:
             patched.setenv(name, value)
             bench = _Bench(pytester.parseconfigure(*CALM, *arguments))
-        seen.append((bench.brief.offline, bench.brief.said.get("url"), bench.brief.times, str(bench._trouble)))
+        brief = bench.brief
+        seen.append((brief.offline, brief.said.get("url"), brief.times, brief.more.get("order"), str(bench._trouble)))
 
     assert [
-        (True, None, 7, "None"),
-        (False, "http://127.0.0.1:1", 7, "None"),
-        (True, None, 3, "None"),
-        (False, "http://127.0.0.1:2", 7, "None"),
+        (True, None, 7, "strict", "None"),
+        (False, "http://127.0.0.1:1", 7, "strict", "None"),
+        (True, None, 3, "any", "None"),
+        (False, "http://127.0.0.1:2", 7, "strict", "None"),
     ] == seen[:4]
-    assert "The value comes from the environment: REPLAYKIT_TIMES." in seen[4][3]
+    assert "The value comes from the environment: REPLAYKIT_TIMES." in seen[4][-1]
 
 
 def test_workers_take_turns_at_a_service_that_they_share(pytester: pytest.Pytester, project: Path):

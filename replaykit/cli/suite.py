@@ -137,7 +137,8 @@ def brief_of(context: click.Context) -> "tuple[Brief, Callable[[Entry], str]]":
 
     said, otherwise = _said(context, options)
     profile, offline = context.meta.get("profile"), options["offline"]
-    brief = Brief(offline, options["lenient"], options["times"], said, otherwise, profile)
+    more = {"order": options["order"]}
+    brief = Brief(offline, options["lenient"], options["times"], said, otherwise, profile, more=more)
     return brief, lambda entry: _command(context, entry, offline=offline).removeprefix(program()).strip()
 
 
