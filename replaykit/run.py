@@ -36,7 +36,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from replaykit.adapter import Adapter, Mock
-from replaykit.caller import Caller, Cassette, Over
+from replaykit.caller import Caller, Cassette, Over, Witness
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted
@@ -121,16 +121,19 @@ def execute(
     listener: Listener | None = None,
     tally: Counter[tuple[str, str]] | None = None,
     nonce: str | None = None,
+    witness: Witness | None = None,
 ) -> Trace:
     """Run calls against the service behind an adapter, or against a cassette, and return what happened.
 
     `tally` counts what was exercised, by role and name: ("check", "board_matches"), ("label", "sold out"). `nonce`
     is what makes minted values unique to a run: a new one, or the recorded one where its cassette is played.
+    `witness` hears of what is judged.
     Raises DefinitionError where the model or the adapter can't be used at all.
     """
     if nonce is not None:
         adapter.refs.nonce = nonce
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
+    run.witness = witness
     if isinstance(adapter, Mock):
         return run.go()
     with adapter.http.through(run):
@@ -260,7 +263,7 @@ class _Run(Caller):
         if self.listener is not None:
             self.listener.end(ending, reason, failure)
         at_end = self.part == "end"
-        return Trace(
+        trace = Trace(
             resetting=self.resetting if self.part != "reset" else tuple(self.kept),
             steps=tuple(self.steps),
             closing=tuple(self.kept) if at_end else (),
@@ -270,6 +273,9 @@ class _Run(Caller):
             reason=reason,
             failure=failure,
         )
+        if self.witness is not None:
+            self.witness.over(trace)
+        return trace
 
     def _reset(self) -> None:
         if not isinstance(self.adapter, Mock):
@@ -290,7 +296,7 @@ class _Run(Caller):
         count_labels(self.state, None)  # preconditions are asked of commands that are never sent
         try:
             return draw()
-        except (DefinitionError, StaleError):
+        except (DefinitionError, StaleError, Over):  # the last: whoever steps through it has seen enough
             raise
         except Exception as error:
             raise self.fault("model", "requires", error) from error
@@ -349,6 +355,8 @@ class _Run(Caller):
         broken = None
         if prediction is not None:
             self.tally["expectation", prediction.name] += 1
+            if self.witness is not None:
+                self.witness.predicted(command, prediction, event, self.state, step=call.label)
             if not prediction.admits(event):
                 broken = self.failure(
                     "expectation",
@@ -391,6 +399,7 @@ class _Run(Caller):
         self.tally["idempotency", REPEATED] += 1
         if not self.guarded("model", "expects", lambda: is_answered_again(self.state, command, before, event)):
             self._not_repeated(f"sent again, it was answered {event!r}, and the first time {before!r}")
+        self._bear_witness("idempotency", REPEATED, None)
         self._snapshot(call)
         return event
 
@@ -421,10 +430,13 @@ class _Run(Caller):
         self.tally["idempotency", REPEATED] += 1
         if fitting is None and (prediction is None or any(map(prediction.admits, answers))):
             self._not_repeated(f"sent twice at the same time, it was answered {event!r} and {again!r}")
+        self._bear_witness("idempotency", REPEATED, None)
         return event
 
     def _not_repeated(self, message: str) -> NoReturn:
-        raise Over("failed", failure=self.failure("idempotency", REPEATED, message))
+        failure = self.failure("idempotency", REPEATED, message)
+        self._bear_witness("idempotency", REPEATED, failure)
+        raise Over("failed", failure=failure)
 
     # --- sending at the same time
 
@@ -499,9 +511,12 @@ class _Run(Caller):
         elif lost is not None and is_half_lost(history):
             raise lost
         if found.answer == "refuted":
-            raise Over("failed", failure=self.failure("linearization", LINEARIZABLE, refutation(history, found)))
+            failure = self.failure("linearization", LINEARIZABLE, refutation(history, found))
+            self._bear_witness("linearization", LINEARIZABLE, failure)
+            raise Over("failed", failure=failure)
         if found.answer == "undecided":
             raise Over("undecided", f"no order was found that explains what the branches saw: {found.reasons[0]}")
+        self._bear_witness("linearization", LINEARIZABLE, None)
         self.state = found.state
 
     def _explain_looks(self, history: list[Branch]) -> Linearization[Model]:
@@ -593,12 +608,14 @@ class _Run(Caller):
         while (failure := self.failure_of(self.checking, check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
             if left <= 0 if self.cassette is None else self.cassette.unused() is None or asked == len(self.kept):
-                message = f"{failure.message} (still so after {check.within:g} seconds)"
-                raise Over("failed", failure=failure.replace(message=message))
+                failure = failure.replace(message=f"{failure.message} (still so after {check.within:g} seconds)")
+                self._bear_witness(self.checking, check.name, failure)
+                raise Over("failed", failure=failure)
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
             asked = len(self.kept)
             observed = self._observe(kind) or observed
+        self._bear_witness(self.checking, check.name, None)
         return observed
 
     def _observe(self, kind: type[Observation]) -> Observation | None:
@@ -613,5 +630,10 @@ class _Run(Caller):
     def _judge(self, kind: Kind, name: str, look: Callable[[], object]) -> None:
         """End the run where a check does not hold."""
         failure = self.failure_of(kind, name, look)
+        self._bear_witness(kind, name, failure)
         if failure is not None:
             raise Over("failed", failure=failure)
+
+    def _bear_witness(self, kind: Kind, name: str, failure: Failure | None) -> None:
+        if self.witness is not None:
+            self.witness.judged(kind, name, failure, step=self.call.label if self.call else None)
