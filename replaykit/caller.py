@@ -23,7 +23,7 @@ from replaykit.gist import target
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import CheckFailedError, Model, Prediction, ReturnedError
 from replaykit.sequence import Call
-from replaykit.trace import Ending, Moments, Trace
+from replaykit.trace import Ending, Moments, Step, Trace
 from replaykit.value import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.verdict import Failure, Kind
 
@@ -57,6 +57,9 @@ class Witness(Protocol):
 
     def raised(self, error: Exception) -> None:
         """Hear of what the user's code raised, with its traceback."""
+
+    def taken(self, step: Step) -> None:
+        """Hear of a step, when it is over; not of those of branches."""
 
     def over(self, trace: Trace) -> None:
         """Hear of the whole run, when it is over."""

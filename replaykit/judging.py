@@ -9,6 +9,7 @@ from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle
 from replaykit.cassette import Player
 from replaykit.latency import RUNS, Budgets, decide
+from replaykit.looking import Look
 from replaykit.model import Model
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
@@ -32,18 +33,21 @@ class Trial:
     adapters: Adapters
     budgets: Budgets
     offline: bool = False  # against its own cassette?
+    look: Look | None = None  # how it is followed
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
         recorded = self.bundle.trace
+        sequence = recorded.sequence
         return execute(
             self.adapters.model,
             self.adapters.new(),
-            Fixed(recorded.sequence),
+            Fixed(sequence) if self.look is None else self.look.calls(sequence, self.adapters.rest),
             cassette=Player(recorded.interactions(), recorded.moments) if self.offline else None,
             listener=listener,
             tally=tally,
             nonce=recorded.nonce if self.offline else None,
+            witness=self.look,
         )
 
     def judged(self, listener: Listener | None = None) -> Judged:

@@ -19,6 +19,7 @@ from replaykit.bundle import Bundle, Shrinking, require_whole
 from replaykit.errors import UsageError
 from replaykit.judging import Trial
 from replaykit.latency import budgets_of
+from replaykit.looking import Look, look_at
 from replaykit.model import Model
 from replaykit.rate import rate_at_least, tries
 from replaykit.reader import read
@@ -72,6 +73,8 @@ def replay(
     listener: Listener | None = None,
     times: int | None = None,
     running: Running | None = None,
+    until: int | None = None,
+    look: Look | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `base_url` or, `offline`, against its cassette.
 
@@ -85,7 +88,8 @@ def replay(
     *failed*; one attempt is enough where it has no branches. Offline, there is but one. `listener` hears of the first.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
     endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
-    service at `url`, where it is reset before each execution, or watched (`service.opened`).
+    service at `url`, where it is reset before each execution, or watched (`service.opened`). `until` is the label of
+    the step after which it stops, in one attempt: *undecided*, unless it failed before. `look` follows it closely.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
@@ -98,6 +102,7 @@ def replay(
         raise UsageError("The service is named twice.", "Give base_url or url, not both.")
     url = base_url if url is None else url
     require_whole(bundle, "The bundle")
+    look = look_at(bundle.trace.sequence, until, look)
     model = model or project.load(bundle.provenance.model, Model, trusted=False)
     adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
     if not offline:
@@ -112,8 +117,8 @@ def replay(
     if running is None and not offline:
         running = Running(url, health_check)
     adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline)
-    wanted = 1 if offline else times or times_for(bundle)
+    trial = Trial(bundle, adapters, budgets, offline, look)
+    wanted = 1 if offline or (look is not None and look.stops) else times or times_for(bundle)
     patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
     try:
         replayed = _attempts(trial, wanted, patient=patient, listener=listener)

@@ -554,8 +554,11 @@ class _Run(Caller):
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
         self.step[where] = tuple(self.kept)
-        self.steps.append(Step(**self.step, observations=tuple(self.observations)))
+        step = Step(**self.step, observations=tuple(self.observations))
+        self.steps.append(step)
         self.step = {}
+        if self.witness is not None:
+            self.witness.taken(step)
 
     def _snapshot(self, call: Call) -> None:
         state = self.text(self.state)

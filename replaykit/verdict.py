@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from replaykit.errors import (
     StaleError,
@@ -64,6 +64,15 @@ def is_same(recorded: Failure, seen: Failure) -> bool:
     """
     both = recorded.outcome is not None and seen.outcome is not None
     return recorded.fingerprint == seen.fingerprint and (not both or recorded.outcome == seen.outcome)
+
+
+class Judgment(NamedTuple):
+    """What became of an expectation, an invariant or a check."""
+
+    kind: Kind
+    name: str
+    holds: bool
+    said: str  # what was expected, or what is wrong
 
 
 class Verdict(Enum):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, say
+from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
 from replaykit.cli.options import recorded_or_given, service_options, settle
 from replaykit.errors import StaleError, UnreachableError
 
@@ -42,7 +43,7 @@ def _read_times(context: click.Context, parameter: click.Parameter, text: str) -
     callback=_read_times,
     help="How often to run it; auto: as often as the recorded rate asks for, before the bug may be called fixed.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
+@look_options
 @click.pass_context
 def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
     """Run the sequence of a saved bug again, live or offline, and say whether the bug is still there.
@@ -58,6 +59,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
+    require_alone(options, len(bundles))
     from replaykit.bundle import require_whole
     from replaykit.reader import read
     from replaykit.verdict import worst
@@ -96,7 +98,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance = bundle.provenance
     model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    failure = bundle.judged
+    failure, look = bundle.judged, look_of(options, bundle)
     length = steps.count(len(bundle.trace.steps), "command")
     what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
     say(f"{path}: {what}, {length}, seed {provenance.seed}")
@@ -116,6 +118,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 latency=options["latency"],
                 transport=options["transport"],
                 running=running,
+                look=look,
             )
             log = "" if running is None else running.log()
     except UnreachableError as error:
@@ -125,7 +128,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     except StaleError as error:
         conclude(Verdict.STALE.value, str(error), exit_code(error))
         return Verdict.STALE.value, exit_code(error)
-    say(steps.render(replayed.trace, verbose=options["verbose"]))
+    say_trace(replayed, look, options)
     seen = replayed.trace.failure
     if seen is not None and seen.traceback:
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
