@@ -109,6 +109,7 @@ READING_ORDER = [
     "watcher",
     "report",
     "report.steps",
+    "portrait",
     "report.coverage",
     "report.discovery",
     "report.terminal",

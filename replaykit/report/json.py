@@ -3,7 +3,7 @@
 import json
 
 from replaykit.account import Account
-from replaykit.value import JsonData, schema_of
+from replaykit.value import JsonData, Record, schema_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -15,14 +15,19 @@ def render(account: Account, *, indent: int | None = 2) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the report, as it is published."""
-    document = opened(schema_of(Account))
-    for kind in (document, *document["$defs"].values()):
-        kind["required"] = list(kind["properties"])  # all keys are always there
+    return published(Account, "Report of replaykit integration, format 1")
+
+
+def published(kind: type[Record], title: str) -> str:
+    """Return the JSON Schema of a document that other programs read: all its keys are always there."""
+    document = opened(schema_of(kind))
+    for each in (document, *document["$defs"].values()):
+        each["required"] = list(each["properties"])
     return (
         json.dumps(
             {
                 "$schema": DIALECT,
-                "title": "Report of replaykit integration, format 1",
+                "title": title,
                 "description": "Keys that are not named here may be added in the same format: ignore them.",
                 **{key: value for key, value in document.items() if key not in {"title", "description"}},
             },
