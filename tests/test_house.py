@@ -97,6 +97,7 @@ READING_ORDER = [
     "importing.har",
     # journeys
     "looking",
+    "cover",
     "judging",
     "replaying",
     "stage",

@@ -62,8 +62,9 @@ def look_of(options: dict[str, Any], bundle: "Bundle") -> "Look | None":
     look.require(bundle.trace.sequence)
     if options["step"]:
         from replaykit.cli.stepping import Stepper
+        from replaykit.cover import Cover
 
-        stepper = Stepper(bundle.trace)
+        stepper = Stepper(bundle.trace, Cover())
         look.before, look.after = stepper.before, stepper.after
     if options["pdb"]:
         from replaykit.cli.postmortem import examine
@@ -74,17 +75,19 @@ def look_of(options: dict[str, Any], bundle: "Bundle") -> "Look | None":
 
 def say_trace(replayed: "Replayed", look: "Look | None", options: dict[str, Any]) -> None:
     """Show what happened in the attempt that the verdict speaks of; where it was stopped, the state there."""
+    from replaykit.cover import Cover
     from replaykit.report import plain, steps
     from replaykit.value import loads
     from replaykit.verdict import Verdict
 
-    trace = replayed.trace
-    judged = look.judged_in(trace) if look is not None and options["verbose"] else None
-    say(steps.render(trace, verbose=options["verbose"], judged=judged))
+    trace, cover, closely = replayed.trace, Cover(), options["verbose"]
+    judged = {} if look is None or not closely else look.judged_in(trace)
+    judged = {label: cover.judged(each) for label, each in judged.items()}
+    say(steps.render(cover.trace(trace) if closely else trace, verbose=closely, judged=judged))
     if look is None or options["until"] is None or replayed.verdict is not Verdict.UNDECIDED:
         return
     say(f"  state after step {options['until']}:")
-    for line in plain.laid_out(loads(trace.steps[-1].state or b"null"), 4):
+    for line in plain.laid_out(loads(cover.text(trace.steps[-1].state or b"null")), 4):
         say(line)
     if options["start"] and not options["offline"]:
         say("  The service is stopped now. To look into one in this state, start it yourself, and name it with --url.")

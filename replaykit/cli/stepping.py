@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from replaykit.cli.console import say
 from replaykit.difference import brief
 from replaykit.report import plain, steps
-from replaykit.value import jsonable, loads, text_of
+from replaykit.value import loads, text_of
 
 if TYPE_CHECKING:
+    from replaykit.cover import Cover
     from replaykit.looking import Stop
     from replaykit.trace import Step, Trace
-    from replaykit.value import JsonText
+    from replaykit.value import JsonData, JsonText
     from replaykit.verdict import Judgment
 
 PROMPT = "(step) "
@@ -26,8 +27,9 @@ HELP = """\
 class Stepper:
     """Shows what comes and what came of it, and asks before each step."""
 
-    def __init__(self, recorded: "Trace") -> None:
+    def __init__(self, recorded: "Trace", cover: "Cover") -> None:
         self._failure = recorded.failure
+        self._cover = cover
         self._last: Step | None = None
         self._state: JsonText | None = None
         self._going = False  # on to the end, without asking
@@ -38,11 +40,16 @@ class Stepper:
             return True
         for call in stop.calls:
             failed = self._failure is not None and self._failure.step == call.label
-            say(f"  next [{call.label:>2}] {steps.call_text(call)}{'  (failed when recorded)' if failed else ''}")
+            say(
+                f"  next [{call.label:>2}] {steps.call_text(self._cover.call(call))}{'  (failed when recorded)' if failed else ''}"
+            )
         if not stop.calls:
             say("  next: the checks at the end")
-        say(f"       state {brief(jsonable(stop.state), 200)}")
+        say(f"       state {brief(self._state_of(stop), 200)}")
         return self._asked(stop)
+
+    def _state_of(self, stop: "Stop") -> "JsonData":
+        return loads(self._cover.text(text_of(stop.state)))
 
     def _asked(self, stop: "Stop") -> bool:
         while True:
@@ -55,7 +62,7 @@ class Stepper:
                 case "q":
                     return False
                 case "s":
-                    for line in plain.laid_out(loads(text_of(stop.state)), 4):
+                    for line in plain.laid_out(self._state_of(stop), 4):
                         say(line)
                 case "r":
                     self._say_requests()
@@ -75,6 +82,7 @@ class Stepper:
 
     def after(self, step: "Step", judged: "list[Judgment]") -> None:
         """Show what came of a step."""
+        step, judged = self._cover.step(step), self._cover.judged(judged)
         fails = not all(each.holds for each in judged)
         say("\n".join(steps.closely(step, self._state, judged, fails=fails, first=self._last is None)))
         self._last, self._state = step, step.state or self._state
