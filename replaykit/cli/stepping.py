@@ -40,9 +40,8 @@ class Stepper:
             return True
         for call in stop.calls:
             failed = self._failure is not None and self._failure.step == call.label
-            say(
-                f"  next [{call.label:>2}] {steps.call_text(self._cover.call(call))}{'  (failed when recorded)' if failed else ''}"
-            )
+            said = "  (failed when recorded)" if failed else ""
+            say(f"  next [{call.label:>2}] {steps.call_text(self._cover.call(call))}{said}")
         if not stop.calls:
             say("  next: the checks at the end")
         say(f"       state {brief(self._state_of(stop), 200)}")
