@@ -10,6 +10,7 @@ from replaykit.bundle import Bundle
 from replaykit.cassette import Player
 from replaykit.latency import RUNS, Budgets, decide
 from replaykit.model import Model
+from replaykit.pace import Paced
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
 from replaykit.trace import Trace
@@ -32,6 +33,7 @@ class Trial:
     adapters: Adapters
     budgets: Budgets
     offline: bool = False  # against its own cassette?
+    paced: bool = False  # with the pauses that it was recorded with?
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
@@ -39,7 +41,7 @@ class Trial:
         return execute(
             self.adapters.model,
             self.adapters.new(),
-            Fixed(recorded.sequence),
+            Paced(recorded) if self.paced else Fixed(recorded.sequence),
             cassette=Player(recorded.interactions(), recorded.moments) if self.offline else None,
             listener=listener,
             tally=tally,

@@ -54,6 +54,7 @@ READING_ORDER = [
     "binding",
     # workshop
     "rate",
+    "pace",
     "stutter",
     "generate",
     "gist",
