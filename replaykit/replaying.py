@@ -189,8 +189,8 @@ def _difference(fast: Replayed, paced: Replayed, odds: Odds | None) -> str | Non
     if paced.verdict is fast.verdict or not {fast.verdict, paced.verdict} & _SHOWN:
         return None
     seen = (
-        f"it failed in {paced.failed} of {count(paced.attempts)} with the recorded pauses, and in {fast.failed} of "
-        f"{count(fast.attempts)} as fast as possible"
+        f"it failed in {paced.failed} of {_count(paced.attempts)} with the recorded pauses, and in {fast.failed} of "
+        f"{_count(fast.attempts)} as fast as possible"
     )
     gone = fast if paced.verdict in _SHOWN else paced
     if gone.verdict not in _JUDGED:
@@ -200,7 +200,7 @@ def _difference(fast: Replayed, paced: Replayed, odds: Odds | None) -> str | Non
     return f"the bug depends on time: {seen}"
 
 
-def count(attempts: int) -> str:
+def _count(attempts: int) -> str:
     """Say how many attempts: 1 attempt, 2 attempts."""
     return f"{attempts} attempt{'' if attempts == 1 else 's'}"
 
@@ -212,10 +212,9 @@ def _sure_enough(replayed: Replayed, odds: Odds, *, each: int) -> Replayed:
     if odds.needed <= each:
         return replayed
     reason = (
-        f"it did not show in {count(each)}, but it showed in {odds.failed} of {odds.runs} "
-        f"run{'' if odds.runs == 1 else 's'} when it was recorded, and may show in {percent(odds.at_least)} of all: "
-        f"so it would have been seen with {percent(confidence)} confidence; "
-        f"--times {odds.needed} is enough for {percent(1 - DOUBTED)}"
+        f"it did not show, but it showed in {odds.failed} of {odds.runs} run{'' if odds.runs == 1 else 's'} when it was "
+        f"recorded, and in {_count(each)} it would have been seen with {percent(confidence)} confidence only; "
+        f"--times {odds.needed} makes it {percent(1 - DOUBTED)}"
     )
     return replace(replayed, verdict=Verdict.UNDECIDED, reason=reason)
 
