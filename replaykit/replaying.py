@@ -212,8 +212,8 @@ def _sure_enough(replayed: Replayed, odds: Odds, *, each: int) -> Replayed:
     if odds.needed <= each:
         return replayed
     reason = (
-        f"it did not show, but it showed in {odds.failed} of {odds.runs} run{'' if odds.runs == 1 else 's'} when it was "
-        f"recorded, and in {_count(each)} it would have been seen with {percent(confidence)} confidence only; "
+        f"it did not show, but it showed in {odds.failed} of {odds.runs} run{'' if odds.runs == 1 else 's'} when it "
+        f"was recorded, and in {_count(each)} it would have been seen with {percent(confidence)} confidence only; "
         f"--times {odds.needed} makes it {percent(1 - DOUBTED)}"
     )
     return replace(replayed, verdict=Verdict.UNDECIDED, reason=reason)
