@@ -11,6 +11,7 @@ from replaykit.cassette import Player
 from replaykit.latency import RUNS, Budgets, decide
 from replaykit.looking import Look
 from replaykit.model import Model
+from replaykit.pace import Paced
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
 from replaykit.trace import Trace
@@ -33,16 +34,17 @@ class Trial:
     adapters: Adapters
     budgets: Budgets
     offline: bool = False  # against its own cassette?
+    paced: bool = False  # with the pauses that it was recorded with?
     look: Look | None = None  # how it is followed
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
         recorded = self.bundle.trace
-        sequence = recorded.sequence
+        calls = Paced(recorded) if self.paced else Fixed(recorded.sequence)
         return execute(
             self.adapters.model,
             self.adapters.new(),
-            Fixed(sequence) if self.look is None else self.look.calls(sequence, self.adapters.rest),
+            calls if self.look is None else self.look.calls(calls, self.adapters.rest),
             cassette=Player(recorded.interactions(), recorded.moments) if self.offline else None,
             listener=listener,
             tally=tally,

@@ -8,7 +8,8 @@ from replaykit.caller import Over
 from replaykit.command import Command, Event, Refs
 from replaykit.errors import UsageError
 from replaykit.model import Model, Prediction
-from replaykit.sequence import Call, Fixed, Sequence
+from replaykit.run import Calls
+from replaykit.sequence import Call, Sequence
 from replaykit.trace import Step, Trace
 from replaykit.value import copied
 from replaykit.verdict import Failure, Judgment, Kind
@@ -88,11 +89,11 @@ class Look:
             f"Those to stop after, as `replaykit show` prints them: {', '.join(map(str, labels)) or 'none'}.",
         )
 
-    def calls(self, sequence: Sequence, rest: Callable[[], None]) -> "Held":
-        """Give the calls of a sequence to a run; `rest` is done before a pause, which may be long."""
+    def calls(self, calls: Calls, rest: Callable[[], None]) -> "Held":
+        """Give the calls of a run, which may be held back; `rest` is done before a pause, which may be long."""
         self._rest = rest
         before, self.before = self.before, None
-        return Held(sequence, self.until, before, rest)
+        return Held(calls, self.until, before, rest)
 
     def judged_in(self, trace: Trace) -> Judgments:
         """Return what was judged in a run, by its trace; nothing where it is none that was kept."""
@@ -147,16 +148,16 @@ def look_at(sequence: Sequence, until: int | None, look: Look | None) -> Look | 
 
 
 class Held:
-    """A sequence as a source of calls that may be held back, or end early."""
+    """A source of calls that may be held back, or end early."""
 
     def __init__(
         self,
-        sequence: Sequence,
+        calls: Calls,
         until: int | None,
         before: Callable[[Stop], bool] | None,
         rest: Callable[[], None],
     ) -> None:
-        self._calls = Fixed(sequence)
+        self._calls = calls
         self._until = until
         self._before = before
         self._rest = rest

@@ -82,8 +82,8 @@ class Listener(Protocol):
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Hear of a request and its answer; `part` is reset, command, observe or end."""
 
-    def call(self, call: Call) -> None:
-        """Hear of a call that is about to be sent."""
+    def call(self, call: Call, at: float | None) -> None:
+        """Hear of a call that is about to be sent, `at` so many seconds after the first; None where no time counts."""
 
     def nonce(self, nonce: str) -> None:
         """Hear, before the first call that has something minted in it, what makes it unique to this run."""
@@ -184,6 +184,7 @@ class _Run(Caller):
         self.tally = tally
         self.minted = False  # was the nonce told?
         self.count = 0
+        self.began: float | None = None  # when the first call was sent
         self.resetting: tuple[Interaction, ...] = ()
         self.steps: list[Step] = []
         self.observations: list[Said] = []
@@ -330,12 +331,21 @@ class _Run(Caller):
 
     def _tell(self, call: Call) -> None:
         """Take down the call that is about to be sent."""
-        self.step = {"call": call}
+        at = self._now()
+        self.step = {"call": call, "at": at}
         if not self.minted and is_minted(call.args):
             self._tell_nonce()
         if self.listener is not None:
-            self.listener.call(call)
+            self.listener.call(call, at)
         self.tally["command", call.tag] += 1
+
+    def _now(self) -> float | None:
+        """Say how many seconds after the first call it is; None where a cassette or the model answers at once."""
+        if self.plays or isinstance(self.adapter, Mock):
+            return None
+        now = time.perf_counter()
+        self.began = now if self.began is None else self.began
+        return round(now - self.began, 6)
 
     def _send(self, label: int, command: Command) -> Event:
         self.refs.step = label
@@ -461,9 +471,10 @@ class _Run(Caller):
             self._tell_nonce()
         history = [Branch(self.adapter, self.state, self.cassette, branch) for branch in sequences]
         self.call = None
+        began = self._now()
         self._send_history(history)
         for sent in answered_in_order(history):
-            self._take(sent)
+            self._take(sent, None if began is None else round(began + sent.called, 6))
         over = first_over(history)
         if over is not None:
             raise over
@@ -480,7 +491,7 @@ class _Run(Caller):
         if self.is_astray:
             raise Over("undecided", "the adapter sends from threads of its own, and for which branch is not known")
 
-    def _take(self, sent: Sent) -> None:
+    def _take(self, sent: Sent, at: float | None) -> None:
         """Take down a call of a branch."""
         call, label, event = sent.call, sent.call.label, sent.event
         said = None if event is None else Said(tag=event.tag, version=event.version, data=self.text(event))
@@ -488,11 +499,18 @@ class _Run(Caller):
         if event is not None and type(sent.command) in self.state.rules.expects:
             self.tally["expectation", self.state.rules.expects[type(sent.command)]] += 1
         self.steps.append(
-            Step(call=call, interactions=tuple(sent.kept), event=said, called=sent.called, returned=sent.returned)
+            Step(
+                call=call,
+                interactions=tuple(sent.kept),
+                event=said,
+                called=sent.called,
+                returned=sent.returned,
+                at=at,
+            )
         )
         if self.listener is None:
             return
-        self.listener.call(call)
+        self.listener.call(call, at)
         for interaction in sent.kept:
             self.listener.interaction("command", label, interaction)
         self.listener.moment(label, sent.called, sent.returned)

@@ -88,6 +88,8 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
+Expect: TypeAlias = Literal["fixed", "reproduces"]  # what is expected of a saved bug
+
 OK = 0
 FOUND = 1
 NOT_JUDGED = 125
@@ -106,10 +108,11 @@ _OF_VERDICT = {
 }
 
 
-def exit_code(outcome: Verdict | BaseException) -> int:
-    """Return the exit code of a verdict or of an error."""
+def exit_code(outcome: Verdict | BaseException, expect: Expect = "fixed") -> int:
+    """Return the exit code of a verdict or of an error; of a bug that is expected to reproduce, it is the other one."""
     if isinstance(outcome, Verdict):
-        return _OF_VERDICT[outcome]
+        swapped = expect == "reproduces" and outcome in {Verdict.FIXED, Verdict.REPRODUCED}
+        return OK + FOUND - _OF_VERDICT[outcome] if swapped else _OF_VERDICT[outcome]
     if isinstance(outcome, Terminated):
         return 128 + outcome.signal_number
     if isinstance(outcome, KeyboardInterrupt):

@@ -44,7 +44,9 @@ def require_alone(options: dict[str, Any], bundles: int) -> None:
         raise UsageError(f"{stopping[0]} is for one bundle, and there are {bundles}.", "Name one of them.")
     if stopping and options["times"] not in {None, 1}:
         raise UsageError(f"{stopping[0]} is for one attempt, and --times asks for more.", "Leave one of them out.")
-    if talking and options.get("json"):
+    if stopping and options["pace"] == "recorded":
+        raise UsageError(f"{stopping[0]} takes its own time, and --pace asks for the recorded one.", "Leave one out.")
+    if talking and options["as_json"]:
         raise UsageError(f"{talking[0]} asks a person, and --json is for programs.", "Leave one of them out.")
     if talking and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
