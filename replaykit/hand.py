@@ -10,11 +10,11 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from replaykit import project, service
 from replaykit.adapter import Adapter, Adapters, Mock
@@ -164,9 +164,27 @@ def service_of(options: Mapping[str, Any]) -> Iterator[Running]:
 
 # --- in the process of a hand --------------------------------------------------------------------
 
-_hands: dict[str, Hand] = {}  # by the key of their job
+_hands: dict[str, "Kept"] = {}  # by the key of their job
 in_a_hurry = threading.Event()  # is the campaign interrupted? then a search ends with the best that it has
 _busy = threading.RLock()  # one piece of work at a time, though somebody gave the process several threads
+
+
+class Kept(Protocol):
+    """What a process keeps until it is dismissed."""
+
+    def close(self) -> None:
+        """Let go of what it has."""
+
+
+C = TypeVar("C", bound=Kept)
+
+
+def kept(key: str, make: Callable[[], C]) -> C:
+    """Return what this process has under a key, which is made where there is none yet."""
+    with _busy:
+        if key not in _hands:
+            _hands[key] = make()
+        return cast("C", _hands[key])
 
 
 def work(job: bytes, what: str, *arguments: Any) -> Answer:
@@ -174,9 +192,7 @@ def work(job: bytes, what: str, *arguments: Any) -> Answer:
     with _busy:
         try:
             asked: Job = pickle.loads(job)  # noqa: S301  it comes from the campaign
-            hand = _hands.get(asked.key)
-            if hand is None:
-                hand = _hands[asked.key] = Hand(asked)
+            hand = kept(asked.key, lambda: Hand(asked))
             return Answer(getattr(hand, what)(*arguments), hand.url)
         except Exception as error:  # noqa: BLE001  whatever it is, it is told to the campaign
             raise _told(error) from None

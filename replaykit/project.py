@@ -36,26 +36,24 @@ def root() -> Path:
 
 def profile(name: str) -> dict[str, Any]:
     """Return `[tool.replaykit.profiles.NAME]` of the project's pyproject.toml; raise ProfileError."""
-    file = root() / "pyproject.toml"
-    try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProfileError(f"There is no pyproject.toml here or above to find the profile {name!r} in.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"{file} can't be read: {error}.", "Mend the file.") from None
-    found: Any = settings
-    for key in ("tool", "replaykit", "profiles"):
-        found = found.get(key, {}) if isinstance(found, dict) else {}
-    if not isinstance(found, dict) or name not in found:
-        known = ", ".join(sorted(found)) if isinstance(found, dict) and found else "none"
+    file, found = root() / "pyproject.toml", profiles()
+    if not file.is_file():
+        raise ProfileError(f"There is no pyproject.toml here or above to find the profile {name!r} in.")
+    if name not in found:
         raise ProfileError(
             f"There is no profile {name!r} in {file}.",
-            f"The profiles there: {known}. Add [tool.replaykit.profiles.{name}].",
+            f"The profiles there: {', '.join(sorted(found)) or 'none'}. Add [tool.replaykit.profiles.{name}].",
         )
     chosen = found[name]
     if not isinstance(chosen, dict):
         raise ProfileError(f"The profile {name!r} in {file} is not a table.", "Write options as key = value.")
     return chosen
+
+
+def profiles() -> dict[str, Any]:
+    """Return `[tool.replaykit.profiles]` of the project's pyproject.toml, in its order. Raises ProfileError."""
+    found = settings_here("profiles")
+    return found if isinstance(found, dict) else {}
 
 
 def settings_here(name: str) -> Any:

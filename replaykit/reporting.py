@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +43,18 @@ class Report(NamedTuple):
     path: str | None = None  # `-` is standard output; None where the format needs no file
 
 
-def asked_for(asked: Asked | None, path: str | Path | None = None, taken: Iterable[str | Path] = ()) -> list[Report]:
+def asked_for(
+    asked: Asked | None,
+    path: str | Path | None = None,
+    taken: Iterable[str | Path] = (),
+    *,
+    formats: Collection[str] = FORMATS,
+    of: str = "integration",
+) -> list[Report]:
     """Read which reports are asked for: FORMAT[=PATH], once or several times, or {FORMAT: PATH}. Raises UsageError.
 
     `path` is that of the one format that has none of its own. Where none is said, one is made. `taken` are files that
-    the campaign writes beside them.
+    the campaign writes beside them. `formats` are those that there are, `of` is what is reported.
     """
     if asked is None:
         said: list[str] = []
@@ -57,7 +64,7 @@ def asked_for(asked: Asked | None, path: str | Path | None = None, taken: Iterab
         said = [f"{name}={place}" if place else name for name, place in asked.items()]
     else:
         said = list(asked)
-    reports = [_read(each) for each in said]
+    reports = [_read(each, formats) for each in said]
     if path is not None:
         homeless = [number for number, each in enumerate(reports) if each.path is None and each.format != "github"]
         if len(homeless) > 1:  # the terminal needs none
@@ -69,7 +76,7 @@ def asked_for(asked: Asked | None, path: str | Path | None = None, taken: Iterab
                 "Write --report FORMAT=PATH for each.",
             )
         reports[homeless[0]] = reports[homeless[0]]._replace(path=str(path))
-    reports = list(dict.fromkeys(each._replace(path=_place(each)) for each in reports))
+    reports = list(dict.fromkeys(each._replace(path=_place(each, of)) for each in reports))
     places = [os.path.realpath(each.path) if each.path != "-" else "-" for each in reports if each.path is not None]
     for place in places:
         if places.count(place) > 1:
@@ -82,10 +89,10 @@ def asked_for(asked: Asked | None, path: str | Path | None = None, taken: Iterab
     return reports
 
 
-def _read(said: str) -> Report:
+def _read(said: str, formats: Collection[str]) -> Report:
     name, equals, path = said.partition("=")
-    if name not in FORMATS:
-        raise UsageError(f"There is no report {name!r}.", f"The formats are {', '.join(FORMATS)}.")
+    if name not in formats:
+        raise UsageError(f"There is no report {name!r}.", f"The formats are {', '.join(formats)}.")
     if equals and not path:
         raise UsageError(f"The report {said!r} names no file.", f"Write {name}=PATH, or {name} alone.")
     if path and name == "github":
@@ -96,22 +103,22 @@ def _read(said: str) -> Report:
     return Report(name, path or None)
 
 
-def _place(report: Report) -> str | None:
+def _place(report: Report, of: str) -> str | None:
     """Return where a report goes: to its path, or, where that is a folder, to a new file in it."""
     path = report.path
     if path is None:
-        return _made_path(report.format, FOLDER) if report.format in ENDINGS else None
+        return _made_path(report.format, FOLDER, of) if report.format in ENDINGS else None
     is_folder = path != "-" and (path.endswith(os.sep) or Path(path).is_dir())
-    return _made_path(report.format, path) if is_folder else path
+    return _made_path(report.format, path, of) if is_folder else path
 
 
-def _made_path(name: str, folder: str) -> str:
+def _made_path(name: str, folder: str, of: str) -> str:
     ending = ENDINGS.get(name, "txt")
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    path, number = Path(folder, f"integration_{moment}.{ending}"), 1
+    path, number = Path(folder, f"{of}_{moment}.{ending}"), 1
     while path.exists():
         number += 1
-        path = Path(folder, f"integration_{moment}_{number}.{ending}")
+        path = Path(folder, f"{of}_{moment}_{number}.{ending}")
     return str(path)
 
 

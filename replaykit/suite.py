@@ -4,9 +4,13 @@ Live, the question is whether the service does what the status says. Offline, it
 the bug that was recorded, whatever became of the service since.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from replaykit.status import Word
+from replaykit.errors import MissingFileError
+from replaykit.status import FILE, Status, Word, statuses
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Verdict
 
 Outcome: TypeAlias = Literal[
@@ -15,7 +19,11 @@ Outcome: TypeAlias = Literal[
     "gone",  # it is open, and does not show any more
     "unseen",  # offline: the model does not see any more what was recorded
     "not judged",
+    "broken",  # the bundle, its model or the configuration is: the same at every commit
 ]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+ENDINGS = (".pd", ".pd.gz", ".pd.zip")  # of bundles in a folder
 
 
 class Expected(NamedTuple):
@@ -40,3 +48,58 @@ def expected(word: Word, verdict: Verdict, *, offline: bool = False, lenient: bo
     if verdict is Verdict.REPRODUCED:
         return Expected("expected", OK)
     return Expected("gone", OK if lenient or word == "wontfix" else FOUND)
+
+
+class Saved(NamedTuple):
+    """A bundle of the suite, and what is known of its bug."""
+
+    path: Path
+    status: Status
+
+
+class Found(NamedTuple):
+    """The bundles of a suite, and what its status files name that is not there."""
+
+    saved: list[Saved]
+    lacking: list[str]  # "failures/status.toml: bug.pd"
+
+
+def found(paths: Iterable[Path]) -> Found:
+    """Find the bundles in folders, and in those below them, by name; a bundle that is named itself is one.
+
+    Folders and files that begin with a dot are left out. Raises MissingFileError, StatusError.
+    """
+    known: dict[Path, dict[str, Status]] = {}
+    taken: dict[str, Saved] = {}
+    lacking: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            for folder, names in _walked(path):
+                known.setdefault(folder, statuses(folder))
+                lacking += [f"{folder / FILE}: {name}" for name in known[folder] if name not in names]
+                for name in names:
+                    if name.lower().endswith(ENDINGS):
+                        _take(folder / name, known, taken)
+        elif path.exists():
+            _take(path, known, taken)
+        else:
+            raise MissingFileError(f"There is no {path}.", "Name the folder that the bundles lie in, or a bundle.")
+    return Found(list(taken.values()), list(dict.fromkeys(lacking)))
+
+
+def _take(path: Path, known: dict[Path, dict[str, Status]], taken: dict[str, Saved]) -> None:
+    """Take a bundle, once, with its status."""
+    folder = path.parent
+    known.setdefault(folder, statuses(folder))
+    taken.setdefault(os.path.realpath(path), Saved(path, known[folder].get(path.name, Status())))
+
+
+def _walked(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """List a folder and those below it, each with the names of its files, in the order of the names."""
+
+    def refuse(error: OSError) -> None:
+        raise MissingFileError(f"{error.filename} can't be read: {error.strerror}.", "Check its permissions.")
+
+    for folder, folders, names in os.walk(top, onerror=refuse):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        yield Path(folder), sorted(each for each in names if not each.startswith("."))

@@ -16,6 +16,8 @@ from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
 from replaykit.cli.show import show
+from replaykit.cli.status import close, reopen
+from replaykit.cli.suite import suite
 from replaykit.cli.variables import attach, given, to_blame
 from replaykit.errors import ReplaykitError, UsageError
 from replaykit.version import BUNDLE_FORMAT, __version__
@@ -41,8 +43,8 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
-    config,
+    integration, replay, suite, close, reopen, reshrink, show, verify, repair, migrate, git_setup, scan, export,
+    import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)

@@ -11,53 +11,12 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from replaykit import profile
 from replaykit.cli.console import hush
 from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
 
 C = TypeVar("C", bound=Callable[..., Any])
-
-KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
-    "model": str,
-    "adapter": str,
-    "url": (str, list),
-    "start": str,
-    "health": str,
-    "health_timeout": (int, float),
-    "reset_url": str,
-    "reset_command": str,
-    "reset_restart": bool,
-    "restart": bool,
-    "transport": str,
-    "runs": int,
-    "commands": int,
-    "seed": int,
-    "hunt": int,
-    "time": (str, int, float),
-    "plateau": int,
-    "known": (list, str),
-    "save_failures": str,
-    "record": str,
-    "with_times": bool,
-    "stop_on_fail": bool,
-    "jobs": int,
-    "dask": str,
-    "parallel": str,
-    "repeat": int,
-    "stutter": (int, float),
-    "swarm": bool,
-    "shrink_executions": int,
-    "shrink_time": (int, float),
-    "no_shrink": bool,
-    "quiet": bool,
-    "coverage": str,
-    "require_coverage": (list, str, int, float),
-    "report": (list, str),
-    "report_path": str,
-    "settings": dict,
-    "latency": dict,
-}
-
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
@@ -79,41 +38,22 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
             )
     if not name:  # "" asks for none
         return None
-    chosen: dict[str, Any] = {}
-    for key, value in project.profile(name).items():
-        option = key.replace("-", "_")
-        kind = KEYS.get(option)
-        if kind is None:
-            raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
-        chosen[option] = _as_many(context.command, option, value)
-    settings, latency = chosen.pop("settings", {}), chosen.pop("latency", {})
-    try:
-        _check_endpoints(latency)
-    except UsageError as error:
-        raise ProfileError(f"The profile {name!r}: {error.happened}", error.todo) from None
+    said = profile.read(name)
+    settings, latency = said.pop("settings", {}), said.pop("latency", {})
+    chosen = {option: _as_many(context.command, option, value) for option, value in said.items()}
     context.meta["latency"] = latency
     context.meta["profile"] = name
-    context.meta["settings"] = {key: _as_text(value) for key, value in settings.items()}
+    context.meta["settings"] = settings
     context.default_map = {**(context.default_map or {}), **chosen}
     return name
 
 
 def _as_many(command: click.Command, option: str, value: Any) -> Any:
     """Return a list where a command takes several of an option, and the first one where it takes one."""
-    if isinstance(value, dict):  # settings and latency have a table of their own
-        return value
     several = any(each.name == option and getattr(each, "multiple", False) for each in command.params)
     if several:
         return value if isinstance(value, list) else [value]
     return value[0] if isinstance(value, list) and value else value
-
-
-def _as_text(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _with_variable(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -147,15 +87,8 @@ def _read_latency(context: click.Context, parameter: click.Parameter, pairs: tup
             said[endpoint] = float(seconds if equals else "")
         except ValueError:
             raise click.BadParameter(f"{pair!r} is not WHERE=SECONDS, as in 'GET /players=0.2'") from None
-    _check_endpoints(said)
+    profile.check_endpoints(said)
     return {**{name: each for name, each in context.meta.get("latency", {}).items() if name not in said}, **said}
-
-
-def _check_endpoints(latency: dict[str, Any]) -> None:
-    if latency:
-        from replaykit.latency import read_endpoints
-
-        read_endpoints(latency)
 
 
 def one_or_several(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:

@@ -15,13 +15,13 @@ def render(account: Account, *, indent: int | None = 2) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the report, as it is published."""
-    return published(Account, "Report of replaykit integration, format 1")
+    return schema_for(Account, "Report of replaykit integration, format 1")
 
 
-def published(kind: type[Record], title: str) -> str:
-    """Return the JSON Schema of a document that other programs read: all its keys are always there."""
+def schema_for(kind: type[Record], title: str) -> str:
+    """Return the JSON Schema of a record in which all keys are always there."""
     document = opened(schema_of(kind))
-    for each in (document, *document["$defs"].values()):
+    for each in (document, *document.get("$defs", {}).values()):
         each["required"] = list(each["properties"])
     return (
         json.dumps(

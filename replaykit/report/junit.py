@@ -35,11 +35,11 @@ def render(account: Account, *, attached: Attached = str, host: str = "") -> str
     for suite in dict.fromkeys(each.suite for each in listed):
         inside = [each for each in listed if each.suite == suite]
         attributes = {
-            "name": _text(f"{account.model} {suite}"),
+            "name": shown(f"{account.model} {suite}"),
             "time": f"{sum(each.seconds for each in inside):.3f}",
             "timestamp": _began(account),
             **_counts(inside, skipped=True),
-            **({"hostname": _text(host)} if host else {}),
+            **({"hostname": shown(host)} if host else {}),
         }
         element = ET.SubElement(root, "testsuite", attributes)
         _properties(element, account, inside, left_out if suite == "bugs" else 0)
@@ -81,7 +81,7 @@ def _properties(suite: ET.Element, account: Account, inside: list[Case], left_ou
             known |= {f"{case.bug.fingerprint}.{name}": value for name, value in _facts(case.bug).items()}
     element = ET.SubElement(suite, "properties")
     for name, value in known.items():
-        ET.SubElement(element, "property", name=_text(name), value=_text(str(value)))
+        ET.SubElement(element, "property", name=shown(name), value=shown(str(value)))
 
 
 def _facts(bug: Bug) -> dict[str, object]:
@@ -99,9 +99,9 @@ def _facts(bug: Bug) -> dict[str, object]:
 
 def _case(suite: ET.Element, group: str, case: Case, attached: Attached, room: list[int]) -> None:
     element = ET.SubElement(
-        suite, "testcase", classname=_text(group), name=_text(case.name), time=f"{case.seconds:.3f}"
+        suite, "testcase", classname=shown(group), name=shown(case.name), time=f"{case.seconds:.3f}"
     )
-    message, body = _text(case.message)[:1000], _text(case.body)[:MOST_OF_ONE]
+    message, body = shown(case.message)[:1000], shown(case.body)[:MOST_OF_ONE]
     room[0] -= len(escape(body).encode())
     if room[0] < 0:
         body = "(left out: the report is too long)"
@@ -109,7 +109,7 @@ def _case(suite: ET.Element, group: str, case: Case, attached: Attached, room: l
         ET.SubElement(element, "skipped", message=message)
     elif case.status in {"failed", "error"}:
         word = "failure" if case.status == "failed" else "error"
-        ET.SubElement(element, word, message=message, type=_text(case.type)).text = body
+        ET.SubElement(element, word, message=message, type=shown(case.type)).text = body
     lines = []
     if case.bug is not None:
         lines += [f"[[PROPERTY|{name}={value}]]" for name, value in _facts(case.bug).items()]
@@ -118,9 +118,10 @@ def _case(suite: ET.Element, group: str, case: Case, attached: Attached, room: l
     elif case.status == "passed" and body:
         lines.append(body)
     if lines:
-        said = [_text(each).replace("\n", " ") for each in lines]
+        said = [shown(each).replace("\n", " ") for each in lines]
         ET.SubElement(element, "system-out").text = "\n".join(["", *said, ""])
 
 
-def _text(text: str) -> str:
+def shown(text: str) -> str:
+    """Write a text so that XML can have it."""
     return _ILL.sub("\N{REPLACEMENT CHARACTER}", visible(text))

@@ -6,7 +6,7 @@ with a backslash before all that means something.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from replaykit.account import Account, Bug, RunStep, SentRequest
@@ -52,16 +52,16 @@ def _head(account: Account) -> Iterator[str]:
     }
     yield "  \n".join(f"**{name}**: {value}" for name, value in rows.items())
     yield "\n## Summary\n"
-    table = {"Passed": account.passed, "Failed": account.failed}
+    counted = {"Passed": account.passed, "Failed": account.failed}
     if account.not_judged:
-        table["Not judged"] = account.not_judged
+        counted["Not judged"] = account.not_judged
     more = {
         "Duration": f"{account.duration:.1f}s",
         "Distinct failures": len(account.failures),
         "Steps": account.steps,
         "Requests": account.requests,
     }
-    yield from _table(("Metric", "Value"), [(name, str(value)) for name, value in {**table, **more}.items()])
+    yield from table(("Metric", "Value"), [(name, str(value)) for name, value in {**counted, **more}.items()])
     if account.stopped:
         yield f"\nStopped early: {text(account.stopped)}"
 
@@ -70,7 +70,7 @@ def _tail(account: Account) -> Iterator[str]:
     if len(account.failures) > 1:
         yield "## Discovery\n"
         yield "The distinct failures, in the order in which they were found.\n"
-        yield from _table(
+        yield from table(
             ("Found", "Run", "After", "Failure", "Seen in"),
             [
                 (
@@ -87,7 +87,7 @@ def _tail(account: Account) -> Iterator[str]:
     if account.known:
         yield "## Known bugs\n"
         yield "Their bundles were there before; they were seen again, and not shrunk again.\n"
-        yield from _table(
+        yield from table(
             ("Bug", "Seen", "Bundle"),
             [
                 (f"{text(f'{bug.kind} {bug.name}')} ({bug.fingerprint})", outline.seen(bug), text(bug.bundle or "-"))
@@ -105,7 +105,7 @@ def _tail(account: Account) -> Iterator[str]:
         yield "## Not judged\n"
         yield from fenced(account.trouble)
     yield "## Checks\n"
-    yield from _table(
+    yield from table(
         ("Check", "Judged", "Broken by"),
         [
             (text(f"{each.kind} {each.name}"), count(each.judged, "time"), ", ".join(each.bugs) or "-")
@@ -186,7 +186,8 @@ def _laid_out(value: JsonData) -> str:
     return text_ if len(text_) <= MOST_VALUE else f"{text_[:MOST_VALUE]}... ({len(text_)} characters)"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Write a table, whose cells are written already."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join('-' * (len(each) + 2) for each in head)}|"
     for row in rows:

@@ -65,7 +65,7 @@ def _without_failure(replayed: Replayed, calls: int) -> list[str]:
     trace, was = replayed.trace, replayed.recorded
     if trace.ending != "passed":
         done = sum(step.event is not None for step in trace.steps)
-        return [f"nothing failed in {done} of {steps.count(calls, 'command')}; then it could not go on"]
+        return [f"nothing failed in {done} of {steps.count(calls, 'command')}, where it ended"]
     said = "all steps ran, and all checks hold"
     step = next((step for step in trace.steps if was is not None and step.call.label == was.step), None)
     if step is not None and step.event is not None:

@@ -214,7 +214,7 @@ def test_help_in_the_docs_is_the_real_one(name: str):
 
 def test_every_key_of_a_profile_is_in_the_docs():
     """The keys of a profile are those in the table of cli.md."""
-    from replaykit.cli.options import KEYS
+    from replaykit.profile import KEYS
 
     section = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8").split("\n## Profiles\n")[1].split("\n## ")[0]
 

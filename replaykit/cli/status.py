@@ -1,0 +1,84 @@
+"""replaykit close and reopen: what is known of saved bugs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from replaykit.cli.console import hush, say
+from replaykit.errors import MissingFileError, UsageError
+
+if TYPE_CHECKING:
+    from replaykit.status import Word
+
+BUNDLES = click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+TICKET = click.option("--ticket", metavar="TICKET", help="Where the bug is told of; an empty one takes it out.")
+NOTE = click.option("--note", metavar="TEXT", help="What else is to be known; an empty one takes it out.")
+
+
+@click.command(short_help="Say of saved bugs that they are fixed.")
+@BUNDLES
+@click.option(
+    "--status",
+    "word",
+    type=click.Choice(["fixed", "wontfix"]),
+    default="fixed",
+    show_default=True,
+    help="wontfix: it stays, and that is known.",
+)
+@TICKET
+@NOTE
+def close(bundles: tuple[Path, ...], *, word: "Word", ticket: str | None, note: str | None) -> int:
+    """Write into status.toml, beside each bundle, that its bug is fixed: the suite fails if it is there again.
+
+    Nothing is deleted, and nothing is run. Ticket and note that stand there stay, unless others are given.
+
+    \b
+    replaykit close failures/board_matches-6f075236.pd --ticket SHOP-12
+
+    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
+    """  # noqa: D301  click wants a real \b
+    return _write(bundles, word, ticket, note)
+
+
+@click.command(short_help="Say of saved bugs that they are open.")
+@BUNDLES
+@TICKET
+@NOTE
+def reopen(bundles: tuple[Path, ...], *, ticket: str | None, note: str | None) -> int:
+    """Write into status.toml, beside each bundle, that its bug is open: the suite expects that it is there.
+
+    Ticket and note that stand there stay, unless others are given.
+
+    \b
+    replaykit reopen failures/board_matches-6f075236.pd --note "back since 2.4"
+
+    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
+    """  # noqa: D301  click wants a real \b
+    return _write(bundles, "open", ticket, note)
+
+
+def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: str | None) -> int:
+    """Write the status of all bundles; of none, if one of them is not there."""
+    from replaykit import status
+    from replaykit.reader import read
+
+    hush()
+    folders: dict[Path, list[str]] = {}
+    for path in bundles:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder.", "Name the bundles whose status is to be changed.")
+        if not path.exists():
+            raise MissingFileError(f"There is no bundle {path}.", "Check the path.")
+        read(path)  # what is no bundle has no status
+        folders.setdefault(path.parent, []).append(path.name)
+    for folder in folders:
+        status.statuses(folder)  # a file that is not well made is told before another one is changed
+    for folder, names in folders.items():
+        before = status.statuses(folder)
+        for name, said in status.change(folder, names, word, ticket=ticket, note=note).items():
+            parts = [said.word, *([said.ticket] if said.ticket else []), *([said.note] if said.note else [])]
+            was = before.get(name, status.Status())
+            stays = " (as it was)" if was == said and name in before else f" (was {was.word})"
+            say(f"{folder / name}: {', '.join(parts)}{stays}")
+    return 0

@@ -1,0 +1,202 @@
+"""replaykit suite."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, say, show
+from replaykit.cli.integration import replay_command
+from replaykit.cli.options import is_said, let_several_urls, service_options, settle
+from replaykit.cli.replay import _read_times
+from replaykit.cli.reports import raise_first
+
+if TYPE_CHECKING:
+    from replaykit.cli.screen import Line, Screen
+    from replaykit.cli.ticker import Ticker
+    from replaykit.docket import Entry
+    from replaykit.publishing import Publishing
+
+HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
+PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
+
+
+@click.command(short_help="Replay all saved bugs, and hold each against its status.")
+@click.argument("paths", metavar="[FOLDER|BUNDLE...]", nargs=-1, type=click.Path(path_type=Path))
+@service_options
+@click.option("--offline", is_flag=True, help="Replay against the bundles' own cassettes, without a service.")
+@click.option("--lenient", is_flag=True, help="An open bug that does not show any more is told, and is no failure.")
+@click.option(
+    "--times",
+    metavar="N",
+    default="auto",
+    show_default=True,
+    callback=_read_times,
+    help="How often to run each; auto: as often as its recorded rate asks for, before it may be called fixed.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes, each with its own service.  [default: 1]"
+)
+@click.option(
+    "--status",
+    "only",
+    type=click.Choice(["open", "fixed", "wontfix"]),
+    multiple=True,
+    help="Only bundles of this status; may be given several times.",
+)
+@click.option(
+    "-k", "--select", "text", metavar="TEXT", default="", help="Only those with this in their path or ticket."
+)
+@click.option("-x", "--fail-fast", is_flag=True, help="End with the first that is not as expected.")
+@click.option(
+    "--report",
+    "reports",
+    metavar="FORMAT[=PATH]",
+    multiple=True,
+    help="Write a report: terminal, junit, json, markdown or github; - is standard output; may be given several times.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON report, and nothing else, to standard output.")
+@click.option("--quiet", is_flag=True, help="Only what is not as expected, and no progress.")
+@click.option("--verbose", "-v", is_flag=True, help="Say of each why, and show the steps of what is not as expected.")
+@click.pass_context
+def suite(context: click.Context, /, paths: tuple[Path, ...], **options: Any) -> int:
+    """Replay the bundles of a folder, by default of the project's failures/, and hold each against its status.
+
+    What is known of a bug (open, fixed or wontfix, a ticket, a note) stands in status.toml beside its bundle; see
+    `replaykit close`. Each bundle is replayed at the service that the command line names, or else with the profile
+    that has its model and its adapter.
+
+    \b
+    replaykit suite
+    replaykit suite failures/ --offline --report junit=suite.xml
+
+    Exits with 0 if all is as expected; 1 if a bug that was fixed is there again, or an open one does not show any
+    more; 125 if something could not be judged, or there is nothing.
+    """  # noqa: D301  click wants a real \b
+    settle(context, options)
+    from replaykit import court
+    from replaykit.publishing import Publishing
+
+    publishing = Publishing(
+        [*options["reports"], *(["json=-"] if options["as_json"] else [])], github=on_github() and not options["quiet"]
+    )
+    write = diverted() if publishing.is_printed else _print
+    publishing.begin(_print)
+    said, otherwise = _said(context, options)
+    docket = None
+    try:
+        with _Progress(quiet=options["quiet"], verbose=options["verbose"]) as progress:
+            docket = court.run(
+                list(paths) or None,
+                offline=options["offline"],
+                lenient=options["lenient"],
+                times=options["times"],
+                jobs=options["jobs"] or max(1, len(said["url"]) if isinstance(said.get("url"), tuple) else 1),
+                only=options["only"],
+                text=options["text"],
+                fail_fast=options["fail_fast"],
+                profile=context.meta.get("profile"),
+                said=said,
+                otherwise=otherwise,
+                watcher=progress,
+                command=lambda entry: _command(context, entry, offline=options["offline"]),
+            )
+        publishing.publish(docket, write)
+        _tell(publishing, docket.lacking)
+    finally:
+        publishing.finish(docket, _print)
+    conclude(docket.outcome, docket.conclusion, docket.exit_code)
+    raise_first(publishing.troubles)
+    return docket.exit_code
+
+
+let_several_urls(suite)
+
+
+def _said(context: click.Context, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what counts for all bundles, and which model and adapter count for those from elsewhere."""
+    said = {name: options[name] for name in PLAIN if is_said(context, name)}
+    for name in ("settings", "latency"):
+        usual = context.meta.get(name, {})
+        said[name] = {key: value for key, value in options[name].items() if key not in usual or usual[key] != value}
+    given = {name: options[name] for name in ("model", "adapter") if options[name]}
+    on_line = click.core.ParameterSource.COMMANDLINE
+    said |= {name: each for name, each in given.items() if context.get_parameter_source(name) is on_line}
+    return said, given
+
+
+def _command(context: click.Context, entry: "Entry", *, offline: bool) -> str:
+    """Write the command that replays a bundle as it was replayed here."""
+    words = replay_command(entry.bundle, context)
+    if entry.profile is not None and " --profile " not in words:
+        words += f" --profile {entry.profile}"
+    return f"{words} --offline" if offline else words
+
+
+def _tell(publishing: "Publishing", lacking: tuple[str, ...]) -> None:
+    """Say which reports were written, and which statuses are of no bundle."""
+    from replaykit.report import roll
+
+    for path in publishing.written:
+        say(f"report written: {path}")
+    for line in roll.warnings(lacking):
+        show(line)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+class _Progress:
+    """Prints a line for each bundle when it is judged; on standard error, how far it is. In `with`."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self._quiet, self._verbose = quiet, verbose
+        self._bundles, self._judged, self._bad = 0, 0, 0
+        self._began = time.monotonic()
+        self._screen: Screen | None = None
+        self._ticker: Ticker | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._screen, self._ticker):
+            if each is not None:
+                each.stop()
+
+    def began(self, bundles: int) -> None:
+        """Begin to tell."""
+        self._bundles = bundles
+        if self._quiet:
+            return
+        if is_live():
+            from replaykit.cli.screen import Screen
+
+            self._screen = Screen(self._lines)
+            self._screen.start()
+            return
+        from replaykit.cli.ticker import Ticker
+
+        self._ticker = Ticker(HEARTBEAT, lambda: note(self._text()))
+        self._ticker.start()
+
+    def judged(self, entry: "Entry") -> None:
+        """Tell of a bundle."""
+        from replaykit.report import roll
+
+        self._judged += 1
+        self._bad += entry.exit_code != 0
+        if entry.exit_code or not self._quiet:
+            show("\n".join(roll.lines(entry, verbose=self._verbose)))
+
+    def _text(self) -> str:
+        bad = f", {self._bad} not as expected" if self._bad else ""
+        return f"judged {self._judged} of {self._bundles}{bad}, {time.monotonic() - self._began:.0f} s"
+
+    def _lines(self, width: int, height: int) -> "list[Line]":
+        del width, height
+        return [(printable(self._text()), "dim")]

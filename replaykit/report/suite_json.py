@@ -1,0 +1,16 @@
+"""JSON: all that is known of a suite, in one document; a surface that other programs read."""
+
+import json
+
+from replaykit.docket import VERSION, Docket
+from replaykit.report.json import schema_for
+
+
+def render(docket: Docket) -> str:
+    """Write a suite as JSON, in ASCII."""
+    return json.dumps(docket.model_dump(mode="json"), indent=2) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the report, as it is published."""
+    return schema_for(Docket, f"Report of replaykit suite, version {VERSION}")
