@@ -12,6 +12,7 @@ from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
+from replaykit.cli.listing import list_
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
@@ -43,7 +44,7 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, suite, close, reopen, reshrink, show, verify, repair, migrate, git_setup, scan, export,
+    integration, replay, suite, close, reopen, reshrink, show, list_, verify, repair, migrate, git_setup, scan, export,
     import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)
