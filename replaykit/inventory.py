@@ -7,6 +7,7 @@ same, until VERSION changes. Nothing is run or imported for it.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable
+from itertools import groupby
 from pathlib import Path
 
 from replaykit.bundle import Bundle, Provenance
@@ -35,7 +36,6 @@ class Listed(Record):
     """A bundle, and what is known of its bug."""
 
     bundle: str  # its path, as it was named or found
-    name: str  # its path in the folder that was named
     status: Word
     ticket: str | None
     note: str | None
@@ -71,10 +71,7 @@ class Inventory(Record):
 def inventory(paths: Collection[Path], only: Collection[Word] = ()) -> Inventory:
     """List the bundles in folders, or those that are named. Raises MissingFileError, StatusError."""
     there = found(paths)
-    folders = [path for path in paths if path.is_dir()]
-    listed = [
-        _listed(path, _name(path, folders), status) for path, status in there.saved if not only or status.word in only
-    ]
+    listed = [_listed(path, status) for path, status in there.saved if not only or status.word in only]
     code = worst(OK if each.unread is None else each.unread.exit_code for each in listed)
     return Inventory(exit_code=code, bundles=tuple(listed), lacking=tuple(there.lacking))
 
@@ -84,59 +81,70 @@ def render(told: Inventory) -> str:
     return json.dumps(told.model_dump(), indent=2).replace("##[", "#\\u0023[")
 
 
+def schema() -> str:
+    """Return the JSON Schema of the document, as it is published."""
+    from replaykit.report.json import schema_for
+
+    return schema_for(Inventory, f"What replaykit list --json prints, version {VERSION}")
+
+
 def table(told: Inventory) -> list[str]:
-    """Write an inventory in lines: one for each bundle, and one for all."""
-    models = {each.model for each in told.bundles if each.model is not None}
-    several = len(models) > 1
-    rows: list[tuple[str, ...]] = [
-        ("STATUS", "BUNDLE", "FAILURE", "STEPS", "SHOWED", "REVISION", "SIZE", "MODEL" if several else "", "")
-    ]
-    rows += [_row(each, several=several) for each in told.bundles if each.unread is None]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [_laid_out(rows[0], widths)] if len(rows) > 1 else []
-    read_rows = iter(rows[1:])
-    for each in told.bundles:
-        if each.unread is None:
-            lines.append(_laid_out(next(read_rows), widths))
-        else:
-            why = one_line(each.unread.message.removeprefix(each.bundle).lstrip(", "))
-            code = f"{each.unread.error}, exit {each.unread.exit_code}"
-            lines.append(f"{each.status:<{widths[0]}}  {one_line(each.name)}  can't be read ({code}): {why}")
+    """Write an inventory in lines: one for each bundle, below its folder where there are several, and one for all."""
+    folders = {each: list(bundles) for each, bundles in groupby(told.bundles, lambda each: Path(each.bundle).parent)}
+    rows = {each.bundle: _row(each) for each in told.bundles if each.unread is None}
+    widths = [max(map(len, column)) for column in zip(_TITLES, *rows.values(), strict=True)]
+    lines = [_laid_out(_TITLES, widths)] if rows else []
+    for folder, bundles in folders.items():
+        if len(folders) > 1:
+            lines.append(f"{one_line(str(folder))}{_models(bundles)}")
+        lines += [_laid_out(rows[each.bundle], widths) if each.unread is None else _unread(each) for each in bundles]
     words = Counter(each.status for each in told.bundles)
     said = ", ".join(f"{number} {word}" for word, number in words.items())
-    model = f"; model {one_line(*models)}" if len(models) == 1 else ""
+    model = _models(told.bundles) if len(folders) == 1 else ""
     lines.append(f"{count(len(told.bundles), 'bundle')}: {said}{model}" if told.bundles else "There is no bundle.")
     return [*lines, *(f"{one_line(each)}: there is no such bundle." for each in told.lacking)]
 
 
+_TITLES = ("STATUS", "BUNDLE", "FAILURE", "STEPS", "SHOWED", "REVISION", "SIZE", "")
+_RIGHT = {3, 4, 6}  # columns of numbers
+
+
+def _models(bundles: Iterable[Listed]) -> str:
+    models = sorted({each.model for each in bundles if each.model is not None})
+    return f"; {'model' if len(models) == 1 else 'models'} {one_line(', '.join(models))}" if models else ""
+
+
 def _laid_out(row: Iterable[str], widths: list[int]) -> str:
     cells = [
-        f"{cell:>{width}}" if place in _NUMBERS else f"{cell:<{width}}"
+        f"{cell:>{width}}" if place in _RIGHT else f"{cell:<{width}}"
         for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        if width
     ]
     return "  ".join(cells).rstrip()
 
 
-_NUMBERS = {3, 4, 6}  # columns that are put to the right
+def _unread(each: Listed) -> str:
+    if each.unread is None:
+        return ""
+    why = one_line(each.unread.message.removeprefix(each.bundle).lstrip(", "))
+    name, code = one_line(Path(each.bundle).name), f"{each.unread.error}, exit {each.unread.exit_code}"
+    return f"{each.status}  {name}  can't be read ({code}): {why}"
 
 
-def _row(each: Listed, *, several: bool) -> tuple[str, ...]:
+def _row(each: Listed) -> tuple[str, ...]:
+    name = Path(each.bundle).name
     if each.kind is None or each.check is None:
         failure = str(each.ending)
     else:
-        failure = each.kind if Path(each.name).name.startswith(each.check) else f"{each.kind} {each.check}"
-    known = ", ".join(filter(None, (each.ticket, each.note)))
+        failure = each.kind if name.startswith(each.check) else f"{each.kind} {each.check}"
     cells = (
         each.status,
-        each.name,
+        name,
         _cut(failure if each.whole else f"{failure}, no end"),
         str(each.steps),
         "-" if each.runs is None else f"{each.showed}/{each.runs}",
         (each.revision or "-")[:7],
         _size(each.size),
-        _cut((each.model or "-").rpartition(":")[2]) if several else "",
-        known,
+        ", ".join(filter(None, (each.ticket, each.note))),
     )
     return tuple(map(one_line, cells))
 
@@ -151,21 +159,13 @@ def _size(size: int | None) -> str:
     return f"{size} B" if size < KILO else f"{size / KILO:.0f} KB" if size < KILO**2 else f"{size / KILO**2:.0f} MB"
 
 
-def _name(path: Path, folders: list[Path]) -> str:
-    """Return the path in the folder that was named, if there is one."""
-    if len(folders) == 1 and path.is_relative_to(folders[0]):
-        return str(path.relative_to(folders[0]))
-    return str(path)
-
-
-def _listed(path: Path, name: str, status: Status) -> Listed:
+def _listed(path: Path, status: Status) -> Listed:
     try:
         size: int | None = path.stat().st_size
     except OSError:
         size = None
     known = Listed(
         bundle=str(path),
-        name=name,
         status=status.word,
         ticket=status.ticket,
         note=status.note,

@@ -173,6 +173,13 @@ def render(shown: Portrait) -> str:
     return json.dumps(shown.model_dump(), indent=2).replace("##[", "#\\u0023[")
 
 
+def schema() -> str:
+    """Return the JSON Schema of the document, as it is published."""
+    from replaykit.report.json import schema_for
+
+    return schema_for(Portrait, f"What replaykit show --json prints, version {VERSION}")
+
+
 def _broken(failure: Failure) -> Broken:
     return Broken(
         fingerprint=failure.fingerprint,

@@ -22,8 +22,8 @@ from replaykit.sequence import Call
 from replaykit.trace import Step
 from replaykit.verdict import Judgment, Verdict
 
-DUPLICATE = ROOT / "failures" / "create-037acf80.pd"  # steps 0 and 13; the second is not as expected
-ORDER = ROOT / "failures" / "board_matches-6f075236.pd"  # steps 34 and 37; a check fails after the second
+DUPLICATE = ROOT / "tests" / "bundles" / "format-1.pd"  # steps 0 and 13; the second is not as expected
+ORDER = ROOT / "tests" / "bundles" / "format-0.pd"  # steps 34 and 37; a check fails after the second
 
 HELD = [Judgment("invariant", "scores_are_never_negative", True, ""), Judgment("check", "board_matches", True, "")]
 
