@@ -192,7 +192,7 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
     return Account(
         success=result.success and result.interrupted is None,
         exit_code=exit_code,
-        verdict=_cut(shown(terminal.verdict(result))),
+        verdict=cut(shown(terminal.verdict(result))),
         model=shown(result.names[0]),
         adapter=shown(result.names[1]),
         url=None if url is None else shown(url),
@@ -213,9 +213,9 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
         restarts=result.restarts,
         interrupted=result.interrupted is not None,
         stopped=shown(result.stopped),
-        died=_cut(shown(result.died)),
+        died=cut(shown(result.died)),
         log=_end_of(shown(result.log)),
-        trouble=_cut(shown(result.trouble)),
+        trouble=cut(shown(result.trouble)),
         failures=bugs,
         known=known,
         faults=tuple(_fault(each, shown) for each in result.faults.values()),
@@ -266,7 +266,7 @@ def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -
     for step in trace.steps:
         redactor.look_at_arguments(step.call.args)
     redactor.look_at(trace.interactions())
-    told = _Told(redactor, trace)
+    told = Told(redactor, trace)
     path = finding.path
     return Bug(
         fingerprint=finding.fingerprint,
@@ -274,7 +274,7 @@ def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -
         name=redactor.shown(failure.name),
         command=failure.command,
         step=failure.step,
-        failure_reason=_cut(redactor.message(failure.message)),
+        failure_reason=cut(redactor.message(failure.message)),
         expected=redactor.data(failure.expected),
         actual=redactor.data(failure.actual),
         seed=finding.seed,
@@ -312,7 +312,7 @@ def usual_command(path: Path) -> str:
     return f"replaykit replay {shlex.quote(str(path))}"
 
 
-class _Told:
+class Told:
     """The steps of a trace and its requests, as far as there is room for them, with the secrets covered."""
 
     def __init__(self, redactor: Redactor, trace: Trace) -> None:
@@ -359,7 +359,7 @@ def _request(part: Part, interaction: Interaction) -> SentRequest:
         body=_body(request.headers, request.body),
         status=None if response is None else response.status,
         answer=None if response is None else _body(response.headers, response.body),
-        error=None if trouble is None else _cut(f"{trouble.error}: {trouble.message}"),
+        error=None if trouble is None else cut(f"{trouble.error}: {trouble.message}"),
         seconds=round(interaction.elapsed, 6),
     )
 
@@ -390,12 +390,13 @@ def _fault(failure: Failure, shown: Callable[[str], str]) -> Fault:
         fingerprint=failure.fingerprint,
         kind=failure.kind,
         name=failure.name,
-        message=_cut(shown(failure.message)),
+        message=cut(shown(failure.message)),
         traceback=None if failure.traceback is None else _end_of(shown(failure.traceback)),
     )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """Leave out what is too long to be kept."""
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text)} characters)"
 
 

@@ -344,6 +344,11 @@ class Adapters:
         """How many kept connections the service has closed."""
         return 0 if self.client is None else self.client.hung_up
 
+    def rest(self) -> None:
+        """Keep no connection over a pause: that the service closes it then says nothing."""
+        if self.client is not None:
+            self.client.rest()
+
     def close(self) -> None:
         """Close the client, and let other clients go."""
         self._captured.close()

@@ -21,9 +21,9 @@ from replaykit.difference import NotSameError
 from replaykit.errors import StaleError, UnwritableError
 from replaykit.gist import target
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
-from replaykit.model import CheckFailedError, Model, ReturnedError
+from replaykit.model import CheckFailedError, Model, Prediction, ReturnedError
 from replaykit.sequence import Call
-from replaykit.trace import END, RESET, Ending, Moments, place_of
+from replaykit.trace import END, RESET, Ending, Moments, Step, Trace, place_of
 from replaykit.value import InvalidValueError, JsonText, text_of, text_of_data
 from replaykit.verdict import Failure, Kind
 
@@ -53,6 +53,25 @@ class Cassette(Protocol):
         """Let only what was recorded at a place answer, while a check looks again."""
 
 
+class Witness(Protocol):
+    """What hears of all that is judged in a run, whether it holds or not; a listener hears of what happens."""
+
+    def predicted(self, command: Command, prediction: Prediction, event: Event, state: Model, *, step: int) -> None:
+        """Hear what was expected of a command, and what came, before the state is changed by it."""
+
+    def judged(self, kind: Kind, name: str, failure: Failure | None, *, step: int | None) -> None:
+        """Hear what became of an invariant or a check; the failure is None where it holds."""
+
+    def raised(self, error: Exception) -> None:
+        """Hear of what the user's code raised, with its traceback."""
+
+    def taken(self, step: Step) -> None:
+        """Hear of a step, when it is over; not of those of branches."""
+
+    def over(self, trace: Trace) -> None:
+        """Hear of the whole run, when it is over."""
+
+
 class Over(Exception):  # noqa: N818  not an error: how a run leaves its loop
     """The run ends here."""
 
@@ -74,6 +93,7 @@ class Caller:
         self.part = "reset"
         self.call: Call | None = None
         self.kept: list[Interaction] = []
+        self.witness: Witness | None = None
 
     def command(self, call: Call) -> Command:
         """Make the command of a call; where that is not possible any more, the run ends as stale."""
@@ -177,6 +197,8 @@ class Caller:
 
     def fault(self, kind: Kind, what: str, error: Exception) -> Over:
         """Say that the test code raised."""
+        if self.witness is not None:
+            self.witness.raised(error)
         method = error.method if isinstance(error, ReturnedError) else _method_of(error) or what
         message = f"{type(error).__name__}: {error}{advice(error)}"
         return Over("failed", failure=self.failure(kind, method, message, traceback=_users_traceback(error)))
@@ -185,12 +207,10 @@ class Caller:
         """Hold a check; one that returns something is a fault of the model, since it would never fail."""
         try:
             returned = look()
-        except NotSameError as error:
-            return self.failure(kind, name, str(error), expected=error.expected, actual=error.actual)
-        except CheckFailedError as error:
-            return self.failure(kind, name, str(error), actual=error.data or None)
-        except AssertionError as error:
-            return self.failure(kind, name, str(error) or _line_of(error))
+        except (NotSameError, CheckFailedError, AssertionError) as error:
+            if self.witness is not None:
+                self.witness.raised(error)
+            return self._broken(kind, name, error)
         except Exception as error:
             raise self.fault("model", name, error) from error
         if returned is None:
@@ -198,6 +218,13 @@ class Caller:
         message = f"{name} returned {returned!r}: a check holds if it does not raise, and returns nothing"
         wrong = ReturnedError(name, message)
         raise self.fault("model", name, wrong)
+
+    def _broken(self, kind: Kind, name: str, error: Exception) -> Failure:
+        if isinstance(error, NotSameError):
+            return self.failure(kind, name, str(error), expected=error.expected, actual=error.actual)
+        if isinstance(error, CheckFailedError):
+            return self.failure(kind, name, str(error), actual=error.data or None)
+        return self.failure(kind, name, str(error) or _line_of(error))
 
 
 def _sayable(value: Any) -> Any:
@@ -228,7 +255,7 @@ def _method_of(error: BaseException) -> str | None:
     return frames[0].name if frames else None
 
 
-def _line_of(error: AssertionError) -> str:
+def _line_of(error: Exception) -> str:
     """Return the source line of a bare assert, for want of a message."""
     with contextlib.suppress(IndexError):
         frame = _users_frames(error)[-1]

@@ -84,6 +84,8 @@ def _settled(line: Line, change: Change, *, timed: bool = False) -> Line:
                 ours[each] = _headers(ours[each], change)
         if not timed:
             ours.pop("elapsed", None)
+    elif line.kind == "command":
+        data.pop("at", None)
     elif line.kind == "net":
         data |= {each: _with_headers(data[each], change) for each in ("request", "response") if each in data}
         if not timed:

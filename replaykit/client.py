@@ -108,6 +108,10 @@ class Client(httpx.Client):
         """How many kept connections the service has closed so far, as one does that is started anew."""
         return self._network.lean.hung_up
 
+    def rest(self) -> None:
+        """Close all kept connections; the next request opens one."""
+        self._network.lean.close()
+
     def build_request(self, method: str, url: Any, **options: Any) -> httpx.Request:
         """Build a request; parsing the same URL again is what costs most here, so it is remembered.
 

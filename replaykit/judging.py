@@ -11,7 +11,9 @@ from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle
 from replaykit.cassette import Order, played
 from replaykit.latency import RUNS, Budgets, decide
+from replaykit.looking import Look
 from replaykit.model import Model
+from replaykit.pace import Paced
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
 from replaykit.trace import Trace
@@ -35,6 +37,8 @@ class Trial:
     budgets: Budgets
     offline: bool = False  # against its own cassette?
     order: Order = "strict"  # in which that is played
+    paced: bool = False  # with the pauses that it was recorded with?
+    look: Look | None = None  # how it is followed
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
@@ -42,14 +46,16 @@ class Trial:
         cassette = played(recorded, self.order) if self.offline else None
         with contextlib.nullcontext() if cassette is None else blockaded(cassette):  # its constructor is the user's
             adapter = self.adapters.new()
+        calls = Paced(recorded) if self.paced else Fixed(recorded.sequence)
         return execute(
             self.adapters.model,
             adapter,
-            Fixed(recorded.sequence),
+            calls if self.look is None else self.look.calls(calls, self.adapters.rest),
             cassette=cassette,
             listener=listener,
             tally=tally,
             nonce=recorded.nonce if self.offline else None,
+            witness=self.look,
         )
 
     def judged(self, listener: Listener | None = None) -> Judged:

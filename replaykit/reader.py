@@ -290,7 +290,8 @@ class _Builder:
             given = {key: value for key, value in data.items() if key in Call.model_fields}
             call = reader.parse(Call, {**given, "label": reader.take(data, "step", int)})
             empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
-            self.steps.append({"call": call, **empty})
+            at = reader.seconds(data, "at") if "at" in data else None
+            self.steps.append({"call": call, "at": at, **empty})
         elif kind == "event":
             step = self._step(data, reader)
             step["again" if "event" in step else "event"] = _said(data, reader)

@@ -14,16 +14,18 @@ from typing import Any
 
 from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
-from replaykit.aftermath import BREATH, is_doubtful, trouble
+from replaykit.aftermath import BREATH, trouble
 from replaykit.binding import bound
 from replaykit.blockade import blockaded
-from replaykit.bundle import Bundle, Shrinking, require_whole
+from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Order, finder
-from replaykit.errors import UsageError
-from replaykit.judging import Trial
+from replaykit.errors import UnreachableError, UsageError
+from replaykit.judging import Judged, Trial
 from replaykit.latency import budgets_of
+from replaykit.looking import Look, look_at
 from replaykit.model import Model
-from replaykit.rate import rate_at_least, tries
+from replaykit.pace import LONGEST, MOST, WORTH, Pace, is_cut, require_times
+from replaykit.rate import DOUBTED, Odds, percent
 from replaykit.reader import read
 from replaykit.run import Listener
 from replaykit.sequence import branches_of
@@ -32,12 +34,8 @@ from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import Failure, Verdict
 
-UNKNOWN_TIMES = 4  # of a bundle that does not say how often the bug shows
 RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
-MOST_TIMES = 100
-DOUBTED = 0.05  # how often it may be missed, where it is so rare that that takes more attempts than there are
-NEVER = 1_000_000  # attempts
-MISSED = 0.01  # how often a bug that is there may be called fixed
+LOOKS = 10  # attempts after which it is known well enough how often a flaky bug shows, once it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,8 @@ class Replayed:
     attempts: int = 1
     failed: int = 0  # attempts that reproduced it; of a run that passed, those that failed
     notes: tuple[str, ...] = ()  # sentences that are said beside the verdict
+    odds: Odds | None = None  # how often it showed when it was recorded; None where that does not count
+    confidence: float | None = None  # of what is fixed: how surely it would have been seen, a part of 1
 
 
 def load_failure(path: str | Path) -> Bundle:
@@ -76,7 +76,10 @@ def replay(
     transport: Way = "lean",
     listener: Listener | None = None,
     times: int | None = None,
+    pace: Pace = "fast",
     running: Running | None = None,
+    until: int | None = None,
+    look: Look | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `base_url` or, `offline`, against its cassette.
 
@@ -84,14 +87,17 @@ def replay(
     imported, if they lie inside the project; a file from a stranger imports nothing else. `url` is another word for
     `base_url`.
 
-    It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass. A bug that showed
-    each time is looked for in some four attempts, or until it shows, a flaky one in as many as its rate asks for, a
-    race in ten at least; `times` says how many instead. A run that passed when it was recorded ends as *passed* or as
-    *failed*; one attempt is enough where it has no branches. Offline, there is but one. `listener` hears of the first.
-    `order` is that in which the cassette is played, as in `play`: strict, fifo, or any.
-    What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
-    endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
-    service at `url`, where it is reset before each execution, or watched (`service.opened`).
+    It is *reproduced* if one of the attempts fails as recorded, and *fixed* if all of them pass and are so many that
+    it would have been seen; else it is *undecided*. A bug that showed each time is looked for in some four attempts, or
+    until it shows, a flaky one in as many as its rate asks for, a race in ten at least; `times` says how many instead.
+    A run that passed when it was recorded ends as *passed* or as *failed*; one attempt is enough where it has no
+    branches. Offline, there is but one, and `order` is that in which the cassette is played, as in `play`: strict,
+    fifo, or any. `listener` hears of the first. With `pace="recorded"`, there are as many attempts again in which each
+    command is sent when it was sent then, counted from the first one. What was too slow is executed several times in
+    one attempt, and the majority decides. `latency` says what endpoints may take, in seconds. `transport="httpx"` sends
+    plain HTTP through httpx's transport too. `running` is the service at `url`, where it is reset before each
+    execution, or watched (`service.opened`). `until` is the label of the step after which it stops, in one attempt:
+    *undecided*, unless it failed before. `look` follows it closely.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
@@ -105,10 +111,13 @@ def replay(
     url = base_url if url is None else url
     _check_order(order, offline=offline)
     require_whole(bundle, "The bundle")
+    look = look_at(bundle.trace.sequence, until, look)
     model = model or project.load(bundle.provenance.model, Model, trusted=False)
     adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
     if not offline:
         bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
+    if pace == "recorded":
+        _require_pauses(bundle, offline=offline)
     budgets = budgets_of(model, adapter, latency or {})
     recorded_url = bundle.provenance.url or "http://127.0.0.1"
     if url is None:
@@ -120,16 +129,18 @@ def replay(
         running = Running(url, health_check)
     with blockaded() if offline else contextlib.nullcontext():  # its constructor is the user's
         adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline, order)
-    wanted = 1 if offline else times or times_for(bundle)
-    patient = times is not None or not _is_steady(bundle)  # is it to be seen how often it fails?
+    trial = Trial(bundle, adapters, budgets, offline, order, look=look)
+    stops = look is not None and look.stops
+    wanted = 1 if offline or stops else times or times_for(bundle)
+    patient = True if times is not None else False if _is_steady(bundle) else None
+    odds = None if offline else odds_of(bundle)
     try:
-        replayed = _attempts(trial, wanted, patient=patient, listener=listener)
+        replayed = _attempts_at(trial, wanted, pace, patient=patient, odds=odds, listener=listener)
         if replayed.verdict in _JUDGED and adapters.hung_up:
             # The service closed a connection that was to be kept. If it was started anew in the middle, what was
             # seen says nothing; so the verdict counts only if another run comes to the same without it.
             before = adapters.hung_up
-            again = _attempts(trial, wanted, patient=patient, listener=None)
+            again = _attempts_at(trial, wanted, pace, patient=patient, odds=odds, listener=None)
             if again.verdict is not replayed.verdict or adapters.hung_up > before:
                 reason = (
                     f"the service hung up in between, as one does that is started anew, and a second run did not "
@@ -138,16 +149,14 @@ def replay(
                 )
                 again = replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
             replayed = again
-        if replayed.verdict in {Verdict.REPRODUCED, Verdict.FAILED} and is_doubtful(replayed.trace):
-            said = trouble(adapters, replayed.trace, breath=BREATH)
-            if said is not None:
-                reason = f"it failed as recorded, but the service is not healthy ({said}): {replayed.reason}"
-                replayed = replace(replayed, verdict=Verdict.UNREACHABLE, reason=reason)
+        if replayed.verdict in _HELD:
+            judged = _healthy(trial, Judged(replayed.trace, replayed.verdict, replayed.reason))
+            replayed = replace(replayed, verdict=judged.verdict, reason=judged.reason)
     finally:
         adapters.close()
-    if replayed.verdict is Verdict.FIXED and not offline and times is None:
-        replayed = _sure_enough(bundle, replayed)
-    return replayed
+    if replayed.verdict is Verdict.FIXED and odds is not None:
+        replayed = _sure_enough(replayed, odds, each=min(wanted, replayed.attempts))
+    return replayed if offline or stops or pace == "recorded" else _with_haste(bundle, replayed)
 
 
 def _check_order(order: str, *, offline: bool) -> None:
@@ -157,23 +166,90 @@ def _check_order(order: str, *, offline: bool) -> None:
         raise UsageError(f"The order {order} is one of playing a cassette.", "Replay it offline, or leave it out.")
 
 
-def _sure_enough(bundle: Bundle, replayed: Replayed) -> Replayed:
-    """Call a bug fixed only if it would have been seen, were it there."""
-    shrinking = bundle.provenance.shrinking
-    if shrinking is None or not shrinking.runs or (bundle.judged and bundle.judged.kind == "latency"):
+def _with_haste(bundle: Bundle, replayed: Replayed) -> Replayed:
+    """Say of what did not show that it may, with the recorded pauses, where the replay was much faster."""
+    lag = bundle.trace.span - replayed.trace.span
+    if lag < WORTH or replayed.verdict not in {*_HELD, Verdict.UNDECIDED}:
         return replayed
-    needed = tries(_rate_of(shrinking), DOUBTED, NEVER)
-    if needed <= replayed.attempts:
+    said = f"when it was recorded, its commands took {lag:.1f} seconds longer: it may show with --pace recorded"
+    return replace(replayed, notes=(*replayed.notes, said))
+
+
+def _require_pauses(bundle: Bundle, *, offline: bool) -> None:
+    """Raise UsageError where there are no pauses to keep."""
+    if offline:
+        raise UsageError("A cassette answers at once: offline, no pauses are kept.", "Leave out --pace, or --offline.")
+    require_times(bundle.trace, "The bundle")
+
+
+def _attempts_at(
+    trial: Trial, wanted: int, pace: Pace, *, patient: bool | None, odds: Odds | None, listener: Listener | None
+) -> Replayed:
+    """Run a bundle's sequence as often as wanted: as fast as possible, and with the recorded pauses if asked for."""
+    fast = _attempts(trial, wanted, patient=patient, listener=listener)
+    if pace == "fast" or fast.verdict is Verdict.UNREACHABLE:
+        return fast
+    paced = _attempts(replace(trial, paced=True), wanted, patient=patient, listener=None)
+    notes = (_CUT,) if is_cut(trial.bundle.trace) else ()
+    said = _difference(fast, paced, odds)
+    chosen = paced if _RANK[paced.verdict] > _RANK[fast.verdict] else fast
+    return replace(
+        chosen,
+        attempts=fast.attempts + paced.attempts,
+        failed=fast.failed + paced.failed,
+        notes=(*notes, said) if said else notes,
+    )
+
+
+_CUT = f"pauses were recorded that are longer than anybody waits: {LONGEST:g} seconds each, {MOST:g} in all"
+
+
+def _difference(fast: Replayed, paced: Replayed, odds: Odds | None) -> str | None:
+    """Say that a bug depends on time, where it shows at one pace alone; None where it does not."""
+    if paced.verdict is fast.verdict or not {fast.verdict, paced.verdict} & _SHOWN:
+        return None
+    seen = (
+        f"it failed in {paced.failed} of {_count(paced.attempts)} with the recorded pauses, and in {fast.failed} of "
+        f"{_count(fast.attempts)} as fast as possible"
+    )
+    gone = fast if paced.verdict in _SHOWN else paced
+    if gone.verdict not in _JUDGED:
+        return f"{seen}, which ended as {gone.verdict.value}: {gone.reason}"
+    if odds is not None and gone.attempts < odds.needed:
+        return f"{seen}; that may be chance"
+    return f"the bug depends on time: {seen}"
+
+
+def _count(attempts: int) -> str:
+    """Say how many attempts: 1 attempt, 2 attempts."""
+    return f"{attempts} attempt{'' if attempts == 1 else 's'}"
+
+
+def _sure_enough(replayed: Replayed, odds: Odds, *, each: int) -> Replayed:
+    """Call a bug fixed only if it would have been seen in so many attempts, were it there."""
+    confidence = odds.confidence(each)
+    replayed = replace(replayed, odds=odds, confidence=confidence)
+    if odds.needed <= each:
         return replayed
     reason = (
-        f"it did not show, but it showed in {shrinking.failed} of {shrinking.runs} runs when it was recorded, which is "
-        f"too seldom to say more in {replayed.attempts} attempts; with --times {needed}, it would hardly be missed"
+        f"it did not show, but it showed in {odds.failed} of {odds.runs} run{'' if odds.runs == 1 else 's'} when it "
+        f"was recorded, and in {_count(each)} it would have been seen with {percent(confidence)} confidence only; "
+        f"--times {odds.needed} makes it {percent(1 - DOUBTED)}"
     )
     return replace(replayed, verdict=Verdict.UNDECIDED, reason=reason)
 
 
-def _rate_of(shrinking: Shrinking) -> float:
-    return rate_at_least(max(shrinking.failed or 0, 1), shrinking.runs or 1)  # what never failed again did so once
+def odds_of(bundle: Bundle) -> Odds | None:
+    """Say how often a bug showed when it was recorded; None of a run that passed, and of one that was too slow.
+
+    What was not run again showed in one of one run, and what did not show again, in that one of all.
+    """
+    if bundle.judged is None or bundle.judged.kind == "latency":  # that is several executions in one attempt
+        return None
+    shrinking = bundle.provenance.shrinking
+    if shrinking is None or not shrinking.runs:
+        return Odds(2, 2) if shrinking is not None and shrinking.confirmed else Odds(1, 1)
+    return Odds(shrinking.failed, shrinking.runs) if shrinking.failed else Odds(1, shrinking.runs + 1)
 
 
 def times_for(bundle: Bundle) -> int:
@@ -181,43 +257,75 @@ def times_for(bundle: Bundle) -> int:
 
     One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
-    least = RACE_TIMES if branches_of(bundle.trace.sequence) else 1
-    if bundle.judged is None:
-        return least
-    if bundle.judged.kind == "latency":
-        return 1  # which takes several executions
-    shrinking = bundle.provenance.shrinking
-    if shrinking is None or not shrinking.runs or shrinking.failed is None:
-        return max(least, UNKNOWN_TIMES)
-    return max(least, tries(_rate_of(shrinking), MISSED, MOST_TIMES))
+    odds = odds_of(bundle)
+    least = RACE_TIMES if branches_of(bundle.trace.sequence) and not _is_slow(bundle) else 1
+    return least if odds is None else max(least, odds.wanted)
+
+
+def _is_slow(bundle: Bundle) -> bool:
+    return bundle.judged is not None and bundle.judged.kind == "latency"
 
 
 def _is_steady(bundle: Bundle) -> bool:
     """Say whether a bug showed each time, so that how often it does is nothing to find out."""
-    shrinking = bundle.provenance.shrinking
-    return not branches_of(bundle.trace.sequence) and (shrinking is None or shrinking.failed == shrinking.runs)
+    odds = odds_of(bundle)
+    return not branches_of(bundle.trace.sequence) and (odds is None or odds.failed == odds.runs)
 
 
-def _attempts(trial: Trial, wanted: int, *, patient: bool, listener: Listener | None) -> Replayed:
-    """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed."""
+def _attempts(trial: Trial, wanted: int, *, patient: bool | None, listener: Listener | None) -> Replayed:
+    """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed.
+
+    Who is `patient` (True) wants to see in how many of all attempts it fails; who is not (False) stops at the first.
+    With None, it is as many as say roughly how often it does.
+    """
     chosen: Replayed | None = None
     failed = attempts = 0
-    for _ in range(wanted):
-        trace, verdict, reason = trial.judged(listener)
+    held = False  # did it pass in one of them?
+    while attempts < wanted:
+        try:
+            judged = trial.judged(listener)
+            if judged.verdict in _SHOWN and not failed:
+                judged = _healthy(trial, judged)
+        except UnreachableError as error:  # it can't be reset, or not be started again
+            if chosen is None:
+                raise
+            judged = Judged(chosen.trace, Verdict.UNREACHABLE, error.happened)
+        trace, verdict, reason = judged
         listener = None
         attempts += 1
-        failed += verdict in {Verdict.REPRODUCED, Verdict.FAILED}
+        failed += verdict in _SHOWN
+        held = held or verdict in _HELD
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
             chosen = Replayed(verdict, reason, trial.bundle.judged, trace)
         if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
-        if verdict not in {Verdict.FIXED, Verdict.PASSED} and not patient:
+        if (patient is False and verdict not in _HELD) or (patient is None and _is_enough(attempts, failed, held=held)):
             break
     assert chosen is not None  # noqa: S101  there is at least one attempt
     return replace(chosen, attempts=attempts, failed=failed)
 
 
-_JUDGED = {Verdict.FIXED, Verdict.REPRODUCED, Verdict.PASSED, Verdict.FAILED}
+def _is_enough(attempts: int, failed: int, *, held: bool) -> bool:
+    """Say whether more attempts say nothing more: it failed in some, or each ended in another way than recorded."""
+    return attempts >= LOOKS and (failed > 0 or not held)
+
+
+def _healthy(trial: Trial, judged: Judged) -> Judged:
+    """Believe what was seen only of a service that is healthy: what one says that dies is neither good nor bad."""
+    said = trouble(trial.adapters, judged.trace, breath=BREATH)
+    if said is None:
+        return judged
+    what = "nothing failed" if judged.verdict in _HELD else "it failed as recorded"
+    if judged.verdict is Verdict.FAILED:
+        what = "it failed"
+    return judged._replace(
+        verdict=Verdict.UNREACHABLE, reason=f"{what}, but the service is not healthy ({said}): {judged.reason}"
+    )
+
+
+_HELD = {Verdict.FIXED, Verdict.PASSED}
+_SHOWN = {Verdict.REPRODUCED, Verdict.FAILED}
+_JUDGED = _HELD | _SHOWN
 _RANK = {
     Verdict.FIXED: 0,
     Verdict.PASSED: 0,

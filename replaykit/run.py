@@ -39,7 +39,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkab
 
 from replaykit.adapter import Adapter, Mock
 from replaykit.blockade import blockaded
-from replaykit.caller import Caller, Cassette, Over
+from replaykit.caller import Caller, Cassette, Over, Witness
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import is_minted
@@ -85,8 +85,8 @@ class Listener(Protocol):
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Hear of a request and its answer; `part` is reset, command, observe or end."""
 
-    def call(self, call: Call) -> None:
-        """Hear of a call that is about to be sent."""
+    def call(self, call: Call, at: float | None) -> None:
+        """Hear of a call that is about to be sent, `at` so many seconds after the first; None where no time counts."""
 
     def nonce(self, nonce: str) -> None:
         """Hear, before the first call that has something minted in it, what makes it unique to this run."""
@@ -124,16 +124,19 @@ def execute(
     listener: Listener | None = None,
     tally: Counter[tuple[str, str]] | None = None,
     nonce: str | None = None,
+    witness: Witness | None = None,
 ) -> Trace:
     """Run calls against the service behind an adapter, or against a cassette, and return what happened.
 
     `tally` counts what was exercised, by role and name: ("check", "board_matches"), ("label", "sold out"). `nonce`
     is what makes minted values unique to a run: a new one, or the recorded one where its cassette is played.
+    `witness` hears of what is judged.
     Raises DefinitionError where the model or the adapter can't be used at all.
     """
     if nonce is not None:
         adapter.refs.nonce = nonce
     run = _Run(model, adapter, calls, cassette, listener, tally if tally is not None else Counter())
+    run.witness = witness
     if isinstance(adapter, Mock):
         return run.go()
     if cassette is None:
@@ -192,6 +195,7 @@ class _Run(Caller):
         self.tally = tally
         self.minted = False  # was the nonce told?
         self.count = 0
+        self.began: float | None = None  # when the first call was sent
         self.resetting: tuple[Interaction, ...] = ()
         self.steps: list[Step] = []
         self.observations: list[Said] = []
@@ -273,7 +277,7 @@ class _Run(Caller):
         if self.listener is not None:
             self.listener.end(ending, reason, failure)
         at_end = self.part == "end"
-        return Trace(
+        trace = Trace(
             resetting=self.resetting if self.part != "reset" else tuple(self.kept),
             steps=tuple(self.steps),
             closing=tuple(self.kept) if at_end else (),
@@ -283,6 +287,9 @@ class _Run(Caller):
             reason=reason,
             failure=failure,
         )
+        if self.witness is not None:
+            self.witness.over(trace)
+        return trace
 
     def _reset(self) -> None:
         if not isinstance(self.adapter, Mock):
@@ -303,7 +310,7 @@ class _Run(Caller):
         count_labels(self.state, None)  # preconditions are asked of commands that are never sent
         try:
             return draw()
-        except (DefinitionError, StaleError):
+        except (DefinitionError, StaleError, Over):  # the last: whoever steps through it has seen enough
             raise
         except Exception as error:
             raise self.fault("model", "requires", error) from error
@@ -337,12 +344,21 @@ class _Run(Caller):
 
     def _tell(self, call: Call) -> None:
         """Take down the call that is about to be sent."""
-        self.step = {"call": call}
+        at = self._now()
+        self.step = {"call": call, "at": at}
         if not self.minted and is_minted(call.args):
             self._tell_nonce()
         if self.listener is not None:
-            self.listener.call(call)
+            self.listener.call(call, at)
         self.tally["command", call.tag] += 1
+
+    def _now(self) -> float | None:
+        """Say how many seconds after the first call it is; None where a cassette or the model answers at once."""
+        if self.plays or isinstance(self.adapter, Mock):
+            return None
+        now = time.perf_counter()
+        self.began = now if self.began is None else self.began
+        return round(now - self.began, 6)
 
     def _send(self, label: int, command: Command) -> Event:
         self.refs.step = label
@@ -362,6 +378,8 @@ class _Run(Caller):
         broken = None
         if prediction is not None:
             self.tally["expectation", prediction.name] += 1
+            if self.witness is not None:
+                self.witness.predicted(command, prediction, event, self.state, step=call.label)
             if not prediction.admits(event):
                 broken = self.failure(
                     "expectation",
@@ -404,6 +422,7 @@ class _Run(Caller):
         self.tally["idempotency", REPEATED] += 1
         if not self.guarded("model", "expects", lambda: is_answered_again(self.state, command, before, event)):
             self._not_repeated(f"sent again, it was answered {event!r}, and the first time {before!r}")
+        self._bear_witness("idempotency", REPEATED, None)
         self._snapshot(call)
         return event
 
@@ -434,10 +453,13 @@ class _Run(Caller):
         self.tally["idempotency", REPEATED] += 1
         if fitting is None and (prediction is None or any(map(prediction.admits, answers))):
             self._not_repeated(f"sent twice at the same time, it was answered {event!r} and {again!r}")
+        self._bear_witness("idempotency", REPEATED, None)
         return event
 
     def _not_repeated(self, message: str) -> NoReturn:
-        raise Over("failed", failure=self.failure("idempotency", REPEATED, message))
+        failure = self.failure("idempotency", REPEATED, message)
+        self._bear_witness("idempotency", REPEATED, failure)
+        raise Over("failed", failure=failure)
 
     # --- sending at the same time
 
@@ -462,9 +484,10 @@ class _Run(Caller):
             self._tell_nonce()
         history = [Branch(self.adapter, self.state, self.cassette, branch) for branch in sequences]
         self.call = None
+        began = self._now()
         self._send_history(history)
         for sent in answered_in_order(history):
-            self._take(sent)
+            self._take(sent, None if began is None else round(began + sent.called, 6))
         over = first_over(history)
         if over is not None:
             raise over
@@ -481,7 +504,7 @@ class _Run(Caller):
         if self.is_astray:
             raise Over("undecided", "the adapter sends from threads of its own, and for which branch is not known")
 
-    def _take(self, sent: Sent) -> None:
+    def _take(self, sent: Sent, at: float | None) -> None:
         """Take down a call of a branch."""
         call, label, event = sent.call, sent.call.label, sent.event
         said = None if event is None else Said(tag=event.tag, version=event.version, data=self.text(event))
@@ -489,11 +512,18 @@ class _Run(Caller):
         if event is not None and type(sent.command) in self.state.rules.expects:
             self.tally["expectation", self.state.rules.expects[type(sent.command)]] += 1
         self.steps.append(
-            Step(call=call, interactions=tuple(sent.kept), event=said, called=sent.called, returned=sent.returned)
+            Step(
+                call=call,
+                interactions=tuple(sent.kept),
+                event=said,
+                called=sent.called,
+                returned=sent.returned,
+                at=at,
+            )
         )
         if self.listener is None:
             return
-        self.listener.call(call)
+        self.listener.call(call, at)
         for interaction in sent.kept:
             self.listener.interaction("command", label, interaction)
         self.listener.moment(label, sent.called, sent.returned)
@@ -512,9 +542,12 @@ class _Run(Caller):
         elif lost is not None and is_half_lost(history):
             raise lost
         if found.answer == "refuted":
-            raise Over("failed", failure=self.failure("linearization", LINEARIZABLE, refutation(history, found)))
+            failure = self.failure("linearization", LINEARIZABLE, refutation(history, found))
+            self._bear_witness("linearization", LINEARIZABLE, failure)
+            raise Over("failed", failure=failure)
         if found.answer == "undecided":
             raise Over("undecided", f"no order was found that explains what the branches saw: {found.reasons[0]}")
+        self._bear_witness("linearization", LINEARIZABLE, None)
         self.state = found.state
 
     def _explain_looks(self, history: list[Branch]) -> Linearization[Model]:
@@ -553,8 +586,11 @@ class _Run(Caller):
     def _close_step(self) -> None:
         where = "observing" if self.part == "observe" else "interactions"
         self.step[where] = tuple(self.kept)
-        self.steps.append(Step(**self.step, observations=tuple(self.observations)))
+        step = Step(**self.step, observations=tuple(self.observations))
+        self.steps.append(step)
         self.step = {}
+        if self.witness is not None:
+            self.witness.taken(step)
 
     def _snapshot(self, call: Call) -> None:
         state = self.text(self.state)
@@ -607,13 +643,15 @@ class _Run(Caller):
         while (failure := self.failure_of(self.checking, check.name, partial(method, observed))) is not None:
             left = deadline - time.monotonic()
             if self._is_over(left, played):
-                message = f"{failure.message} (still so after {check.within:g} seconds)"
-                raise Over("failed", failure=failure.replace(message=message))
+                failure = failure.replace(message=f"{failure.message} (still so after {check.within:g} seconds)")
+                self._bear_witness(self.checking, check.name, failure)
+                raise Over("failed", failure=failure)
             if self.cassette is None:
                 time.sleep(min(check.pause, left))
             played = 0 if self.cassette is None else self.cassette.played
             with self._looking(again=True):
                 observed = self._observe(kind) or observed
+        self._bear_witness(self.checking, check.name, None)
         return observed
 
     def _is_over(self, left: float, played: int) -> bool:
@@ -637,5 +675,10 @@ class _Run(Caller):
     def _judge(self, kind: Kind, name: str, look: Callable[[], object]) -> None:
         """End the run where a check does not hold."""
         failure = self.failure_of(kind, name, look)
+        self._bear_witness(kind, name, failure)
         if failure is not None:
             raise Over("failed", failure=failure)
+
+    def _bear_witness(self, kind: Kind, name: str, failure: Failure | None) -> None:
+        if self.witness is not None:
+            self.witness.judged(kind, name, failure, step=self.call.label if self.call else None)

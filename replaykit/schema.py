@@ -119,7 +119,7 @@ def _bundle() -> JsonData:
 def _command() -> JsonData:
     shape = _open(schema_of(Call))
     label = shape["properties"].pop("label")
-    return {"properties": {"step": label, **shape["properties"]}, "required": ["step", "tag"]}
+    return {"properties": {"step": label, **shape["properties"], "at": _SECONDS}, "required": ["step", "tag"]}
 
 
 def _failure() -> JsonData:

@@ -10,12 +10,14 @@ those of branch 1, then those of branch 2, and so on. What a branch makes is nam
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from replaykit.command import Refs, steps_named_in
-from replaykit.model import Model
-from replaykit.source import Source
 from replaykit.value import JsonData, Record
+
+if TYPE_CHECKING:  # whoever only looks at a bundle pays for no model
+    from replaykit.command import Refs
+    from replaykit.model import Model
+    from replaykit.source import Source
 
 MAX_BRANCHES = 64  # threads; a bundle from a stranger may ask for more
 MAX_PARALLEL = 128  # calls in branches; the orders of more of them are hardly ever searched to the end
@@ -39,7 +41,11 @@ class Call(Record):
     @property
     def needs(self) -> set[int]:
         """The labels of the calls whose products it names, or that it repeats."""
-        return steps_named_in(self.args) if self.repeats is None else {self.repeats}
+        if self.repeats is not None:
+            return {self.repeats}
+        from replaykit.command import steps_named_in
+
+        return steps_named_in(self.args)
 
 
 Sequence: TypeAlias = tuple[Call, ...]
@@ -82,7 +88,7 @@ def renumbered(sequence: Sequence) -> Sequence:
     return (*prefix, *(call for branch in numbered for call in branch)) if branches else sequence
 
 
-def interleaved(sequence: Sequence, source: Source) -> Sequence:
+def interleaved(sequence: Sequence, source: "Source") -> Sequence:
     """Put the calls of all branches one after the other, in some order that keeps that of each branch."""
     waiting = [list(branch) for branch in branches_of(sequence)]
     drawn = []
@@ -110,10 +116,10 @@ class Fixed:
         self._calls = iter([call for call in sequence if not call.branch])
         self._branches = branches_of(sequence)
 
-    def next(self, state: Model, refs: Refs) -> Call | None:  # noqa: ARG002
+    def next(self, state: "Model", refs: "Refs") -> Call | None:  # noqa: ARG002
         """Return the next call; None at the end."""
         return next(self._calls, None)
 
-    def branches(self, state: Model, refs: Refs) -> tuple[Sequence, ...]:  # noqa: ARG002
+    def branches(self, state: "Model", refs: "Refs") -> tuple[Sequence, ...]:  # noqa: ARG002
         """Return what is to be run at the same time, after the last call."""
         return self._branches

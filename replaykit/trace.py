@@ -42,6 +42,7 @@ class Step(Record):
     state: JsonText | None = None  # the projection after the step; None in a branch, where nobody knows it
     called: float | None = None  # in a branch: seconds from the start of the branches
     returned: float | None = None  # the same; None where the answer was lost
+    at: float | None = None  # when it was sent: seconds since the first call; None where no time was kept
 
 
 class Trace(Record):
@@ -73,6 +74,11 @@ class Trace(Record):
         """The calls one after the other, those of branches in the order in which they were sent."""
         steps = sorted(self.steps, key=lambda step: -1.0 if step.called is None else step.called)
         return one_by_one(tuple(step.call for step in steps))
+
+    @property
+    def span(self) -> float:
+        """How long it took from the first call to the last one, in seconds; 0 where no time was kept."""
+        return max((step.at for step in self.steps if step.at is not None), default=0.0)
 
     @property
     def requests(self) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from replaykit.bundle import MAX_SECONDS
-from replaykit.command import snake_case
 from replaykit.errors import CorruptBundleError
 from replaykit.lines import DRAFT, Line, Lines
 from replaykit.value import JsonData
@@ -65,6 +64,8 @@ def _taken(line: Line, data: dict[str, Any], key: str, kind: type, default: Any 
 
 def _from_draft(lines: list[Line]) -> list[Line]:
     """Say the draft's records in the words of format 1."""
+    from replaykit.command import snake_case  # whoever reads what is written today pays for no model
+
     refs = _refs_of(lines)
     tags: dict[int, str] = {}
     facts: dict[str, Any] = {}

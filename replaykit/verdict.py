@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from replaykit.errors import (
     StaleError,
@@ -66,6 +66,15 @@ def is_same(recorded: Failure, seen: Failure) -> bool:
     return recorded.fingerprint == seen.fingerprint and (not both or recorded.outcome == seen.outcome)
 
 
+class Judgment(NamedTuple):
+    """What became of an expectation, an invariant or a check."""
+
+    kind: Kind
+    name: str
+    holds: bool
+    said: str  # what was expected, or what is wrong
+
+
 class Verdict(Enum):
     """The word in which a replay ends."""
 
@@ -78,6 +87,8 @@ class Verdict(Enum):
     UNREACHABLE = "unreachable"
     UNDECIDED = "undecided"
 
+
+Expect: TypeAlias = Literal["fixed", "reproduces"]  # what is expected of a saved bug
 
 OK = 0
 FOUND = 1
@@ -97,10 +108,11 @@ _OF_VERDICT = {
 }
 
 
-def exit_code(outcome: Verdict | BaseException) -> int:
-    """Return the exit code of a verdict or of an error."""
+def exit_code(outcome: Verdict | BaseException, expect: Expect = "fixed") -> int:
+    """Return the exit code of a verdict or of an error; of a bug that is expected to reproduce, it is the other one."""
     if isinstance(outcome, Verdict):
-        return _OF_VERDICT[outcome]
+        swapped = expect == "reproduces" and outcome in {Verdict.FIXED, Verdict.REPRODUCED}
+        return OK + FOUND - _OF_VERDICT[outcome] if swapped else _OF_VERDICT[outcome]
     if isinstance(outcome, Terminated):
         return 128 + outcome.signal_number
     if isinstance(outcome, KeyboardInterrupt):

@@ -109,7 +109,7 @@ class Writer:
 
     def _step(self, step: Step) -> None:
         label = step.call.label
-        self.call(step.call)
+        self.call(step.call, step.at)
         for each in step.interactions:
             self.interaction("command", label, each)
         if step.called is not None:
@@ -139,13 +139,15 @@ class Writer:
                 self._line(b"interactions:\n")
         self._line(b"- %s\n" % _item(interaction, place))
 
-    def call(self, call: Call) -> None:
+    def call(self, call: Call, at: float | None) -> None:
         """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
         args = self._redactor.arguments(call.args)
         data = {"step": call.label, "tag": call.tag, "version": call.version, "args": args}
         rare = {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]}
         if call.raw:
             rare["raw"] = self._redactor.arguments(call.raw)
+        if at is not None:
+            rare["at"] = at
         before = self._size
         self._record("command", data | rare)
         self._said_in_calls += self._size - before

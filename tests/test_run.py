@@ -1740,7 +1740,7 @@ class Notes:
     def interaction(self, part, step, interaction):
         self.heard.append(("interaction", part, step))
 
-    def call(self, call):
+    def call(self, call, at):
         self.heard.append(("call", call.label))
 
     def nonce(self, nonce):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaykit.cli.console import conclude, say
+from replaykit.cli.console import conclude, diverted, say
+from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
 from replaykit.cli.options import recorded_or_given, service_options, settle
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from replaykit.adapter import Adapter
     from replaykit.bundle import Bundle, Provenance
     from replaykit.model import Model
+    from replaykit.ruling import Ruling
     from replaykit.service import Running
 
 MOST_TIMES = 100_000
@@ -49,7 +51,22 @@ def _read_times(context: click.Context, parameter: click.Parameter, text: str) -
     callback=_read_times,
     help="How often to run it; auto: as often as the recorded rate asks for, before the bug may be called fixed.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
+@click.option(
+    "--pace",
+    type=click.Choice(["fast", "recorded"]),
+    default="fast",
+    show_default=True,
+    help="As fast as possible; or also with the pauses that it was recorded with.",
+)
+@click.option(
+    "--expect",
+    type=click.Choice(["fixed", "reproduces"]),
+    default="fixed",
+    show_default=True,
+    help="What exits with 0: reproduces swaps the exit codes 0 and 1, for a bug that is still open.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@look_options
 @click.pass_context
 def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
     """Run the sequence of a saved bug again, live or offline, and say whether the bug is still there.
@@ -65,20 +82,29 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
+    require_alone(options, len(bundles))
     if options["order"] != "strict" and not options["offline"]:
         raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
+    write = diverted() if options["as_json"] else None
     from replaykit.bundle import require_whole
+    from replaykit.pace import require_times
     from replaykit.reader import read
+    from replaykit.ruling import Rulings, render
     from replaykit.verdict import worst
 
     loaded = [(path, read(path)) for path in bundles]  # a bad bundle is the same at every commit: told first
     for path, bundle in loaded:
         require_whole(bundle, str(path))
+        if options["pace"] == "recorded":
+            require_times(bundle.trace, str(path))
     outcomes = [_replay(context, path, bundle, options) for path, bundle in loaded]
-    code = worst([code for _, code in outcomes])
+    code = worst([each.exit_code for each in outcomes])
     if len(outcomes) > 1:
-        words = Counter(word for word, _ in outcomes)
+        words = Counter(each.verdict for each in outcomes)
         conclude("of all", ", ".join(f"{count} {word}" for word, count in words.items()), code)
+    if write is not None:
+        with contextlib.suppress(OSError):  # a reader that is gone: the exit code still says the verdict
+            write(render(Rulings(expect=options["expect"], exit_code=code, replays=tuple(outcomes))))
     return code
 
 
@@ -94,18 +120,21 @@ def loaded_for(context: click.Context, provenance: "Provenance") -> "tuple[type[
     return loaded, project.load(adapter, Adapter, trusted=trusted)
 
 
-def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> tuple[str, int]:
-    """Replay one bundle; return the verdict's word and its exit code."""
+def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> "Ruling":
+    """Replay one bundle, and say what it came to."""
     from replaykit import replaying as journey
+    from replaykit import ruling
     from replaykit.adapter import read_settings
     from replaykit.model import digest_of
-    from replaykit.report import steps
-    from replaykit.verdict import Verdict, exit_code
+    from replaykit.project import policy_here
+    from replaykit.redact import Redactor
+    from replaykit.report import steps, verdict
+    from replaykit.verdict import Verdict
 
-    provenance = bundle.provenance
+    provenance, redactor = bundle.provenance, Redactor(policy_here())
     model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
-    failure = bundle.judged
+    failure, look = bundle.judged, look_of(options, bundle)
     length = steps.count(len(bundle.trace.steps), "command")
     what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
     say(f"{path}: {what}, {length}, seed {provenance.seed}")
@@ -123,33 +152,43 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 health_check=options["health"],
                 settings=options["settings"],
                 times=options["times"],
+                pace=options["pace"],
                 latency=options["latency"],
                 transport=options["transport"],
                 running=running,
+                look=look,
             )
             log = "" if running is None else running.log()
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))
-        conclude(Verdict.UNREACHABLE.value, error.happened, exit_code(error))
-        return Verdict.UNREACHABLE.value, exit_code(error)
+        ruled = ruling.unjudged(str(path), bundle, Verdict.UNREACHABLE, error.happened, redactor, log=error.log)
+        conclude(ruled.verdict, error.happened, ruled.exit_code)
+        return ruled
     except StaleError as error:
-        conclude(Verdict.STALE.value, str(error), exit_code(error))
-        return Verdict.STALE.value, exit_code(error)
-    say(steps.render(replayed.trace, verbose=options["verbose"]))
+        ruled = ruling.unjudged(str(path), bundle, Verdict.STALE, str(error), redactor)
+        conclude(ruled.verdict, str(error), ruled.exit_code)
+        return ruled
+    say_trace(replayed, look, options)
     seen = replayed.trace.failure
     if seen is not None and seen.traceback:
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
-    if replayed.verdict is Verdict.UNREACHABLE and log:
+    log = log if replayed.verdict is Verdict.UNREACHABLE else ""
+    if log:
         say("  the last lines of the service:")
         say(log)
-    code = exit_code(replayed.verdict)
-    often = ""
-    if replayed.attempts > 1:
-        share = "each" if replayed.verdict in {Verdict.FIXED, Verdict.PASSED} else replayed.failed
-        often = f" (in {share} of {replayed.attempts} attempts)"
-    conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
-    return replayed.verdict.value, code
+    say()
+    say(verdict.render(replayed, bundle.trace))
+    ruled = ruling.ruling(str(path), replayed, redactor, expect=options["expect"], log=log)
+    conclude(ruled.verdict, f"{verdict.conclusion(replayed)}{_as_expected(ruled, options['expect'])}", ruled.exit_code)
+    return ruled
+
+
+def _as_expected(ruled: "Ruling", expect: str) -> str:
+    """Say whether a verdict is the one that was expected, where it was not expected to be fixed."""
+    if expect == "fixed" or ruled.verdict not in {"fixed", "reproduced"}:
+        return ""
+    return "; as expected" if ruled.verdict == "reproduced" else "; it was expected to reproduce"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.cli.console import program, say
+from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from replaykit.bundle import Provenance
@@ -15,21 +16,26 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show what a bundle holds.")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
+@click.option("--verbose", "-v", is_flag=True, help="Show headers and bodies, and how the state changed.")
 @click.option("--plain", is_flag=True, help="Show all but the times, always in the same way: for git's textconv.")
-def show(bundle: Path, *, verbose: bool, plain: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all of it.")
+def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
     """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported.
 
     With --plain, a file that is no bundle is shown as it is, below the reason: else git could not show the
     difference.
     """
+    if as_json and (plain or verbose):
+        raise UsageError("--json says all there is.", "Leave --plain and --verbose out.")
+    if plain:
+        return _show_plain(bundle)
+    if as_json:
+        return _show_json(bundle)
     from replaykit.bundle import Provenance
     from replaykit.placeholder import covered_in
     from replaykit.reader import read
     from replaykit.report import steps
 
-    if plain:
-        return _show_plain(bundle)
     read_bundle = read(bundle)
     origin, trace = read_bundle.origin, read_bundle.trace
     failure = trace.failure
@@ -71,6 +77,14 @@ def _show_plain(path: Path) -> int:
         say(f"no bundle: {error.happened.replace(str(path), 'the file')}")
         for line in content_of(path).decode("utf-8", "replace").splitlines():
             say(f"  {line}")
+    return 0
+
+
+def _show_json(path: Path) -> int:
+    from replaykit.portrait import portrait, render
+    from replaykit.reader import read
+
+    say(render(portrait(read(path), path)))
     return 0
 
 

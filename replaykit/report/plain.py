@@ -30,19 +30,19 @@ def render(bundle: Bundle) -> str:
         for word in ("expected", "actual"):
             value = getattr(failure, word)
             if value is not None:
-                lines += [f"  {word}:", *_laid_out(value, 4)]
+                lines += [f"  {word}:", *laid_out(value, 4)]
     lines += _origin(bundle.origin)
     if trace.nonce:
         lines.append(f"nonce: {one_line(trace.nonce)}")
     for each in trace.resetting:
-        lines += ["", "reset", *_interaction(each)]
+        lines += ["", "reset", *exchange(each)]
     for step in trace.steps:
         lines += _step(step)
     for each in trace.closing:
-        lines += ["", "at the end", *_interaction(each)]
+        lines += ["", "at the end", *exchange(each)]
     lines += _said("observed", trace.closing_observations)
     for each in trace.recorded:
-        lines += ["", "recorded", *_interaction(each)]
+        lines += ["", "recorded", *exchange(each)]
     return "\n".join(lines)
 
 
@@ -61,15 +61,15 @@ def _origin(origin: Origin) -> list[str]:
 def _step(step: Step) -> list[str]:
     call = step.call
     branch = f" in branch {call.branch}" if call.branch else ""
-    lines = ["", f"[{call.label}] {call_text(call)}{branch}", *_laid_out(call.args, 4)]
+    lines = ["", f"[{call.label}] {call_text(call)}{branch}", *laid_out(call.args, 4)]
     for each in step.interactions:
-        lines += _interaction(each)
+        lines += exchange(each)
     lines += _said("event", [each for each in (step.event, step.again) if each is not None])
     for each in step.observing:
-        lines += _interaction(each)
+        lines += exchange(each)
     lines += _said("observed", step.observations)
     if step.state is not None:
-        lines += ["  state:", *_laid_out(loads(step.state), 4)]
+        lines += ["  state:", *laid_out(loads(step.state), 4)]
     return lines
 
 
@@ -77,7 +77,8 @@ def _said(word: str, said: Iterable[Said]) -> list[str]:
     return [f"  {word} {said_text(each)}" for each in said]
 
 
-def _interaction(interaction: Interaction) -> list[str]:
+def exchange(interaction: Interaction) -> list[str]:
+    """Show a request and its answer, whole."""
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     sent = _body(unpacked(request.headers, request.body))
     lines = [one_line(f"  > {request.method} {request.url}"), *_headers(request.headers), *sent]
@@ -106,12 +107,12 @@ def _body(body: bytes) -> list[str]:
         coded = base64.b64encode(body).decode("ascii")
         return [f"    {len(body)} bytes:", *(f"    {coded[at : at + 76]}" for at in range(0, len(coded), 76))]
     try:
-        return _laid_out(json.loads(text), 4)
+        return laid_out(json.loads(text), 4)
     except (ValueError, RecursionError):
         return [f"    {line}" for line in text.splitlines()]
 
 
-def _laid_out(value: JsonData, indent: int) -> list[str]:
+def laid_out(value: JsonData, indent: int) -> list[str]:
     """Write JSON line by line; it stands in a file from a stranger, and may be nested deep."""
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,48 +1,106 @@
 """A trace as text, step by step."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.coding import unpacked
 from replaykit.difference import brief, differences
-from replaykit.interaction import Interaction
+from replaykit.interaction import Headers, Interaction
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
-from replaykit.value import JsonData, loads
+from replaykit.value import JsonData, JsonText, loads
+from replaykit.verdict import Judgment
 
 FEW = 5  # more runs in which what failed is confirmed, and no more is to be said
 
 
-def render(trace: Trace, *, verbose: bool = False) -> str:
-    """Show each step: the call, the event, the requests; `verbose` adds bodies and how the state changed."""
+# What clients and servers say of themselves and of their connection, or what the body shows.
+_SILENT = {
+    "accept", "accept-encoding", "connection", "content-length", "date", "host", "keep-alive", "server",
+    "transfer-encoding", "user-agent",
+}  # fmt: skip
+_PLAIN = re.compile(r"application/json(; *charset=utf-8)?", re.IGNORECASE)
+
+Judged: TypeAlias = Mapping[int | None, Iterable[Judgment]]  # by the label of the step; None at the end
+
+
+def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None) -> str:
+    """Show each step: the call, the event, the requests.
+
+    `verbose` adds headers, bodies and how the state changed. `judged` says what was judged, where that is known.
+    """
     lines: list[str] = []
+    judged = judged or {}
     failing = trace.failure.step if trace.failure is not None else None
-    before: JsonData = None
+    before: JsonText | None = None
     steps = sorted(trace.steps, key=lambda step: step.call.branch)
     for index, step in enumerate(steps):
         fails = trace.failure is not None and (step.call.label == failing)
         branch = step.call.branch
         if branch and (index == 0 or steps[index - 1].call.branch != branch):
             lines.append(f"  branch {branch}, sent at the same time as the others:")
-        mark = "✗" if fails else "?" if step.event is None else "✓"
-        lines.append(f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}")
-        for interaction in step.interactions:
-            lines += _interaction(interaction, verbose=verbose)
-        if fails and trace.failure is not None and trace.failure.kind == "latency" and not verbose:
-            lines += [line for each in step.observing for line in _interaction(each, verbose=False)]
         if verbose:
-            lines += [f"         {line}" for line in _changes(before, step, first=index == 0)]
-            lines += _observing(step.observing)
-        before = loads(step.state) if step.state is not None else before
+            lines += closely(step, before, judged.get(step.call.label, ()), fails=fails, first=index == 0)
+        else:
+            lines.append(_head(step, fails=fails))
+            shown = [*step.interactions]
+            if fails and trace.failure is not None and trace.failure.kind == "latency":
+                shown += step.observing
+            lines += [line for each in shown for line in _interaction(each, verbose=False)]
+        before = before if step.state is None else step.state
     failed = trace.failure is not None and failing is None and trace.steps
-    if failed or (verbose and trace.closing):
+    if failed or (verbose and (trace.closing or judged.get(None))):
         lines.append(f"  {'✗' if failed else '✓'} at the end")
     if verbose:
         lines += _observing(trace.closing)
+        lines += _judged(trace.closing_observations, judged.get(None, ()))
     for interaction in trace.recorded:
         lines += _interaction(interaction, verbose=verbose)
     return "\n".join(lines)
+
+
+def closely(
+    step: Step, before: JsonText | None, judged: Iterable[Judgment], *, fails: bool, first: bool = False
+) -> list[str]:
+    """Show a step closely: whole requests, what was expected, how the state changed, what was read and judged."""
+    judged = list(judged)
+    lines = [_head(step, fails=fails)]
+    for interaction in step.interactions:
+        lines += _interaction(interaction, verbose=True)
+    lines += [_judgment(each) for each in judged if each.kind == "expectation"]
+    lines += [f"         {line}" for line in _changes(before, step, first=first)]
+    lines += _observing(step.observing)
+    lines += _judged(step.observations, [each for each in judged if each.kind != "expectation"])
+    return lines
+
+
+def _head(step: Step, *, fails: bool) -> str:
+    mark = "✗" if fails else "?" if step.event is None else "✓"
+    return f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}"
+
+
+def _judged(read: Iterable[Said], judged: Iterable[Judgment]) -> list[str]:
+    """Show what was judged, below what it was held against; where that is not known, nothing."""
+    lines = [_judgment(each) for each in judged]
+    if not lines:
+        return []
+    last = {each.tag: each for each in read}  # of what was read again and again, the last
+    return [*(f"         read {said_text(each)}" for each in last.values()), *lines]
+
+
+def _judgment(judgment: Judgment) -> str:
+    said = f": {one_line(_cut(judgment.said, 300))}" if judgment.said else ""
+    if judgment.kind == "expectation":
+        said = f" {one_line(judgment.name)}: {one_line(_cut(judgment.said, 300))}"
+        return f"         {'✓ expected by' if judgment.holds else '✗ not as expected by'}{said}"
+    return f"         {'✓' if judgment.holds else '✗'} {judgment.kind} {one_line(judgment.name)}{said}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[:width]}... ({len(text)} characters)"
 
 
 def one_line(text: str) -> str:
@@ -125,11 +183,23 @@ def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
     took = f"  {interaction.elapsed * 1000:.1f} ms" if interaction.elapsed else ""  # 0: the times were left out
     lines = [f"         {one_line(request.method)} {parts.path or '/'}{query}  {answer}{took}"]
     if verbose:
+        lines += _headers(">", request.headers)
         if request.body:
             lines.append(f"           > {_body(unpacked(request.headers, request.body))}")
-        if response is not None and response.body:
-            lines.append(f"           < {_body(unpacked(response.headers, response.body))}")
+        if response is not None:
+            lines += _headers("<", response.headers)
+            if response.body:
+                lines.append(f"           < {_body(unpacked(response.headers, response.body))}")
     return lines
+
+
+def _headers(way: str, headers: Headers) -> list[str]:
+    """Show the headers that matter: those that say more than that it is JSON over HTTP."""
+    return [
+        f"           {way} {one_line(name)}: {one_line(_cut(value, 200))}"
+        for name, value in headers
+        if name.lower() not in _SILENT and not (name.lower() == "content-type" and _PLAIN.fullmatch(value))
+    ]
 
 
 def _observing(interactions: Iterable[Interaction]) -> list[str]:
@@ -158,10 +228,10 @@ def _body(body: bytes, width: int = 200) -> str:
     return text if len(text) <= width else f"{text[:width]}... ({len(body)} bytes)"
 
 
-def _changes(before: JsonData, step: Step, *, first: bool) -> list[str]:
+def _changes(before: JsonText | None, step: Step, *, first: bool) -> list[str]:
     if step.state is None:
         return []
     after = loads(step.state)
     if first:
         return [f"state {brief(after)}"]
-    return [f"state {each.path}: {each.shown}" for each in differences(before, after)]
+    return [f"state {each.path}: {each.shown}" for each in differences(before and loads(before), after)]

@@ -3,16 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from replaykit.difference import brief, differences
 from replaykit.finding import Finding
 from replaykit.report import discovery, steps
+from replaykit.report.failure import compared
 from replaykit.report.steps import count
 from replaykit.result import Result
-from replaykit.verdict import Failure
 
 LAST = 24  # lines that are shown of a run that could not be judged
-WIDTH = 240  # characters that are shown of what was expected, and of what was seen
-MOST = 10  # places in which they are not alike
 _LEFT_OUT = "=..."  # of a setting, in a command
 
 
@@ -85,22 +82,6 @@ def _outcome(result: Result) -> str:
     return f"{count(result.total_runs, 'run')}, nothing found"
 
 
-def _compared(failure: Failure) -> list[str]:
-    """Show what was expected and what was seen, where the message does not say it, and where they are not alike."""
-    expected, seen = failure.expected, failure.actual
-    lines = []
-    if expected is not None and str(expected) not in failure.message:
-        lines.append(f"  expected  {brief(expected, WIDTH)}")
-    if seen is not None and str(seen) not in failure.message:
-        lines.append(f"  seen      {brief(seen, WIDTH)}")
-    if expected is not None and seen is not None and not isinstance(expected, str | int | float | bool):
-        found = [f"{each.path}: {each.shown}" for each in differences(expected, seen)]
-        new = [each for each in found if each not in failure.message]
-        lines += [f"    {each}" for each in new[:MOST]]
-        lines += [f"    and {len(new) - MOST} more"] if len(new) > MOST else []
-    return lines
-
-
 def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[str]:
     failure, shrunk = finding.failure, finding.shrunk
     seen = f"first in run {finding.first_seen_run}, seen in {count(finding.occurrences, 'run')}"
@@ -109,7 +90,7 @@ def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[st
     lines = [
         f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
-        *_compared(failure),
+        *compared(failure),
         steps.render(finding.trace),
     ]
     if shrunk is not None:

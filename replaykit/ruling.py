@@ -1,0 +1,162 @@
+"""Rulings: what replays came to, as plain records that can be written down, with the secrets covered.
+
+What they say in JSON is a surface that other programs read: a key that stands here stays, and means the same, until
+VERSION changes.
+"""
+
+import json
+from typing import Literal, TypeAlias
+
+from replaykit.account import RunStep, SentRequest, Told, cut
+from replaykit.bundle import Bundle
+from replaykit.rate import Odds
+from replaykit.redact import Redactor
+from replaykit.replaying import Replayed
+from replaykit.report.json import DIALECT, opened
+from replaykit.value import JsonData, Record, schema_of
+from replaykit.verdict import Expect, Failure, Verdict, exit_code
+from replaykit.version import __version__
+
+VERSION = 1
+
+Word: TypeAlias = Literal[
+    "fixed", "reproduced", "passed", "failed", "different", "stale", "unreachable", "undecided"
+]  # fmt: skip
+
+
+class Broken(Record):
+    """A failure, as it was recorded or as it was seen."""
+
+    fingerprint: str
+    kind: str
+    name: str  # of what was broken
+    command: str | None
+    step: int | None  # label; null at the end of the run
+    message: str
+    expected: JsonData = None
+    actual: JsonData = None
+    traceback: str | None = None  # of a fault of the test code
+
+
+class Rate(Record):
+    """How often a bug showed when it was recorded."""
+
+    failed: int  # of the runs
+    runs: int
+    at_least: float  # lower bound: a part of 1
+
+
+class Ruling(Record):
+    """What the replay of one bundle came to."""
+
+    bundle: str  # path
+    verdict: Word
+    exit_code: int
+    reason: str
+    notes: tuple[str, ...] = ()
+    attempts: int = 0
+    failed: int = 0  # attempts that reproduced it; of a run that passed, those that failed
+    rate: Rate | None = None  # null where nothing was to be said about it
+    confidence: float | None = None  # with which a bug that shows as seldom as at_least would have been seen
+    recorded: Broken | None = None  # null: the run passed when it was recorded
+    seen: Broken | None = None  # null: nothing failed
+    steps: tuple[RunStep, ...] = ()  # of the attempt that says so
+    resetting: tuple[SentRequest, ...] = ()
+    closing: tuple[SentRequest, ...] = ()
+    requests_left_out: int = 0
+    log: str = ""  # the last lines of the service, where it was not reached
+
+
+class Rulings(Record):
+    """What a call of `replaykit replay` came to."""
+
+    version: int = VERSION
+    tool: str = f"replaykit {__version__}"
+    expect: Expect
+    exit_code: int
+    replays: tuple[Ruling, ...]
+
+
+def ruling(path: str, replayed: Replayed, redactor: Redactor, *, expect: Expect, log: str = "") -> Ruling:
+    """Tell what a replay came to."""
+    redactor.restart()
+    trace = replayed.trace
+    for step in trace.steps:
+        redactor.look_at_arguments(step.call.args)
+    redactor.look_at(trace.interactions())
+    told = Told(redactor, trace)
+    return Ruling(
+        bundle=redactor.shown(path),
+        verdict=replayed.verdict.value,
+        exit_code=exit_code(replayed.verdict, expect),
+        reason=cut(redactor.message(replayed.reason)),
+        notes=tuple(cut(redactor.message(each)) for each in replayed.notes),
+        attempts=replayed.attempts,
+        failed=replayed.failed,
+        rate=None if replayed.odds is None else _rate(replayed.odds),
+        confidence=None if replayed.confidence is None else round(replayed.confidence, 6),
+        recorded=_broken(replayed.recorded, redactor),
+        seen=_broken(trace.failure, redactor),
+        steps=told.steps,
+        resetting=told.resetting,
+        closing=told.closing,
+        requests_left_out=max(0, -told.room),
+        log=cut(redactor.shown(log)),
+    )
+
+
+def unjudged(path: str, bundle: Bundle, verdict: Verdict, reason: str, redactor: Redactor, *, log: str = "") -> Ruling:
+    """Tell that a bundle could not be replayed at all."""
+    redactor.restart()
+    return Ruling(
+        bundle=redactor.shown(path),
+        verdict=verdict.value,
+        exit_code=exit_code(verdict),
+        reason=cut(redactor.message(reason)),
+        recorded=_broken(bundle.judged, redactor),
+        log=cut(redactor.shown(log)),
+    )
+
+
+def render(rulings: Rulings) -> str:
+    """Write rulings as JSON, in ASCII."""
+    return json.dumps(rulings.model_dump(), indent=2) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the document, as it is published."""
+    document = opened(schema_of(Rulings))
+    for kind in (document, *document["$defs"].values()):
+        kind["required"] = list(kind["properties"])  # all keys are always there
+    return (
+        json.dumps(
+            {
+                "$schema": DIALECT,
+                "title": f"What replaykit replay --json prints, version {VERSION}",
+                "description": "Keys that are not named here may be added in the same version: ignore them.",
+                **{key: value for key, value in document.items() if key not in {"title", "description"}},
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _rate(odds: Odds) -> Rate:
+    return Rate(failed=odds.failed, runs=odds.runs, at_least=round(odds.at_least, 6))
+
+
+def _broken(failure: Failure | None, redactor: Redactor) -> Broken | None:
+    if failure is None:
+        return None
+    return Broken(
+        fingerprint=failure.fingerprint,
+        kind=failure.kind,
+        name=redactor.shown(failure.name),
+        command=failure.command,
+        step=failure.step,
+        message=cut(redactor.message(failure.message)),
+        expected=redactor.data(failure.expected),
+        actual=redactor.data(failure.actual),
+        traceback=None if failure.traceback is None else cut(redactor.message(failure.traceback)),
+    )
