@@ -31,6 +31,7 @@ from replaykit.transport import Way
 from replaykit.verdict import Failure, Verdict
 
 RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
+FLAKY_TIMES = 7  # of one that is known to be flaky: if it shows in half of the attempts, it shows in seven of them
 LOOKS = 10  # attempts after which it is known well enough how often a flaky bug shows, once it did
 
 
@@ -238,12 +239,11 @@ def times_for(bundle: Bundle) -> int:
     One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
     odds = odds_of(bundle)
-    least = RACE_TIMES if branches_of(bundle.trace.sequence) and not _is_slow(bundle) else 1
+    if odds is None and bundle.judged is not None:
+        return 1
+    races = branches_of(bundle.trace.sequence)
+    least = RACE_TIMES if races else 1 if odds is None or odds.failed == odds.runs else FLAKY_TIMES
     return least if odds is None else max(least, odds.wanted)
-
-
-def _is_slow(bundle: Bundle) -> bool:
-    return bundle.judged is not None and bundle.judged.kind == "latency"
 
 
 def _is_steady(bundle: Bundle) -> bool:
