@@ -72,10 +72,10 @@ def test_how_sure_it_is_that_a_bug_is_gone(how: str, rate: float | None, sure: f
     bundle = read(written(tmp_path / "tally.pd"))
     with Till(how) as till:
         replayed = replay(bundle, model=Tally, adapter=TallyApi, base_url=till.url, health_check="/")
-    redactor = Redactor(Policy(given=(("sum", "total=12"),)))
+    redactor = Redactor(Policy(given=(("sum", "Added(total=12)"),)))
     told = ruling.ruling("tally.pd", replayed, redactor, expect="fixed")
     text = ruling.render(ruling.Rulings(expect="fixed", exit_code=0, replays=(told,)))
 
     assert (rate, sure) == (told.rate and told.rate.at_least, told.confidence)
-    assert "total=12" not in text
+    assert "Added(total=12)" not in text
     assert "REDACTED.sum.1" in text
