@@ -34,6 +34,7 @@ class Trial:
     budgets: Budgets
     offline: bool = False  # against its own cassette?
     paced: bool = False  # with the pauses that it was recorded with?
+    watched: bool = True  # is it known that the service has a health check?
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""

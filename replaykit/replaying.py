@@ -13,7 +13,7 @@ from typing import Any
 
 from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
-from replaykit.aftermath import BREATH, trouble
+from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, require_whole
 from replaykit.errors import UnreachableError, UsageError
@@ -92,9 +92,10 @@ def replay(
     service at `url`, where it is reset before each execution, or watched (`service.opened`).
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
-    secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError,
-    DefinitionError, LoadError, ForeignHostError.
+    secrets in arguments are bound from the environment. What was seen counts only if the service is healthy then,
+    where its health check is known: named as `health_check`, or by who has opened `running`. Raises BundleError for a
+    bundle that can't be judged, StaleError for a placeholder without a value, UnreachableError for a reset that fails,
+    UsageError, DefinitionError, LoadError, ForeignHostError.
     """
     if not isinstance(bundle, Bundle):
         bundle = load_failure(bundle)
@@ -115,10 +116,11 @@ def replay(
         if not offline:
             client.require_loopback(url, project.allowed_hosts())
             bundle.provenance.require_port()
+    watched = running is not None or health_check is not None
     if running is None and not offline:
         running = Running(url, health_check)
     adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline)
+    trial = Trial(bundle, adapters, budgets, offline, watched=watched)
     wanted = 1 if offline else times or times_for(bundle)
     patient = True if times is not None else False if _is_steady(bundle) else None
     odds = None if offline else odds_of(bundle)
@@ -292,6 +294,8 @@ def _is_enough(attempts: int, failed: int, *, held: bool) -> bool:
 
 def _healthy(trial: Trial, judged: Judged) -> Judged:
     """Believe what was seen only of a service that is healthy: what one says that dies is neither good nor bad."""
+    if not trial.watched and (judged.verdict in _HELD or not is_doubtful(judged.trace)):
+        return judged
     said = trouble(trial.adapters, judged.trace, breath=BREATH)
     if said is None:
         return judged
