@@ -39,6 +39,7 @@ class Trial:
     order: Order = "strict"  # in which that is played
     paced: bool = False  # with the pauses that it was recorded with?
     look: Look | None = None  # how it is followed
+    watched: bool = True  # is it known that the service has a health check?
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:
         """Run the sequence once."""
