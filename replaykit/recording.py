@@ -20,8 +20,9 @@ from typing import Any, Protocol
 import httpx
 
 from replaykit.client import Cookies, without_credentials
-from replaykit.drift import HEADERS, Comparison
+from replaykit.drift import Comparison
 from replaykit.errors import UsageError
+from replaykit.likeness import HEADERS
 from replaykit.tape import Order, Playback, Recorder
 from replaykit.transport import AsyncTap, Network, Tap, Tape
 
