@@ -6,6 +6,7 @@ different lengths, what is alike at their beginnings and ends is left out, so th
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
@@ -75,14 +76,14 @@ def _of_objects(
     before: dict[str, JsonData], after: dict[str, JsonData], alike: Alike | None, place: str
 ) -> Iterator[Change]:
     for key, value in before.items():
-        below = f"{place}{key_of(key)}"
+        there = f"{place}{below(key)}"
         if key in after:
-            yield from changes(value, after[key], alike, below)
+            yield from changes(value, after[key], alike, there)
         else:
-            yield Change("removed", below, value, NOTHING)
+            yield Change("removed", there, value, NOTHING)
     for key, value in after.items():
         if key not in before:
-            yield Change("added", f"{place}{key_of(key)}", NOTHING, value)
+            yield Change("added", f"{place}{below(key)}", NOTHING, value)
 
 
 def _of_lists(before: list[JsonData], after: list[JsonData], alike: Alike | None, place: str) -> Iterator[Change]:
@@ -106,7 +107,7 @@ def _of_lists(before: list[JsonData], after: list[JsonData], alike: Alike | None
         yield Change("added", f"{place}[{number}]", NOTHING, after[number])
 
 
-def key_of(key: str) -> str:
+def below(key: str) -> str:
     """Write a key as it stands in a place: `.name`, or `['a-b']`."""
     if key.isascii() and key.isidentifier():
         return f".{key}"
@@ -118,7 +119,7 @@ def leaves(data: JsonData, place: str = "$") -> Iterator[tuple[str, JsonData]]:
     """List the values in a document that hold no others, each with its place."""
     if isinstance(data, dict):
         for key, each in data.items():
-            yield from leaves(each, f"{place}{key_of(key)}")
+            yield from leaves(each, f"{place}{below(key)}")
     elif isinstance(data, list):
         for number, each in enumerate(data):
             yield from leaves(each, f"{place}[{number}]")
@@ -126,10 +127,28 @@ def leaves(data: JsonData, place: str = "$") -> Iterator[tuple[str, JsonData]]:
         yield place, data
 
 
+def lists(data: JsonData, place: str = "$") -> Iterator[tuple[str, list[JsonData]]]:
+    """List the lists in a document, each with its place."""
+    if isinstance(data, dict):
+        for key, each in data.items():
+            yield from lists(each, f"{place}{below(key)}")
+    elif isinstance(data, list):
+        yield place, data
+        for number, each in enumerate(data):
+            yield from lists(each, f"{place}[{number}]")
+
+
+_LAST = re.compile(r"(?:\.(\w+)|\['((?:[^'\\]|\\.)*)'\])(?:\[\d+\])*\Z")
+
+
+def last_key(place: str) -> str:
+    """Return the key below which a place lies, that of the list for an item; nothing at the top."""
+    found = _LAST.search(place)
+    return (found[1] or found[2] or "") if found else ""
+
+
 def shown(value: JsonData) -> str:
     """Show a value in one line of limited width."""
-    if value is NOTHING or isinstance(value, Decimal):
-        text = str(value)
-    else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+    plain = value is None or isinstance(value, str | int | float | list | dict)
+    text = json.dumps(value, ensure_ascii=False, default=str) if plain else str(value)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

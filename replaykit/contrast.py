@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from replaykit.change import NOTHING, Change, Tier, changes, leaves, shown
+from replaykit.change import NOTHING, Change, Tier, below, changes, last_key, leaves, lists, shown, tier_of
 from replaykit.coding import unpacked
 from replaykit.errors import NoiseError
 from replaykit.gist import is_whole_of, json_of
@@ -25,9 +25,11 @@ from replaykit.likeness import HEADERS, covers, header_values
 from replaykit.naming import Named, Names, is_telling, names_of
 from replaykit.placeholder import Bound
 from replaykit.rule import Rule, for_request, in_order
+from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, Record, loads
 
+_END = -1  # what stands for a step where there is none
 _FEW = 4  # characters of a text, or digits of a number, that is hardly twice the same by chance
 
 
@@ -116,8 +118,10 @@ class _Comparing:
                 return
             self._step(step, other)
         if failure is None and self.recorded.ending == self.seen.ending:
-            self._read(None, self.recorded.closing, self.seen.closing, None)
-            self._said(None, "observation", self.recorded.closing_observations, self.seen.closing_observations)
+            said = self.recorded.closing_observations
+            end = Step(call=Call(label=_END, tag="end"), observations=said)
+            self._read(None, self.recorded.closing, self.seen.closing, end)
+            self._said(None, "observation", said, self.seen.closing_observations)
 
     def _step(self, before: Step, after: Step) -> None:
         label = before.call.label
@@ -226,7 +230,7 @@ class _Comparing:
             self._count(number, before, step)
         pair = self._ordered(self._named(before, after), placed)
         for change in changes(*pair, lambda place, *values: self._is_noise(placed, place, *values)):
-            tell(change)
+            tell(_with_tier(change))
 
     def _ordered(self, pair: tuple[JsonData, JsonData], rules: Sequence[int]) -> tuple[JsonData, JsonData]:
         """Put the lists into order whose order is noise."""
@@ -239,7 +243,7 @@ class _Comparing:
     def _count(self, number: int, data: JsonData, step: Step | None) -> None:
         """Count what a rule matches. Raises NoiseError where the model predicts it."""
         rule = self.rules[number]
-        places = _lists(data) if rule.type == "unordered" else leaves(data)
+        places = lists(data) if rule.type == "unordered" else leaves(data)
         for place, value in places:
             if rule.covers_place(place):
                 self.result.matched[number] += 1
@@ -308,14 +312,14 @@ def predicted(rule: Rule, place: str, value: JsonData, step: Step, names: Names)
         return _order_in(step, value, rule.key)
     if value is None or isinstance(value, bool) or value == "":
         return None
-    key = _key_of(place)
+    key = last_key(place)
     labels = names.labels(value, key)
     for word, data in _judged(step):
         for where, each in leaves(data):
             if isinstance(each, str) and each in labels:
                 return f"it is {each}, which stands in {word} at {where}"
             same = type(each) is type(value) and each == value
-            if same and (_key_of(where) == key or _is_rare(value)):
+            if same and (last_key(where) == key or _is_rare(value)):
                 return f"{word} has it at {where}"
     return None
 
@@ -330,6 +334,13 @@ def _judged(step: Step) -> Iterator[tuple[str, JsonData]]:
         yield "the state", json.loads(step.state, parse_float=Decimal)
 
 
+def _with_tier(change: Change) -> Change:
+    """Return a change of an id with the tier of the ids themselves, whatever they are called."""
+    if not (isinstance(change.before, Named) or isinstance(change.after, Named)) or NOTHING in change[2:]:
+        return change
+    return change._replace(tier=tier_of(*(each.value if isinstance(each, Named) else each for each in change[2:])))
+
+
 def _order_in(step: Step, value: JsonData, key: str | None) -> str | None:
     """Say where the order of a list went."""
     if not isinstance(value, list):
@@ -338,7 +349,7 @@ def _order_in(step: Step, value: JsonData, key: str | None) -> str | None:
     if len(wanted) < 2:  # noqa: PLR2004
         return None
     for word, data in _judged(step):
-        for where, rows in _lists(data):
+        for where, rows in lists(data):
             if len(rows) == len(wanted) and all(
                 any(type(found) is type(each) and found == each for _, found in leaves(row))
                 for row, each in zip(rows, wanted, strict=True)
@@ -351,10 +362,6 @@ def _is_rare(value: JsonData) -> bool:
     if isinstance(value, str):
         return len(value) >= _FEW
     return is_telling(value) or (isinstance(value, int | Decimal) and len(str(abs(value))) >= _FEW)
-
-
-def _key_of(place: str) -> str:
-    return place.rpartition(".")[2].partition("[")[0]
 
 
 def _present(*said: Said | None) -> list[Said]:
@@ -385,19 +392,10 @@ def _without(data: JsonData, nonce: str) -> JsonData:
     return [_without(each, nonce) for each in data] if isinstance(data, list) else data
 
 
-def _lists(data: JsonData, place: str = "$") -> Iterator[tuple[str, list[JsonData]]]:
-    """List the lists in a document, each with its place."""
-    if isinstance(data, list):
-        yield place, data
-    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, each in pairs:
-        yield from _lists(each, f"{place}.{key}" if isinstance(data, dict) else f"{place}[{key}]")
-
-
 def _sorted(data: JsonData, rule: Rule, place: str = "$") -> JsonData:
     """Return a document in which the lists that a rule names are in order."""
     if isinstance(data, dict):
-        return {key: _sorted(each, rule, f"{place}.{key}") for key, each in data.items()}
+        return {key: _sorted(each, rule, f"{place}{below(key)}") for key, each in data.items()}
     if not isinstance(data, list):
         return data
     items = [_sorted(each, rule, f"{place}[{number}]") for number, each in enumerate(data)]

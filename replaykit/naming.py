@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from replaykit.change import leaves
+from replaykit.change import last_key, leaves
 from replaykit.coding import unpacked
 from replaykit.command import REF
 from replaykit.gist import json_of
@@ -27,8 +27,6 @@ from replaykit.value import JsonData, loads
 TELLING = 8  # characters of an id that is hardly anything else by chance
 LARGE = 100_000  # the same of a number
 LONGEST = 200  # characters of an id
-
-_LAST = re.compile(r"(?:\.(\w+)|\['((?:[^'\\]|\\.)*)'\])(?:\[\d+\])*\Z")
 
 
 class Named:
@@ -148,7 +146,7 @@ def made_by(step: Step) -> dict[str, str]:
         for place, value in leaves(loads(said.data)) if said is not None else ():
             match = REF.match(value) if isinstance(value, str) else None
             if match and int(match[1]) == step.call.label:
-                made.setdefault(value, _key_of(place))
+                made.setdefault(value, last_key(place))
     return made
 
 
@@ -198,7 +196,7 @@ def _candidates(step: Step) -> Iterator[_Candidate]:
         data = json_of(response.headers, unpacked(response.headers, response.body), exact=True)
         for place, value in leaves(data):
             if _may_be_id(value):
-                yield _Candidate(f"{number}{place}", _key_of(place), value)
+                yield _Candidate(f"{number}{place}", last_key(place), value)
         for value in header_values(interaction, "location"):
             part = unquote(urlsplit(value).path.rstrip("/").rpartition("/")[2])
             if part:
@@ -236,11 +234,6 @@ def is_telling(value: JsonData) -> bool:
     if isinstance(value, str):
         return len(value) >= TELLING and any(map(str.isdigit, value))
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LARGE
-
-
-def _key_of(place: str) -> str:
-    found = _LAST.search(place)
-    return (found[1] or found[2] or "") if found else ""
 
 
 def _plain(key: str) -> str:

@@ -6,7 +6,7 @@ A replay never generates: it uses the concrete sequence that the bundle holds.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from replaykit.adapter import Adapter, Adapters
 from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, Shrinking, require_whole
+from replaykit.change import Tier
 from replaykit.errors import UsageError
+from replaykit.gate import gated
 from replaykit.judging import Trial
 from replaykit.latency import budgets_of
 from replaykit.model import Model
@@ -71,6 +73,7 @@ def replay(
     transport: Way = "lean",
     listener: Listener | None = None,
     times: int | None = None,
+    fail_on_drift: Collection[Tier] = (),
     running: Running | None = None,
 ) -> Replayed:
     """Run a bundle's sequence again, against the service at `base_url` or, `offline`, against its cassette.
@@ -85,11 +88,12 @@ def replay(
     *failed*; one attempt is enough where it has no branches. Offline, there is but one. `listener` hears of the first.
     What was too slow is executed several times in one attempt, and the majority decides. `latency` says what
     endpoints may take, in seconds. `transport="httpx"` sends plain HTTP through httpx's transport too. `running` is the
-    service at `url`, where it is reset before each execution, or watched (`service.opened`).
+    service at `url`, where it is reset before each execution, or watched (`service.opened`). With `fail_on_drift`, what
+    would be *fixed* or *passed* is *drifted* where answers differ from the recorded ones in one of these tiers.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError,
+    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError, NoiseError,
     DefinitionError, LoadError, ForeignHostError.
     """
     if not isinstance(bundle, Bundle):
@@ -139,7 +143,17 @@ def replay(
         adapters.close()
     if replayed.verdict is Verdict.FIXED and not offline and times is None:
         replayed = _sure_enough(bundle, replayed)
-    return replayed
+    return replayed if offline else _gated(bundle, replayed, fail_on_drift)
+
+
+def _gated(bundle: Bundle, replayed: Replayed, tiers: Collection[Tier]) -> Replayed:
+    """Say of what would pass that it drifted, if its answers differ from the recorded ones in some tiers."""
+    if replayed.verdict not in {Verdict.FIXED, Verdict.PASSED}:
+        return replayed
+    said = gated(bundle.trace, replayed.trace, tiers)
+    if said is None:
+        return replayed
+    return replace(replayed, verdict=Verdict.DRIFTED, reason=f"{replayed.verdict.value}, but {said}")
 
 
 def _sure_enough(bundle: Bundle, replayed: Replayed) -> Replayed:

@@ -83,6 +83,7 @@ READING_ORDER = [
     "scan",
     "naming",
     "contrast",
+    "gate",
     # exchange
     "export",
     "export.vcr",
@@ -156,6 +157,7 @@ READING_ORDER = [
     "cli.reports",
     "cli.hunting",
     "cli.integration",
+    "cli.drift",
     "cli.replay",
     "cli.reshrink",
     "cli.show",
@@ -194,6 +196,7 @@ DOORS = {
         "cli.reports",
         "cli.hunting",
         "cli.integration",
+        "cli.drift",
         "cli.replay",
         "cli.reshrink",
         "cli.show",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, say
+from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.options import recorded_or_given, service_options, settle
 from replaykit.errors import StaleError, UnreachableError
 
@@ -42,6 +43,7 @@ def _read_times(context: click.Context, parameter: click.Parameter, text: str) -
     callback=_read_times,
     help="How often to run it; auto: as often as the recorded rate asks for, before the bug may be called fixed.",
 )
+@drift_option
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 @click.pass_context
 def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
@@ -58,6 +60,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
     """  # noqa: D301  click wants a real \b
     settle(context, options)
+    require_live(options)
     from replaykit.bundle import require_whole
     from replaykit.reader import read
     from replaykit.verdict import worst
@@ -113,6 +116,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 health_check=options["health"],
                 settings=options["settings"],
                 times=options["times"],
+                fail_on_drift=options["fail_on_drift"],
                 latency=options["latency"],
                 transport=options["transport"],
                 running=running,
@@ -133,10 +137,11 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if replayed.verdict is Verdict.UNREACHABLE and log:
         say("  the last lines of the service:")
         say(log)
+    say_drift(bundle, replayed, options)
     code = exit_code(replayed.verdict)
     often = ""
     if replayed.attempts > 1:
-        share = "each" if replayed.verdict in {Verdict.FIXED, Verdict.PASSED} else replayed.failed
+        share = "each" if replayed.verdict in {Verdict.FIXED, Verdict.PASSED, Verdict.DRIFTED} else replayed.failed
         often = f" (in {share} of {replayed.attempts} attempts)"
     conclude(replayed.verdict.value, f"{replayed.reason}{often}", code)
     return replayed.verdict.value, code
