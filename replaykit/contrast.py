@@ -8,29 +8,28 @@ Nothing is compared where it says nothing: in branches, whose answers depend on 
 the step that failed when it was recorded, since a service that is repaired has to answer otherwise there.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from replaykit.change import NOTHING, Change, Tier, below, changes, last_key, leaves, lists, shown, tier_of
+from replaykit.change import NOTHING, Change, Tier, below, changes, leaves, lists, shown, tier_of
 from replaykit.coding import unpacked
 from replaykit.errors import NoiseError
 from replaykit.gist import is_whole_of, json_of
 from replaykit.interaction import Interaction, Response
 from replaykit.likeness import HEADERS, covers, header_values
-from replaykit.naming import Named, Names, is_telling, names_of
+from replaykit.naming import Named, Names, names_of
 from replaykit.placeholder import Bound
+from replaykit.prediction import predicted
 from replaykit.rule import Rule, for_request, in_order
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, Record, loads
 
 _END = -1  # what stands for a step where there is none
-_FEW = 4  # characters of a text, or digits of a number, that is hardly twice the same by chance
 
 
 class Drift(Record):
@@ -302,66 +301,11 @@ class _Comparing:
         self.result.found.append(Found(step, what, change))
 
 
-def predicted(rule: Rule, place: str, value: JsonData, step: Step, names: Names) -> str | None:
-    """Say where a value of a recorded answer went that the model judges; None where it does not, as far as is known.
-
-    It went into the event, an observation or the state of the step if the same value stands there: below the same
-    key, or anywhere if it is hardly twice the same by chance. An id went there if its name did.
-    """
-    if rule.type == "unordered":
-        return _order_in(step, value, rule.key)
-    if value is None or isinstance(value, bool) or value == "":
-        return None
-    key = last_key(place)
-    labels = names.labels(value, key)
-    for word, data in _judged(step):
-        for where, each in leaves(data):
-            if isinstance(each, str) and each in labels:
-                return f"it is {each}, which stands in {word} at {where}"
-            same = type(each) is type(value) and each == value
-            if same and (last_key(where) == key or _is_rare(value)):
-                return f"{word} has it at {where}"
-    return None
-
-
-def _judged(step: Step) -> Iterator[tuple[str, JsonData]]:
-    """List what the model saw of a step, and its state."""
-    for each in _present(step.event, step.again):
-        yield f"the event {each.tag}", json.loads(each.data, parse_float=Decimal)
-    for each in step.observations:
-        yield f"the observation {each.tag}", json.loads(each.data, parse_float=Decimal)
-    if step.state is not None:
-        yield "the state", json.loads(step.state, parse_float=Decimal)
-
-
 def _with_tier(change: Change) -> Change:
     """Return a change of an id with the tier of the ids themselves, whatever they are called."""
     if not (isinstance(change.before, Named) or isinstance(change.after, Named)) or NOTHING in change[2:]:
         return change
     return change._replace(tier=tier_of(*(each.value if isinstance(each, Named) else each for each in change[2:])))
-
-
-def _order_in(step: Step, value: JsonData, key: str | None) -> str | None:
-    """Say where the order of a list went."""
-    if not isinstance(value, list):
-        return None
-    wanted = [each.get(key) if key is not None and isinstance(each, dict) else each for each in value]
-    if len(wanted) < 2:  # noqa: PLR2004
-        return None
-    for word, data in _judged(step):
-        for where, rows in lists(data):
-            if len(rows) == len(wanted) and all(
-                any(type(found) is type(each) and found == each for _, found in leaves(row))
-                for row, each in zip(rows, wanted, strict=True)
-            ):
-                return f"{word} has it in the same order at {where}"
-    return None
-
-
-def _is_rare(value: JsonData) -> bool:
-    if isinstance(value, str):
-        return len(value) >= _FEW
-    return is_telling(value) or (isinstance(value, int | Decimal) and len(str(abs(value))) >= _FEW)
 
 
 def _present(*said: Said | None) -> list[Said]:

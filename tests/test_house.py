@@ -82,6 +82,7 @@ READING_ORDER = [
     "coverage",
     "scan",
     "naming",
+    "prediction",
     "contrast",
     "gate",
     # exchange
@@ -104,6 +105,7 @@ READING_ORDER = [
     # journeys
     "judging",
     "replaying",
+    "proposal",
     "stage",
     "status",
     "suite",
@@ -159,6 +161,7 @@ READING_ORDER = [
     "cli.integration",
     "cli.drift",
     "cli.replay",
+    "cli.noise",
     "cli.reshrink",
     "cli.show",
     "cli.bundles",
@@ -198,6 +201,7 @@ DOORS = {
         "cli.integration",
         "cli.drift",
         "cli.replay",
+        "cli.noise",
         "cli.reshrink",
         "cli.show",
         "cli.bundles",

@@ -12,6 +12,7 @@ from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
+from replaykit.cli.noise import noise
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
@@ -42,6 +43,7 @@ def commands() -> None:
 
 for command in (
     integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
+    noise,
     config,
 ):  # fmt: skip
     commands.add_command(command)
