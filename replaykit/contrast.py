@@ -107,16 +107,15 @@ class _Comparing:
         failure = None if whole else self.recorded.failure
         self._interactions(None, self.recorded.resetting, self.seen.resetting, None)
         for step in self.recorded.steps:
-            if step.call.branch or (failure is not None and step.call.label == failure.step):
+            if not whole and (step.call.branch or (failure is not None and step.call.label == failure.step)):
                 return
             other = later.get(step.call.label)
-            if other is None:
-                if whole:
-                    self._tell(step.call.label, "the step", Change("removed", "$", step.call.tag, NOTHING))
-                    continue
+            if other is not None:
+                self._step(step, other)
+            elif not whole:
                 return
-            self._step(step, other)
-        if failure is None and self.recorded.ending == self.seen.ending:
+        self._interactions(None, self.recorded.recorded, self.seen.recorded, None)
+        if whole or (failure is None and self.recorded.ending == self.seen.ending):
             said = self.recorded.closing_observations
             end = Step(call=Call(label=_END, tag="end"), observations=said)
             self._read(None, self.recorded.closing, self.seen.closing, end)

@@ -95,11 +95,11 @@ def propose(traces: Sequence[Trace], known: Sequence[Rule] = (), *, now: float) 
     rules: list[Rule] = []
     for (request, place), group in groups.items():
         made = _of_group(request, place, group, now)
-        why = _why_not(traces, made, now) if isinstance(made, Rule) else made
-        if why is None and isinstance(made, Rule):
+        wrong = _why_not(traces, made, now) if isinstance(made, Rule) else made
+        if wrong is not None:
+            refused[Refused(f"{request} {place}", wrong)] = None
+        elif isinstance(made, Rule):
             rules.append(made)
-        else:
-            refused[Refused(f"{request} {place}", why or "")] = None
     shuffled = _shuffled(traces, [*known, *rules], groups, refused, now)
     refused = {each: None for each in refused if not any(_is_in(each.place, rule) for rule in shuffled)}
     return Proposed((*rules, *shuffled), tuple(refused))

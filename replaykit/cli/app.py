@@ -8,6 +8,7 @@ from replaykit.cli.bundles import migrate, repair, verify
 from replaykit.cli.config import config
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
+from replaykit.cli.diff import diff
 from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
@@ -43,7 +44,7 @@ def commands() -> None:
 
 for command in (
     integration, replay, reshrink, show, verify, repair, migrate, git_setup, scan, export, import_, demo,
-    noise,
+    noise, diff,
     config,
 ):  # fmt: skip
     commands.add_command(command)

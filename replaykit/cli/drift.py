@@ -77,6 +77,8 @@ def require_live(options: dict[str, Any]) -> None:
 def say_drift(bundle: "Bundle", replayed: "Replayed", options: dict[str, Any]) -> None:
     """Say in what the answers of a replay differ from the recorded ones, where that was asked for."""
     from replaykit import gate
+    from replaykit.project import policy_here
+    from replaykit.redact import Redactor
     from replaykit.verdict import Verdict
 
     tiers = options["fail_on_drift"]
@@ -89,7 +91,9 @@ def say_drift(bundle: "Bundle", replayed: "Replayed", options: dict[str, Any]) -
         if found.drifts:
             say(f"  {gate.reason(found.drifts)}: --fail-on-drift")
         return
+    redactor = Redactor(policy_here())  # what is new in an answer was never covered
+    redactor.look_at(replayed.trace.interactions())
     for line in gate.told(found.of(tiers)):
-        say(f"  {line}")
+        say(f"  {redactor.message(line)}")
     for line in gate.idle(found, rules):
         say(f"  {line}")

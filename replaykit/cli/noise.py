@@ -41,6 +41,7 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
     from replaykit.bundle import require_whole
     from replaykit.gate import rules_here
     from replaykit.reader import read
+    from replaykit.redact import Redactor
     from replaykit.report.steps import count
     from replaykit.verdict import FOUND, OK
 
@@ -57,7 +58,10 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
         finally:
             adapters.close()
     proposed = proposal.propose(traces, known, now=time.time())
-    text = proposal.render(proposed)
+    redactor = Redactor(project.policy_here())  # what was seen was never covered
+    for trace in traces:
+        redactor.look_at(trace.interactions())
+    text = redactor.message(proposal.render(proposed))
     if text and output is None:
         say(text)
     if text and output is not None:
