@@ -57,13 +57,13 @@ class Pair(Record):
     ending: tuple[Side, ...]  # how they ended, and with which failure
 
 
-def paired(before: Bundle, after: Bundle, names: tuple[str, str], rules: Sequence[Rule] = (), now: float = 0.0) -> Pair:
+def paired(before: Bundle, after: Bundle, names: tuple[str, str], rules: Sequence[Rule] = ()) -> Pair:
     """Compare two bundles. Raises NoiseError for a rule that covers what the model predicts."""
     one, other = (_ordered(each.trace) for each in (before, after))
     shared = _shared(one, other)
     calls = _calls(one, other)
     parts = _only(one, shared), _only(other, shared)
-    steps = tuple(contrast(*parts, rules, now=now, whole=True).drifts)
+    steps = tuple(contrast(*parts, rules, whole=True).drifts)
     states = tuple(_states(*parts))
     ending = tuple(_ending(before.trace, after.trace))
     labels = [[step.call.label for step in each.steps] for each in parts]

@@ -17,7 +17,7 @@ def predicted(rule: Rule, place: str, value: JsonData, step: Step, names: Names)
     """Say where a value of a recorded answer went that the model judges; None where it does not, as far as is known.
 
     It went into the event, an observation or the state of the step if the same value stands there: below the same
-    key, or anywhere if it is hardly twice the same by chance. An id went there if its name did.
+    key, or anywhere if it is hardly twice the same by chance. An id of what the sequence made always counts.
     """
     if rule.type == "unordered":
         return _order_in(step, value, rule.key, names)
@@ -25,10 +25,10 @@ def predicted(rule: Rule, place: str, value: JsonData, step: Step, names: Names)
         return None
     key = last_key(place)
     labels = names.labels(value, key)
+    if labels:
+        return f"it is {' or '.join(sorted(labels))}: an id is compared by its name, and needs no rule"
     for word, data in _judged(step):
         for where, each in leaves(data):
-            if isinstance(each, str) and each in labels:
-                return f"it is {each}, which stands in {word} at {where}"
             same = type(each) is type(value) and each == value
             if same and (last_key(where) == key or _is_rare(value)):
                 return f"{word} has it at {where}"

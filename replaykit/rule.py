@@ -59,8 +59,11 @@ class Rule(Record):
         """Say whether it speaks of a place in a body."""
         return self._place is not None and self._place.fullmatch(place) is not None
 
-    def fits(self, before: JsonData, after: JsonData, now: float) -> bool:
-        """Say whether both values are of its type, and the later one is what such a value may be; `now` in seconds."""
+    def fits(self, before: JsonData, after: JsonData, now: float | None) -> bool:
+        """Say whether both values are of its type, and the later one is what such a value may be.
+
+        `now` is in seconds since 1970; where nobody knows when the later one was made, any time is near enough to it.
+        """
         if self.type == "any":
             return True
         if self.type == "uuid":
@@ -73,7 +76,8 @@ class Rule(Record):
             was, seen = time_of(before), time_of(after)
             if was is None or seen is None or was[0] != seen[0]:
                 return False
-            return abs(seen[1] - (now if self.to == "now" else was[1])) <= self.tolerance
+            near = was[1] if self.to == "recorded" else now
+            return near is None or abs(seen[1] - near) <= self.tolerance
         return False
 
     def _matches(self, value: JsonData) -> bool:
@@ -173,10 +177,9 @@ _ANYTHING = ("a", "Z9", "7", "- ", "{é}")
 def time_of(value: JsonData) -> tuple[str, float] | None:
     """Read a time: the way in which it is written, and the seconds since 1970 that it means."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        number = float(value)
-        if 1e9 <= number < 1e10:  # noqa: PLR2004  from 2001 on
-            return "seconds", number
-        return ("milliseconds", number / 1000) if 1e12 <= number < 1e13 else None  # noqa: PLR2004
+        if 10**9 <= value < 10**10:  # from 2001 on
+            return "seconds", float(value)
+        return ("milliseconds", float(value) / 1000) if 10**12 <= value < 10**13 else None
     if not isinstance(value, str) or not 16 <= len(value) <= 40:  # noqa: PLR2004  2026-01-01T10:00 and longer
         return None
     if value[:4].isdigit():

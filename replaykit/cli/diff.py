@@ -23,8 +23,6 @@ def diff(before: Path, after: Path, *, as_json: bool, whole: bool) -> int:
     """
     hush()
     write = diverted() if as_json else None
-    import time
-
     from replaykit.gate import rules_here
     from replaykit.pair import paired
     from replaykit.project import policy_here
@@ -34,7 +32,7 @@ def diff(before: Path, after: Path, *, as_json: bool, whole: bool) -> int:
     from replaykit.verdict import FOUND, OK
 
     rules = () if whole else rules_here()
-    found = paired(read(before), read(after), (str(before), str(after)), rules, time.time())
+    found = paired(read(before), read(after), (str(before), str(after)), rules)
     code = OK if found.alike else FOUND
     if write is not None:
         with contextlib.suppress(OSError):  # a reader that is gone: the exit code still says the verdict

@@ -28,8 +28,9 @@ def conclusion(pair: Pair) -> str:
     """Say in one line what two bundles differ in."""
     if pair.alike:
         return "the same calls, answers, events, states and failure"
-    counts = ((pair.calls, "call"), (pair.steps, "answer or event"), (pair.states, "place of the state"))
-    said = [count(len(each), noun).replace("events", "event") for each, noun in counts if each]
+    said = [count(len(pair.calls), "call")] if pair.calls else []
+    places = ((pair.steps, "in answers and events"), (pair.states, "in states"))
+    said += [f"{count(len(each), 'place')} {where}" for each, where in places if each]
     said += ["the order of calls"] if pair.moved else []
     return ", ".join([*said, *(each.name for each in pair.ending)])
 
