@@ -59,7 +59,7 @@ def test_a_change_of_the_service_is_found_and_noise_is_not(
     found = contrast(recorded, run(kiosk), NOISE, now=time.time())
 
     assert expected == [f"{each.tier} {each.step} {each.place}" for each in found.drifts]
-    assert [2, 2, 2, 2, 2] == [found.matched[number] for number in range(5)] or change in {"overcharged"}
+    assert [2, 2, 2, 2, 2] == [found.matched[number] for number in range(5)]
 
 
 def test_mixed_up_ids_are_told_by_their_names(kiosk: Kiosk, recorded: Trace):
@@ -74,8 +74,8 @@ def test_mixed_up_ids_are_told_by_their_names(kiosk: Kiosk, recorded: Trace):
     ("place", "request_", "why"),
     [
         ("$.total", "POST /carts/*/items", "the event added has it at $.total"),
-        ("$.cart", "POST /carts/*/items", "the state has it|it is cart@1"),
-        ("$.id", "POST /carts", "it is cart@0, which stands in the event opened at $.cart"),
+        ("$.cart", "POST /carts/*/items", "it is cart@1: an id is compared by its name"),
+        ("$.id", "POST /carts", "it is cart@0: an id is compared by its name"),
         ("$.carts[*].total", "GET /carts", "the observation totals has it|the state has it"),
     ],
 )
@@ -137,12 +137,14 @@ LOST = Interaction(request=Request(method="GET", url="http://a/a"), trouble=Trou
         (answer('{"a": 1}'), answer('{"a": true}'), ["type $.a"]),
         (answer('{"t": "REDACTED.token.1"}'), answer('{"t": "secret"}'), []),
         (answer(status=200), answer(status=500), ["changed status"]),
-        (answer(), answer(headers=(("content-type", "text/html"),)), ["changed header content-type", "type body"]),
+        (answer(), answer(headers=(("content-type", "text/html"),)), ["changed header content-type"]),
         (answer(), answer(headers=()), ["removed header content-type"]),
         (answer("a", headers=()), answer("b", headers=()), ["changed body"]),
         (answer("null"), answer("{}"), ["type body"]),
         (answer(), LOST, ["changed answer"]),
         (answer(), answer(path="/b"), ["changed request"]),
+        (answer("abc", complete=False), answer("abcd"), []),
+        (answer("abc", complete=False), answer("abd"), ["changed body"]),
         (answer(cut=Cut(size=5, sha256="0")), answer("{}"), ["changed body"]),
         (answer("[NaN]"), answer("[1e9999999999999999999999]"), ["type body"]),
     ],
@@ -201,7 +203,7 @@ def test_an_order_that_the_model_sees_is_no_noise():
     step = Step(call=Call(label=0, tag="do"), observing=(looked,), observations=(seen,))
     one = Trace(steps=(step,), ending="passed")
 
-    with pytest.raises(NoiseError, match="in the same order at \\$.rows"):
+    with pytest.raises(NoiseError, match=r"in the same order at \$\.rows"):
         contrast(one, one, [Rule(place="$", type="unordered", key="name")])
 
 
@@ -236,5 +238,5 @@ def test_the_noise_rules_are_those_of_the_project(tmp_path: Path, monkeypatch: p
     assert (Rule(place="$.a", type="any"),) == rules_here()
 
     (tmp_path / "pyproject.toml").write_text('[[tool.replaykit.noise]]\nplace = "$"\ntype = "any"\n')
-    with pytest.raises(NoiseError, match="rule 1 in .*pyproject.toml"):
+    with pytest.raises(NoiseError, match=r"rule 1 in .*pyproject\.toml"):
         rules_here()

@@ -49,7 +49,7 @@ def rule(**settings) -> Rule:
 )
 def test_what_is_not_well_made_is_refused(settings: dict, why: str):
     """A rule that is too broad, or names what can't be, or might take for ever, is an error with its number."""
-    with pytest.raises(NoiseError, match="oise rule 2 in pyproject.toml") as error:
+    with pytest.raises(NoiseError, match=r"oise rule 2 in pyproject\.toml") as error:
         rules_of([{"place": "$.a", "type": "uuid"}, settings], "pyproject.toml")
 
     assert why in error.value.happened
