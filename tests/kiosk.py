@@ -40,7 +40,7 @@ class Kiosk:
     def __init__(self, *changes: str) -> None:
         self.changes = set(changes)
         self.carts: dict[str, dict[str, Any]] = {}
-        self.number = 0
+        self.number = self.resets = 0
         kiosk = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,12 +82,14 @@ class Kiosk:
         """Answer a request."""
         if path == "/reset":
             self.carts = {}
+            self.resets += 1
             return 200, {}
         if path == "/api/health":
             return 200, {}
         if method == "GET":
             listed = [{"id": each["id"], "total": each["total"]} for each in self.carts.values()]
-            return 200, {"carts": sorted(listed, key=lambda each: each["id"]), "took": uuid.uuid4().hex[:8]}
+            turned = listed[::-1] if self.resets % 2 else listed  # in no order that anybody promises
+            return 200, {"carts": turned, "took": uuid.uuid4().hex[:8]}
         if path == "/carts":
             self.number += 1
             cart = {

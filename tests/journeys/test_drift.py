@@ -1,0 +1,193 @@
+"""Drift through the command line: exit code first."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import replaykit
+from kiosk import Kiosk, bundle
+
+from replaykit import replay
+from replaykit.cli.app import run
+from replaykit.verdict import Verdict
+
+NAMES = ("--model", "kiosk:Buying", "--adapter", "kiosk:BuyingApi")
+
+
+@pytest.fixture(scope="module")
+def kiosk() -> Iterator[Kiosk]:
+    with Kiosk() as service:
+        yield service
+
+
+@pytest.fixture
+def project(kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Give a folder with a bundle, and with the rules that `replaykit noise` proposes for it."""
+    kiosk.changes = set()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    bundle(kiosk, tmp_path / "bug.pd")
+    code = run(["noise", "bug.pd", *NAMES, "--url", kiosk.url, "--output", "pyproject.part"])
+    assert (0, "VERDICT noise: 5 rules proposed, 0 places refused, from 2 runs (exit 0)\n") == (
+        code, capsys.readouterr().out,
+    )  # fmt: skip
+    (tmp_path / "pyproject.part").rename(tmp_path / "pyproject.toml")
+    return tmp_path
+
+
+def replayed(kiosk: Kiosk, *options: str) -> int:
+    return run(["replay", *options, "bug.pd", *NAMES, "--url", kiosk.url])
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "code", "verdict"),
+    [
+        ("none", ["--fail-on-drift"], 0, "VERDICT passed: "),
+        ("dollars", ["--fail-on-drift"], 1, "in 2 places (2 changed)"),
+        ("less", ["--fail-on-drift"], 1, "in 2 places (2 removed)"),
+        ("text", ["--fail-on-drift"], 1, "in 2 places (2 type)"),
+        ("more", ["--fail-on-drift"], 0, "VERDICT passed: "),
+        ("more", ["--fail-on-drift=added"], 1, "in 4 places (4 added)"),
+        ("dollars", ["--fail-on-drift", "added,removed"], 0, "VERDICT passed: "),
+        ("dollars", [], 0, "VERDICT passed: "),
+        ("overcharged", ["--fail-on-drift"], 1, "VERDICT failed: "),
+    ],
+)
+def test_drift_is_1_where_it_is_asked_for(
+    change: str, options: list[str], code: int, verdict: str, kiosk: Kiosk, project: Path,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    """A run that passes exits with 1 if its answers drifted in one of the tiers; what fails stays what it is."""
+    kiosk.changes = {change}
+    ran = replayed(kiosk, *options)
+    last = capsys.readouterr().out.splitlines()[-1]
+
+    assert code == ran, last
+    assert verdict in last
+    assert ("VERDICT drifted: passed, but " in last) == ("place" in verdict)
+
+
+def test_drift_and_the_rules_are_told(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """Each place is told with its step, and of each rule how much it matched."""
+    kiosk.changes = {"mixed-up"}
+
+    assert 1 == replayed(kiosk, "--fail-on-drift")
+    out = capsys.readouterr().out
+    assert "  [ 2] changed  POST /carts/<cart@1>/items  $.cart: cart@1 -> cart@0\n" in out
+    assert "  noise rule 1 (time at $.created of POST /carts): matched 2 values\n" in out
+
+
+def test_without_the_option_verbose_says_one_line(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """Whoever looks closely is told that there is drift, and how to ask for it."""
+    kiosk.changes = {"dollars"}
+
+    assert 0 == replayed(kiosk, "--verbose")
+    assert (
+        "  answers differ from the recorded ones in 2 places (2 changed): --fail-on-drift\n" in capsys.readouterr().out
+    )
+    assert 0 == replayed(kiosk)
+    assert "answers differ" not in capsys.readouterr().out
+
+
+def test_in_python_the_verdict_is_drifted(kiosk: Kiosk, project: Path):
+    """`replay` takes the tiers, and says what it would have been."""
+    from kiosk import Buying, BuyingApi
+
+    kiosk.changes = {"less"}
+    came = replay("bug.pd", model=Buying, adapter=BuyingApi, url=kiosk.url, fail_on_drift=("removed",))
+
+    assert Verdict.DRIFTED is came.verdict
+    assert came.reason.startswith("passed, but answers differ")
+
+
+@pytest.mark.parametrize(
+    ("rules", "slug", "said"),
+    [
+        ('[[tool.replaykit.noise]]\nplace = "$"\ntype = "any"', "noise", "too broad"),
+        ('[[tool.replaykit.noise]]\nplace = "$.total"\ntype = "any"', "noise", "the event added has it at $.total"),
+        ("[tool.replaykit]\nnoise = 1", "noise", "no list of tables"),
+    ],
+)
+def test_bad_rules_are_129(
+    rules: str, slug: str, said: str, kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A rule that covers too much, or what the model predicts, is a mistake of the configuration."""
+    kiosk.changes = set()
+    (project / "pyproject.toml").write_text(rules)
+
+    assert 129 == replayed(kiosk, "--fail-on-drift")
+    err = capsys.readouterr().err
+    assert f"error[{slug}]" in err
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "options", [["--fail-on-drift=size"], ["--fail-on-drift=added,"], ["--fail-on-drift", "--offline"]]
+)
+def test_bad_options_are_129(options: list[str], project: Path):
+    """Tiers that are none, and drift where no service is asked, are mistakes of the caller."""
+    assert 129 == run(["replay", "bug.pd", *NAMES, *options])
+
+
+def test_the_option_has_a_variable(
+    kiosk: Kiosk, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """In the environment, it is 1, or the tiers."""
+    kiosk.changes = {"more"}
+    monkeypatch.setenv("REPLAYKIT_FAIL_ON_DRIFT", "1")
+    assert 0 == replayed(kiosk)
+    monkeypatch.setenv("REPLAYKIT_FAIL_ON_DRIFT", "added")
+    assert 1 == replayed(kiosk)
+    capsys.readouterr()
+
+
+def test_noise_that_is_refused_is_1(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """What differs between two runs and may be no noise is told in comments, below the rules."""
+    kiosk.changes = {"longer"}
+    code = run(["noise", "bug.pd", *NAMES, "--url", kiosk.url, "--runs", "3"])
+    out = capsys.readouterr().out
+    kiosk.changes = set()
+
+    assert 1 == code, out
+    assert "# refused: POST /carts/*/items $.rows[*]: " in out
+
+
+def test_noise_without_a_service_is_125_and_overwrites_nothing(project: Path):
+    """Where nothing can be run, nothing is proposed; a file that is there is never overwritten."""
+    gone = ["noise", "bug.pd", *NAMES, "--url", "http://127.0.0.1:9", "--health-timeout", "0.2"]
+
+    assert 125 == run(gone)
+    assert 129 == run([*gone, "--output", "bug.pd"])
+    assert 129 == run([*gone, "--runs", "1"])
+    assert 129 == run(["noise", "none.pd", *NAMES])
+
+
+def test_diff_is_0_for_what_is_alike(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """Two recordings of the same are alike, with the rules; --all shows what they cover."""
+    kiosk.changes = set()
+    bundle(kiosk, project / "again.pd")
+
+    assert 0 == run(["diff", "bug.pd", "again.pd"])
+    assert 1 == run(["diff", "bug.pd", "again.pd", "--all"])
+    assert "$.created" in capsys.readouterr().out
+
+
+def test_diff_is_1_for_what_is_not_and_more_for_what_is_no_bundle(
+    kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """What differs is 1, a broken bundle 128, a file that is not there 129."""
+    kiosk.changes = {"dollars"}
+    bundle(kiosk, project / "other.pd")
+    (project / "broken.pd").write_text("version: 1\n")
+
+    assert [1, 128, 129] == [run(["diff", "bug.pd", each]) for each in ("other.pd", "broken.pd", "none.pd")]
+    assert "VERDICT unlike: 2 places in answers and events (exit 1)" in capsys.readouterr().out
+
+
+def test_diff_prints_one_document(project: Path, duplicate_names: Path):
+    """With --json, standard output holds the document and nothing else; nothing that a bundle names is imported."""
+    ran = replaykit("diff", duplicate_names, project / "bug.pd", "--json", cwd=project)
+
+    assert 1 == ran.code, ran
+    assert (1, False) == tuple(json.loads(ran.out)[each] for each in ("version", "alike"))
