@@ -122,7 +122,9 @@ class Kiosk:
         if "dollars" in self.changes and "unit" in said:
             said["unit"] = "USD"
         if "longer" in self.changes and "rows" in said:
-            said["rows"] = [*said["rows"], uuid.uuid4().int % 7]
+            said["rows"] = [*said["rows"], 7]
+        if "growing" in self.changes and "rows" in said:
+            said["rows"] = [7] * self.resets
         return said
 
 
