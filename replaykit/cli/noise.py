@@ -16,7 +16,12 @@ from replaykit.errors import UnwritableError, UsageError
 @click.argument("bundle", type=click.Path(path_type=Path))
 @service_options
 @click.option(
-    "--runs", type=click.IntRange(2, 100), default=2, show_default=True, help="How often to run the sequence."
+    "--repeat",
+    metavar="N",
+    type=click.IntRange(2, 100),
+    default=2,
+    show_default=True,
+    help="How often to run the sequence.",
 )
 @click.option(
     "--output", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Write the rules into a new file."
@@ -54,7 +59,7 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
         assert running is not None  # noqa: S101  there is no --offline
         adapters = Adapters(model, adapter, running.url, options["settings"], options["transport"], running)
         try:
-            traces = proposal.runs_of(found, adapters, options["runs"])
+            traces = proposal.runs_of(found, adapters, options["repeat"])
         finally:
             adapters.close()
     proposed = proposal.propose(traces, known, now=time.time())
@@ -69,7 +74,7 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
         note(f"{output} holds the rules. They count once they stand in pyproject.toml.")
     code = FOUND if proposed.refused else OK
     said = f"{count(len(proposed.rules), 'rule')} proposed, {count(len(proposed.refused), 'place')} refused"
-    conclude("noise" if text else "no noise", f"{said}, from {options['runs']} runs", code)
+    conclude("noise" if text else "no noise", f"{said}, from {options['repeat']} runs", code)
     return code
 
 

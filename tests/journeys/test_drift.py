@@ -1,6 +1,7 @@
 """Drift through the command line: exit code first."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_the_option_has_a_variable(
 def test_noise_that_is_refused_is_1(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
     """What differs between two runs and may be no noise is told in comments, below the rules."""
     kiosk.changes = {"growing"}
-    code = run(["noise", "bug.pd", *NAMES, "--url", kiosk.url, "--runs", "3"])
+    code = run(["noise", "bug.pd", *NAMES, "--url", kiosk.url, "--repeat", "3"])
     out = capsys.readouterr().out
     kiosk.changes = set()
 
@@ -166,7 +167,7 @@ def test_noise_without_a_service_is_125_and_overwrites_nothing(project: Path):
 
     assert 125 == run(gone)
     assert 129 == run([*gone, "--output", "bug.pd"])
-    assert 129 == run([*gone, "--runs", "1"])
+    assert 129 == run([*gone, "--repeat", "1"])
     assert 129 == run(["noise", "none.pd", *NAMES])
 
 
@@ -199,3 +200,26 @@ def test_diff_prints_one_document(project: Path):
 
     assert 1 == ran.code, ran
     assert (1, False) == tuple(json.loads(ran.out)[each] for each in ("version", "alike"))
+
+
+GUIDE = (ROOT / "docs" / "guides" / "drift.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_the_rules_that_are_proposed(project: Path):
+    """The rules in the guide are those that `replaykit noise` proposes, and the project takes them."""
+    [shown] = re.findall(r"(?s)```toml\n(.*?)```", GUIDE)
+
+    assert shown == (project / "pyproject.toml").read_text()
+
+
+def test_the_guide_shows_what_is_printed(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """The drift that the guide shows is what a replay prints, and so is what it says is refused."""
+    kiosk.changes = {"dollars", "mixed-up"}
+    assert 1 == replayed(kiosk, "--fail-on-drift")
+    kiosk.changes = {"growing"}
+    assert 1 == run(["noise", "bug.pd", *NAMES, "--url", kiosk.url])
+    printed = capsys.readouterr().out.splitlines()
+    shown = [line for block in re.findall(r"(?s)```text\n(.*?)```", GUIDE) for line in block.splitlines()]
+
+    assert 5 == len(shown)
+    assert [] == [line for line in shown if line not in printed]
