@@ -93,7 +93,7 @@ def _of_lists(before: list[JsonData], after: list[JsonData], alike: Alike | None
         return
 
     def is_same(one: int, other: int) -> bool:
-        return next(changes(before[one], after[other], alike, f"{place}[{one}]"), None) is None
+        return _is_same(before[one], after[other])
 
     most = min(len(before), len(after))
     head = next((number for number in range(most) if not is_same(number, number)), most)
@@ -105,6 +105,17 @@ def _of_lists(before: list[JsonData], after: list[JsonData], alike: Alike | None
         yield Change("removed", f"{place}[{number}]", before[number], NOTHING)
     for number in range(head + middle, len(after) - tail):
         yield Change("added", f"{place}[{number}]", NOTHING, after[number])
+
+
+def _is_same(before: JsonData, after: JsonData) -> bool:
+    """Say whether two documents are exactly alike."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_is_same(each, after[key]) for key, each in before.items())
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_is_same, before, after))
+    return bool(before == after)
 
 
 def below(key: str) -> str:

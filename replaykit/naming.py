@@ -28,6 +28,8 @@ TELLING = 8  # characters of an id that is hardly anything else by chance
 LARGE = 100_000  # the same of a number
 LONGEST = 200  # characters of an id
 
+_MOST = 200  # things that one step made; a bundle from a stranger may name more
+
 
 class Named:
     """A value that is known by names: in another trace, one with such a name is the same."""
@@ -131,11 +133,11 @@ def names_of(*traces: Trace) -> list[Names]:
     for first in traces[0].steps:
         present = [each.get(first.call.label) for each in steps]
         alike = [step for step in present if step is not None]
-        for label, field in made_by(first).items():
-            if len(alike) == len(traces):
-                _name(label, field, alike, found, sent)
-            else:
-                _name(label, field, [first], found[:1], sent[:1])
+        made = list(made_by(first).items())[:_MOST]
+        count = len(traces) if len(alike) == len(traces) else 1
+        candidates = [{each.place: each for each in _candidates(step)} for step in alike[:count]] if made else []
+        for label, field in made:
+            _name(label, field, candidates, found[:count], sent[:count])
     return found
 
 
@@ -151,16 +153,19 @@ def made_by(step: Step) -> dict[str, str]:
 
 
 def _name(
-    label: str, field: str, steps: Sequence[Step], found: Sequence[Names], sent: Sequence[Mapping[str, list[set[str]]]]
+    label: str,
+    field: str,
+    candidates: Sequence[Mapping[str, "_Candidate"]],
+    found: Sequence[Names],
+    sent: Sequence[Mapping[str, list[set[str]]]],
 ) -> None:
     """Find the id that a step got for what it made, and know it in each trace."""
     entity = label.partition("@")[0]
-    candidates = [{each.place: each for each in _candidates(step)} for step in steps]
     best: tuple[int, ...] = (0, 0)
     chosen: str | None = None
     for place, first in candidates[0].items():
         here = [each[place] for each in candidates if place in each]
-        if len(here) < len(steps):
+        if len(here) < len(candidates):
             continue
         if any(names.is_taken(each.value, entity) for names, each in zip(found, here, strict=True)):
             continue

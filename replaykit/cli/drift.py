@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import say
-from replaykit.errors import UsageError
+from replaykit.errors import NoiseError, UsageError
 
 if TYPE_CHECKING:
     from replaykit.bundle import Bundle
@@ -85,8 +85,12 @@ def say_drift(bundle: "Bundle", replayed: "Replayed", options: dict[str, Any]) -
     judged = {Verdict.FIXED, Verdict.PASSED, Verdict.DRIFTED, Verdict.REPRODUCED}
     if options["offline"] or replayed.verdict not in judged or not (tiers or options["verbose"]):
         return
-    rules = gate.rules_here()
-    found = gate.drift_of(bundle.trace, replayed.trace, rules)
+    try:
+        rules = gate.rules_here()
+        found = gate.drift_of(bundle.trace, replayed.trace, rules)
+    except NoiseError as error:  # what passes was refused already; what fails goes before it
+        say(f"  drift was not looked for: {error.happened}")
+        return
     if not tiers:
         if found.drifts:
             say(f"  {gate.reason(found.drifts)}: --fail-on-drift")

@@ -138,6 +138,17 @@ def test_bad_options_are_129(options: list[str], project: Path):
     assert 129 == run(["replay", "bug.pd", *NAMES, *options])
 
 
+def test_a_bad_rule_does_not_hide_a_bug(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """What fails stays 1, and what passes stays 0 where drift was not asked for, whatever is wrong with a rule."""
+    (project / "pyproject.toml").write_text('[[tool.replaykit.noise]]\nplace = "$.total"\ntype = "any"\n')
+    kiosk.changes = set()
+    assert 0 == replayed(kiosk, "--verbose")
+    assert "drift was not looked for: The noise rule any at $.total" in capsys.readouterr().out
+    kiosk.changes = {"overcharged"}
+    assert 1 == replayed(kiosk, "--fail-on-drift")
+    assert "VERDICT failed: " in capsys.readouterr().out
+
+
 def test_the_option_has_a_variable(
     kiosk: Kiosk, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
