@@ -17,14 +17,13 @@ from urllib.parse import urlsplit
 from replaykit.cassette import Queues, mismatch
 from replaykit.coding import unpacked
 from replaykit.difference import Difference, brief, differences
-from replaykit.errors import DriftError, UsageError
+from replaykit.errors import DriftError
 from replaykit.gist import Gist, is_whole_of, json_of, target
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.placeholder import MARK, OLD, Bound, is_marked_number, placeholder
+from replaykit.likeness import HEADERS, covers, header_values, pattern_of
+from replaykit.placeholder import Bound, is_marked_number
 from replaykit.tape import hushed, tell, whole
 from replaykit.value import JsonData
-
-HEADERS = ("content-type", "location")  # that are compared, where nobody says otherwise
 
 _MOST_TOLD = 20  # places that are told
 
@@ -158,13 +157,13 @@ class Comparison:
 
     def _told_in_headers(self, recorded: Interaction, seen: Interaction) -> Iterator[str]:
         for name in self._headers:
-            was, now = (_header(each, name) for each in (recorded, seen))
+            was, now = (header_values(each, name) for each in (recorded, seen))
             if len(was) != len(now) or not all(map(self._is_header, was, now)):
                 yield f"the header {name} was {_brief(was)} and is {_brief(now)}"
 
     def _is_header(self, was: str, now: str) -> bool:
         renewed = "/".join(self._renewed(part) for part in was.split("/"))
-        return now in {was, renewed} or self._covers(was, now, self._known)
+        return now in {was, renewed} or covers(was, now, self._known)
 
     def _body(self, recorded: Response, seen: Response) -> list[str]:
         if recorded.body == seen.body:
@@ -179,7 +178,7 @@ class Comparison:
         was, now = (unpacked(each.headers, each.body) for each in (recorded, seen))
         before, after = json_of(recorded.headers, was), json_of(seen.headers, now)
         if before is None or after is None:
-            if was == now or self._covers(was.decode("latin-1"), now.decode("latin-1"), self._known):
+            if was == now or covers(was.decode("latin-1"), now.decode("latin-1"), self._known):
                 return []
             return [f"the body was {brief(was)} and is {brief(now)}"]
         bound, listed = self._differing(before, after)
@@ -214,47 +213,14 @@ class Comparison:
         if isinstance(before, list) and isinstance(after, list):
             rest = before[len(after) :]
             return [*(self._bound(*pair, known) for pair in zip(before, after, strict=False)), *rest]
-        if (isinstance(before, str) or is_marked_number(before)) and self._covers(before, after, known):
+        if (isinstance(before, str) or is_marked_number(before)) and covers(before, after, known):
             return after
         if isinstance(before, str | int) and self._followed.get(json.dumps(before)) == json.dumps(after):
             return after
         return before
 
-    @staticmethod
-    def _covers(recorded: JsonData, seen: JsonData, known: Bound) -> bool:
-        """Say whether a value is the recorded one with something else in the places of covered secrets."""
-        if isinstance(recorded, str) and OLD in recorded:  # they all looked the same
-            return Bound().fits_data(recorded.replace(OLD, placeholder("old", 1)), seen)
-        if isinstance(recorded, str) and isinstance(seen, str) and MARK not in recorded:
-            return False
-        trial = known.trial()
-        fits = trial.fits_data(recorded, seen)
-        if fits:
-            known.take(trial)
-        return fits
-
     def _tell(self, text: str, interaction: Interaction) -> None:
         self._drifts.append(hushed(text, interaction) if len(self._drifts) < _MOST_TOLD else "")
-
-
-def pattern_of(path: str) -> re.Pattern[str]:
-    """Return what a place and all below it look like; `[*]` is any item, `.*` any key. Raises UsageError."""
-    if not re.fullmatch(r"\$(\.\w+|\.\*|\[\d+\]|\[\*\]|\['[^']*'\])*", path):
-        raise UsageError(f"{path!r} is no place in a JSON document.", "Write $.name, $.rows[*].id or $['a-b'].")
-    text = re.escape(path).replace(r"\[\*\]", r"\[\d+\]").replace(r"\.\*", r"(\.\w+|\['[^']*'\])")
-    return re.compile(rf"{text}(?![^.\[])")
-
-
-def _header(interaction: Interaction, name: str) -> list[str]:
-    """List the values of a header of an answer; of the location, what does not depend on where the service runs."""
-    if interaction.response is None:
-        return []
-    values = [value for key, value in interaction.response.headers if key.lower() == name]
-    if name != "location":
-        return values
-    own = urlsplit(interaction.request.url)[:2]
-    there = [urlsplit(value) for value in values]
-    return [each._replace(scheme="", netloc="").geturl() if each[:2] == own else each.geturl() for each in there]
 
 
 def _brief(values: list[str]) -> str:

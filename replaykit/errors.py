@@ -7,6 +7,7 @@ ReplaykitError
 │   ├── ProfileError
 │   ├── StatusError
 │   ├── RedactionError
+│   ├── NoiseError
 │   ├── ForeignHostError
 │   └── UnexportableError
 ├── DefinitionError          the model or the adapter is not well made
@@ -83,6 +84,12 @@ class RedactionError(UsageError):
     """What the configuration says of secrets is not well made."""
 
     slug = "redaction"
+
+
+class NoiseError(UsageError):
+    """A noise rule is not well made, too broad, or covers what the model predicts."""
+
+    slug = "noise"
 
 
 class ForeignHostError(UsageError):

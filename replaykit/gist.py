@@ -7,6 +7,7 @@ them, which clients draw anew each time.
 import hashlib
 import json
 import re
+from decimal import Decimal
 from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -119,13 +120,16 @@ def is_whole_of(cut: Cut, body: bytes) -> bool:
     return len(body) == cut.size and cut.sha256 in {"", hashlib.sha256(body).hexdigest()}
 
 
-def json_of(headers: Headers, body: bytes) -> JsonData:
-    """Read a body as JSON; None where its type says that it is none, where it is broken, or nested too deep."""
+def json_of(headers: Headers, body: bytes, *, exact: bool = False) -> JsonData:
+    """Read a body as JSON; None where its type says that it is none, where it is broken, or nested too deep.
+
+    If it is to be `exact`, numbers with a fraction are decimals, so that no digit is lost.
+    """
     if "json" not in (header(headers, "content-type") or "json"):
         return None
     try:
-        data: JsonData = json.loads(body)
-    except (ValueError, RecursionError):
+        data: JsonData = json.loads(body, parse_float=Decimal, parse_constant=str) if exact else json.loads(body)
+    except (ValueError, RecursionError, ArithmeticError):
         return None
     return None if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(data) else data
 

@@ -65,7 +65,7 @@ class Noise:
         if known in _IDS | _NUMBERS:
             self._marks |= dict.fromkeys(_marks_of(value, known))
         for text in _dates_in(known, value):
-            moment = _moment(text)
+            moment = moment_of(text)
             if moment is not None and moment >= LONG_AGO and text != LATER:
                 self._moments.add(moment)
                 if known in _VERSIONS:
@@ -101,7 +101,7 @@ class Noise:
             return _ENDS.sub(_later, value)
         if known not in _MOMENTS | _VERSIONS or not _A_DATE.fullmatch(value):
             return value
-        moment = _moment(value)
+        moment = moment_of(value)
         if moment is None or (moment < LONG_AGO and known not in {"date", "x-date"}):
             return value
         return self._version(moment) if known in _VERSIONS else DATE
@@ -126,11 +126,11 @@ def _dates_in(name: str, value: str) -> list[str]:
 
 def _later(found: re.Match[str]) -> str:
     text = found[2].strip()
-    moment = _moment(text) if _A_DATE.fullmatch(text) else None
+    moment = moment_of(text) if _A_DATE.fullmatch(text) else None
     return found[0] if moment is None or moment < LONG_AGO else found[1] + LATER
 
 
-def _moment(text: str) -> int | None:
+def moment_of(text: str) -> int | None:
     """Return the second that a date of HTTP means."""
     parts = parsedate_tz(text)
     try:
@@ -141,7 +141,7 @@ def _moment(text: str) -> int | None:
 
 def _said(found: re.Match[str]) -> int | None:
     if found["http"] is not None:
-        return _moment(found["http"])
+        return moment_of(found["http"])
     if found["epoch"] is not None:
         return int(found["epoch"])
     try:

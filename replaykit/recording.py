@@ -21,8 +21,9 @@ import httpx
 
 from replaykit.cassette import Order
 from replaykit.client import Cookies, without_credentials
-from replaykit.drift import HEADERS, Comparison
+from replaykit.drift import Comparison
 from replaykit.errors import UsageError
+from replaykit.likeness import HEADERS
 from replaykit.tape import Playback, Recorder
 from replaykit.transport import AsyncTap, Network, Tap, Tape
 

@@ -7,8 +7,9 @@ A replay never generates: it uses the concrete sequence that the bundle holds.
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from replaykit.binding import bound
 from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Order, finder
+from replaykit.change import Tier
 from replaykit.errors import UnreachableError, UsageError
+from replaykit.gate import gated
 from replaykit.judging import Judged, Trial
 from replaykit.latency import budgets_of
 from replaykit.looking import Look, look_at
@@ -78,6 +81,7 @@ def replay(
     listener: Listener | None = None,
     times: int | None = None,
     pace: Pace = "fast",
+    fail_on_drift: Collection[Tier] = (),
     running: Running | None = None,
     until: int | None = None,
     look: Look | None = None,
@@ -98,13 +102,14 @@ def replay(
     one attempt, and the majority decides. `latency` says what endpoints may take, in seconds. `transport="httpx"` sends
     plain HTTP through httpx's transport too. `running` is the service at `url`, where it is reset before each
     execution, or watched (`service.opened`). `until` is the label of the step after which it stops, in one attempt:
-    *undecided*, unless it failed before. `look` follows it closely.
+    *undecided*, unless it failed before. `look` follows it closely. With `fail_on_drift`, what would be *fixed* or
+    *passed* is *drifted* where answers differ from the recorded ones in one of these tiers.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. What was seen counts only if the service is healthy then,
     where its health check is known: named as `health_check`, or by who has opened `running`. Raises BundleError for a
     bundle that can't be judged, StaleError for a placeholder without a value, UnreachableError for a reset that fails,
-    UsageError, DefinitionError, LoadError, ForeignHostError.
+    UsageError, NoiseError, DefinitionError, LoadError, ForeignHostError.
     """
     if not isinstance(bundle, Bundle):
         bundle = load_failure(bundle)
@@ -138,20 +143,8 @@ def replay(
     patient = True if times is not None else False if _is_steady(bundle) else None
     odds = None if offline else odds_of(bundle)
     try:
-        replayed = _attempts_at(trial, wanted, pace, patient=patient, odds=odds, listener=listener)
-        if replayed.verdict in _JUDGED and adapters.hung_up:
-            # The service closed a connection that was to be kept. If it was started anew in the middle, what was
-            # seen says nothing; so the verdict counts only if another run comes to the same without it.
-            before = adapters.hung_up
-            again = _attempts_at(trial, wanted, pace, patient=patient, odds=odds, listener=None)
-            if again.verdict is not replayed.verdict or adapters.hung_up > before:
-                reason = (
-                    f"the service hung up in between, as one does that is started anew, and a second run did not "
-                    f"confirm what was seen ({again.verdict.value}: {again.reason}); if it closes idle connections, "
-                    "let the adapter send the header Connection: close"
-                )
-                again = replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
-            replayed = again
+        attempt = partial(_attempts_at, trial, wanted, pace, patient=patient, odds=odds)
+        replayed = _confirmed(attempt, adapters, listener)
         if replayed.verdict in _HELD:
             judged = _healthy(trial, Judged(replayed.trace, replayed.verdict, replayed.reason))
             replayed = replace(replayed, verdict=judged.verdict, reason=judged.reason)
@@ -159,7 +152,41 @@ def replay(
         adapters.close()
     if replayed.verdict is Verdict.FIXED and odds is not None:
         replayed = _sure_enough(replayed, odds, each=min(wanted, replayed.attempts))
-    return replayed if offline or stops or pace == "recorded" else _with_haste(bundle, replayed)
+    if offline or stops:
+        return replayed
+    replayed = _gated(bundle, replayed, fail_on_drift)
+    return replayed if pace == "recorded" else _with_haste(bundle, replayed)
+
+
+def _confirmed(attempt: Callable[..., Replayed], adapters: Adapters, listener: Listener | None) -> Replayed:
+    """Run attempts; once more, if the service closed a connection meanwhile that was to be kept.
+
+    If it was started anew in the middle, what was seen says nothing; so the verdict counts only if another run comes
+    to the same without it.
+    """
+    replayed = attempt(listener=listener)
+    if replayed.verdict not in _JUDGED or not adapters.hung_up:
+        return replayed
+    before = adapters.hung_up
+    again = attempt(listener=None)
+    if again.verdict is replayed.verdict and adapters.hung_up == before:
+        return again
+    reason = (
+        f"the service hung up in between, as one does that is started anew, and a second run did not "
+        f"confirm what was seen ({again.verdict.value}: {again.reason}); if it closes idle connections, "
+        "let the adapter send the header Connection: close"
+    )
+    return replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
+
+
+def _gated(bundle: Bundle, replayed: Replayed, tiers: Collection[Tier]) -> Replayed:
+    """Say of what would pass that it drifted, if its answers differ from the recorded ones in some tiers."""
+    if replayed.verdict not in {Verdict.FIXED, Verdict.PASSED}:
+        return replayed
+    said = gated(bundle.trace, replayed.trace, tiers)
+    if said is None:
+        return replayed
+    return replace(replayed, verdict=Verdict.DRIFTED, reason=f"{replayed.verdict.value}, but {said}")
 
 
 def _check_order(order: str, *, offline: bool) -> None:

@@ -20,7 +20,7 @@ from replaykit.version import __version__
 VERSION = 1
 
 Word: TypeAlias = Literal[
-    "fixed", "reproduced", "passed", "failed", "different", "stale", "unreachable", "undecided"
+    "fixed", "reproduced", "passed", "failed", "drifted", "different", "stale", "unreachable", "undecided"
 ]  # fmt: skip
 
 

@@ -86,6 +86,7 @@ class Verdict(Enum):
     STALE = "stale"
     UNREACHABLE = "unreachable"
     UNDECIDED = "undecided"
+    DRIFTED = "drifted"  # fixed or passed, but the answers are not the recorded ones, as they were asked to be
 
 
 Expect: TypeAlias = Literal["fixed", "reproduces"]  # what is expected of a saved bug
@@ -105,6 +106,7 @@ _OF_VERDICT = {
     Verdict.STALE: NOT_JUDGED,
     Verdict.UNREACHABLE: NOT_JUDGED,
     Verdict.UNDECIDED: NOT_JUDGED,
+    Verdict.DRIFTED: FOUND,
 }
 
 

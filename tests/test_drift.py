@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 import replaykit
-from replaykit.drift import HEADERS, pattern_of
 from replaykit.errors import DriftError, UsageError
+from replaykit.likeness import HEADERS, pattern_of
 from replaykit.recording import verify
 
 

@@ -9,11 +9,13 @@ from replaykit.cli.bundles import migrate, repair, verify
 from replaykit.cli.config import config
 from replaykit.cli.console import complain, conclude
 from replaykit.cli.demo import demo
+from replaykit.cli.diff import diff
 from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
 from replaykit.cli.listing import list_
+from replaykit.cli.noise import noise
 from replaykit.cli.recheck import recheck
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
@@ -52,8 +54,8 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, recheck, suite, close, reopen, reshrink, show, list_, verify, repair, migrate, git_setup,
-    scan, export, import_, demo, config,
+    integration, replay, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair, migrate,
+    git_setup, scan, export, import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)

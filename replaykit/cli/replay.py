@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, diverted, say
+from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
 from replaykit.cli.options import recorded_or_given, service_options, settle
 from replaykit.errors import StaleError, UnreachableError, UsageError
@@ -66,6 +67,7 @@ def _read_times(context: click.Context, parameter: click.Parameter, text: str) -
     help="What exits with 0: reproduces swaps the exit codes 0 and 1, for a bug that is still open.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@drift_option
 @look_options
 @click.pass_context
 def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any) -> int:
@@ -86,6 +88,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     if options["order"] != "strict" and not options["offline"]:
         raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
     write = diverted() if options["as_json"] else None
+    require_live(options)
     from replaykit.bundle import require_whole
     from replaykit.pace import require_times
     from replaykit.reader import read
@@ -153,6 +156,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 settings=options["settings"],
                 times=options["times"],
                 pace=options["pace"],
+                fail_on_drift=options["fail_on_drift"],
                 latency=options["latency"],
                 transport=options["transport"],
                 running=running,
@@ -177,6 +181,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if log:
         say("  the last lines of the service:")
         say(log)
+    say_drift(bundle, replayed, options)
     say()
     say(verdict.render(replayed, bundle.trace))
     ruled = ruling.ruling(str(path), replayed, redactor, expect=options["expect"], log=log)

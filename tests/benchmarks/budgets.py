@@ -3,6 +3,7 @@
 python tests/benchmarks/budgets.py
 """
 
+import json
 import random
 import statistics
 import subprocess
@@ -22,12 +23,13 @@ from replaykit.adapter import predicted
 from replaykit.cassette import Player
 from replaykit.client import Client
 from replaykit.command import Refs
+from replaykit.contrast import contrast
 from replaykit.difference import same
 from replaykit.history import Branch, Sent, explain
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.reader import read
 from replaykit.sequence import Call
-from replaykit.trace import Trace
+from replaykit.trace import Said, Step, Trace
 from replaykit.writer import Writer
 
 ROUNDS = 7
@@ -195,6 +197,29 @@ def _refs(label: int) -> Refs:
     return refs
 
 
+def comparing() -> tuple[float, float]:
+    """Return the seconds that two runs with an answer of 50 KB are compared in: the same, and one with new ids."""
+
+    def ran(ident: str) -> Trace:
+        rows = [{"id": n, "name": f"name {n}", "row": ident, "n": n * 1.5, "text": "x" * 120} for n in range(240)]
+        asked = Call(label=1, tag="ask", args={"row": "row@0"})
+        made = Said(tag="made", version=1, data=b'{"row":"row@0"}')
+        first = Step(call=Call(label=0, tag="make"), interactions=(answered({"id": ident}),), event=made)
+        return Trace(steps=(first, Step(call=asked, interactions=(answered(rows),))), ending="passed")
+
+    def answered(data: object) -> Interaction:
+        headers = (("content-type", "application/json"),)
+        request = Request(method="GET", url="http://a/rows")
+        return Interaction(request=request, response=Response(status=200, headers=headers, body=to_json(data)))
+
+    def to_json(data: object) -> bytes:
+        return json.dumps(data).encode()
+
+    one, twin, other = ran("row-0001"), ran("row-0001"), ran("row-0002")
+    assert not contrast(one, other).found
+    return _seconds(lambda: contrast(one, twin)), _seconds(lambda: contrast(one, other))
+
+
 def start_up(*words: str) -> float:
     """Return the seconds that a command line takes above bare Python."""
 
@@ -218,6 +243,9 @@ def main() -> None:
     print(
         f"comparing equal documents of 50 KB: {_seconds(lambda: same(document, twin)) * 1000:.2f} ms (budget 1 or less)"
     )
+    equal, renamed = comparing()
+    print(f"two runs with an equal answer of 50 KB: {equal * 1000:.2f} ms (budget 1 or less)")
+    print(f"the same where each of its rows has a new id: {renamed * 1000:.2f} ms")
     median, most, undecided = linearizing()
     print(
         f"four branches of eight: {median * 1000:.0f} ms, at most {most * 1000:.0f} ms, {undecided} undecided "
