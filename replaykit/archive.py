@@ -23,7 +23,7 @@ _SLICE = 1 << 20  # bytes
 _GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
-_BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
+_BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n(?:[ \t>|]*\r?\n)?\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
 _PARCEL = re.compile(rb"^[ \t>|]*%s[ \t]*\r?$" % BEGIN.encode(), re.MULTILINE)
 _PARCEL_ENDS = re.compile(rb"^[ \t>|]*%s[ \t]*\r?$" % END.encode(), re.MULTILINE)
 _AROUND = b" \t\r\n>|"  # what a quotation or a list puts around the lines of a parcel
@@ -137,10 +137,10 @@ def _from_text(content: bytes, name: str) -> bytes:
     lines: list[bytes] = []
     while start < len(content) and len(lines) <= MAX_LINES:
         stop = content.find(b"\n", start)
-        text = content[start : len(content) if stop < 0 else stop].removeprefix(before).rstrip(b"\r")
+        text = content[start : len(content) if stop < 0 else stop].removeprefix(before).rstrip(b" \t\r")
         if text.lstrip().startswith(_FENCE):
             break
-        if text.strip():  # a bundle has no empty lines, and some forges and mails put them between all others
+        if text.strip(_AROUND):  # a bundle has no empty lines; some forges and mails put them between all others
             lines.append(text)
         if text.startswith(_ENDS) or stop < 0:
             break
