@@ -142,8 +142,10 @@ def _from_text(content: bytes, name: str) -> bytes:
             break
         if text.strip(_AROUND):  # a bundle has no empty lines; some forges and mails put them between all others
             lines.append(text)
-        if text.startswith(_ENDS) or stop < 0:
+        if text.startswith(_ENDS):
             break
+        if stop < 0:  # the text was cut, and this line with it
+            return b"\n".join(lines)
         start = stop + 1
     return b"\n".join(lines) + b"\n"
 

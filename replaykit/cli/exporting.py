@@ -31,7 +31,7 @@ def export(bundle: Path, form: str, output: str | None) -> int:
     python  a script in Python that needs httpx, and nothing of replaykit
     pytest  a test file that needs pytest and httpx
 
-    These three exit as a replay does: 1 if the bug is still there, 0 if it is gone, 125 if it can't be judged.
+    The scripts exit as a replay does: 1 if the bug is still there, 0 if it is gone, 125 if it can't be judged.
 
     \b
     ticket  the text of an issue (Markdown), with the bundle in it
