@@ -103,7 +103,7 @@ TICKET = b"So:\n\n```\n" + GOLDEN.read_bytes() + b"```\n"
         (b"Nothing is in this text.\n", 128, "foreign-file"),
         (b"", 128, "foreign-file"),
     ],
-    ids=["edited", "without its end", "cut", "two bundles", "no base64", "cut and packed", "newer", "no bundle", "empty"],
+    ids=["edited", "no end", "cut", "two bundles", "no base64", "cut and packed", "newer", "no bundle", "empty"],
 )  # fmt: skip
 @pytest.mark.parametrize("is_piped", [False, True], ids=["file", "pipe"])
 def test_a_ticket_that_is_broken_is_128_and_nothing_is_written(
@@ -164,7 +164,7 @@ def test_the_commands_of_the_guide_do_what_it_says(call, duplicate_names: Path, 
 
 def test_the_guide_shows_the_ticket_as_it_is(call):
     """The ticket that the guide shows is that of the bundle that it names, up to where the bundle is folded away."""
-    [(name, shown)] = re.findall(r"(?ms)^<!-- ticket of (\S+) -->\n+````markdown\n(.*?)^````$", GUIDE)
+    [(name, shown)] = re.findall(r"(?ms)^<!-- ticket of (\S+) -->\n+~~~~markdown\n(.*?)^~~~~$", GUIDE)
     made = call("export", ROOT / name, "--format", "ticket").out
     tops = [re.sub(r"written by `.*?`", "", each.partition("version: 1\n")[0]) for each in (made, shown)]
 
