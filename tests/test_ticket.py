@@ -204,10 +204,10 @@ def test_a_bundle_that_is_too_long_as_it_is_is_packed(tmp_path: Path):
     assert content == unpacked(ticket.encode(), "ISSUE.md")
 
 
-@pytest.mark.parametrize("lost", [b" ", b"\t"], ids=["a blank at the end", "a tab"])
-def test_a_bundle_with_what_texts_lose_is_packed(lost: bytes, tmp_path: Path):
-    """Where a line ends in a blank or a tab, which is allowed, the bundle is not put into a text as it is."""
-    above = written(tmp_path, failed()).rpartition(b"# {")[0].replace(b"}\n", b"}%s\n" % lost)
+@pytest.mark.parametrize(("there", "lost"), [(b"}\n", b"} \n"), (b"}\n", b"}\t\n"), (b'"step":', b'"step":\t')])
+def test_a_bundle_with_what_texts_lose_is_packed(there: bytes, lost: bytes, tmp_path: Path):
+    """Where a line ends in a blank, or has a tab, which is allowed, the bundle is not put into a text as it is."""
+    above = written(tmp_path, failed(steps=(step(1, ""),))).rpartition(b"# {")[0].replace(there, lost)
     content = above + last_line("failed", "", above.count(b"\n"), hashlib.sha256(above).hexdigest())
     ticket = ticket_of(content)
 

@@ -180,7 +180,7 @@ def _body(headers: Headers, body: bytes) -> str:
 
 def _replay(failure: Failure) -> Iterator[str]:
     yield "## Replay\n"
-    yield f"The bundle is in this text. Save it as `{FILE}` in the project's folder, and put the service's URL in place of URL.\n"
+    yield f"The bundle is in this text. Save it as `{FILE}` in the project's folder. URL is that of the service:\n"
     yield from ("```sh", f"replaykit replay {FILE} --offline", f"replaykit replay {FILE} --url URL", "```", "")
     yield "1 means that the bug is there, 0 that it is gone, 125 that it can't be judged. The bundle alone:\n"
     yield from ("```sh", f"replaykit import {FILE} --output {name_of(failure)}", "```", "")
