@@ -25,7 +25,7 @@ _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n(?:[ \t>|]*\r?\n)?\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
 _PARCEL = re.compile(rb"^[ \t>|]*%s[ \t]*\r?$" % BEGIN.encode(), re.MULTILINE)
-_PARCEL_ENDS = re.compile(rb"^[ \t>|]*%s[ \t]*\r?$" % END.encode(), re.MULTILINE)
+_KINDS = {b"version: 1": _BEGINS, BEGIN.encode(): _PARCEL}
 _AROUND = b" \t\r\n>|"  # what a quotation or a list puts around the lines of a parcel
 _FENCE = (b"```", b"~~~")
 _ENDS = (b'# {"k":"end"', b'# {"k": "end"')
@@ -122,7 +122,8 @@ def _only_entry(entries: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
 
 def _from_text(content: bytes, name: str) -> bytes:
     """Cut the only bundle out of a text: what stands before its lines, as in a quotation, is left out."""
-    begins = [each for kind in (_BEGINS, _PARCEL) for each in islice(kind.finditer(content), 2)]
+    kinds = [kind for mark, kind in _KINDS.items() if mark in content]  # which is quicker than to search for a pattern
+    begins = [each for kind in kinds for each in islice(kind.finditer(content), 2)]
     found = sorted(begins, key=lambda each: each.start())
     if not found:
         return content
@@ -155,7 +156,7 @@ def packed_in(content: bytes, name: str) -> tuple[int, bytes] | None:
 
     Raises CorruptBundleError, TruncatedBundleError.
     """
-    begins = _PARCEL.search(content)
+    begins = _PARCEL.search(content) if BEGIN.encode() in content else None
     return None if begins is None else (_line_of(content, begins), _from_text(content, name))
 
 
@@ -166,13 +167,13 @@ def _line_of(content: bytes, found: re.Match[bytes]) -> int:
 def _from_lines(content: bytes, begins: re.Match[bytes], name: str) -> bytes:
     """Unpack the lines of a parcel."""
     number = _line_of(content, begins)
-    ends = _PARCEL_ENDS.search(content, begins.end())
-    if ends is None:
+    end = content.find(END.encode(), begins.end())
+    if end < 0:
         raise TruncatedBundleError(
             f"{name}, line {number}: the packed bundle that begins there has no end.", "Get the whole text."
         )
     try:
-        packed = base64.b64decode(content[begins.end() : ends.start()].translate(None, _AROUND), validate=True)
+        packed = base64.b64decode(content[begins.end() : end].translate(None, _AROUND), validate=True)
     except binascii.Error:
         packed = b""
     if not packed.startswith(_GZIP):

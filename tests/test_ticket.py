@@ -30,7 +30,7 @@ from replaykit.verdict import Failure
 from replaykit.visible import visible
 from replaykit.writer import save
 
-BUNDLES = sorted([*(ROOT / "failures").glob("*.pd"), *(ROOT / "tests" / "bundles").glob("*.pd")])
+BUNDLES = sorted([*(ROOT / "failures").rglob("*.pd"), *(ROOT / "tests" / "bundles").glob("*.pd")])
 HOSTILE = [
     "`", "``", "```", "````\n", "~~~", "\n```\n# owned\n", "</details>", "\n\n</details>\n\n",
     "<img src=x onerror=a(1)>", "<!--", "-->", "@everyone", "#123", "GH-1", "!7", "a/b#2", "fixes #1", "/close",
