@@ -4,6 +4,8 @@ Nothing is written to the disk, and no name in an archive means anything; what i
 bundle may have. Where there is more than one bundle, none is chosen.
 """
 
+import base64
+import binascii
 import contextlib
 import io
 import re
@@ -14,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 
 from replaykit.bundle import MAX_FILE, MAX_LINES
-from replaykit.errors import CorruptBundleError
+from replaykit.errors import CorruptBundleError, TruncatedBundleError
+from replaykit.parcel import BEGIN, END
 
 MAX_MEMBERS = 16  # of a gzip file, which may be several in a row
 MAX_ENTRIES = 100  # of a zip
@@ -23,7 +26,10 @@ _GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
 _PATCH = b"#N "
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
-_BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
+_BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n(?:[ \t>|]*\r?\n)?\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
+_PARCEL = re.compile(rb"^[ \t>|]*%s[ \t]*\r?$" % BEGIN.encode(), re.MULTILINE)
+_KINDS = {b"version: 1": _BEGINS, BEGIN.encode(): _PARCEL}
+_AROUND = b" \t\r\n>|"  # what a quotation or a list puts around the lines of a parcel
 _FENCE = (b"```", b"~~~")
 _ENDS = (b'# {"k":"end"', b'# {"k": "end"')
 
@@ -57,33 +63,33 @@ def _of_text(content: bytes, name: str) -> bytes:
     return content if named or content.startswith(b"version: 1") else _from_text(content, name)
 
 
-def _refused(name: str, why: str) -> CorruptBundleError:
-    return CorruptBundleError(f"{name}, line 1: {why}.", "Get the bundle anew, as it is or packed alone.")
+def _refused(name: str, why: str, line: int = 1) -> CorruptBundleError:
+    return CorruptBundleError(f"{name}, line {line}: {why}.", "Get the bundle anew, as it is or packed alone.")
 
 
-def _too_large(name: str) -> CorruptBundleError:
-    return _refused(name, f"unpacked, it would have more than {MAX_FILE} bytes")
+def _too_large(name: str, line: int = 1) -> CorruptBundleError:
+    return _refused(name, f"unpacked, it would have more than {MAX_FILE} bytes", line)
 
 
-def _from_gzip(content: bytes, name: str) -> bytes:
+def _from_gzip(content: bytes, name: str, line: int = 1) -> bytes:
     """Unpack gzip, slice by slice, so that a bomb is noticed when it has filled what a bundle may have."""
     parts: list[bytes] = []
     size, members, rest = 0, 0, content
     while rest:
         members += 1
         if members > MAX_MEMBERS:
-            raise _refused(name, f"it is gzip of more than {MAX_MEMBERS} parts")
+            raise _refused(name, f"it is gzip of more than {MAX_MEMBERS} parts", line)
         stream = zlib.decompressobj(wbits=31)
         while not stream.eof:
             try:
                 part = stream.decompress(rest, _SLICE)
             except zlib.error:
-                raise _refused(name, "the gzip in it is broken") from None
+                raise _refused(name, "the gzip in it is broken", line) from None
             if not part and not stream.unconsumed_tail and not stream.eof:
-                raise _refused(name, "the gzip in it has no end")
+                raise _refused(name, "the gzip in it has no end", line)
             size += len(part)
             if size > MAX_FILE:
-                raise _too_large(name)
+                raise _too_large(name, line)
             parts.append(part)
             rest = stream.unconsumed_tail
         rest = stream.unused_data
@@ -126,23 +132,60 @@ def _only_entry(entries: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
 
 def _from_text(content: bytes, name: str) -> bytes:
     """Cut the only bundle out of a text: what stands before its lines, as in a quotation, is left out."""
-    found = list(islice(_BEGINS.finditer(content), 2))
+    kinds = [kind for mark, kind in _KINDS.items() if mark in content]  # which is quicker than to search for a pattern
+    begins = [each for kind in kinds for each in islice(kind.finditer(content), 2)]
+    found = sorted(begins, key=lambda each: each.start())
     if not found:
         return content
     if len(found) > 1:
-        line = content.count(b"\n", 0, found[1].start()) + 1
         raise CorruptBundleError(
-            f"{name}, line {line}: there is a second bundle in this text.", "Put each into a file of its own."
+            f"{name}, line {_line_of(content, found[1])}: there is a second bundle in this text.",
+            "Put each into a file of its own.",
         )
+    if found[0].re is _PARCEL:
+        return _from_lines(content, found[0], name)
     before, start = found[0][1], found[0].start()
     lines: list[bytes] = []
     while start < len(content) and len(lines) <= MAX_LINES:
         stop = content.find(b"\n", start)
-        text = content[start : len(content) if stop < 0 else stop].removeprefix(before).rstrip(b"\r")
+        text = content[start : len(content) if stop < 0 else stop].removeprefix(before).rstrip(b" \t\r")
         if text.lstrip().startswith(_FENCE):
             break
-        lines.append(text)
-        if text.startswith(_ENDS) or stop < 0:
+        if text.strip(_AROUND):  # a bundle has no empty lines; some forges and mails put them between all others
+            lines.append(text)
+        if text.startswith(_ENDS):
             break
+        if stop < 0:  # the text was cut, and this line with it
+            return b"\n".join(lines)
         start = stop + 1
     return b"\n".join(lines) + b"\n"
+
+
+def packed_in(content: bytes, name: str) -> tuple[int, bytes] | None:
+    """Find the bundle that stands packed in the lines of a text, and the number of the first of them.
+
+    Raises CorruptBundleError, TruncatedBundleError.
+    """
+    begins = _PARCEL.search(content) if BEGIN.encode() in content else None
+    return None if begins is None else (_line_of(content, begins), _from_text(content, name))
+
+
+def _line_of(content: bytes, found: re.Match[bytes]) -> int:
+    return content.count(b"\n", 0, found.start()) + 1
+
+
+def _from_lines(content: bytes, begins: re.Match[bytes], name: str) -> bytes:
+    """Unpack the lines of a parcel."""
+    number = _line_of(content, begins)
+    end = content.find(END.encode(), begins.end())
+    if end < 0:
+        raise TruncatedBundleError(
+            f"{name}, line {number}: the packed bundle that begins there has no end.", "Get the whole text."
+        )
+    try:
+        packed = base64.b64decode(content[begins.end() : end].translate(None, _AROUND), validate=True)
+    except binascii.Error:
+        packed = b""
+    if not packed.startswith(_GZIP):
+        raise _refused(name, "what stands between the marks of a packed bundle is no gzip in base64", number)
+    return _from_gzip(packed, name, number)

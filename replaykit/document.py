@@ -28,19 +28,20 @@ class Document:
         if not os.access(existing, os.W_OK):
             raise self._unwritable(PermissionError(None, "no permission"))
 
-    def write(self, text: str) -> None:
+    def write(self, content: str | bytes) -> None:
         """Write it, in place of what was there. Trouble is kept: there may be more important things to tell first."""
         path = self._path
         if path is None:
             return
+        written = content.encode("utf-8") if isinstance(content, str) else content
         try:
             if path.exists() and not path.is_file():  # a pipe, a terminal
-                path.write_text(text, encoding="utf-8")
+                path.write_bytes(written)
                 return
             path = path.resolve()
             beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
             try:
-                beside.write_text(text, encoding="utf-8")
+                beside.write_bytes(written)
                 beside.replace(path)
             finally:
                 beside.unlink(missing_ok=True)

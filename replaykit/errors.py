@@ -9,7 +9,8 @@ ReplaykitError
 │   ├── RedactionError
 │   ├── NoiseError
 │   ├── ForeignHostError
-│   └── UnexportableError
+│   ├── UnexportableError
+│   └── SecretFoundError
 ├── DefinitionError          the model or the adapter is not well made
 ├── LoadError                the model or the adapter can't be imported
 ├── BundleError              the bundle can't be trusted
@@ -102,6 +103,12 @@ class UnexportableError(UsageError):
     """A bundle holds what the format that was asked for can't say."""
 
     slug = "not-exportable"
+
+
+class SecretFoundError(UsageError):
+    """What is to be sent to others holds what may be a secret."""
+
+    slug = "secret-found"
 
 
 class DefinitionError(ReplaykitError):

@@ -2,8 +2,8 @@
 
 A bundle is read line by line, also one that is broken, and looked at as a writer looks at what it is about to write.
 Any other file is text: JSON (HAR too) and YAML are looked through for names and for what looks like a secret. What
-is packed is unpacked first. Each value is told once for a file, with the line where it stands first. Nothing is
-imported, fetched or changed.
+is packed is unpacked first, in the text of a ticket too. Each value is told once for a file, with the line where it
+stands first. Nothing is imported, fetched or changed.
 """
 
 import base64
@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from replaykit.archive import opened
+from replaykit.archive import opened, packed_in
 from replaykit.coding import coding_of, decoded
 from replaykit.disguise import base64_forms, forms, plain_text
-from replaykit.errors import CorruptBundleError, MissingFileError
+from replaykit.errors import CorruptBundleError, MissingFileError, SecretFoundError
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.notation import decode, unmark_binary
 from replaykit.placeholder import MARK, PLACEHOLDER
@@ -59,11 +59,34 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 def scan(path: Path, policy: Policy) -> list[Hit]:
     """Find what looks like a secret in a file. Raises MissingFileError, CorruptBundleError."""
     content = opened(content_of(path), str(path))
-    redactor = Redactor(policy)
     if content.startswith(b"version: 1\n# {"):
-        hits = _in_bundle(content, redactor)
-    else:
-        hits = _in_text(_text_of(content, path), redactor)
+        return _told(_in_bundle(content, Redactor(policy)))
+    hits = _told(_in_text(_text_of(content, path), Redactor(policy)))
+    packed = packed_in(content, str(path))
+    if packed is not None:
+        line, bundle = packed
+        hits += [hit.replace(line=line) for hit in _told(_in_bundle(bundle, Redactor(policy)))]
+    return sorted(hits, key=lambda hit: hit.line)
+
+
+def require_clean(content: bytes, name: str, policy: Policy) -> None:
+    """Raise SecretFoundError where a bundle that is to be sent to others holds what looks like a secret."""
+    hits = _told(_in_bundle(content, Redactor(policy)))
+    if not hits:
+        return
+    listed = ", ".join(f"line {hit.line}: {hit.label} ({hit.size} characters)" for hit in hits[:_FEW])
+    more = f", and {len(hits) - _FEW} more" if len(hits) > _FEW else ""
+    raise SecretFoundError(
+        f"{name} holds what may be a secret: {listed}{more}.",
+        "Record it anew, so that it is covered; what is none is named by `keep` in [tool.replaykit.redact]. "
+        "`replaykit scan` tells all of them.",
+    )
+
+
+_FEW = 5  # that are told in one line
+
+
+def _told(hits: Iterable[Hit | None]) -> list[Hit]:
     return sorted([hit for hit in hits if hit is not None], key=lambda hit: hit.line)
 
 

@@ -1,16 +1,19 @@
 """The archive: a bundle out of gzip, zip and the text of a ticket, and nothing else."""
 
+import base64
 import gzip
 import io
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from replaykit import archive
 from replaykit.archive import unpacked
-from replaykit.errors import BundleError, CorruptBundleError
+from replaykit.errors import BundleError, CorruptBundleError, TruncatedBundleError
+from replaykit.parcel import BEGIN, END, lined
 from replaykit.reader import read
 
 GOLDEN = Path(__file__).parent / "bundles" / "format-1.pd"
@@ -64,6 +67,73 @@ def test_a_bundle_is_read_out_of_a_ticket(before: bytes, prefix: bytes, end: byt
     path.write_bytes(before + b"".join(prefix + line + end for line in CONTENT.splitlines()) + after)
 
     assert read(GOLDEN) == read(path)
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        lambda line: line + b"\n",
+        lambda line: line + b"\r\n",
+        lambda line: b"> " + line + b"\r\n",
+        lambda line: b"> > " + line + b" \n",
+        lambda line: b"\t      " + line + b"\n",
+        lambda line: line + b"\n\n",
+        lambda line: b"> " + line + b"\n>\n",
+    ],
+    ids=["as it is", "CRLF", "quoted", "quoted twice", "indented", "an empty line after each", "quoted and empty"],
+)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "packed"])
+def test_a_ticket_gives_its_bundle_back_to_the_byte(spread: Callable[[bytes], bytes], *, is_packed: bool):
+    """Whatever was done to all lines of a ticket, the bundle in it is the same, byte for byte."""
+    inside = lined(CONTENT).encode() if is_packed else CONTENT
+    lines = [b"It fails:", b"", b"```text", *inside.splitlines(), b"```", b"", b"Is that so?"]
+
+    assert CONTENT == unpacked(b"".join(map(spread, lines)), "ticket.md")
+
+
+def marked(inside: bytes) -> bytes:
+    """Put something between the marks of a packed bundle."""
+    return b"one\ntwo\n%s\n%s\n%s\n" % (BEGIN.encode(), inside, END.encode())
+
+
+BROKEN = {
+    "no base64": b"what, this?",
+    "base64 of something else": base64.b64encode(CONTENT),
+    "nothing": b"",
+    "a letter less": base64.b64encode(gzip.compress(CONTENT))[1:],
+    "a part": base64.b64encode(gzip.compress(CONTENT)[:-200]),
+    "a letter that was changed": base64.b64encode(gzip.compress(CONTENT)[:-8] + bytes(8)),
+    "many parts": base64.b64encode(gzip.compress(b"") * 17),
+}
+
+
+@pytest.mark.parametrize("inside", BROKEN.values(), ids=BROKEN)
+def test_a_packed_bundle_that_is_broken_is_an_error_with_its_line(inside: bytes):
+    """What stands between the marks is refused, with the line of the first, where it is no bundle in gzip."""
+    with pytest.raises(CorruptBundleError, match=r"ticket\.md, line 3: "):
+        unpacked(marked(inside), "ticket.md")
+
+
+def test_a_packed_bundle_without_its_end_is_truncated():
+    """Where the second mark is missing, nothing is guessed."""
+    with pytest.raises(TruncatedBundleError, match="line 2: the packed bundle that begins there has no end"):
+        unpacked(b"one\n" + lined(CONTENT).encode()[:-40], "ticket.md")
+
+
+@pytest.mark.parametrize(
+    "second", [CONTENT, lined(CONTENT).encode() + b"\n"], ids=["one as it is", "one that is packed"]
+)
+def test_of_a_packed_bundle_and_another_one_none_is_chosen(second: bytes):
+    """Two bundles in one text are an error, also if one or both are packed."""
+    with pytest.raises(CorruptBundleError, match="there is a second bundle"):
+        unpacked(lined(CONTENT).encode() + b"\n" + second, "ticket.md")
+
+
+def test_a_bomb_in_a_text_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    """What would be larger than a bundle may be is not unpacked to its end, in a text too."""
+    monkeypatch.setattr(archive, "MAX_FILE", 3 << 20)
+    with pytest.raises(CorruptBundleError, match="line 1: unpacked, it would have more than 3145728 bytes"):
+        unpacked(lined(bytes(30 << 20)).encode(), "ticket.md")
 
 
 def test_a_bundle_that_was_cut_in_a_ticket_is_truncated(tmp_path: Path):

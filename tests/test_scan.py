@@ -11,8 +11,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from replaykit.errors import CorruptBundleError, MissingFileError
-from replaykit.scan import files_in, scan
+from replaykit.errors import CorruptBundleError, MissingFileError, SecretFoundError
+from replaykit.parcel import lined
+from replaykit.scan import files_in, require_clean, scan
 from replaykit.secret import Policy
 
 TOKEN = "s3cret-0123456789-abc"
@@ -152,3 +153,31 @@ def test_what_can_not_be_looked_into(tmp_path: Path):
     for name in ("bomb.pd.gz", "broken.pd.gz", "utf-16.json", "half.json", "packed.bz2", "two.zip"):
         with pytest.raises(CorruptBundleError):
             scan(tmp_path / name, Policy())
+
+
+# --- what is sent to others ---------------------------------------------------------------------
+
+GOLDEN = (Path(__file__).parent / "bundles" / "format-1.pd").read_bytes()
+
+
+def leaking(secret: str = TOKEN) -> bytes:
+    """Return a bundle into which somebody put a secret by hand."""
+    return GOLDEN.replace(b'"Accept":', b'"Authorization":["Bearer %s"],"Accept":' % secret.encode(), 1)
+
+
+def test_the_packed_bundle_in_a_ticket_is_looked_into(tmp_path: Path):
+    """What stands packed in a text is told with the line where that begins."""
+    text = f"one\ntwo\n{lined(leaking())}\n"
+
+    assert leaking() != GOLDEN
+    assert [(3, "authorization")] == found(tmp_path, "ISSUE.md", text)
+    assert [] == found(tmp_path, "ISSUE.md", f"one\ntwo\n{lined(GOLDEN)}\n")
+
+
+def test_a_bundle_with_a_secret_is_not_to_be_sent():
+    """The error names the place, the label and the length, and not the secret; what is kept on purpose is none."""
+    with pytest.raises(SecretFoundError, match=r"^bug\.pd holds what may be a secret: line 4: authorization") as raised:
+        require_clean(leaking(), "bug.pd", Policy())
+
+    assert TOKEN not in str(raised.value)
+    require_clean(GOLDEN, "bug.pd", Policy())

@@ -1,34 +1,60 @@
 """replaykit import."""
 
 import shlex
+import sys
 from pathlib import Path
 
 import click
 
-from replaykit.cli.console import program, say
-from replaykit.errors import UnwritableError, UsageError
+from replaykit.cli.console import program, say, warn_of_size
+from replaykit.errors import MissingFileError, UnwritableError, UsageError
 
 
-@click.command("import", short_help="Read what another tool has recorded, as a bundle.")
+@click.command("import", short_help="Read what another tool has recorded, or a ticket, as a bundle.")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--output", metavar="PATH", required=True, type=click.Path(path_type=Path), help="The bundle to write.")
 def import_(recording: Path, output: Path) -> int:
-    """Read what another tool has recorded, and write it as a bundle. Nothing is run, imported or fetched.
+    """Read what another tool has recorded, and write it as a bundle; or get a bundle out of a ticket, a gzip or a zip.
+
+    Nothing is run, imported or fetched. With - as RECORDING, standard input is read.
 
     Which format it is is found out: a cassette of vcrpy, of VCR for Ruby or of betamax, in YAML or JSON; a HAR
-    archive.
+    archive; a text with a bundle in it, quoted, indented, or with other line ends. A bundle is written as it was, to
+    the byte, or not at all: its digest tells.
     """
-    from replaykit.importing import read
-    from replaykit.writer import save
+    from replaykit.importing import contained, parsed, taken
+    from replaykit.writer import put, save
 
-    bundle = read(recording)
-    if output.exists() and recording.samefile(output):
+    is_piped = str(recording) == "-"
+    content, name = (_piped(), "Standard input") if is_piped else (taken(recording), str(recording))
+    found = contained(content, name)
+    bundle = parsed(content, name) if found is None else None
+    if not is_piped and output.exists() and recording.samefile(output):
         raise UsageError(f"{output} is the file that is read.", "Write the bundle to another one.")
     if str(output) == "-" or output.is_dir():
         raise UnwritableError(f"{output} is no file to write a bundle to.", "Name one: --output bug.pd.")
-    save(output, bundle.origin, bundle.trace)
-    count = bundle.trace.requests
-    requests = "1 request" if count == 1 else f"{count} requests"
-    say(f"{requests} written to {output}")
+    if found is not None:
+        put(output.resolve(), found, recording)
+        say(f"the bundle in {name.lower() if is_piped else name} written to {output}: {len(found)} bytes, whole")
+        warn_of_size(output)
+    elif bundle is not None:
+        save(output, bundle.origin, bundle.trace)
+        count = bundle.trace.requests
+        requests = "1 request" if count == 1 else f"{count} requests"
+        say(f"{requests} written to {output}")
     say(f"Look at it: {program()} show {shlex.quote(str(output))}")
     return 0
+
+
+def _piped() -> bytes:
+    """Return what stands on standard input. Raises MissingFileError, ForeignFileError."""
+    from replaykit.bundle import MAX_FILE
+    from replaykit.importing import too_large
+
+    try:
+        content = sys.stdin.buffer.read(MAX_FILE + 1)
+    except OSError as error:
+        raise MissingFileError(f"Standard input can't be read: {error.strerror}.", "Name a file.") from None
+    if len(content) > MAX_FILE:
+        raise too_large("Standard input")
+    return content

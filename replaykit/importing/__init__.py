@@ -9,10 +9,11 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from replaykit.bundle import MAX_FILE, MAX_LINES, Bundle, Origin
+from replaykit.archive import unpacked
+from replaykit.bundle import MAX_FILE, MAX_LINES, Bundle, Origin, require_whole
 from replaykit.errors import CorruptBundleError, ForeignFileError, UsageError
 from replaykit.interaction import Interaction
-from replaykit.reader import content_of
+from replaykit.reader import content_of, read_bytes
 from replaykit.trace import Trace
 
 FORMATS = {
@@ -30,13 +31,41 @@ def read(path: Path) -> Bundle:
 
     Raises MissingFileError, UsageError where it is a bundle already, ForeignFileError where it can't be read.
     """
+    return parsed(taken(path), str(path))
+
+
+def taken(path: Path) -> bytes:
+    """Return the bytes of a file that is to be imported. Raises MissingFileError, ForeignFileError."""
     try:
-        content = content_of(path)
+        return content_of(path)
     except CorruptBundleError:
-        raise ForeignFileError(f"{path} is too large: it has more than {MAX_FILE} bytes.", "Split it.") from None
+        raise too_large(str(path)) from None
+
+
+def too_large(name: str) -> ForeignFileError:
+    """Return the error for what is too large to be imported."""
+    return ForeignFileError(f"{name} is too large: it has more than {MAX_FILE} bytes.", "Split it.")
+
+
+def parsed(content: bytes, name: str) -> Bundle:
+    """Read what another tool has recorded from its bytes; see `read`."""
     if content.startswith(_BUNDLE):
-        raise UsageError(f"{path} is a bundle already.", "Look at it with `replaykit show`.")
-    return Bundle(origin=Origin(), trace=Trace(recorded=tuple(_interactions(content, path)), ending="recorded"))
+        raise UsageError(f"{name} is a bundle already.", "Look at it with `replaykit show`.")
+    return Bundle(origin=Origin(), trace=Trace(recorded=tuple(_interactions(content, name)), ending="recorded"))
+
+
+def contained(content: bytes, name: str) -> bytes | None:
+    """Return the bytes of the bundle that a ticket, a gzip or a zip holds; None where it holds none.
+
+    What is returned is whole, and as it was written, to the byte: its digest says so. Raises BundleError.
+    """
+    if content.startswith(_BUNDLE):
+        return None
+    found = unpacked(content, name)
+    if not found.startswith(_BUNDLE):
+        return None
+    require_whole(read_bytes(found, f"The bundle in {name}"), f"The bundle in {name}")
+    return found
 
 
 def format_of(content: bytes) -> str:
@@ -44,18 +73,18 @@ def format_of(content: bytes) -> str:
     return "har" if _HAR.match(content.removeprefix(_BOM)) else "vcr"
 
 
-def _interactions(content: bytes, path: Path) -> list[Interaction]:
+def _interactions(content: bytes, name: str) -> list[Interaction]:
     form = format_of(content)
     todo = f"Read can be: {'; '.join(FORMATS.values())}."
     if form not in FORMATS:
-        raise ForeignFileError(f"{path} is of a kind that is not known ({form}).", todo)
+        raise ForeignFileError(f"{name} is of a kind that is not known ({form}).", todo)
     try:
         found: list[Interaction] = import_module(f"replaykit.importing.{form}").read(content)
     except ValueError as error:
-        raise ForeignFileError(f"{path}: {error}.", todo) from None
+        raise ForeignFileError(f"{name}: {error}.", todo) from None
     if not found:
-        raise ForeignFileError(f"{path}: no request was recorded in it.", todo)
+        raise ForeignFileError(f"{name}: no request was recorded in it.", todo)
     size = sum(len(each.request.body) + len(each.response.body if each.response else b"") for each in found)
     if len(found) > MAX_LINES - 10 or size > MAX_FILE:
-        raise ForeignFileError(f"{path} is too large: {len(found)} requests, {size} bytes of bodies.", "Split it.")
+        raise ForeignFileError(f"{name} is too large: {len(found)} requests, {size} bytes of bodies.", "Split it.")
     return found
