@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, environment
-from test_looking import called
+from test_stepping import called
 
 from replaykit.cli.stepping import HELP
 
