@@ -240,6 +240,16 @@ def test_what_was_seen_before_the_service_died_counts(bundle: Bundle):
     assert (Verdict.REPRODUCED, 2, 1) == (replayed.verdict, replayed.attempts, replayed.failed)
 
 
+def test_a_reset_that_fails_between_two_attempts_can_not_be_judged(bundle: Bundle):
+    """What passed before says too little, and is not lost: the second attempt is the last."""
+    with Till("dies between") as till:
+        running = Running(till.url, "/", resets=Resets(url="/reset"))
+        replayed = replay(bundle, model=Tally, adapter=Untouched, base_url=till.url, running=running)
+
+    assert (Verdict.UNREACHABLE, 2) == (replayed.verdict, replayed.attempts)
+    assert "The reset failed" in replayed.reason
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
