@@ -31,7 +31,7 @@ from replaykit import (
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import UsageError
-from replaykit.pace import LONGEST, MOST, is_cut, moments
+from replaykit.pace import LONGEST, MOST, Paced, is_cut, moments
 from replaykit.rate import Odds, percent, rate_at_least
 from replaykit.reader import read
 from replaykit.replaying import Replayed, odds_of, replay, times_for
@@ -240,6 +240,16 @@ def test_what_was_seen_before_the_service_died_counts(bundle: Bundle):
     assert (Verdict.REPRODUCED, 2, 1) == (replayed.verdict, replayed.attempts, replayed.failed)
 
 
+def test_a_reset_that_fails_between_two_attempts_can_not_be_judged(bundle: Bundle):
+    """What passed before says too little, and is not lost: the second attempt is the last."""
+    with Till("dies between") as till:
+        running = Running(till.url, "/", resets=Resets(url="/reset"))
+        replayed = replay(bundle, model=Tally, adapter=Untouched, base_url=till.url, running=running)
+
+    assert (Verdict.UNREACHABLE, 2) == (replayed.verdict, replayed.attempts)
+    assert "The reset failed" in replayed.reason
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
@@ -312,6 +322,20 @@ def test_pauses_of_a_stranger_are_bounded(bundle: Bundle):
     assert is_cut(slow.trace)
     assert MOST == max(moments(long).values())
     assert not is_cut(bundle.trace)
+
+
+def test_branches_are_sent_when_it_is_time_for_the_first_of_them(bundle: Bundle):
+    """Together, as fast as possible from then on."""
+    step, calls = bundle.trace.steps[0], [CALLS[0].replace(label=label, branch=label) for label in (0, 1, 2)]
+    steps = [step.replace(call=call, at=at) for call, at in zip(calls, (0.0, 9.0, 0.2), strict=True)]
+    paced, adapter = Paced(Trace(steps=tuple(steps), ending="passed")), Adapters(Tally, TallyApi, "http://h", {})
+    began = time.monotonic()
+    first = paced.next(Tally(), adapter.new().refs)
+    branches = paced.branches(Tally(), adapter.new().refs)
+    adapter.close()
+
+    assert (calls[0], ((calls[1],), (calls[2],))) == (first, branches)
+    assert 9.0 > time.monotonic() - began >= 0.2
 
 
 def test_pauses_need_times_and_a_service(bundle: Bundle):
