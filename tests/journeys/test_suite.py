@@ -34,10 +34,17 @@ model = "tests/mortal.py:Tally"
 adapter = "tests/mortal.py:TallyApi"
 start = "{SERVICE} well"
 health = "/"
+
+[tool.replaykit.profiles.other]
+model = "tests/other.py:Tally"
+adapter = "tests/other.py:TallyApi"
+start = "{SERVICE} wrong"
+health = "/"
 """
 GUIDE = (ROOT / "docs" / "guides" / "suite.md").read_text(encoding="utf-8")
 BUG = "bug.pd"  # adds 8 or more, which the service of the same name gets wrong
 SMALL = "small.pd"  # adds little, and passed when it was recorded
+OTHER = "other.pd"  # the same as the bug, of another model
 ZERO = "a-zero.pd"  # adds 0, and passed; the wrong service dies of it
 
 Here = Callable[..., Ran]
@@ -51,20 +58,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "tests").mkdir()
     for name in ("mortal.py", "dying.py"):
         shutil.copy(ROOT / "tests" / name, home / "tests")
+    shutil.copy(ROOT / "tests" / "mortal.py", home / "tests" / "other.py")
     names = ("tests/mortal.py:Tally", "tests/mortal.py:TallyApi")
+    others = ("tests/other.py:Tally", "tests/other.py:TallyApi")
     model, adapter = (project.load(f"{home}/{each}", kind) for each, kind in zip(names, (Model, Adapter), strict=True))
-    told = {"model": model, "adapter": adapter, "names": names, "health_check": "/", "free_port": True}
+    told = {"model": model, "adapter": adapter, "health_check": "/", "free_port": True}
+    wrong = {"seed": 1, "max_runs": 30, "restart": True, "stop_on_fail": True}
     command = SERVICE.replace("tests/", f"{home}/tests/")
-    made = home / "made"
-    for start, more in (
-        (f"{command} well", {"seed": 2, "max_runs": 30, "max_commands": 1, "record": made}),
-        (f"{command} wrong", {"seed": 1, "max_runs": 30, "restart": True, "stop_on_fail": True, "save_failures": made}),
-    ):
-        integration.run(start=start, **told, **more)
-    kept = home / "failures"
+    made, kept = home / "made", home / "failures"
+    integration.run(start=f"{command} well", seed=2, max_runs=30, max_commands=1, record=made, names=names, **told)
     kept.mkdir()
-    [bug] = [path for path in made.glob("*.pd") if not path.name.startswith("run-")]
-    shutil.copy(bug, kept / BUG)
+    for name, each in ((BUG, names), (OTHER, others)):
+        found = integration.run(start=f"{command} wrong", save_failures=home / name, names=each, **wrong, **told)
+        shutil.copy(str(found.failures[0].path), kept / name)
     for name, numbers in ((SMALL, range(1, 8)), (ZERO, (0,))):
         found = [
             path
@@ -153,6 +159,18 @@ def test_bug_that_is_gone_is_held_against_its_status(
     assert {BUG: outcome} == outcomes(ran)
     if outcome == "gone":
         assert "--profile tally" in ran.out
+
+
+def test_each_bundle_is_judged_with_its_profile(here: Here, home: Path, tmp_path: Path):
+    """In a folder with bundles of two services, each is asked of its own; what the command line names counts for all."""
+    folder = corpus(tmp_path / "saved", home, BUG, OTHER, status=f'["{BUG}"]\nstatus = "fixed"\n')
+    """Each is asked of the service of its own profile; what the command line names counts for all."""
+    all_wrong = here("suite", folder, "--start", f"{SERVICE} wrong", "--health", "/")
+
+    assert (0, 1) == (ran.code, all_wrong.code), ran
+    assert {BUG: "expected", OTHER: "expected"} == outcomes(ran)
+    assert {BUG: "regression", OTHER: "expected"} == outcomes(all_wrong)
+    assert "--profile" not in all_wrong.out
 
 
 def test_bundle_that_kills_the_service_leaves_the_others_right(here: Here, home: Path, tmp_path: Path):
@@ -275,7 +293,7 @@ def test_selection(here: Here, home: Path, tmp_path: Path):
     assert [SMALL] == [*outcomes(here("suite", folder / "more", "--offline"))]
     twice = here("suite", folder, folder / BUG, "--offline")
     assert ([ZERO, BUG, SMALL], 3) == ([*outcomes(twice)], twice.out.count("✓")), twice
-    assert [ZERO, BUG, SMALL] == [*outcomes(here("suite", "--offline"))]
+    assert [ZERO, BUG, OTHER, SMALL] == [*outcomes(here("suite", "--offline"))]
 
 
 def test_fail_fast_ends_with_the_first_that_is_not_as_expected(here: Here, home: Path, tmp_path: Path):
@@ -372,8 +390,8 @@ def test_json_alone_is_on_standard_output(home: Path):
     ran = replaykit("suite", "--offline", "--json", cwd=home)
 
     assert 0 == ran.code, ran
-    assert {"expected": 3} == {name: each for name, each in json.loads(ran.out)["counts"].items() if each}
-    assert "VERDICT as expected: 3 as expected (exit 0)" in ran.err
+    assert {"expected": 4} == {name: each for name, each in json.loads(ran.out)["counts"].items() if each}
+    assert "VERDICT as expected: 4 as expected (exit 0)" in ran.err
 
 
 def test_github_is_told(here: Here, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
