@@ -274,6 +274,16 @@ def test_what_is_collected_has_a_name_that_stays(pytester: pytest.Pytester, proj
     assert ["test_other.py::test_other"] == listed["-m", "not replaykit"] == listed["-o", "replaykit_bundles="]
 
 
+def test_offline_nothing_reaches_the_network(pytester: pytest.Pytester, project: Path):
+    """An adapter that connects to something while its bundle is played is told, whatever it makes of that."""
+    (project / "hard.py").write_text(HARD)
+    (project / "failures/hard.pd").write_bytes(made(adapter="hard:Reaching"))
+    result = run(pytester, "--replaykit-offline", "--replaykit-order=fifo", "failures/hard.pd")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["stale: *127.0.0.1:9 was to be reached (hard.py, line *"])
+
+
 def test_what_can_not_be_judged_may_be_skipped(pytester: pytest.Pytester, project: Path):
     """With `replaykit_unjudged = skip`, another failure is a skip; a broken bundle stays an error."""
     result = run(
@@ -390,7 +400,7 @@ sys.argv[1:] = ["--port", sys.argv[1], "--bug", "duplicate-names"]
 runpy.run_module("examples.leaderboard", run_name="__main__")
 """
 HARD = """
-import os, pathlib, time
+import os, pathlib, socket, time
 from examples.leaderboard.model import CreatePlayer, PlayerCreated
 from replaykit import handles
 from shop import ShopApi
@@ -400,6 +410,16 @@ class Killing(ShopApi):
     @handles
     def create(self, cmd: CreatePlayer) -> PlayerCreated:
         os._exit(9)
+
+
+class Reaching(ShopApi):
+    @handles
+    def create(self, cmd: CreatePlayer) -> PlayerCreated:
+        try:
+            socket.create_connection(("127.0.0.1", 9))
+        except Exception:
+            pass
+        return super().create(cmd)
 
 
 class Waiting(ShopApi):
