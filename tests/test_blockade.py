@@ -15,9 +15,10 @@ import requests
 from conftest import Counting
 from vault import bundled
 
-from replaykit import Adapter, Command, Event, Model, expects, handles, replay
+from replaykit import Adapter, Command, Event, Like, Model, expects, handles, invariant, like, replay
 from replaykit.adapter import Adapters
 from replaykit.blockade import blockaded
+from replaykit.client import Client
 from replaykit.errors import OfflineError
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
@@ -194,6 +195,11 @@ class Straying(Adapter[Asking]):
             ask(self.other)
 
 
+class Mute(Straying):
+    def stray(self) -> None:
+        """Ask nobody."""
+
+
 def recorded(service: Counting, **settings: str) -> Trace:
     adapters = Adapters(Asking, Straying, service.url, {"other": service.url, **settings})
     try:
@@ -220,11 +226,43 @@ def test_an_attempt_makes_an_offline_replay_stale(early: str, service: Counting)
 
 def test_without_it_the_same_run_reproduces(service: Counting):
     """An adapter that speaks through self.http alone is replayed as ever."""
-
-    class Good(Straying):
-        def stray(self) -> None:
-            """Ask nobody."""
-
-    replayed = replay(bundled(recorded(service)), model=Asking, adapter=Good, offline=True, settings={"other": ""})
+    replayed = replay(bundled(recorded(service)), model=Asking, adapter=Mute, offline=True, settings={"other": ""})
 
     assert Verdict.REPRODUCED == replayed.verdict
+
+
+class Prying(Asking):
+    """Looks at the network in an invariant, and swallows what that says."""
+
+    @invariant
+    def nosy(self) -> None:
+        with contextlib.suppress(OfflineError):
+            socket.gethostbyname("service.invalid")
+
+
+def test_a_model_reaches_nothing_either(service: Counting):
+    """What a model tries makes the replay stale too, though the recorded failure would show."""
+
+    class Late(Prying):
+        @expects
+        def ask(self, _: Ask) -> Like[Asked]:
+            return like(Asked)
+
+    replayed = replay(bundled(recorded(service)), model=Late, adapter=Mute, offline=True)
+
+    assert Verdict.STALE == replayed.verdict
+    assert "service.invalid was to be reached (test_blockade.py, line " in replayed.reason
+
+
+def test_credentials_of_one_client_are_none_of_another(service: Counting):
+    """What is remembered of a request's headers is without what authentication has put there."""
+    first, second = Client(service.url), Client(service.url)
+    first.renew({"X-Of": "both"}, ("user", "password"), 5.0)
+    second.renew({"X-Of": "both"}, None, 5.0)
+    sent = first.get("/credentials").request
+    built = second.build_request("GET", "/credentials")
+    first.close()
+    second.close()
+
+    assert "authorization" in sent.headers
+    assert "authorization" not in built.headers

@@ -483,6 +483,16 @@ def test_the_nearest_is_the_one_that_is_most_alike_however_json_is_written():
     )
 
 
+def test_how_json_is_ordered_makes_nothing_nearer():
+    """A request with the keys in another order is nearer than one that is written alike and says something else."""
+    recorded = [
+        told(request("POST", "/players", b'{"a":"alpha beta","z":"one two four"}')),
+        told(request("POST", "/players", b'{"z":"one two three","a":"QWERTYUIOP"}')),
+    ]
+    with pytest.raises(CassetteMissError, match=r"the nearest is number 1, POST /players; the body differs at \$.z"):
+        Queues(recorded).answer(request("POST", "/players", b'{"z":"one two three","a":"alpha beta"}'))
+
+
 def test_a_miss_in_a_long_cassette_is_told_soon():
     """Looking for the nearest of 3,000 requests takes no more than a moment."""
     recorded = [told(request("POST", "/items", b'{"number": %d}' % number)) for number in range(3000)]
