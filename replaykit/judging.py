@@ -35,6 +35,7 @@ class Trial:
     budgets: Budgets
     offline: bool = False  # against its own cassette?
     paced: bool = False  # with the pauses that it was recorded with?
+    watched: bool = True  # is it known that the service has a health check?
     look: Look | None = None  # how it is followed
 
     def execute(self, listener: Listener | None = None, tally: Counter[tuple[str, str]] | None = None) -> Trace:

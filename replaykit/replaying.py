@@ -13,7 +13,7 @@ from typing import Any
 
 from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
-from replaykit.aftermath import BREATH, trouble
+from replaykit.aftermath import BREATH, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.bundle import Bundle, require_whole
 from replaykit.errors import UnreachableError, UsageError
@@ -32,6 +32,7 @@ from replaykit.transport import Way
 from replaykit.verdict import Failure, Verdict
 
 RACE_TIMES = 10  # of a bundle whose calls are sent at the same time
+FLAKY_TIMES = 7  # of one that is known to be flaky: if it shows in half of the attempts, it shows in seven of them
 LOOKS = 10  # attempts after which it is known well enough how often a flaky bug shows, once it did
 
 
@@ -95,9 +96,10 @@ def replay(
     the step after which it stops, in one attempt: *undecided*, unless it failed before. `look` follows it closely.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
-    secrets in arguments are bound from the environment. Raises BundleError for a bundle that can't be judged,
-    StaleError for a placeholder without a value, UnreachableError for a reset that fails, UsageError,
-    DefinitionError, LoadError, ForeignHostError.
+    secrets in arguments are bound from the environment. What was seen counts only if the service is healthy then,
+    where its health check is known: named as `health_check`, or by who has opened `running`. Raises BundleError for a
+    bundle that can't be judged, StaleError for a placeholder without a value, UnreachableError for a reset that fails,
+    UsageError, DefinitionError, LoadError, ForeignHostError.
     """
     if not isinstance(bundle, Bundle):
         bundle = load_failure(bundle)
@@ -119,10 +121,11 @@ def replay(
         if not offline:
             client.require_loopback(url, project.allowed_hosts())
             bundle.provenance.require_port()
+    watched = running is not None or health_check is not None
     if running is None and not offline:
         running = Running(url, health_check)
     adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline, look=look)
+    trial = Trial(bundle, adapters, budgets, offline, watched=watched, look=look)
     stops = look is not None and look.stops
     wanted = 1 if offline or stops else times or times_for(bundle)
     patient = True if times is not None else False if _is_steady(bundle) else None
@@ -244,12 +247,11 @@ def times_for(bundle: Bundle) -> int:
     One that failed in five of five runs may still be flaky, and be meant to show in three of four.
     """
     odds = odds_of(bundle)
-    least = RACE_TIMES if branches_of(bundle.trace.sequence) and not _is_slow(bundle) else 1
+    if odds is None and bundle.judged is not None:
+        return 1
+    races = branches_of(bundle.trace.sequence)
+    least = RACE_TIMES if races else 1 if odds is None or odds.failed == odds.runs else FLAKY_TIMES
     return least if odds is None else max(least, odds.wanted)
-
-
-def _is_slow(bundle: Bundle) -> bool:
-    return bundle.judged is not None and bundle.judged.kind == "latency"
 
 
 def _is_steady(bundle: Bundle) -> bool:
@@ -298,6 +300,8 @@ def _is_enough(attempts: int, failed: int, *, held: bool) -> bool:
 
 def _healthy(trial: Trial, judged: Judged) -> Judged:
     """Believe what was seen only of a service that is healthy: what one says that dies is neither good nor bad."""
+    if not trial.watched and (judged.verdict in _HELD or not is_doubtful(judged.trace)):
+        return judged
     said = trouble(trial.adapters, judged.trace, breath=BREATH)
     if said is None:
         return judged

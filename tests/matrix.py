@@ -41,7 +41,7 @@ BEGIN, END = "<!-- matrix: python tests/matrix.py -->\n\n", "\n<!-- end of the m
 LARGE = 8  # from here on, the bug adds one too many, to all but the first number
 CALLS = tuple(Call(label=label, tag="add", args={"number": number}) for label, number in ((2, 1), (5, 3), (7, LARGE)))
 ADDITIONS = len(CALLS)
-LATE = 0.15  # seconds after which it goes wrong, or goes wrong no more
+LATE = 0.4  # seconds after which it goes wrong, or goes wrong no more
 HELD_UP = 0.25  # seconds that a client waits for what hangs
 BUNDLE = "tally.pd"
 
