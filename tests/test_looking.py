@@ -7,18 +7,20 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from conftest import ROOT
 
 from examples.leaderboard import Leaderboard
 from examples.leaderboard.model import CreatePlayer
-from replaykit import replay
+from replaykit import Adapter, Command, Event, Model, Observation, eventually, handles, observes, replay, same
+from replaykit.adapter import Adapters
 from replaykit.errors import UsageError
 from replaykit.looking import Broken, Look, Stop
 from replaykit.reader import read
-from replaykit.sequence import Call
+from replaykit.run import execute
+from replaykit.sequence import Call, Fixed
 from replaykit.trace import Step
 from replaykit.verdict import Judgment, Verdict
 
@@ -237,3 +239,62 @@ def test_what_was_judged_is_known_of_the_attempt_that_is_told():
     replay(ORDER, offline=True, look=look)
 
     assert {} == look.judged_in(read(ORDER).trace)
+
+
+class Ask(Command):
+    """Asks for nothing."""
+
+
+class Told(Event):
+    """The answer."""
+
+
+class Count(Observation):
+    """How often it was looked."""
+
+    looks: int
+
+
+class Patience(Model):
+    """What settles at the third look, and what never does."""
+
+    commands: ClassVar = (Ask,)
+
+    @eventually(within=0.05, every=0.001)
+    def settles(self, count: Count) -> None:
+        same(count.looks >= 3, True)
+
+    @eventually(within=0.02, every=0.001)
+    def never(self, count: Count) -> None:
+        same(count.looks < 0, True)
+
+
+class Looks(Adapter[Patience]):
+    """Counts its looks, and asks nobody."""
+
+    looks = 0
+
+    @handles
+    def ask(self, cmd: Ask) -> Told:
+        return Told()
+
+    @observes
+    def count(self) -> Count:
+        self.looks += 1
+        return Count(looks=self.looks)
+
+
+def test_what_settles_later_is_heard_once():
+    """Of a check that looks again and again, what became of it is heard, and not each look."""
+    told: list[Broken] = []
+    look = Look(failed=told.append)
+    adapters = Adapters(Patience, Looks, "http://127.0.0.1:9", {})
+    trace = execute(Patience, adapters.new(), Fixed((Call(label=0, tag="ask"),)), witness=look)
+    adapters.close()
+    judged = [(each.name, each.holds, each.said) for each in look.judged_in(trace)[0]]
+
+    assert [
+        ("settles", True, ""),
+        ("never", False, "expected -> seen: $: True -> False (still so after 0.02 seconds)"),
+    ] == judged
+    assert [("never", "expected -> seen: $: True -> False")] == [(each.failure.name, str(each.error)) for each in told]
