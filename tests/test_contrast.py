@@ -89,6 +89,22 @@ def test_what_the_model_judges_is_no_noise(place: str, request_: str, why: str, 
     assert any(each in error.value.happened for each in why.split("|"))
 
 
+def test_small_values_are_predicted_below_the_same_key_alone():
+    """The same small number below another key is chance, and no reason to refuse a rule."""
+
+    def seen(body: str) -> Trace:
+        said = Said(tag="seen", version=1, data=b'{"amount": 7}')
+        return Trace(
+            steps=(Step(call=Call(label=0, tag="do"), interactions=(answer(body),), event=said),), ending="passed"
+        )
+
+    one = seen('{"amount": 7, "version": 7}')
+
+    assert [] == contrast(one, one, [Rule(place="$.version", type="any")]).drifts
+    with pytest.raises(NoiseError, match="the event seen has it"):
+        contrast(one, one, [Rule(place="$.amount", type="any")])
+
+
 def test_a_rule_says_how_much_it_matched(kiosk: Kiosk, recorded: Trace):
     """Each rule says how many recorded values it matched, and one that matched nothing says so."""
     kiosk.changes = set()

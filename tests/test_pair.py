@@ -84,6 +84,16 @@ def test_calls_and_endings_are_told(before: Bundle, after: Bundle, expected: str
     assert expected in report.render(found)
 
 
+def test_minted_names_in_failures_are_no_difference():
+    """What minting makes unique to a run may stand in a failure's message."""
+    before, after = (
+        side(ONE, nonce=each, ending="failed", failure=FAILURE.replace(message=f"owner-{each}-1 is there twice"))
+        for each in ("aaaa", "bbbb")
+    )
+
+    assert pair(before, after).alike
+
+
 def test_states_are_compared():
     """Another projection after a call is a difference of its own."""
     after = side(ONE)
