@@ -91,8 +91,10 @@ def found(paths: Iterable[Path]) -> Found:
 
 def is_patch(path: Path) -> bool:
     """Say whether a file is a patch of Pure Data: their names end in .pd too."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(len(_PATCH)) == _PATCH
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(len(_PATCH)) == _PATCH
     return False
 
 
