@@ -162,9 +162,9 @@ def test_bug_that_is_gone_is_held_against_its_status(
 
 
 def test_each_bundle_is_judged_with_its_profile(here: Here, home: Path, tmp_path: Path):
-    """In a folder with bundles of two services, each is asked of its own; what the command line names counts for all."""
-    folder = corpus(tmp_path / "saved", home, BUG, OTHER, status=f'["{BUG}"]\nstatus = "fixed"\n')
     """Each is asked of the service of its own profile; what the command line names counts for all."""
+    folder = corpus(tmp_path / "saved", home, BUG, OTHER, status=f'["{BUG}"]\nstatus = "fixed"\n')
+    ran = here("suite", folder)
     all_wrong = here("suite", folder, "--start", f"{SERVICE} wrong", "--health", "/")
 
     assert (0, 1) == (ran.code, all_wrong.code), ran
