@@ -6,14 +6,12 @@ bundle may have. Where there is more than one bundle, none is chosen.
 
 import base64
 import binascii
-import contextlib
 import io
 import re
 import struct
 import zipfile
 import zlib
 from itertools import islice
-from pathlib import Path
 
 from replaykit.bundle import MAX_FILE, MAX_LINES
 from replaykit.errors import CorruptBundleError, TruncatedBundleError
@@ -23,7 +21,6 @@ MAX_MEMBERS = 16  # of a gzip file, which may be several in a row
 MAX_ENTRIES = 100  # of a zip
 _SLICE = 1 << 20  # bytes
 _GZIP, _ZIP, _EMPTY_ZIP = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06"
-_PATCH = b"#N "
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 _BEGINS = re.compile(rb'^([ \t>|]*)version: 1[ \t]*\r?\n(?:[ \t>|]*\r?\n)?\1# \{"k":[ ]?"(?:bundle|pd)"', re.MULTILINE)
@@ -32,13 +29,6 @@ _KINDS = {b"version: 1": _BEGINS, BEGIN.encode(): _PARCEL}
 _AROUND = b" \t\r\n>|"  # what a quotation or a list puts around the lines of a parcel
 _FENCE = (b"```", b"~~~")
 _ENDS = (b'# {"k":"end"', b'# {"k": "end"')
-
-
-def is_patch(path: Path) -> bool:
-    """Say whether a file is a patch of Pure Data: their names end in .pd too."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(len(_PATCH)) == _PATCH
-    return False
 
 
 def unpacked(content: bytes, name: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from replaykit.archive import is_patch, unpacked
+from replaykit.archive import unpacked
 from replaykit.cli.app import asked
 from replaykit.docket import Entry
 from replaykit.errors import ReplaykitError, UsageError
@@ -27,7 +27,7 @@ from replaykit.reader import content_of, read, read_bytes
 from replaykit.sitting import Brief, Sitting
 from replaykit.stage import stage_for
 from replaykit.status import Status, statuses
-from replaykit.suite import Saved
+from replaykit.suite import Saved, is_patch
 from replaykit.verdict import NOT_JUDGED, OK, Verdict
 from replaykit.visible import visible
 

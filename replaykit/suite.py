@@ -4,12 +4,12 @@ Live, the question is whether the service does what the status says. Offline, it
 the bug that was recorded, whatever became of the service since.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from replaykit.archive import is_patch
 from replaykit.errors import MissingFileError
 from replaykit.status import FILE, Status, Word, statuses
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Verdict
@@ -25,6 +25,7 @@ Outcome: TypeAlias = Literal[
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 ENDINGS = (".pd", ".pd.gz", ".pd.zip")  # of bundles in a folder
+_PATCH = b"#N "  # how a file of Pure Data begins
 
 
 class Expected(NamedTuple):
@@ -86,6 +87,15 @@ def found(paths: Iterable[Path]) -> Found:
         else:
             raise MissingFileError(f"There is no {path}.", "Name the folder that the bundles lie in, or a bundle.")
     return Found(list(taken.values()), list(dict.fromkeys(lacking)))
+
+
+def is_patch(path: Path) -> bool:
+    """Say whether a file is a patch of Pure Data: their names end in .pd too."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(len(_PATCH)) == _PATCH
+    return False
 
 
 def _take(path: Path, known: dict[Path, dict[str, Status]], taken: dict[str, Saved]) -> None:
