@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -21,7 +20,6 @@ import pytest
 import recipes
 from conftest import ROOT, environment, processes
 
-from examples.toybank import postgres
 from replaykit import reader, service
 from replaykit.service import free_port
 
@@ -102,13 +100,6 @@ class Copy:
         found = sorted((self.folder / folder).rglob("*.pd"))
         assert all(reader.read(path).whole for path in found)
         return found
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """Give a PostgreSQL for the ToyBanks that are started one after the other."""
-    with postgres.reached(None) as url:
-        yield url
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_same_seed_gives_the_same_sequence_fingerprint_and_file(tmp_path: Path):
     for folder in ("one", "two"):
         replaykit(
             "integration", *NAMES, "--start", leaderboard("tie-order"), "--seed", "5", "--stop-on-fail",
-            "--save-failures", tmp_path / folder,
+            "--save-failures", tmp_path / folder, anew=True,
         )  # fmt: skip
     [one], [two] = ((tmp_path / folder).glob("*.pd") for folder in ("one", "two"))
 
