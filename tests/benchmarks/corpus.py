@@ -63,7 +63,9 @@ def is_good(bundle: Bundle, bug: Bug) -> bool:
 
 def status(name: str, bug: Bug, bundle: str) -> str:
     """Write the status of a bug, which its service does not have unless it is asked for."""
-    return f'["{bundle}"]\nstatus = "fixed"\nnote = "{bug.wrong}: python -m {SERVICES[name].module} --bug {bug.name}"\n'
+    return (
+        f'["{bundle}"]\nstatus = "fixed"\nnote = "{bug.wrong} (python -m {SERVICES[name].module} --bug {bug.name})"\n'
+    )
 
 
 def make(name: str, bug: Bug, into: Path, seeds: int) -> Path | None:
