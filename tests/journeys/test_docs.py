@@ -59,9 +59,12 @@ def changed(text: str, patch: list[str]) -> str:
 
 
 class Story:
-    """The tutorial, done by a reader in an empty folder, with variables of the environment of their own."""
+    """The tutorial, done by a reader in an empty folder, with variables of the environment of their own.
 
-    def __init__(self, folder: Path, **more: str) -> None:
+    The reader stops after so many replays, or else at its end.
+    """
+
+    def __init__(self, folder: Path, replays: int | None = None, **more: str) -> None:
         self.folder = folder
         folder.mkdir()
         identity = {f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -71,6 +74,8 @@ class Story:
             if kind == "console":
                 for command in commands_of(block):
                     self.run(command)
+                    if len(self.replays()) == replays:
+                        return
             elif kind in {*FILE, "diff"}:
                 self.write(kind, block)
 
