@@ -17,6 +17,7 @@ from replaykit import errors, reader
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
 FILE = ("python", "toml")  # blocks that are files of the tutorial, named by their first line
+RUNS = "25"  # of the tutorial's campaigns, which have a hundred
 FOUND, REPRODUCED, OFFLINE, FIXED = 1, 1, 1, 0  # exit codes of the story, in its order
 
 
@@ -68,7 +69,8 @@ class Story:
         self.folder = folder
         folder.mkdir()
         identity = {f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.environment = environment(**identity, GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C.UTF-8", **more)
+        own = {**identity, "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8", "REPLAYKIT_RUNS": RUNS}
+        self.environment = environment(**own, **more)
         self.commands: list[Command] = []
         for kind, block in blocks((DOCS / "tutorial.md").read_text(encoding="utf-8")):
             if kind == "console":
