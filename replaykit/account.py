@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from replaykit.coding import unpacked
 from replaykit.coverage import KINDS
@@ -240,23 +240,27 @@ def _bug(finding: Finding, redactor: Redactor, command: Commands | None) -> Bug:
     try:
         return bug(finding, redactor, command)
     except Exception as error:  # noqa: BLE001  whatever it is, what was found is worth more
-        path, failure = finding.path, finding.failure
-        return Bug(
-            fingerprint=finding.fingerprint,
-            kind=failure.kind,
-            name=redactor.shown(failure.name),
-            command=failure.command,
-            step=failure.step,
-            failure_reason=f"This bug can't be told, by a mistake in replaykit: {type(error).__name__}.",
-            seed=finding.seed,
-            first_seen_run=finding.first_seen_run,
-            occurrences=finding.occurrences,
-            found_after=round(finding.found_after, 3),
-            run_seconds=round(finding.run_seconds, 3),
-            shrunk_sequence="",
-            bundle=None if path is None else redactor.shown(str(path)),
-            replay=None if path is None else redactor.shown((command or usual_command)(path)),
-        )
+        reason = f"This bug can't be told, by a mistake in replaykit: {type(error).__name__}."
+        return Bug(**_outline(finding, redactor, command), failure_reason=reason, shrunk_sequence="")
+
+
+def _outline(finding: Finding, redactor: Redactor, command: Commands | None) -> dict[str, Any]:
+    """Tell of one bug what needs no look at its run."""
+    failure, path = finding.failure, finding.path
+    return {
+        "fingerprint": finding.fingerprint,
+        "kind": failure.kind,
+        "name": redactor.shown(failure.name),
+        "command": failure.command,
+        "step": failure.step,
+        "seed": finding.seed,
+        "first_seen_run": finding.first_seen_run,
+        "occurrences": finding.occurrences,
+        "found_after": round(finding.found_after, 3),
+        "run_seconds": round(finding.run_seconds, 3),
+        "bundle": None if path is None else redactor.shown(str(path)),
+        "replay": None if path is None else redactor.shown((command or usual_command)(path)),
+    }
 
 
 def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -> Bug:
@@ -267,21 +271,11 @@ def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -
         redactor.look_at_arguments(step.call.args)
     redactor.look_at(trace.interactions())
     told = Told(redactor, trace)
-    path = finding.path
     return Bug(
-        fingerprint=finding.fingerprint,
-        kind=failure.kind,
-        name=redactor.shown(failure.name),
-        command=failure.command,
-        step=failure.step,
+        **_outline(finding, redactor, command),
         failure_reason=cut(redactor.message(failure.message)),
         expected=redactor.data(failure.expected),
         actual=redactor.data(failure.actual),
-        seed=finding.seed,
-        first_seen_run=finding.first_seen_run,
-        occurrences=finding.occurrences,
-        found_after=round(finding.found_after, 3),
-        run_seconds=round(finding.run_seconds, 3),
         shrunk_sequence="\n".join(each.call for each in told.steps),
         steps=told.steps,
         resetting=told.resetting,
@@ -302,8 +296,6 @@ def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -
             stopped=shrunk.stopped or None,
         ),
         gone_after=finding.gone_after,
-        bundle=None if path is None else redactor.shown(str(path)),
-        replay=None if path is None else redactor.shown((command or usual_command)(path)),
     )
 
 

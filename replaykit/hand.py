@@ -32,6 +32,17 @@ from replaykit.watcher import Watcher
 
 K = TypeVar("K")
 
+OPTIONS = (  # of a campaign, that a hand has to know; `base_url` is another one for each
+    "start",
+    "health_check",
+    "health_timeout",
+    "reset_url",
+    "reset_command",
+    "reset_restart",
+    "restart",
+    "settings",
+    "transport",
+)
 MET = 5  # traces of one other failure that shrinking tells of: a campaign looks at no more of them
 
 

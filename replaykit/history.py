@@ -30,6 +30,7 @@ from replaykit.verdict import Kind
 LINEARIZABLE = "linearizable"  # the name of what a race breaks
 JITTERED = 0.5  # how many calls of branches wait a little, so that they meet in more ways than one
 JITTER = 0.003  # seconds, at most
+LISTEN = 0.1  # seconds between two looks whether Ctrl-C was pressed
 START_TOGETHER = 10.0  # seconds in which all threads have to be there
 STOP_WITHIN = 2.0  # seconds that threads have to end in after Ctrl-C, each its share of them
 
@@ -147,7 +148,10 @@ def send_together(branches: Listed[Branch], by_thread: dict[int, Branch]) -> Non
             threading.Thread(target=context.run, args=[send, branch], daemon=True).start()
             started.append(branch)
         for branch in branches:
-            branch.done.wait()  # not Thread.join, which takes a thread for dead that was interrupted (bpo-45274)
+            # Not Thread.join, which takes a thread for dead that was interrupted (bpo-45274). And not at a stretch: a
+            # thread that waits does not hear of a signal that another one got.
+            while not branch.done.wait(LISTEN):
+                pass
     finally:
         for branch in branches:
             branch.stopped = True

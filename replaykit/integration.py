@@ -172,17 +172,14 @@ def opened(
     )
     budget = options.get("budget") or (Budget.for_races() if parallel else Budget())
     with ExitStack() as stack:
-        taken = [Path(folder) / NAME] if folder is not None and terms.is_hunt else []
-        watchers = [options.get("watcher"), stack.enter_context(reported(options.get("report"), taken))]
         own = [Path(folder)] if folder is not None and terms.is_hunt else []
+        reports = stack.enter_context(reported(options.get("report"), taken=[each / NAME for each in own]))
         usual = [project.root() / "failures"] if terms.is_hunt and adapter is not Mock else []
         corpus = known_in([*own, *usual, *terms.known], result.names)
-        journal: Journal = Journal()
-        past = Past()
+        journal, past = Journal(), Past()
         if own:
             journal = kept = stack.enter_context(_journal(own[0], result, options))
-            if kept.resumes:
-                past = restore(kept, result, corpus)
+            past = restore(kept, result, corpus) if kept.resumes else past
         plan = Plan(
             result.seed,
             options.get("max_commands", 50),
@@ -212,7 +209,7 @@ def opened(
         yield Campaign(
             result,
             crew,
-            Several(*[each for each in watchers if each is not None]),
+            Several(*[each for each in (options.get("watcher"), reports) if each is not None]),
             keeper,
             writer,
             hands.running,

@@ -33,14 +33,6 @@ from replaykit.watcher import Watcher
 from replaykit.worker import Process, Worker
 
 MOST = 64  # jobs
-FOR_THE_CAMPAIGN = {
-    "watcher",
-    "budget",
-    "names",
-    "require_coverage",
-    "jobs",
-    "dask",
-}  # options that no hand has to know
 AHEAD = 32  # runs for each hand that are made before they can be committed, as while something is shrunk
 MOST_LOST = 3  # processes that one piece of work may take with it
 LAST_WORD = 2.0  # seconds in which a search that is interrupted may say how far it came
@@ -263,7 +255,7 @@ def mustered(
     coverage: Coverage,
 ) -> Iterator[Pool]:
     """Give a pool whose hands are all there, each with its service. Raises as `integration.run`."""
-    asked = {name: value for name, value in options.items() if name not in FOR_THE_CAMPAIGN}
+    asked = {name: options[name] for name in hand.OPTIONS if name in options}
     kinds = [model] if adapter is Mock else [model, adapter]
     with ExitStack() as stack:
         workers: Sequence[Worker]

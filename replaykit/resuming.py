@@ -8,7 +8,7 @@ from pathlib import Path
 
 from replaykit import project
 from replaykit.binding import bound
-from replaykit.bundle import Shrinking
+from replaykit.bundle import Bundle, Shrinking
 from replaykit.errors import ReplaykitError, StaleError, UsageError
 from replaykit.finding import Finding
 from replaykit.journal import FoundLine, Kept, RanLine, ShrunkLine
@@ -65,19 +65,22 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
             result.restarts += line.restarts
             shrunk[line.fingerprint] = line
             past.seconds = max(past.seconds, line.at)
-    result.resumed_after, result.resumed_seconds = result.total_runs, past.seconds
     folder = journal.path.parent
     bundles = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.pd")}
     for line in lines:
-        is_own = line.fingerprint in own
-        path = (bundles if is_own else corpus).get(line.fingerprint)
-        finding = (None if is_own else _known(line, path)) or _finding(line, path, journal.path)
+        if line.fingerprint in own:
+            path = bundles.get(line.fingerprint)
+            bundle = _bundle(line, path, journal.path)
+            finding = _made(line, bundle.failure, bundle.trace, path)
+            _shrunk(finding, bundle.provenance.shrinking, shrunk.get(line.fingerprint), past, result)
+            result.failures.append(finding)
+        else:
+            finding = _known(line, corpus.get(line.fingerprint), journal.path)
+            result.known.append(finding)
         finding.occurrences = seen[line.fingerprint]
         past.findings[finding.fingerprint] = finding
-        (result.failures if is_own else result.known).append(finding)
-        if is_own:
-            _shrunk(finding, shrunk.get(line.fingerprint), past, result)
-    result.resumed_bugs, result.resumed_seconds = len(result.failures), past.seconds
+    result.resumed_after, result.resumed_bugs = result.total_runs, len(result.failures)
+    result.resumed_seconds = past.seconds
     return past
 
 
@@ -100,18 +103,19 @@ def _count(line: RanLine, result: Result, seen: dict[str, int]) -> None:
             result.faults.setdefault(line.fault.fingerprint, line.fault)
 
 
-def _known(line: FoundLine, path: Path | None) -> Finding | None:
-    """Return a bug that is only known; one whose bundle is gone by now is counted all the same."""
+def _known(line: FoundLine, path: Path | None, journal: Path) -> Finding:
+    """Return a bug that is only known; one whose bundle is gone by now is counted all the same, if it is told of."""
     if line.failure is None:
-        return None
+        bundle = _bundle(line, path, journal)
+        return _made(line, bundle.failure, bundle.trace, path)
     with suppress(ReplaykitError):
-        bundle = None if path is None else read(path)
-        if bundle is not None and bundle.failure.fingerprint == line.fingerprint:
-            return _made(line, bundle.failure, bundle.trace, path)
+        kept = None if path is None else read(path)
+        if kept is not None and kept.failure.fingerprint == line.fingerprint:
+            return _made(line, kept.failure, kept.trace, path)
     return _made(line, line.failure, Trace(steps=(), ending="failed", failure=line.failure), None)
 
 
-def _finding(line: FoundLine, path: Path | None, journal: Path) -> Finding:
+def _bundle(line: FoundLine, path: Path | None, journal: Path) -> Bundle:
     if path is None or not path.exists():
         raise UsageError(
             f"{journal} speaks of a bug {line.fingerprint!r} whose bundle is not there any more.",
@@ -123,7 +127,7 @@ def _finding(line: FoundLine, path: Path | None, journal: Path) -> Finding:
             f"{path} holds another bug than the one that {journal} speaks of.",
             "Put the bundle back, or begin anew, without --resume.",
         )
-    return _made(line, bundle.failure, bundle.trace, path)
+    return bundle
 
 
 def _made(line: FoundLine, failure: Failure, trace: Trace, path: Path | None) -> Finding:
@@ -141,10 +145,8 @@ def _made(line: FoundLine, failure: Failure, trace: Trace, path: Path | None) ->
     )
 
 
-def _shrunk(finding: Finding, line: ShrunkLine | None, past: Past, result: Result) -> None:
+def _shrunk(finding: Finding, said: Shrinking | None, line: ShrunkLine | None, past: Past, result: Result) -> None:
     """Say of a finding how it was shrunk; or let it wait for that, with the values of its secrets."""
-    assert finding.path is not None  # noqa: S101  it was read from there
-    said = read(finding.path).provenance.shrinking
     is_shrunk = said is not None and (line is not None or not is_cut_short(said.stopped))
     if said is not None and is_shrunk:
         with suppress(StaleError):  # a value is not known: then nobody looks at it again

@@ -249,8 +249,9 @@ class Runner:
 def plainer(ran: Ran, known: Collection[str]) -> bool:
     """Say whether a run has to be examined: it ends in branches, and with a failure that is not known."""
     failure = ran.trace.failure
-    is_new = failure is not None and failure.is_finding and failure.fingerprint not in known
-    return is_new and failure is not None and failure.kind != "latency" and bool(branches_of(ran.trace.sequence))
+    if failure is None or not failure.is_finding or failure.kind == "latency":
+        return False
+    return failure.fingerprint not in known and bool(branches_of(ran.trace.sequence))
 
 
 def slow_again(ran: Ran, learnt: Collection[str]) -> bool:

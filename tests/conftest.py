@@ -1,6 +1,8 @@
 """What the tests share: services on loopback, and the command line."""
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from forked import Nursery
 
 ROOT = Path(__file__).parent.parent
 LEADERBOARD = "python -m examples.leaderboard --port {port}"
@@ -74,8 +77,18 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": path, "NO_COLOR": "1", **more}
 
 
-def replaykit(*arguments: object, cwd: Path = ROOT, timeout: float = 120, **more: str) -> Ran:
-    """Run the command line as a user does."""
+@functools.cache
+def nursery() -> Nursery:
+    """Give the process that this one's command lines are forked from."""
+    made = Nursery(environment())
+    atexit.register(made.close)
+    return made
+
+
+def replaykit(*arguments: object, cwd: Path = ROOT, timeout: float = 120, anew: bool = False, **more: str) -> Ran:
+    """Run the command line as a user does; with `anew`, in a process that starts from nothing."""
+    if not anew and not any(name.startswith("PYTHON") and name != "PYTHONPATH" for name in more):
+        return Ran(*nursery().run([str(each) for each in arguments], cwd, environment(**more), timeout))
     done = subprocess.run(
         [sys.executable, "-m", "replaykit", *map(str, arguments)],
         cwd=cwd,
@@ -104,6 +117,15 @@ def processes(mark: str) -> list[int]:
                 if state and state[1] != "Z":
                     found.append(int(entry.name))
     return found
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """Give the URL of one PostgreSQL for all banks of a worker, which are asked one after the other."""
+    from examples.toybank import postgres
+
+    with postgres.reached(os.environ.get("DATABASE_URL")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

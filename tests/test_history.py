@@ -613,16 +613,20 @@ class Unchecked(Vault):
         pass
 
 
-def test_ctrl_c_ends_the_branches():
-    """After an interruption nothing more is sent, however much a handler still has to say."""
+@pytest.mark.parametrize("is_heard_here", [False, True])
+def test_ctrl_c_ends_the_branches(is_heard_here: bool):
+    """After an interruption nothing more is sent, whichever thread got the signal, and whatever is left to say."""
+    turns = 2000
 
     class Talking(VaultApi):
         @handles
         def add(self, cmd: Add) -> Added:
-            for turn in range(100):
+            for turn in range(turns):
                 self.http.get("/boxes")
                 time.sleep(0.01)
-                if turn == 5 and cmd.key == "a":
+                if turn == 5 and cmd.key == "a" and is_heard_here:
+                    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+                elif turn == 5 and cmd.key == "a":
                     os.kill(os.getpid(), signal.SIGINT)  # to the process, as a terminal does
             return super().add(cmd)
 
@@ -633,7 +637,7 @@ def test_ctrl_c_ends_the_branches():
         time.sleep(0.2)
 
         assert sent == service.asked
-        assert sent < 50
+        assert sent < turns
 
 
 def test_shrinking_does_not_slip_from_a_race_to_a_bug_that_needs_none():

@@ -6,7 +6,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -198,15 +198,15 @@ def test_the_worst_file_takes_bounded_memory_and_time(name: str, tmp_path: Path)
     """A file as large as may be is read or refused within the limits: four worst lines, empty lines, a bomb."""
     head = b'version: 1\n# {"k":"bundle","format":1}\n'
     short = b'# {"k":"command","step":0,"tag":"x","args":{"a":[' + b'"ab",' * 3_200_000 + b'""]}}\n'
-    content = {
-        "lines.pd": head + short * 4,
-        "lines.txt": head + b"\n" * (60 << 20),
-        "bomb.pd.gz": gzip.compress(bytes(300 << 20), 1),
-        "packed.pd.gz": gzip.compress(head + short * 4, 1),
-        "spaces.md": (b" " * 1000 + b"version: 1\n") * 60_000,
-    }[name]
+    contents: dict[str, Callable[[], bytes]] = {
+        "lines.pd": lambda: head + short * 4,
+        "lines.txt": lambda: head + b"\n" * (60 << 20),
+        "bomb.pd.gz": lambda: gzip.compress(bytes(300 << 20), 1),
+        "packed.pd.gz": lambda: gzip.compress(head + short * 4, 1),
+        "spaces.md": lambda: (b" " * 1000 + b"version: 1\n") * 60_000,
+    }
     path = tmp_path / name
-    path.write_bytes(content)
+    path.write_bytes(contents[name]())
 
     assert re.match("not whole|refused .*(line|bytes)", limited(path))
 

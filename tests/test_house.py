@@ -1,6 +1,7 @@
 """The house: one reading order, one door for each library, the public names."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -264,6 +265,7 @@ observes on play read recheck record replay requires same within
 """.split()
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """Find all modules of the package, by their name inside of it."""
     found = {}
@@ -273,6 +275,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """List all modules that a file imports anywhere: lazily, or for types only, counts too."""
     found: set[str] = set()

@@ -206,6 +206,18 @@ def test_class_that_other_processes_can_not_find_is_refused():
         integration.run(model=Hidden, adapter=Mock, jobs=2)
 
 
+def test_what_only_the_campaign_has_to_know_does_not_go_to_the_workers(tmp_path: Path):
+    """Reports, which no worker writes, may be asked for by what no other process could be given."""
+    report = tmp_path / "a.json"
+    result = integration.run(
+        model=Leaderboard, adapter=Mock, max_runs=2, max_commands=2, seed=1, jobs=2,
+        report=(each for each in [f"json={report}"]),
+    )  # fmt: skip
+
+    assert 2 == result.passed
+    assert report.exists()
+
+
 def test_model_alone_runs_in_several_processes():
     """Without a service, several processes come to what one comes to."""
     one, two = (integration.run(model=Asked, adapter=Mock, jobs=jobs, max_runs=30, seed=1) for jobs in (1, 2))

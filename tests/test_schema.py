@@ -21,7 +21,7 @@ from replaykit.trace import Step, Trace
 from replaykit.writer import save
 
 ROOT = Path(__file__).parent.parent
-BUNDLES = [ROOT / "tests" / "bundles" / "format-1.pd", *sorted((ROOT / "failures").glob("*.pd"))]
+BUNDLES = [ROOT / "tests" / "bundles" / "format-1.pd", *sorted((ROOT / "failures").rglob("*.pd"))]
 
 
 @cache

@@ -38,34 +38,31 @@ class Run(Record):
     fingerprint: str | None  # of its failure
 
 
-class Found(Record):
+class Met(Record):
+    """A bug is met for the first time in this campaign."""
+
+    event: Literal["found", "known"]
+    time: str
+    fingerprint: str
+    kind: str
+    name: str
+    command: str | None
+    failure_reason: str
+    seed: int
+    first_seen_run: int
+    bundle: str | None
+
+
+class Found(Met):
     """A new bug was found, and saved; it is not shrunk yet."""
 
     event: Literal["found"] = "found"
-    time: str
-    fingerprint: str
-    kind: str
-    name: str
-    command: str | None
-    failure_reason: str
-    seed: int
-    first_seen_run: int
-    bundle: str | None
 
 
-class Known(Record):
+class Known(Met):
     """A bug is seen for the first time in this campaign, and its bundle was there before."""
 
     event: Literal["known"] = "known"
-    time: str
-    fingerprint: str
-    kind: str
-    name: str
-    command: str | None
-    failure_reason: str
-    seed: int
-    first_seen_run: int
-    bundle: str | None
 
 
 class Shrunk(Record):

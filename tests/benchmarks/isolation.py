@@ -1,6 +1,6 @@
 """Ten recordings at once, in threads and in asyncio, with replaykit and with vcrpy: what is in their files?
 
-python tests/benchmarks/isolation.py
+python tests/benchmarks/isolation.py [--requests 20]
 """
 
 import argparse
@@ -23,7 +23,6 @@ import replaykit
 from replaykit.reader import read
 
 RECORDINGS = 10
-REQUESTS = 20  # of each
 
 
 def paths_of_vcrpy(path: Path) -> list[str]:
@@ -40,7 +39,7 @@ def paths_of_replaykit(path: Path) -> list[str]:
     return [urlsplit(each.request.url).path for each in read(path).trace.interactions()]
 
 
-def in_threads(url: str, folder: Path, tool: str) -> None:
+def in_threads(url: str, folder: Path, tool: str, requests: int) -> None:
     """Record in threads, each with a client of its own."""
 
     def work(number: int) -> None:
@@ -52,7 +51,7 @@ def in_threads(url: str, folder: Path, tool: str) -> None:
                 client = stack.enter_context(httpx.Client())
             else:
                 client = stack.enter_context(replaykit.record(path))
-            for turn in range(REQUESTS):
+            for turn in range(requests):
                 client.get(f"{url}/{number}/{turn}")
 
     barrier = threading.Barrier(RECORDINGS)
@@ -63,7 +62,7 @@ def in_threads(url: str, folder: Path, tool: str) -> None:
         each.join()
 
 
-def in_asyncio(url: str, folder: Path, tool: str) -> None:
+def in_asyncio(url: str, folder: Path, tool: str, requests: int) -> None:
     """Record in tasks of one event loop, each with a client of its own."""
 
     async def work(number: int) -> None:
@@ -74,7 +73,7 @@ def in_asyncio(url: str, folder: Path, tool: str) -> None:
                 client: Any = await stack.enter_async_context(httpx.AsyncClient())
             else:
                 client = await stack.enter_async_context(replaykit.record(path))
-            for turn in range(REQUESTS):
+            for turn in range(requests):
                 await client.get(f"{url}/{number}/{turn}")
 
     async def all_of_them() -> None:
@@ -83,19 +82,19 @@ def in_asyncio(url: str, folder: Path, tool: str) -> None:
     asyncio.run(all_of_them())
 
 
-WAYS: dict[str, Callable[[str, Path, str], None]] = {"threads": in_threads, "asyncio": in_asyncio}
+WAYS: dict[str, Callable[[str, Path, str, int], None]] = {"threads": in_threads, "asyncio": in_asyncio}
 
 
-def child(way: str, tool: str) -> dict[str, int]:
+def child(way: str, tool: str, requests: int) -> dict[str, int]:
     """Record, and count what is in the files."""
     from tests.conftest import Counting
 
     patched = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
     with Counting() as service, tempfile.TemporaryDirectory() as name:
-        WAYS[way](service.url, Path(name), tool)
+        WAYS[way](service.url, Path(name), tool, requests)
         reading = paths_of_vcrpy if tool == "vcrpy" else paths_of_replaykit
         held = {number: reading(Path(name) / str(number)) for number in range(RECORDINGS)}
-    right = {number: [f"/{number}/{turn}" for turn in range(REQUESTS)] for number in range(RECORDINGS)}
+    right = {number: [f"/{number}/{turn}" for turn in range(requests)] for number in range(RECORDINGS)}
     return {
         "right": sum(held[number] == right[number] for number in held),
         "foreign": sum(not set(held[number]) <= set(right[number]) for number in held),
@@ -109,17 +108,21 @@ def main() -> None:
     """Print a line for each tool and way."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--child", nargs=2)
+    parser.add_argument("--requests", type=int, default=20, help="of each recording; default: %(default)s")
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(child(*arguments.child)))
+        print(json.dumps(child(*arguments.child, arguments.requests)))
         return
-    every = RECORDINGS * REQUESTS
+    every = RECORDINGS * arguments.requests
     print("| at once in | with | right recordings | with others' traffic | requests in the right file | patches left |")
     print("|---|---|---|---|---|---|")
     for way in WAYS:
         for tool in ("replaykit", "vcrpy"):
             done = subprocess.run(
-                [sys.executable, __file__, "--child", way, tool], check=True, capture_output=True, text=True
+                [sys.executable, __file__, "--child", way, tool, "--requests", str(arguments.requests)],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             told = json.loads(done.stdout)
             right, foreign = (f"{told[key]}/{RECORDINGS}" for key in ("right", "foreign"))

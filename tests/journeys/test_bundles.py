@@ -216,7 +216,7 @@ def test_the_same_bug_saved_again_is_the_same_file(tmp_path: Path):
     def saved(folder: str, *more: str) -> dict[str, bytes]:
         ran = replaykit(
             "integration", *NAMES, "--start", leaderboard("duplicate-names", "tie-order"), "--seed", "1",
-            "--runs", "8", "--save-failures", tmp_path / folder, "--quiet", *more,
+            "--runs", "8", "--save-failures", tmp_path / folder, "--quiet", *more, anew=True,
         )  # fmt: skip
         assert 1 == ran.code, ran
         return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}

@@ -17,6 +17,7 @@ from replaykit import errors, reader
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
 FILE = ("python", "toml")  # blocks that are files of the tutorial, named by their first line
+RUNS = "25"  # of the tutorial's campaigns, which have a hundred
 FOUND, REPRODUCED, OFFLINE, FIXED = 1, 1, 1, 0  # exit codes of the story, in its order
 
 
@@ -59,18 +60,24 @@ def changed(text: str, patch: list[str]) -> str:
 
 
 class Story:
-    """The tutorial, done by a reader in an empty folder, with variables of the environment of their own."""
+    """The tutorial, done by a reader in an empty folder, with variables of the environment of their own.
 
-    def __init__(self, folder: Path, **more: str) -> None:
+    The reader stops after so many replays, or else at its end.
+    """
+
+    def __init__(self, folder: Path, replays: int | None = None, **more: str) -> None:
         self.folder = folder
         folder.mkdir()
         identity = {f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.environment = environment(**identity, GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C.UTF-8", **more)
+        own = {**identity, "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8", "REPLAYKIT_RUNS": RUNS}
+        self.environment = environment(**own, **more)
         self.commands: list[Command] = []
         for kind, block in blocks((DOCS / "tutorial.md").read_text(encoding="utf-8")):
             if kind == "console":
                 for command in commands_of(block):
                     self.run(command)
+                    if len(self.replays()) == replays:
+                        return
             elif kind in {*FILE, "diff"}:
                 self.write(kind, block)
 

@@ -25,16 +25,16 @@ def test_bug_is_found_shrunk_and_saved(duplicate_names: Path):
 
 
 def test_exit_code_with_a_bug_is_1_and_without_is_0(tmp_path: Path):
-    """A hundred runs exit with 1 where the bug is on, with 0 where none is; the verdict is the last line."""
+    """Runs exit with 1 where the bug is on, with 0 where none is; the verdict is the last line."""
     with_bug = replaykit(
-        "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--runs", "100", "--seed", "1",
+        "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--runs", "20", "--seed", "1",
         "--save-failures", tmp_path,
     )  # fmt: skip
-    without = replaykit("integration", *NAMES, "--start", leaderboard(), "--runs", "100", "--seed", "1")
+    without = replaykit("integration", *NAMES, "--start", leaderboard(), "--runs", "20", "--seed", "1")
 
     assert (1, 0) == (with_bug.code, without.code), with_bug.err + without.err
     assert with_bug.verdict.startswith("VERDICT failed: found 1 distinct failure")
-    assert "VERDICT passed: 100 runs, nothing found (exit 0)" == without.verdict
+    assert "VERDICT passed: 20 runs, nothing found (exit 0)" == without.verdict
     assert f"replay {tmp_path}/create-037acf80.pd --start" in with_bug.out
 
 
@@ -66,7 +66,7 @@ def test_same_seed_gives_the_same_sequence_fingerprint_and_file(tmp_path: Path):
     for folder in ("one", "two"):
         replaykit(
             "integration", *NAMES, "--start", leaderboard("tie-order"), "--seed", "5", "--stop-on-fail",
-            "--save-failures", tmp_path / folder,
+            "--save-failures", tmp_path / folder, anew=True,
         )  # fmt: skip
     [one], [two] = ((tmp_path / folder).glob("*.pd") for folder in ("one", "two"))
 

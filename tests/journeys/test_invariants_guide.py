@@ -6,15 +6,13 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, environment
 
 from examples.leaderboard import LeaderboardApi
-from examples.toybank import BankApi, postgres
+from examples.toybank import BankApi
 from examples.travelbooking import TravelApi
 from replaykit import Budget, Model, integration, service
 from replaykit.result import Result
@@ -37,13 +35,6 @@ def models() -> list[tuple[str, list[str], type[Model]]]:
         name = re.findall(r"(?m)^class (\w+)\(", text)[-1]
         found.append((shows, what.split(), module.__dict__[name]))
     return found
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """Give a PostgreSQL that the ToyBanks share, each in a schema of its own."""
-    with postgres.reached(None) as url:
-        yield url
 
 
 class Street:
@@ -116,10 +107,10 @@ def test_every_program_of_the_guide_is_one_of_these():
 
 
 @pytest.mark.parametrize(("code", "command"), COMMANDS, ids=lambda each: each[:40])
-def test_commands_of_the_guide(code: str, command: str, tmp_path: Path):
+def test_commands_of_the_guide(code: str, command: str, database: str):
     """Each command exits with the code that the guide tells."""
     done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment(), text=True, timeout=120, check=False,
+        ["bash", "-c", command], cwd=ROOT, env=environment(DATABASE_URL=database), text=True, timeout=120, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

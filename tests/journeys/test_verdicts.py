@@ -6,9 +6,10 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from conftest import NAMES, ROOT, environment, replaykit
+from conftest import NAMES, ROOT, environment, processes, replaykit
 
 SERVICE = textwrap.dedent(
     """
@@ -84,22 +85,26 @@ def test_lost_answer_that_the_adapter_swallows_is_not_fixed(duplicate_names: Pat
     assert 125 == ran.code, ran
 
 
-@pytest.mark.parametrize("moment", [0.1, 0.5])
-def test_terminated_replay_exits_with_143(moment: float, duplicate_names: Path):
-    """TERM has one exit code, whenever it comes."""
+@pytest.mark.parametrize("after", [None, 0.0, 1.0])
+def test_terminated_replay_exits_with_143(after: float | None, duplicate_names: Path):
+    """TERM has one exit code, so many seconds after the service was started; or else before anything is."""
+    mark = uuid4().hex
     process = subprocess.Popen(
         [sys.executable, "-m", "replaykit", "replay", duplicate_names, *NAMES, "--start",
-         "python -c 'import time; time.sleep(60)' {port}"],
+         f"python -c 'import time; time.sleep(60)' {{port}} {mark}"],
         cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
-        time.sleep(moment)
+        deadline = time.monotonic() + 30
+        while after is not None and len(processes(mark)) < 2 and time.monotonic() < deadline:  # it, and its service
+            time.sleep(0.01)
+        time.sleep(0.1 if after is None else after)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
 
-    assert process.returncode in ({143, -15} if moment < 0.5 else {143}), err
+    assert process.returncode in ({143, -15} if after is None else {143}), err
     assert "Traceback" not in err
-    assert moment < 0.5 or "VERDICT interrupted" in out
+    assert after is None or "VERDICT interrupted" in out
 
 
 def test_model_that_judges_nothing_is_a_mistake(tmp_path: Path):
