@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from conftest import ROOT, processes, replaykit
 
-BUNDLE = ROOT / "failures/leaderboard/ghost-player/board_matches-f1e38173.pd"
+BUNDLE = ROOT / "failures/leaderboard/ghost-player.pd"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@
 For each bug, `replaykit integration` tests a service that has only this one, seed by seed, until what it saves is as
 short as the shortest sequence that is known; a bug that does not show each time has to do so in 40 % of the runs, and
 a flaky one not in all of them, so that its bundle says what it is.
-The bundle goes to FOLDER/SERVICE/BUG, in place of the one that was there, and its status beside it: no service has a
-bug by default, so all are fixed. Several bugs break the same check with the same command. They have one fingerprint
-and one file name, so each bug has a folder of its own.
+The bundle goes to FOLDER/SERVICE/BUG.pd, in place of the one that was there, and its status into the file beside it: no
+service has a bug by default, so all are fixed. Several bugs break the same check with the same command. They have one
+fingerprint, so each bundle has the name of its bug.
 
 Another time, the same comes out but for the revision and the versions, for what a service chooses (the ids of
 ToyBank), and for what depends on chance: the races and flaky-release, which another seed may show first.
@@ -25,7 +25,7 @@ from examples.serving import Bug
 from examples.toybank import postgres
 from replaykit.bundle import Bundle
 from replaykit.reader import read
-from replaykit.status import FILE
+from replaykit.status import change
 from tests.benchmarks.scorecard import SERVICES
 
 FAILURES = Path(__file__).parents[2] / "failures"
@@ -64,13 +64,6 @@ def is_good(bundle: Bundle, bug: Bug) -> bool:
     return is_often and len(bundle.trace.sequence) <= bug.shortest
 
 
-def status(name: str, bug: Bug, bundle: str) -> str:
-    """Write the status of a bug, which its service does not have unless it is asked for."""
-    return (
-        f'["{bundle}"]\nstatus = "fixed"\nnote = "{bug.wrong} (python -m {SERVICES[name].module} --bug {bug.name})"\n'
-    )
-
-
 def make(name: str, bug: Bug, into: Path, seeds: int) -> Path | None:
     """Find a bug, and put its bundle into the corpus, with its status; None where no seed finds it as it should be."""
     for seed in range(seeds):
@@ -78,13 +71,11 @@ def make(name: str, bug: Bug, into: Path, seeds: int) -> Path | None:
             found = find(name, bug, seed, Path(folder))
             if found is None or not is_good(read(found), bug):
                 continue
-            place = into / name / bug.name
-            place.mkdir(parents=True, exist_ok=True)
-            for old in place.glob("*.pd"):
-                old.unlink()
-            made = place / found.name
+            made = into / name / f"{bug.name}.pd"
+            made.parent.mkdir(parents=True, exist_ok=True)
             made.write_bytes(found.read_bytes())
-            (place / FILE).write_text(status(name, bug, found.name), encoding="utf-8")
+            note = f"{bug.wrong} (python -m {SERVICES[name].module} --bug {bug.name})"
+            change(made.parent, [made.name], "fixed", note=note)
             return made
     return None
 

@@ -49,9 +49,8 @@ def switched(database: str) -> Iterator[Switch]:
 
 
 def bundle_of(name: str, bug: Bug) -> Path:
-    """Give the one bundle of a bug."""
-    [bundle] = (FAILURES / name / bug.name).glob("*.pd")
-    return bundle
+    """Give the bundle of a bug."""
+    return FAILURES / name / f"{bug.name}.pd"
 
 
 @named
@@ -80,9 +79,9 @@ def test_saved_bug_reproduces_where_it_is_and_is_fixed_where_it_is_not(name: str
 def test_saved_bug_has_a_status(name: str, bug: Bug):
     """The status of each bug stands beside its bundle, and names its switch; by default, it is off."""
     bundle = bundle_of(name, bug)
-    [(saved, status)] = statuses(bundle.parent).items()
+    status = statuses(bundle.parent)[bundle.name]
 
-    assert (bundle.name, "fixed") == (saved, status.word)
+    assert "fixed" == status.word
     assert f"{bug.wrong} (python -m {SERVICES[name].module} --bug {bug.name})" == status.note
 
 

@@ -60,7 +60,7 @@ def test_git_shows_bundles_where_replaykit_is_not_on_its_path(elsewhere: Path, t
     plain = environment(PATH="/usr/local/bin:/usr/bin:/bin", PYTHONPATH="")
     active = {**plain, "PATH": f"{elsewhere}{os.pathsep}{plain['PATH']}"}
     bundle = tmp_path / "bug.pd"
-    bundle.write_bytes((ROOT / "failures/leaderboard/duplicate-names/create-037acf80.pd").read_bytes())
+    bundle.write_bytes((ROOT / "failures/leaderboard/duplicate-names.pd").read_bytes())
     for command in (
         ["git", "init", "-q"], [elsewhere / "replaykit", "git-setup"], ["git", "add", "."],
         ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
