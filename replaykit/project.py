@@ -206,10 +206,11 @@ def portable(spec: str) -> str:
 
 def _import_file(path: Path) -> Any:
     file = path.resolve()
-    name = f"replaykit_file_{abs(hash(str(file))):x}" if file.stem in sys.modules else file.stem
-    known = sys.modules.get(file.stem)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return known
+    other = f"replaykit_file_{abs(hash(str(file))):x}"  # where another module has the name of the file
+    for known in (sys.modules.get(file.stem), sys.modules.get(other)):
+        if known is not None and getattr(known, "__file__", None) == str(file):
+            return known
+    name = other if file.stem in sys.modules else file.stem
     spec = importlib.util.spec_from_file_location(name, file)
     if not file.is_file() or spec is None or spec.loader is None:
         raise LoadError(f"There is no Python file {path}.", "Check the path before the colon.")

@@ -123,3 +123,11 @@ def test_model_beside_pyproject_is_found_from_a_subfolder(
     found = [project.load(said.format(each), Model, trusted=is_trusted) for each in (name, f"both_{name}")]
 
     assert [tmp_path, below] == [Path(sys.modules[each.__module__].__file__ or "").parent for each in found]
+
+
+def test_file_whose_name_another_module_has_is_imported_once(tmp_path: Path):
+    """Model and adapter of one file are of one module, also where its name is taken."""
+    (tmp_path / "email.py").write_text("from replaykit import Model\nclass Here(Model):\n    pass\n")
+    spec = f"{tmp_path}/email.py:Here"
+
+    assert project.load(spec, Model) is project.load(spec, Model)

@@ -506,7 +506,7 @@ def test_recorded_and_now_stand_side_by_side(bundle: Bundle):
         "well": f"{recorded}  now       all steps ran, and all checks hold; step 7 was answered added(total=12)",
         "in front": f"{recorded}  now       expectation add in step 2, add(number=1)\n"
         "            expected Added(total=1), got Added(total=-1)",
-        "dies at 2": f"{recorded}  now       nothing failed in 1 of 3 commands; then it could not go on",
+        "dies at 2": f"{recorded}  now       nothing failed in 1 of 3 commands, where it ended",
     } == said
 
 

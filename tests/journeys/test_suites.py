@@ -506,8 +506,7 @@ def test_the_guide_holds(
         words = [word.replace("failures/", f"{folder}/") for word in shlex.split(command.line)[1:]]
         code = run([*words, *([str(folder)] if words[0] == "suite" else [])])
         printed = capsys.readouterr().out.replace(f"{folder}/", "failures/")
-        lines = [re.sub(r"\S+(?= replay )", "replaykit", line) if "replay it:" in line else line for line in
-                 printed.splitlines()]  # fmt: skip
+        lines = [re.sub(r"(replay it: ).*?(?= replay )", r"\1replaykit", line) for line in printed.splitlines()]
 
         assert [] == [line for line in command.shown if line != "..." and line not in lines], printed
         assert f"(exit {code})" in printed or "close" in words
