@@ -1,6 +1,7 @@
 """Documents that other programs read: written to a file, whole or not at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from replaykit.errors import UnwritableError
@@ -54,3 +55,15 @@ class Document:
 
     def _unwritable(self, error: OSError) -> UnwritableError:
         return UnwritableError(f"{self.name} can't be written: {error.strerror}.", "Make room, or choose another file.")
+
+
+def append(name: str | None, write: Callable[[int], str]) -> UnwritableError | None:
+    """Add what `write` makes of a file's size to it; return the trouble that it made, if it made any."""
+    if not name:
+        return None
+    try:
+        with Path(name).open("ab") as file:
+            file.write(write(file.tell()).encode("utf-8", "replace"))
+    except OSError as error:
+        return UnwritableError(f"{name} can't be written: {error.strerror}.", "Make room.")
+    return None

@@ -5,10 +5,10 @@ import secrets
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 
 from replaykit.docket import Docket
-from replaykit.document import Document
+from replaykit.document import Document, append
 from replaykit.errors import UnwritableError
 from replaykit.report import roll, suite_github, suite_json, suite_junit, suite_markdown
 from replaykit.reporting import Report, asked_for, attached
@@ -67,14 +67,8 @@ class Publishing:
                 write(said)
 
     def _summarise(self, docket: Docket) -> None:
-        place = os.environ.get("GITHUB_STEP_SUMMARY")
-        if not place:
-            return
-        try:
-            with Path(place).open("ab") as file:
-                file.write(suite_github.summary(docket, file.tell()).encode("utf-8", "replace"))
-        except OSError as error:
-            self.troubles.append(UnwritableError(f"{place} can't be written: {error.strerror}.", "Make room."))
+        trouble = append(os.environ.get("GITHUB_STEP_SUMMARY"), partial(suite_github.summary, docket))
+        self.troubles += [trouble] if trouble is not None else []
 
 
 def _text(name: str, docket: Docket) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 from warnings import warn
@@ -18,7 +19,7 @@ from warnings import warn
 from replaykit import project
 from replaykit.account import Account, Commands, account, bug, usual_command
 from replaykit.client import without_credentials
-from replaykit.document import Document
+from replaykit.document import Document, append
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.finding import Finding
 from replaykit.redact import Redactor
@@ -266,14 +267,8 @@ class Reports(Watcher):
         return renderers[report.format](told)
 
     def _summarise(self, told: Account) -> None:
-        place = os.environ.get("GITHUB_STEP_SUMMARY")
-        if not place:
-            return
-        try:
-            with Path(place).open("ab") as file:
-                file.write(github.summary(told, file.tell()).encode("utf-8", "replace"))
-        except OSError as error:
-            self.troubles.append(UnwritableError(f"{place} can't be written: {error.strerror}.", "Make room."))
+        trouble = append(os.environ.get("GITHUB_STEP_SUMMARY"), partial(github.summary, told))
+        self.troubles += [trouble] if trouble is not None else []
 
     def _tell(self, event: Callable[[], ndjson.Event]) -> None:
         if self._streams:

@@ -12,8 +12,8 @@ from replaykit.bundle import Bundle
 from replaykit.rate import Odds
 from replaykit.redact import Redactor
 from replaykit.replaying import Replayed
-from replaykit.report.json import DIALECT, opened
-from replaykit.value import JsonData, Record, schema_of
+from replaykit.report.json import schema_for
+from replaykit.value import JsonData, Record
 from replaykit.verdict import Expect, Failure, Verdict, exit_code
 from replaykit.version import __version__
 
@@ -125,21 +125,7 @@ def render(rulings: Rulings) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    document = opened(schema_of(Rulings))
-    for kind in (document, *document["$defs"].values()):
-        kind["required"] = list(kind["properties"])  # all keys are always there
-    return (
-        json.dumps(
-            {
-                "$schema": DIALECT,
-                "title": f"What replaykit replay --json prints, version {VERSION}",
-                "description": "Keys that are not named here may be added in the same version: ignore them.",
-                **{key: value for key, value in document.items() if key not in {"title", "description"}},
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    return schema_for(Rulings, f"What replaykit replay --json prints, version {VERSION}")
 
 
 def _rate(odds: Odds) -> Rate:

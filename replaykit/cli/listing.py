@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.cli.console import say
+from replaykit.cli.options import status_option
 
 if TYPE_CHECKING:
     from replaykit.status import Word
@@ -14,13 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("list", short_help="List saved bugs, with what is known of them.")
 @click.argument("paths", metavar="[FOLDER|BUNDLE]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--status",
-    "only",
-    type=click.Choice(["open", "fixed", "wontfix"]),
-    multiple=True,
-    help="Only bundles of this status; may be given several times.",
-)
+@status_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with more of each.")
 def list_(paths: tuple[Path, ...], *, only: "tuple[Word, ...]", as_json: bool) -> int:
     """List bundles, by default those of the project's failures/: one line for each. Nothing is run or imported.

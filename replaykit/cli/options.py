@@ -19,6 +19,7 @@ from replaykit.errors import ProfileError, UsageError
 C = TypeVar("C", bound=Callable[..., Any])
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
+MOST_TIMES = 100_000  # that a bundle may be asked to run
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
 RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
 WITH_SERVICE = (  # what makes no sense without a service
@@ -135,6 +136,39 @@ def service_options(command: C) -> C:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _read_times(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
+    del context, parameter
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_TIMES:
+        raise click.BadParameter(f"{text!r} is neither auto nor a number from 1 to {MOST_TIMES}")
+    return int(text)
+
+
+times_option = click.option(
+    "--times",
+    metavar="N",
+    default="auto",
+    show_default=True,
+    callback=_read_times,
+    help="How often to run each; auto: as often as its recorded rate asks for, before it may be called fixed.",
+)
+order_option = click.option(
+    "--order",
+    type=click.Choice(["strict", "fifo", "any"]),
+    default="strict",
+    show_default=True,
+    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
+)
+status_option = click.option(
+    "--status",
+    "only",
+    type=click.Choice(["open", "fixed", "wontfix"]),
+    multiple=True,
+    help="Only bundles of this status; may be given several times.",
+)
 
 
 def settle(context: click.Context, options: dict[str, Any]) -> None:

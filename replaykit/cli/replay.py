@@ -11,7 +11,7 @@ import click
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
-from replaykit.cli.options import recorded_or_given, service_options, settle
+from replaykit.cli.options import order_option, recorded_or_given, service_options, settle, times_option
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -21,37 +21,13 @@ if TYPE_CHECKING:
     from replaykit.ruling import Ruling
     from replaykit.service import Running
 
-MOST_TIMES = 100_000
-
-
-def _read_times(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
-    del context, parameter
-    if text == "auto":
-        return None
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= MOST_TIMES:
-        raise click.BadParameter(f"{text!r} is neither auto nor a number from 1 to {MOST_TIMES}")
-    return int(text)
-
 
 @click.command(short_help="Run saved bugs again: are they still there?")
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
-@click.option(
-    "--order",
-    type=click.Choice(["strict", "fifo", "any"]),
-    default="strict",
-    show_default=True,
-    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
-)
-@click.option(
-    "--times",
-    metavar="N",
-    default="auto",
-    show_default=True,
-    callback=_read_times,
-    help="How often to run it; auto: as often as the recorded rate asks for, before the bug may be called fixed.",
-)
+@order_option
+@times_option
 @click.option(
     "--pace",
     type=click.Choice(["fast", "recorded"]),

@@ -9,8 +9,15 @@ import click
 
 from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, program, say, show
 from replaykit.cli.integration import replay_command
-from replaykit.cli.options import is_said, let_several_urls, service_options, settle
-from replaykit.cli.replay import _read_times
+from replaykit.cli.options import (
+    is_said,
+    let_several_urls,
+    order_option,
+    service_options,
+    settle,
+    status_option,
+    times_option,
+)
 from replaykit.cli.reports import raise_first
 from replaykit.errors import UsageError
 
@@ -32,31 +39,12 @@ PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundles' own cassettes, without a service.")
 @click.option("--lenient", is_flag=True, help="An open bug that does not show any more is told, and is no failure.")
-@click.option(
-    "--times",
-    metavar="N",
-    default="auto",
-    show_default=True,
-    callback=_read_times,
-    help="How often to run each; auto: as often as its recorded rate asks for, before it may be called fixed.",
-)
-@click.option(
-    "--order",
-    type=click.Choice(["strict", "fifo", "any"]),
-    default="strict",
-    show_default=True,
-    help="Offline: as recorded; first in, first out for each request; or any, with repetitions.",
-)
+@times_option
+@order_option
 @click.option(
     "--jobs", type=click.IntRange(1, 64), metavar="N", help="Processes, each with its own service.  [default: 1]"
 )
-@click.option(
-    "--status",
-    "only",
-    type=click.Choice(["open", "fixed", "wontfix"]),
-    multiple=True,
-    help="Only bundles of this status; may be given several times.",
-)
+@status_option
 @click.option(
     "-k", "--select", "text", metavar="TEXT", default="", help="Only those with this in their path or ticket."
 )

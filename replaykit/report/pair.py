@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from replaykit.gate import line_of
 from replaykit.pair import Pair, Side
-from replaykit.report.json import DIALECT, opened
+from replaykit.report.json import schema_for
 from replaykit.report.steps import count, one_line
-from replaykit.value import schema_of
 
 MOST = 20  # lines of each part, where not all are asked for
 
@@ -59,18 +58,4 @@ def as_json(pair: Pair) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    document = opened(schema_of(Pair))
-    for kind in (document, *document["$defs"].values()):
-        kind["required"] = list(kind["properties"])  # all keys are always there
-    return (
-        json.dumps(
-            {
-                "$schema": DIALECT,
-                "title": "Document of replaykit diff, format 1",
-                "description": "Keys that are not named here may be added in the same format: ignore them.",
-                **{key: value for key, value in document.items() if key not in {"title", "description"}},
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    return schema_for(Pair, "Document of replaykit diff, format 1")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 
 from replaykit.rechecking import Moved, Rechecked
-from replaykit.report.json import DIALECT, opened
-from replaykit.value import Record, schema_of
+from replaykit.report.json import schema_for
+from replaykit.value import Record
 from replaykit.verdict import Failure, exit_code
 
 
@@ -46,18 +46,4 @@ def render(rows: Iterable[Row], code: int) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    document = opened(schema_of(Table))
-    for kind in (document, *document["$defs"].values()):
-        kind["required"] = list(kind["properties"])  # all keys are always there
-    return (
-        json.dumps(
-            {
-                "$schema": DIALECT,
-                "title": "What replaykit recheck --json prints, version 1",
-                "description": "Keys that are not named here may be added in the same version: ignore them.",
-                **{key: value for key, value in document.items() if key not in {"title", "description"}},
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    return schema_for(Table, "What replaykit recheck --json prints, version 1")
