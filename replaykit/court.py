@@ -1,8 +1,10 @@
 """The court: a suite judged, in this process or in several, and the docket of what came of it.
 
-docket = court.run(["failures"], offline=True)
-for entry in docket.entries:
-print(entry.outcome, entry.bundle)
+    docket = court.run(["failures"], offline=True)
+    for entry in docket.entries:
+        print(entry.outcome, entry.bundle)
+
+One bundle is judged by a sitting; who judges how many of them, and where, is decided here.
 """
 
 import gc
