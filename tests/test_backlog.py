@@ -32,7 +32,7 @@ def test_all_is_heard_in_order_when_the_run_is_over():
     said = Said(tag="t", version=1, data=b"{}")
     call = Call(label=1, tag="t", version=1, args={})
     backlog.nonce("ab")
-    backlog.call(call)
+    backlog.call(call, 0.0)
     before = list(heard.said)
     assert backlog.tell_one()
     one = list(heard.said)
@@ -45,7 +45,7 @@ def test_all_is_heard_in_order_when_the_run_is_over():
     assert [] == before
     assert [("nonce", "ab")] == one
     assert [
-        ("nonce", "ab"), ("call", call), ("event", 1, said), ("moment", 1, 0.5, None), ("state", 1, b"{}"),
+        ("nonce", "ab"), ("call", call, 0.0), ("event", 1, said), ("moment", 1, 0.5, None), ("state", 1, b"{}"),
         ("observation", None, said), ("end", "passed", "", None),
     ] == heard.said  # fmt: skip
     assert not backlog.tell_one()

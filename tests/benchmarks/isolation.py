@@ -87,7 +87,7 @@ WAYS: dict[str, Callable[[str, Path, str, int], None]] = {"threads": in_threads,
 
 def child(way: str, tool: str, requests: int) -> dict[str, int]:
     """Record, and count what is in the files."""
-    from tests.conftest import Counting
+    from conftest import Counting
 
     patched = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
     with Counting() as service, tempfile.TemporaryDirectory() as name:
@@ -132,4 +132,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    sys.path.insert(0, str(Path(__file__).parent.parent))
     main()

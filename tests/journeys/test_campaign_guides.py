@@ -249,7 +249,7 @@ def test_recipes_use_options_that_there_are(copy: Copy):
         for command, options in re.findall(r"replaykit (\w+) (.*)", block):
             used.setdefault(command, set()).update(re.findall(r"--[a-z-]+", options))
 
-    assert {"integration", "replay"} == set(used)
+    assert {"integration", "suite"} == set(used)
     for command, options in used.items():
         assert options <= set(re.findall(r"--[a-z-]+", copy.run("replaykit", command, "--help").stdout))
 

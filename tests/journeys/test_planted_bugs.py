@@ -106,7 +106,7 @@ def test_race_is_found_in_branches_and_its_bundle_tells_whether_it_is_there(soun
 
     assert "linearizable-6d7a767f.pd" == bundle.name, ran.out
     assert (1, 0, 1) == (there.code, gone.code, offline.code), there.out + gone.out + offline.out
-    assert re.search(r"\(in \d+ of \d\d attempts\) \(exit 1\)$", there.verdict), there.verdict
+    assert re.search(r"in \d+ of \d\d attempts\) \(exit 1\)$", there.verdict), there.verdict
 
 
 @pytest.mark.parametrize("name", ["toybank", "travelbooking"])
