@@ -26,7 +26,7 @@ def known_in(folders: Iterable[Path], names: tuple[str, str]) -> dict[str, Path]
             looked += 1
             if looked > MOST:
                 return found
-            bundle = _read(path)
+            bundle = kept_bundle(path)
             if bundle is None:
                 continue
             origin = bundle.provenance
@@ -49,7 +49,7 @@ def finding_in(path: Path, seed: int, run: int) -> Finding:
     )
 
 
-def _read(path: Path) -> Bundle | None:
+def kept_bundle(path: Path) -> Bundle | None:
     """Return a bundle of a failure that is whole, and shrunk to the end; None for all else."""
     try:
         bundle = read(path)

@@ -20,7 +20,9 @@ class Finding:
     found_after: float = 0.0  # seconds since the campaign began
     run_seconds: float = 0.0  # what the run took that it was first seen in
     occurrences: int = 1  # runs of the campaign in which it was seen
-    replaced: bool = False  # was there a bundle of its name before?
+    replaced: bool = False  # is its bundle in the place of one that was there before?
+    beside: bool = False  # is it beside one with the same fingerprint, which stays?
+    same: bool = False  # is its bundle one that was there before, with the same calls?
     calls_before: int = 0  # shrinking
     path: Path | None = None  # of its bundle
     covered: tuple[str, ...] = ()  # placeholders in what its bundle says of the failure

@@ -90,6 +90,7 @@ class FoundLine(Record):
     at: float = 0.0
     seconds: float = 0.0  # that its run took
     calls: int = 0  # of its run
+    bundle: str = ""  # the name of its file
     replaced: bool = False
     failure: Failure | None = None  # of one that is known, whose bundle may lie anywhere, and go
 
@@ -375,6 +376,7 @@ class Kept(Journal):
             at=round(finding.found_after, 3),
             seconds=round(finding.run_seconds, 4),
             calls=finding.calls_before,
+            bundle="" if finding.path is None else finding.path.name,
             replaced=finding.replaced,
         )
 

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import Any
 
 from replaykit import client, repository
 from replaykit.bundle import Provenance, Shrinking, name_of
-from replaykit.errors import UnwritableError
+from replaykit.corpus import MOST, kept_bundle
+from replaykit.errors import ReplaykitError, UnwritableError
 from replaykit.finding import Finding
 from replaykit.model import Model, digest_of
 from replaykit.settling import Settling
-from replaykit.shrink import Shrunk
+from replaykit.shrink import Shrunk, identity
+from replaykit.status import statuses
 from replaykit.trace import Trace
+from replaykit.verdict import Failure
 from replaykit.writer import Writer, save
 
 
@@ -39,8 +42,9 @@ class Keeper:
     def keep(self, finding: Finding, index: int, seed: int, writer: Writer | None = None) -> None:
         """Save a new finding, seen in run `index` with `seed`; `writer` has written that run already."""
         self._turn_to(finding.trace)
-        finding.path = self.folder / name_of(finding.failure)
+        finding.path = place_for(finding.failure, self.folder)
         finding.replaced = finding.path.exists()
+        finding.beside = finding.path.name != name_of(finding.failure)
         if writer is not None and not writer.is_late:
             finding.covered = writer.covered
             writer.save(finding.path, self.settling)
@@ -51,10 +55,25 @@ class Keeper:
     def improve(self, finding: Finding, index: int, seed: int) -> None:
         """Save a finding again, now that it is shrunk."""
         if finding.path is not None:
+            if finding.beside and (before := self._with_its_calls(finding)) is not None:
+                finding.path.unlink(missing_ok=True)
+                finding.path, finding.beside, finding.same = before, False, True
+                return
             self._turn_to(finding.trace)
             finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
             finding.timed = self.settling.kept
             self.settling.raise_late()
+
+    def _with_its_calls(self, finding: Finding) -> Path | None:
+        """Return the bundle that was there before and holds the same calls as a result; None where there is none."""
+        own = identity(finding.trace.sequence)
+        for path in places(finding.failure, self.folder):
+            if not path.exists():
+                return None
+            kept = None if path == finding.path else kept_bundle(path)
+            if kept is not None and identity(kept.trace.sequence) == own:
+                return path
+        return None
 
     def record(self, trace: Trace, index: int, seed: int) -> Path:
         """Save a run that passed, named by its number."""
@@ -100,6 +119,32 @@ def _shrinking(calls_before: int, shrunk: Shrunk) -> Shrinking:
         failed=shrunk.failed,
         stopped=shrunk.stopped,
     )
+
+
+def place_for(failure: Failure, folder: Path) -> Path:
+    """Return where the bundle of a failure goes: nobody's result is lost, and nothing that somebody knows of.
+
+    In the place of one with the same fingerprint that was never shrunk to the end; beside one that was, or that the
+    status file names.
+    """
+    known: Collection[str] | None
+    try:
+        known = statuses(folder)
+    except ReplaykitError:
+        known = None  # somebody knows something of some of them
+    for path in places(failure, folder):
+        is_known = known is None or path.name in known
+        if not path.exists() or not (is_known or kept_bundle(path) is not None):
+            return path
+    raise UnwritableError(f"There are {MOST} bundles with this fingerprint in {folder}.", "Choose another folder.")
+
+
+def places(failure: Failure, folder: Path) -> Iterator[Path]:
+    """List where bundles with one fingerprint lie: check-12345678.pd, check-2-12345678.pd, ..."""
+    check, _, fingerprint = name_of(failure).rpartition("-")
+    yield folder / f"{check}-{fingerprint}"
+    for number in range(2, MOST + 1):
+        yield folder / f"{check}-{number}-{fingerprint}"
 
 
 def made(folder: Path) -> Path:

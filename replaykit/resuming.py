@@ -69,7 +69,8 @@ def restore(journal: Kept, result: Result, corpus: Mapping[str, Path]) -> Past:
     bundles = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.pd")}
     for line in lines:
         if line.fingerprint in own:
-            path = bundles.get(line.fingerprint)
+            named = folder / Path(line.bundle).name
+            path = named if line.bundle and named.is_file() else bundles.get(line.fingerprint)
             bundle = _bundle(line, path, journal.path)
             finding = _made(line, bundle.failure, bundle.trace, path)
             _shrunk(finding, bundle.provenance.shrinking, shrunk.get(line.fingerprint), past, result)

@@ -106,11 +106,19 @@ def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[st
             f"  gone: not seen in the last {count(finding.gone_after, 'run')}; the service changed while it was tested"
         )
     if finding.path is not None:
-        replaced = ", in place of an earlier bundle with the same fingerprint" if finding.replaced else ""
-        lines.append(f"  saved as {finding.path}{replaced}")
+        lines.append(f"  {_saved(finding)}")
         lines += [*steps.times(finding.timed), *steps.evidence(finding.covered)]
         if command is not None:
             written = command(finding.path)
             lines.append(f"  replay it: {written}")
             lines += ["    (... stands for a value that is not shown; put it in)"] if _LEFT_OUT in written else []
     return lines
+
+
+def _saved(finding: Finding) -> str:
+    """Say where the bundle of a finding lies, and what was there before."""
+    if finding.same:
+        return f"saved before, with the same commands: {finding.path}"
+    if finding.beside:
+        return f"saved as {finding.path}, beside an earlier bundle with the same fingerprint and other commands"
+    return f"saved as {finding.path}{', in place of an earlier bundle that was not shrunk' if finding.replaced else ''}"
