@@ -89,7 +89,7 @@ def run(
                     break
     except KeyboardInterrupt as interrupt:
         interrupted = exit_code(interrupt)
-    code, outcome, conclusion = concluded(entries, bundles, interrupted)
+    code, outcome, conclusion = concluded(entries, bundles, interrupted, len(there.saved))
     return Docket(
         offline=offline,
         lenient=lenient,

@@ -17,7 +17,7 @@ VERSION = 1
 
 _SAID: dict[Outcome, tuple[str, str]] = {  # of one, and of several
     "regression": ("regression", "regressions"),
-    "gone": ("open bug that is gone", "open bugs that are gone"),
+    "gone": ("bug that is gone", "bugs that are gone"),
     "unseen": ("bug that the model does not see any more", "bugs that the model does not see any more"),
     "broken": ("broken", "broken"),
     "not judged": ("not judged", "not judged"),
@@ -88,8 +88,11 @@ class Docket(Record):
         return self.bundles - len(self.entries)
 
 
-def concluded(entries: list[Entry], bundles: int, interrupted: int | None) -> tuple[int, str, str]:
-    """Say what entries come to: the exit code, a word, and a sentence; `interrupted` is the code of a signal."""
+def concluded(entries: list[Entry], bundles: int, interrupted: int | None, saved: int = 0) -> tuple[int, str, str]:
+    """Say what entries come to: the exit code, a word, and a sentence; `interrupted` is the code of a signal.
+
+    `bundles` is how many were to be judged, of those that are saved.
+    """
     counts = Counter(each.outcome for each in entries)
     parts = [f"{counts[each]} {words[counts[each] != 1]}" for each, words in _SAID.items() if counts[each]]
     left = bundles - len(entries)
@@ -97,7 +100,8 @@ def concluded(entries: list[Entry], bundles: int, interrupted: int | None) -> tu
     if interrupted is not None:
         return interrupted, "interrupted", said or "stopped on request"
     if not bundles:
-        return NOT_JUDGED, "nothing to judge", "there is no bundle"
+        chosen = f"none of {count(saved, 'bundle')} is asked for" if saved else "there is no bundle"
+        return NOT_JUDGED, "nothing to judge", chosen
     code = worst(each.exit_code for each in entries)
     for outcome in ("regression", "gone", "unseen"):
         if code == FOUND and any(each.outcome == outcome and each.exit_code for each in entries):

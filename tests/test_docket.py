@@ -86,7 +86,7 @@ def test_the_worst_decides(outcomes: list[Outcome], code: int, word: str):
 
 def test_what_is_let_pass_is_counted_and_fails_nothing():
     """An open bug that is gone is told also where it is no failure."""
-    assert (0, "as expected", "1 open bug that is gone") == concluded([entry("gone", code=0)], 1, None)
+    assert (0, "as expected", "1 bug that is gone") == concluded([entry("gone", code=0)], 1, None)
 
 
 def test_junit_is_as_the_schema_of_jenkins_says():

@@ -1,16 +1,12 @@
 """The roll: a suite as text for the terminal, a line for each bundle."""
 
+import shlex
 from collections.abc import Sequence
 
 from replaykit.docket import Docket, Entry
 from replaykit.report.steps import one_line
 
 MARKS = {"expected": "✓", "regression": "✗", "gone": "✗", "unseen": "✗", "broken": "✗", "not judged": "?"}
-MEANT = {
-    "regression": "it was fixed, and is there again",
-    "gone": "it is open, and does not show any more: replaykit close",
-    "unseen": "the model does not see any more what was recorded",
-}
 
 
 def render(docket: Docket) -> str:
@@ -18,6 +14,16 @@ def render(docket: Docket) -> str:
     return "\n".join(each for entry in docket.entries for each in lines(entry)) + "".join(
         f"\n{each}" for each in warnings(docket.lacking)
     )
+
+
+def meant(entry: Entry) -> str:
+    """Say what is not as expected of a bundle; nothing where it is, or where its reason says it."""
+    if entry.outcome == "regression" and entry.status == "fixed":
+        return "it was fixed, and is there again"
+    if entry.outcome == "gone":
+        todo = f": replaykit close {shlex.quote(one_line(entry.bundle))}" if entry.status == "open" else ""
+        return f"it is {entry.status}, and does not show any more{todo}"
+    return "the model does not see any more what was recorded" if entry.outcome == "unseen" else ""
 
 
 def lines(entry: Entry, *, verbose: bool = False) -> list[str]:
@@ -32,8 +38,8 @@ def lines(entry: Entry, *, verbose: bool = False) -> list[str]:
         return found
     if entry.check is not None:
         found.append(f"      {entry.check}{f' (in {entry.rate} runs when it was saved)' if entry.rate else ''}")
-    if entry.outcome in MEANT:
-        found.append(f"      {MEANT[entry.outcome]}")
+    if said := meant(entry):
+        found.append(f"      {said}")
     if entry.note:
         found.append(f"      note: {one_line(entry.note)}")
     found += [f"      {line}" for line in entry.reason.splitlines()]

@@ -3,7 +3,7 @@
 from replaykit.docket import Docket
 from replaykit.report import suite_markdown
 from replaykit.report.github import MOST, MOST_SUMMARY, command
-from replaykit.report.roll import MEANT, warnings
+from replaykit.report.roll import meant, warnings
 from replaykit.report.steps import count
 
 
@@ -15,8 +15,7 @@ def render(docket: Docket) -> str:
         ("warning", [each for each in docket.entries if each.outcome == "not judged"]),
     ):
         for entry in bad[:MOST]:
-            meant = MEANT.get(entry.outcome)
-            said = [*([meant] if meant else []), entry.reason, *([entry.replay] if entry.replay else [])]
+            said = [each for each in (meant(entry), entry.reason, entry.replay) if each]
             lines.append(command(name, f"{entry.outcome}: {entry.bundle}", "\n".join(said)))
         if len(bad) > MOST:
             lines.append(command(name, "replaykit", f"and {count(len(bad) - MOST, 'more bundle')}"))

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from replaykit.docket import Docket, Entry
 from replaykit.report.junit import MOST_OF_ONE, Attached, shown
-from replaykit.report.roll import MEANT
+from replaykit.report.roll import meant as meaning
 from replaykit.report.steps import count
 
 _TYPES = {"regression": "Regression", "gone": "UnexpectedlyFixed", "unseen": "Unseen"}
@@ -68,7 +68,7 @@ def _case(docket: Docket, entry: Entry, attached: Attached) -> ET.Element:
         "testcase", classname=shown(entry.bundle), name=shown(entry.title), time=f"{entry.seconds:.3f}"
     )
     word = _word(docket, entry)
-    meant = MEANT.get(entry.outcome, "")
+    meant = meaning(entry)
     first = entry.reason.partition("\n")[0]
     if word == "skipped":
         ticket = f" {entry.ticket}" if entry.ticket else ""

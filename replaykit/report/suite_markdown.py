@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from replaykit.docket import Docket, Entry
 from replaykit.report.markdown import fenced, table, text
-from replaykit.report.roll import MARKS, MEANT, warnings
+from replaykit.report.roll import MARKS, meant, warnings
 
 MOST = 10_000_000  # bytes
 MOST_ROWS = 2_000  # of those that are as expected
@@ -48,8 +48,8 @@ def _head(docket: Docket) -> Iterator[str]:
 
 def _entry(entry: Entry) -> Iterator[str]:
     yield f"## {text(entry.outcome)}: {text(entry.bundle)}\n"
-    if entry.outcome in MEANT:
-        yield f"{text(MEANT[entry.outcome])}\n"
+    if said := meant(entry):
+        yield f"{text(said)}\n"
     facts = {"Status": entry.known_as, "Note": entry.note, "When it was saved, it showed in": entry.rate}
     yield "  \n".join(f"**{name}**: {text(value)}" for name, value in facts.items() if value)
     yield ""
