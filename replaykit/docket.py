@@ -100,7 +100,7 @@ def concluded(entries: list[Entry], bundles: int, interrupted: int | None, saved
     if interrupted is not None:
         return interrupted, "interrupted", said or "stopped on request"
     if not bundles:
-        chosen = f"none of {count(saved, 'bundle')} is asked for" if saved else "there is no bundle"
+        chosen = f"{count(saved, 'bundle')}, of which none is asked for" if saved else "there is no bundle"
         return NOT_JUDGED, "nothing to judge", chosen
     code = worst(each.exit_code for each in entries)
     for outcome in ("regression", "gone", "unseen"):

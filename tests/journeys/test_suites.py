@@ -277,7 +277,8 @@ def test_nothing_to_judge_is_125(words: list[str], here: Here, home: Path, tmp_p
     ran = here("suite", folder, "--offline", *words)
 
     assert 125 == ran.code, ran
-    assert "VERDICT nothing to judge: there is no bundle (exit 125)" == ran.verdict
+    said = "1 bundle, of which none is asked for" if words else "there is no bundle"
+    assert f"VERDICT nothing to judge: {said} (exit 125)" == ran.verdict
 
 
 def test_selection(here: Here, home: Path, tmp_path: Path):
