@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import socket
 import threading
 import urllib.request
@@ -152,6 +153,90 @@ def test_threads_that_are_started_inside_are_inside(service: Counting):
             assert told.missed is not None
             assert "127.0.0.1:9 was to be reached (test_blockade.py, line " in told.missed
             pool.submit(connect, service).result(5)
+
+
+def test_another_context_of_the_thread_is_inside_too(service: Counting):
+    """Code that runs in a context of its own does not get out by that."""
+    told = Told()
+    with blockaded(told), pytest.raises(OfflineError):
+        contextvars.Context().run(connect, service)
+
+    assert told.missed is not None
+
+
+def test_a_timer_that_is_left_over_stays_inside(service: Counting):
+    """What was started inside, and works for nobody else, reaches nothing after the block either."""
+    raised: list[BaseException] = []
+    reached = threading.Event()
+
+    def stray() -> None:
+        try:
+            connect(service)
+        except OfflineError as error:
+            raised.append(error)
+        reached.set()
+
+    with blockaded():
+        threading.Timer(0.05, lambda: threading.Thread(target=stray).start()).start()
+    ask(service.url)
+    reached.wait(5)
+
+    assert ["By what was left over from a bundle that was played"] == [str(each).partition(",")[0] for each in raised]
+
+
+def test_a_task_that_is_left_over_stays_inside(service: Counting):
+    """A task knows by its context that it was made inside."""
+
+    async def stray() -> None:
+        with blockaded():
+            left = asyncio.create_task(asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2])))
+        await left
+
+    with pytest.raises(OfflineError):
+        asyncio.run(stray())
+
+
+def test_an_event_loop_that_is_kept_works_for_those_who_ask_it(service: Counting):
+    """A loop in a thread that was started inside reaches the network for who is outside, when he is."""
+
+    async def reach() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+        writer.close()
+        await writer.wait_closed()
+
+    loop = asyncio.new_event_loop()
+    with blockaded():
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        with pytest.raises(OfflineError):
+            asyncio.run_coroutine_threadsafe(reach(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(reach(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+def test_threads_that_others_start_meanwhile_are_outside(service: Counting):
+    """A thread that somebody outside starts during the block reaches what it wants."""
+    begin, done, before = threading.Event(), threading.Event(), service.count
+
+    def ask_once() -> None:
+        ask(service.url)
+        done.set()
+
+    def start() -> None:
+        begin.wait(5)
+        threading.Thread(target=ask_once).start()
+
+    other = threading.Thread(target=start)
+    other.start()
+    with blockaded():
+        begin.set()
+
+        assert done.wait(5)
+    other.join()
+
+    assert before + 1 == service.count
 
 
 # --- in a run -----------------------------------------------------------------------------------
