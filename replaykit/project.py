@@ -220,7 +220,11 @@ def _import_file(path: Path) -> Any:
     sys.modules[name] = module
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)  # as importlib does: half a module is none
+        raise
     return module
 
 

@@ -13,18 +13,23 @@ from typing import ClassVar
 
 import pytest
 import requests
-from conftest import Counting
+from conftest import Counting, replaykit
 from vault import bundled
 
-from replaykit import Adapter, Command, Event, Like, Model, expects, handles, invariant, like, replay
+from replaykit import Adapter, Command, Event, Like, Model, expects, handles, invariant, like, recheck, replay
 from replaykit.adapter import Adapters
 from replaykit.blockade import blockaded
+from replaykit.bundle import Provenance
 from replaykit.client import Client
 from replaykit.errors import OfflineError
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
+from replaykit.sitting import Brief, Sitting
+from replaykit.status import Status
+from replaykit.suite import Saved
 from replaykit.trace import Trace
 from replaykit.verdict import Verdict, exit_code
+from replaykit.writer import save
 
 
 class Told:
@@ -314,6 +319,53 @@ def test_without_it_the_same_run_reproduces(service: Counting):
     replayed = replay(bundled(recorded(service)), model=Asking, adapter=Mute, offline=True, settings={"other": ""})
 
     assert Verdict.REPRODUCED == replayed.verdict
+
+
+EARLY = """
+import urllib.request
+import replaykit
+urllib.request.urlopen({url!r}, timeout=5).close()
+class Early(replaykit.Model):
+    pass
+class EarlyApi(replaykit.Adapter[Early]):
+    pass
+"""
+
+
+@pytest.fixture
+def early(service: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Save a bundle whose model and adapter ask a service while they are imported."""
+    trace = recorded(service)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "early.py").write_text(EARLY.format(url=service.url))
+    monkeypatch.chdir(tmp_path)
+    names = {"model": "early.py:Early", "adapter": "early.py:EarlyApi", "model_digest": "0"}
+    save(tmp_path / "bug.pd", Provenance(**names, campaign_seed=1, run=0, seed=1, commands=9), trace)
+    return tmp_path / "bug.pd"
+
+
+def test_a_module_reaches_nothing_while_it_is_imported(early: Path, service: Counting):
+    """What a model or an adapter sends while it is imported to be replayed offline, or rechecked, is kept in too."""
+    before, said = service.count, r"early\.py, line 4, in <module>"
+    with pytest.raises(OfflineError, match=said):
+        replay(early, offline=True)
+    with pytest.raises(OfflineError, match=said):
+        recheck(early)
+    entry = Sitting(Brief(offline=True)).judge(Saved(early, Status()))
+
+    assert ("stale", 125) == (entry.verdict, entry.exit_code)
+    assert before == service.count
+
+
+@pytest.mark.parametrize("command", [("replay", "--offline"), ("recheck",)])
+def test_a_command_without_a_service_imports_without_one(command: tuple[str, ...], early: Path, service: Counting):
+    """The program can't judge a bundle whose model asks somebody while it is imported."""
+    before = service.count
+    ran = replaykit(*command, early, cwd=early.parent)
+
+    assert 125 == ran.code, ran
+    assert "error[offline]" in ran.err
+    assert before == service.count
 
 
 class Prying(Asking):

@@ -30,7 +30,7 @@ from replaykit import (
 )
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking
-from replaykit.errors import UsageError
+from replaykit.errors import DefinitionError, UsageError
 from replaykit.pace import LONGEST, MOST, Paced, is_cut, moments
 from replaykit.rate import MOST_TIMES, Odds, percent, rate_at_least
 from replaykit.reader import read
@@ -201,6 +201,17 @@ def test_keywords_that_mean_nothing_are_wrong_usage(options: dict[str, Any], sai
     """What the command line refuses, Python refuses in the same way, before anything is sent."""
     with pytest.raises(UsageError, match=said):
         replay(bundle, model=Tally, adapter=TallyApi, base_url="http://127.0.0.1:9", **options)
+
+
+def test_an_adapter_that_wants_to_exit_when_it_is_made_is_told(bundle: Bundle):
+    """Its constructor is at fault, and the process goes on."""
+
+    class Exiting(TallyApi):
+        def __init__(self, *_: object) -> None:
+            raise SystemExit(0)
+
+    with pytest.raises(DefinitionError, match="Exiting can't be made: SystemExit: 0"):
+        replay(bundle, model=Tally, adapter=Exiting, offline=True)
 
 
 def test_of_what_is_fixed_it_is_said_how_sure_that_is(bundle: Bundle):
