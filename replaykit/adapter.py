@@ -31,7 +31,7 @@ from replaykit.dispatch import (
     only_parameter,
     signature_of,
 )
-from replaykit.errors import DefinitionError, UsageError
+from replaykit.errors import DefinitionError, UsageError, is_fault
 from replaykit.gen import of
 from replaykit.model import Like, Model
 from replaykit.service import Running
@@ -325,7 +325,7 @@ class Adapters:
         if url is None:
             raise UsageError("No service is named.", "Give its base URL.")
         self.client = Client(url, transport)
-        self.kind(self.client, self.settings)  # wrong settings are told before the first run
+        self._made()  # wrong settings are told before the first run
         if adapter.other_clients:
             from replaykit import foreign
 
@@ -337,7 +337,19 @@ class Adapters:
             return Mock(self.model)
         if self.running is not None and self.running.resets:
             self.running.reset(self.client)
-        return self.kind(self.client, self.settings)
+        return self._made()
+
+    def _made(self) -> Adapter[Any]:
+        """Make an adapter. Raises DefinitionError where its constructor wants to end the process."""
+        assert self.client is not None  # noqa: S101  there is one where there is an adapter to make
+        try:
+            return self.kind(self.client, self.settings)
+        except BaseException as error:
+            if isinstance(error, Exception) or not is_fault(error):
+                raise
+            raise DefinitionError(
+                f"{self.kind.__name__} can't be made: {type(error).__name__}: {error}.", "Mend its constructor."
+            ) from error
 
     @property
     def hung_up(self) -> int:

@@ -4,16 +4,19 @@
         ...
 
 Theory of operation. Python says what it is about to do to audit hooks (`sys.addaudithook`), and one that raises keeps
-it from being done. So nothing is patched, and every client and every raw socket is met, whoever made it. A hook can't
-be taken away again; ours asks nothing but whether a blockade is up, and lets all through where none is.
+it from being done. So no client is patched, and every one and every raw socket is met, whoever made it. A hook can't
+be taken away again; ours asks nothing but who is inside, and lets all others through.
 
 A blockade is there for those who are inside: the thread in `with`, the tasks and contexts that it makes (contextvars),
-and the threads that it starts. From Python 3.12 on they are seen being started; before, any thread counts that was
-not there when the blockade was raised. Other threads are let through. What was started inside one blockade, as a pool
-that is kept, is kept from the network by every later one too.
+and the threads that it starts. Python says from 3.12 on that a thread is started; before, `threading` is made to say
+so. Other threads are let through.
 
-What is not met: a connection that was there before, and what does not go through Python's sockets (another process, a
-library in C that connects by itself).
+What was started inside stays inside when the blockade is lifted: a timer that is left over, a task. But what works for
+others, a pool's thread or an event loop, may have been kept in order to work for somebody who is outside; it is let
+through while no blockade is up.
+
+What is not met: a connection that was there before, threads that were started by `_thread` alone, and what does not go
+through Python's sockets (another process, a library in C that connects by itself).
 """
 
 import contextlib
@@ -23,11 +26,11 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from replaykit.errors import OfflineError
 
@@ -35,7 +38,6 @@ _RESOLVING = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyadd
 _SENDING = {"socket.connect", "socket.sendto", "socket.sendmsg"}  # each with the socket and the address
 _STARTING = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
 _WATCHED = _RESOLVING | _SENDING | _STARTING
-_SEES_STARTS: bool = sys.version_info >= (3, 12)
 
 
 class Missing(Protocol):
@@ -50,7 +52,6 @@ class _Blockade:
     def __init__(self, told: Missing | None) -> None:
         self._told = told
         self.thread = threading.get_ident()
-        self.before = WeakSet[threading.Thread]() if _SEES_STARTS else WeakSet(threading.enumerate())
 
     def tell(self, why: str) -> None:
         if self._told is not None:
@@ -74,7 +75,7 @@ def blockaded(told: Missing | None = None) -> Iterator[None]:
     blockade = _Blockade(told)
     with _lock:
         if not _is_watching:
-            sys.addaudithook(_hook)
+            _watch()
             _is_watching = True
         _up.append(blockade)
     token = _here.set(blockade)
@@ -84,14 +85,23 @@ def blockaded(told: Missing | None = None) -> Iterator[None]:
         _here.reset(token)
         with _lock:
             _up.remove(blockade)
-            if not _SEES_STARTS:
-                for thread in threading.enumerate():
-                    if thread not in blockade.before:
-                        _started.setdefault(thread, blockade)
 
 
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _up or event not in _WATCHED:
+def _watch() -> None:
+    """Hear, from here on, of what Python is about to do."""
+    sys.addaudithook(_hook)
+    if sys.version_info < (3, 12):
+        start = threading._start_new_thread  # type: ignore[attr-defined]  # noqa: SLF001
+
+        def told(*arguments: Any) -> Any:
+            _hook("_thread.start_new_thread", arguments)
+            return start(*arguments)
+
+        threading._start_new_thread = told  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _hook(event: str, arguments: tuple[Any, ...], _watched: Collection[str] = _WATCHED) -> None:
+    if event not in _watched or _up is None:  # the latter while Python ends
         return
     blockade = _around()
     if blockade is None:
@@ -104,28 +114,47 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     wanted = _resolved(event, arguments) if event in _RESOLVING else _addressed(arguments[1])
     if wanted is None:
         return
-    place = _place(sys._getframe(1)) or _place(sys._current_frames().get(blockade.thread))  # noqa: SLF001
+    is_up = blockade in _up
+    place = _place(sys._getframe(1)) or _place(sys._current_frames().get(blockade.thread) if is_up else None)  # noqa: SLF001
     why = f"{wanted} was to be reached{f' ({place})' if place else ''}, and nothing but the cassette is there offline"
     blockade.tell(why)
     if event == "socket.connect":
         arguments[0].close()  # which clients do for errors of the system alone
-    raise OfflineError(
-        f"While a bundle was played, {why}.", "Send it through self.http, or make the adapter with other_clients=True."
-    )
+    who = "While a bundle was played" if is_up else "By what was left over from a bundle that was played"
+    raise OfflineError(f"{who}, {why}.", "Send it through self.http, or make the adapter with other_clients=True.")
 
 
 def _around() -> _Blockade | None:
     """Return the blockade that this thread is in."""
-    blockade = _here.get()
-    if blockade is not None and blockade in _up:
-        return blockade
-    thread = threading.current_thread()
-    blockade = _started.get(thread)
-    if blockade is not None:
-        return blockade if blockade in _up else next(iter(_up[-1:]), None)
-    if _SEES_STARTS:
-        return None
-    return next((each for each in reversed(_up.copy()) if thread not in each.before), None)
+    up, here = _up[::-1], _here.get()
+    if here in up:
+        return here
+    around = next((each for each in up if each.thread == threading.get_ident()), None)  # whatever context it runs in
+    if around is not None or not (up or here or _started):
+        return around
+    began = here or _started.get(threading.current_thread())
+    if began is None or began in up:
+        return began
+    if up:
+        return up[0]
+    return began if here is not None or not _works_for_others() else None
+
+
+_POOLS = {("thread.py", "_worker"), ("pool.py", "worker")}  # of concurrent.futures, of multiprocessing
+
+
+def _works_for_others() -> bool:
+    """Say whether this thread does what others hand to it."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001  the other way is to catch an error
+        return True
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:
+        code = frame.f_code
+        if (Path(code.co_filename).name, code.co_name) in _POOLS and code.co_filename.startswith(_OTHERS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _resolved(event: str, arguments: tuple[Any, ...]) -> str | None:

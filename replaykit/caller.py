@@ -18,7 +18,7 @@ from replaykit.adapter import Adapter, Mock
 from replaykit.client import advice
 from replaykit.command import Command, Event, Wait, Waited, command_of
 from replaykit.difference import NotSameError
-from replaykit.errors import StaleError, UnwritableError
+from replaykit.errors import StaleError, UnwritableError, is_fault
 from replaykit.gist import target
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import CheckFailedError, Model, Prediction, ReturnedError
@@ -62,7 +62,7 @@ class Witness(Protocol):
     def judged(self, kind: Kind, name: str, failure: Failure | None, *, step: int | None) -> None:
         """Hear what became of an invariant or a check; the failure is None where it holds."""
 
-    def raised(self, error: Exception) -> None:
+    def raised(self, error: BaseException) -> None:
         """Hear of what the user's code raised, with its traceback."""
 
     def taken(self, step: Step) -> None:
@@ -107,7 +107,7 @@ class Caller:
             command = command_of(kind, call.version, call.args, self.refs)
         except StaleError as error:
             raise Over("stale", f"step {call.label}: {error.happened}") from None
-        except Exception as error:
+        except BaseException as error:
             raise self.fault("model", f"{kind.__name__}.upcast", error) from error
         if isinstance(command, Wait) and not 0 <= command.seconds <= MAX_WAIT:
             raise Over("stale", f"step {call.label}: nobody waits {command.seconds:g} seconds (at most {MAX_WAIT:g})")
@@ -145,8 +145,9 @@ class Caller:
             said = ask()
         except UnwritableError:  # the listener's, which hears of requests while the adapter asks
             raise
-        except Exception as error:
-            self._judge_network(before)
+        except BaseException as error:
+            if is_fault(error):
+                self._judge_network(before)
             raise self.fault("adapter", what, error) from error
         self._judge_network(before)
         return said
@@ -185,7 +186,7 @@ class Caller:
         """Call the user's code; the run ends where it raises."""
         try:
             return ask()
-        except Exception as error:
+        except BaseException as error:
             raise self.fault(kind, what, error) from error
 
     def text(self, value: Any) -> JsonText:
@@ -195,8 +196,10 @@ class Caller:
         except InvalidValueError as error:
             raise self.fault("model", type(value).__name__, error) from error
 
-    def fault(self, kind: Kind, what: str, error: Exception) -> Over:
-        """Say that the test code raised."""
+    def fault(self, kind: Kind, what: str, error: BaseException) -> Over:
+        """Say that the test code raised; what is no fault of its, as Ctrl-C, is raised again."""
+        if not is_fault(error):
+            raise error
         if self.witness is not None:
             self.witness.raised(error)
         method = error.method if isinstance(error, ReturnedError) else _method_of(error) or what
@@ -211,7 +214,7 @@ class Caller:
             if self.witness is not None:
                 self.witness.raised(error)
             return self._broken(kind, name, error)
-        except Exception as error:
+        except BaseException as error:
             raise self.fault("model", name, error) from error
         if returned is None:
             return None
@@ -255,7 +258,7 @@ def _method_of(error: BaseException) -> str | None:
     return frames[0].name if frames else None
 
 
-def _line_of(error: Exception) -> str:
+def _line_of(error: BaseException) -> str:
     """Return the source line of a bare assert, for want of a message."""
     with contextlib.suppress(IndexError):
         frame = _users_frames(error)[-1]

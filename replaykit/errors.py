@@ -199,6 +199,19 @@ class UnreachableError(ReplaykitError):
         self.log = log  # the last lines of the service
 
 
+def is_fault(error: BaseException) -> bool:
+    """Say whether what the user's code raised is its fault; an end that was asked for, as by Ctrl-C, is none.
+
+    Code that wants to exit, or was cancelled inside of itself, does not end what others do.
+    """
+    return isinstance(error, Exception | SystemExit | GeneratorExit) or is_cancelled(error)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Say whether asyncio, or trio, has cancelled what was at work; known by the name, so that neither is imported."""
+    return type(error).__name__ in {"CancelledError", "Cancelled"}
+
+
 class Terminated(KeyboardInterrupt):
     """The process was asked to stop by a signal other than Ctrl-C's."""
 

@@ -16,9 +16,9 @@ DEFAULT: tuple[Tier, ...] = ("changed", "removed", "type")  # an answer may say 
 MOST_TOLD = 20  # places
 
 
-def tiers_of(text: str) -> tuple[Tier, ...]:
-    """Read tiers, with commas between them. Raises UsageError."""
-    named = [each.strip() for each in text.split(",")]
+def tiers_of(said: str | Collection[str]) -> tuple[Tier, ...]:
+    """Read tiers; in a text, with commas between them. Raises UsageError."""
+    named = [each.strip() for each in said.split(",")] if isinstance(said, str) else list(said)
     unknown = [each for each in named if each not in TIERS]
     if unknown:
         raise UsageError(f"{unknown[0]!r} is no tier of drift.", f"The tiers: {', '.join(TIERS)}.")

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from replaykit.adapter import Adapter
 from replaykit.caller import Caller, Cassette, Over
 from replaykit.command import Command, Event, Observation
+from replaykit.errors import is_fault
 from replaykit.interaction import Interaction
 from replaykit.linearize import Linearization, NotAdmissibleError, NotSaidError, Operation, linearize
 from replaykit.model import Model, Prediction
@@ -253,7 +254,9 @@ def _after(caller: Caller, state: Model, sent: Sent) -> Model:
         if fits and event is not None:
             after = copied(state)
             Model.apply(after, event)
-    except Exception as error:
+    except BaseException as error:
+        if not is_fault(error):
+            raise
         raise NotSaidError(f"in some order, the model raises at {sent}: {type(error).__name__}: {error}") from error
     if not allowed:
         raise NotSaidError(f"in some order, a precondition of {sent} does not hold")

@@ -48,7 +48,7 @@ class Broken(NamedTuple):
     """What a failing run leaves to look at."""
 
     failure: Failure
-    error: Exception | None  # what the user's code raised, with its frames
+    error: BaseException | None  # what the user's code raised, with its frames
     case: Case | None
 
 
@@ -67,7 +67,7 @@ class Look:
     _rest: Callable[[], None] = field(default=lambda: None, repr=False)
     _judgments: Judgments = field(default_factory=dict, repr=False)
     _runs: dict[object, tuple[tuple[Step, ...], Judgments]] = field(default_factory=dict, repr=False)
-    _error: Exception | None = field(default=None, repr=False)
+    _error: BaseException | None = field(default=None, repr=False)
     _case: Case | None = field(default=None, repr=False)
 
     @property
@@ -115,7 +115,7 @@ class Look:
         if failure is None:
             self._error = None  # it was looked at again, and holds now
 
-    def raised(self, error: Exception) -> None:
+    def raised(self, error: BaseException) -> None:
         """Keep what was raised, as long as somebody wants to look at it."""
         if self.failed is not None:
             self._error = error

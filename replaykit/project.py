@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError
+from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError, is_fault
 
 if TYPE_CHECKING:  # `replaykit --help` does not pay for pydantic
     from replaykit.secret import Policy
@@ -148,7 +148,9 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
         module = _import_file(_file_of(place)) if place.endswith(".py") else importlib.import_module(place)
     except ReplaykitError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if not is_fault(error):
+            raise
         raise LoadError(
             f"{spec} can't be imported: {type(error).__name__}: {error}{_where(error)}.",
             "It is looked for here and beside pyproject.toml. Start replaykit in the folder that it lies in, or put "
@@ -218,7 +220,11 @@ def _import_file(path: Path) -> Any:
     sys.modules[name] = module
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)  # as importlib does: half a module is none
+        raise
     return module
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 NINE_OF_TEN = 1.2816  # quantile of the normal distribution
 MISSED = 0.01  # how often a bug that is there may be missed, where there is time to look for it
 DOUBTED = 0.05  # how often at most, if nobody is to doubt that it is gone
-MOST_TIMES = 200  # attempts that are made unasked
+UNASKED = 200  # attempts that are made at most, where nobody said how many
+MOST_TIMES = 100_000  # attempts that a bundle may be asked to make
 NEVER = 1_000_000  # attempts
 SUREST = 99.9  # percent: no number of attempts makes it certain
 
@@ -28,7 +29,8 @@ def rate_at_least(failed: int, runs: int) -> float:
 
 def tries(rate: float, missed: float, most: int) -> int:
     """Say how often to look for what shows at a rate, so that it is missed no more often than so."""
-    return min(most, max(1, math.ceil(math.log(missed) / math.log(1 - min(rate, 0.99)))))
+    never = 1 - rate == 1
+    return most if never else min(most, max(1, math.ceil(math.log(missed) / math.log(1 - min(rate, 0.99)))))
 
 
 class Odds(NamedTuple):
@@ -45,7 +47,7 @@ class Odds(NamedTuple):
     @property
     def wanted(self) -> int:
         """In how many attempts it is looked for unasked: as many as MISSED takes, if that are not too many."""
-        return tries(self.at_least, MISSED, MOST_TIMES)
+        return tries(self.at_least, MISSED, UNASKED)
 
     @property
     def needed(self) -> int:

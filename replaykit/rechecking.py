@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from replaykit import project
 from replaykit.adapter import Adapter
+from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, require_whole
 from replaykit.difference import differences
 from replaykit.judging import judge
@@ -70,8 +71,9 @@ def recheck(
     if not isinstance(bundle, Bundle):
         bundle = load_failure(bundle)
     require_whole(bundle, "The bundle")
-    model = model or project.load(bundle.provenance.model, Model, trusted=False)
-    adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
+    with blockaded():  # a module may do anything while it is imported
+        model = model or project.load(bundle.provenance.model, Model, trusted=False)
+        adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
     recorded, seen = bundle.judged, _Judging(bundle, adapter, latency or {})
     last = first = seen.judged(model)
     found: list[Failure] = []

@@ -22,13 +22,13 @@ from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Order, finder
 from replaykit.change import Tier
 from replaykit.errors import UnreachableError, UsageError
-from replaykit.gate import gated
+from replaykit.gate import gated, tiers_of
 from replaykit.judging import Judged, Trial
 from replaykit.latency import budgets_of
 from replaykit.looking import Look, look_at
 from replaykit.model import Model
-from replaykit.pace import LONGEST, MOST, WORTH, Pace, is_cut, require_times
-from replaykit.rate import DOUBTED, Odds, percent
+from replaykit.pace import LONGEST, MOST, PACES, WORTH, Pace, is_cut, require_times
+from replaykit.rate import DOUBTED, MOST_TIMES, Odds, percent
 from replaykit.reader import read
 from replaykit.run import Listener
 from replaykit.sequence import branches_of
@@ -117,10 +117,13 @@ def replay(
         raise UsageError("The service is named twice.", "Give base_url or url, not both.")
     url = base_url if url is None else url
     _check_order(order, offline=offline)
+    _check_pace(pace, times)
+    tiers = _tiers(fail_on_drift, offline=offline)
     require_whole(bundle, "The bundle")
     look = look_at(bundle.trace.sequence, until, look)
-    model = model or project.load(bundle.provenance.model, Model, trusted=False)
-    adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
+    with blockaded() if offline else contextlib.nullcontext():  # a module may do anything while it is imported
+        model = model or project.load(bundle.provenance.model, Model, trusted=False)
+        adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
     if not offline:
         bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     if pace == "recorded":
@@ -139,7 +142,7 @@ def replay(
         adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
     trial = Trial(bundle, adapters, budgets, offline, order, look=look, watched=watched)
     stops = look is not None and look.stops
-    wanted = 1 if offline or stops else times or times_for(bundle)
+    wanted = 1 if offline or stops else times_for(bundle) if times is None else times
     patient = True if times is not None else False if _is_steady(bundle) else None
     odds = None if offline else odds_of(bundle)
     try:
@@ -154,7 +157,7 @@ def replay(
         replayed = _sure_enough(replayed, odds, each=min(wanted, replayed.attempts))
     if offline or stops:
         return replayed
-    replayed = _gated(bundle, replayed, fail_on_drift)
+    replayed = _gated(bundle, replayed, tiers)
     return replayed if pace == "recorded" else _with_haste(bundle, replayed)
 
 
@@ -194,6 +197,25 @@ def _check_order(order: str, *, offline: bool) -> None:
     finder(order)
     if order != "strict" and not offline:
         raise UsageError(f"The order {order} is one of playing a cassette.", "Replay it offline, or leave it out.")
+
+
+def _check_pace(pace: str, times: int | None) -> None:
+    """Raise UsageError where there is no such pace, or nobody can make so many attempts."""
+    if pace not in PACES:
+        raise UsageError(f"There is no pace {pace!r}.", f"Use {' or '.join(PACES)}.")
+    if times is not None and not 1 <= times <= MOST_TIMES:
+        raise UsageError(f"Nobody makes {times} attempts.", f"Use a number from 1 to {MOST_TIMES}, or none.")
+
+
+def _tiers(said: str | Collection[str], *, offline: bool) -> tuple[Tier, ...]:
+    """Read the tiers of drift that are asked for. Raises UsageError, also where there is none to find."""
+    tiers = tiers_of(said) if said else ()
+    if tiers and offline:
+        raise UsageError(
+            "Offline, the answers are the recorded ones, and there is no drift to find.",
+            "Leave out offline or fail_on_drift.",
+        )
+    return tiers
 
 
 def _with_haste(bundle: Bundle, replayed: Replayed) -> Replayed:
@@ -264,8 +286,10 @@ def _sure_enough(replayed: Replayed, odds: Odds, *, each: int) -> Replayed:
     reason = (
         f"it did not show, but it showed in {odds.failed} of {odds.runs} run{'' if odds.runs == 1 else 's'} when it "
         f"was recorded, and in {_count(each)} it would have been seen with {percent(confidence)} confidence only; "
-        f"--times {odds.needed} makes it {percent(1 - DOUBTED)}"
     )
+    wanted = percent(1 - DOUBTED)
+    enough = f"--times {odds.needed} makes it {wanted}"
+    reason += enough if odds.needed <= MOST_TIMES else f"not even --times {MOST_TIMES} makes it {wanted}"
     return replace(replayed, verdict=Verdict.UNDECIDED, reason=reason)
 
 

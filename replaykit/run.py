@@ -312,7 +312,7 @@ class _Run(Caller):
             return draw()
         except (DefinitionError, StaleError, Over):  # the last: whoever steps through it has seen enough
             raise
-        except Exception as error:
+        except BaseException as error:
             raise self.fault("model", "requires", error) from error
         finally:
             count_labels(self.state, self.tally)

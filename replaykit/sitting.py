@@ -9,12 +9,13 @@ a service that can't be had any more is not waited for again: what is left of it
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from replaykit import project
 from replaykit.adapter import Adapter
+from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, Provenance, require_whole
 from replaykit.docket import Entry
 from replaykit.errors import ReplaykitError, StaleError, UnreachableError
@@ -118,7 +119,8 @@ class Sitting:
         if known is None:
             try:
                 stage = placed(self._brief, recorded)
-                known = _Cast(stage, *stage.loaded(recorded))
+                with blockaded() if self._brief.offline else nullcontext():
+                    known = _Cast(stage, *stage.loaded(recorded))
             except ReplaykitError as error:
                 known = error
             self._casts[key] = known

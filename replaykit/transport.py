@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 
+from replaykit.errors import is_cancelled
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
 from replaykit.turn import Turn
 from replaykit.wire import KEPT_FOR, MAX_CONNECTIONS, MAX_KEPT, Answer, Connections, WireError, head_of
@@ -215,7 +216,7 @@ class AsyncTap(_Tapping, httpx.AsyncBaseTransport):
             capture.fail(error)
             raise
         except BaseException as error:
-            if _is_cancelled(error):
+            if is_cancelled(error):
                 capture.cancel()
             capture.forget()
             raise
@@ -414,7 +415,7 @@ class _Incoming(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._capture.fail(error)
             raise
         except BaseException as error:
-            if _is_cancelled(error):
+            if is_cancelled(error):
                 self._capture.cancel()
             raise
         self._capture.complete()
@@ -463,11 +464,6 @@ def _pairs(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
 def _pairs_of(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
     """Return the pairs of a request's headers, which most requests have in common with others."""
     return _pairs(raw)
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Say whether asyncio, or trio, has cancelled what was at work; known by the name, so that neither is imported."""
-    return type(error).__name__ in {"CancelledError", "Cancelled"}
 
 
 def trouble_of(error: httpx.TransportError) -> Trouble:

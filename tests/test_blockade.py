@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import socket
 import threading
 import urllib.request
@@ -12,18 +13,23 @@ from typing import ClassVar
 
 import pytest
 import requests
-from conftest import Counting
+from conftest import Counting, replaykit
 from vault import bundled
 
-from replaykit import Adapter, Command, Event, Like, Model, expects, handles, invariant, like, replay
+from replaykit import Adapter, Command, Event, Like, Model, expects, handles, invariant, like, recheck, replay
 from replaykit.adapter import Adapters
 from replaykit.blockade import blockaded
+from replaykit.bundle import Provenance
 from replaykit.client import Client
 from replaykit.errors import OfflineError
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
+from replaykit.sitting import Brief, Sitting
+from replaykit.status import Status
+from replaykit.suite import Saved
 from replaykit.trace import Trace
 from replaykit.verdict import Verdict, exit_code
+from replaykit.writer import save
 
 
 class Told:
@@ -154,6 +160,90 @@ def test_threads_that_are_started_inside_are_inside(service: Counting):
             pool.submit(connect, service).result(5)
 
 
+def test_another_context_of_the_thread_is_inside_too(service: Counting):
+    """Code that runs in a context of its own does not get out by that."""
+    told = Told()
+    with blockaded(told), pytest.raises(OfflineError):
+        contextvars.Context().run(connect, service)
+
+    assert told.missed is not None
+
+
+def test_a_timer_that_is_left_over_stays_inside(service: Counting):
+    """What was started inside, and works for nobody else, reaches nothing after the block either."""
+    raised: list[BaseException] = []
+    reached = threading.Event()
+
+    def stray() -> None:
+        try:
+            connect(service)
+        except OfflineError as error:
+            raised.append(error)
+        reached.set()
+
+    with blockaded():
+        threading.Timer(0.05, lambda: threading.Thread(target=stray).start()).start()
+    ask(service.url)
+    reached.wait(5)
+
+    assert ["By what was left over from a bundle that was played"] == [str(each).partition(",")[0] for each in raised]
+
+
+def test_a_task_that_is_left_over_stays_inside(service: Counting):
+    """A task knows by its context that it was made inside."""
+
+    async def stray() -> None:
+        with blockaded():
+            left = asyncio.create_task(asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2])))
+        await left
+
+    with pytest.raises(OfflineError):
+        asyncio.run(stray())
+
+
+def test_an_event_loop_that_is_kept_works_for_those_who_ask_it(service: Counting):
+    """A loop in a thread that was started inside reaches the network for who is outside, when he is."""
+
+    async def reach() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+        writer.close()
+        await writer.wait_closed()
+
+    loop = asyncio.new_event_loop()
+    with blockaded():
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        with pytest.raises(OfflineError):
+            asyncio.run_coroutine_threadsafe(reach(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(reach(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+def test_threads_that_others_start_meanwhile_are_outside(service: Counting):
+    """A thread that somebody outside starts during the block reaches what it wants."""
+    begin, done, before = threading.Event(), threading.Event(), service.count
+
+    def ask_once() -> None:
+        ask(service.url)
+        done.set()
+
+    def start() -> None:
+        begin.wait(5)
+        threading.Thread(target=ask_once).start()
+
+    other = threading.Thread(target=start)
+    other.start()
+    with blockaded():
+        begin.set()
+
+        assert done.wait(5)
+    other.join()
+
+    assert before + 1 == service.count
+
+
 # --- in a run -----------------------------------------------------------------------------------
 
 
@@ -229,6 +319,53 @@ def test_without_it_the_same_run_reproduces(service: Counting):
     replayed = replay(bundled(recorded(service)), model=Asking, adapter=Mute, offline=True, settings={"other": ""})
 
     assert Verdict.REPRODUCED == replayed.verdict
+
+
+EARLY = """
+import urllib.request
+import replaykit
+urllib.request.urlopen({url!r}, timeout=5).close()
+class Early(replaykit.Model):
+    pass
+class EarlyApi(replaykit.Adapter[Early]):
+    pass
+"""
+
+
+@pytest.fixture
+def early(service: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Save a bundle whose model and adapter ask a service while they are imported."""
+    trace = recorded(service)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "early.py").write_text(EARLY.format(url=service.url))
+    monkeypatch.chdir(tmp_path)
+    names = {"model": "early.py:Early", "adapter": "early.py:EarlyApi", "model_digest": "0"}
+    save(tmp_path / "bug.pd", Provenance(**names, campaign_seed=1, run=0, seed=1, commands=9), trace)
+    return tmp_path / "bug.pd"
+
+
+def test_a_module_reaches_nothing_while_it_is_imported(early: Path, service: Counting):
+    """What a model or an adapter sends while it is imported to be replayed offline, or rechecked, is kept in too."""
+    before, said = service.count, r"early\.py, line 4, in <module>"
+    with pytest.raises(OfflineError, match=said):
+        replay(early, offline=True)
+    with pytest.raises(OfflineError, match=said):
+        recheck(early)
+    entry = Sitting(Brief(offline=True)).judge(Saved(early, Status()))
+
+    assert ("stale", 125) == (entry.verdict, entry.exit_code)
+    assert before == service.count
+
+
+@pytest.mark.parametrize("command", [("replay", "--offline"), ("recheck",)])
+def test_a_command_without_a_service_imports_without_one(command: tuple[str, ...], early: Path, service: Counting):
+    """The program can't judge a bundle whose model asks somebody while it is imported."""
+    before = service.count
+    ran = replaykit(*command, early, cwd=early.parent)
+
+    assert 125 == ran.code, ran
+    assert "error[offline]" in ran.err
+    assert before == service.count
 
 
 class Prying(Asking):

@@ -9,7 +9,7 @@ import pytest
 from kiosk import Kiosk, run
 
 from replaykit.contrast import contrast
-from replaykit.errors import NoiseError
+from replaykit.errors import NoiseError, UsageError
 from replaykit.gate import DEFAULT, idle, line_of, reason, tiers_of, told
 from replaykit.interaction import Cut, Interaction, Request, Response, Trouble
 from replaykit.rule import Rule
@@ -240,8 +240,16 @@ def test_drift_is_told_in_lines_that_stay_lines():
 
 def test_tiers_are_read_in_any_order():
     """Tiers are words with commas between them; added is none of the usual ones."""
-    assert ("added", "type") == tiers_of("type, added")
+    assert ("added", "type") == tiers_of("type, added") == tiers_of(["type", "added"])
+    assert () == tiers_of(())
     assert "added" not in DEFAULT
+
+
+@pytest.mark.parametrize("said", ["chnged", "changed,chnged", ("chnged",), ("changed", "c"), ("changed,removed",)])
+def test_what_is_no_tier_is_told(said: str | tuple[str, ...]):
+    """A word that is none of them would let all drift pass."""
+    with pytest.raises(UsageError, match="is no tier of drift"):
+        tiers_of(said)
 
 
 def test_the_noise_rules_are_those_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -131,3 +131,19 @@ def test_file_whose_name_another_module_has_is_imported_once(tmp_path: Path):
     spec = f"{tmp_path}/email.py:Here"
 
     assert project.load(spec, Model) is project.load(spec, Model)
+
+
+@pytest.mark.parametrize("error", ["SystemExit(0)", "asyncio.CancelledError()", "GeneratorExit()"])
+def test_file_that_wants_to_end_all_while_it_is_imported_is_told_each_time(error: str, tmp_path: Path):
+    """What can't be imported is not half there when it is asked for again."""
+    (tmp_path / "ending.py").write_text(f"import asyncio\nraise {error}\n")
+    for _ in range(2):
+        with pytest.raises(LoadError, match=error.partition("(")[0].rpartition(".")[2]):
+            project.load(f"{tmp_path}/ending.py:Ending", Model)
+
+
+def test_an_import_that_is_interrupted_is_no_fault(tmp_path: Path):
+    """Ctrl-C goes through."""
+    (tmp_path / "ended.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        project.load(f"{tmp_path}/ended.py:Ended", Model)

@@ -30,9 +30,9 @@ from replaykit import (
 )
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle, Provenance, Shrinking
-from replaykit.errors import UsageError
+from replaykit.errors import DefinitionError, UsageError
 from replaykit.pace import LONGEST, MOST, Paced, is_cut, moments
-from replaykit.rate import Odds, percent, rate_at_least
+from replaykit.rate import MOST_TIMES, Odds, percent, rate_at_least
 from replaykit.reader import read
 from replaykit.replaying import Replayed, odds_of, replay, times_for
 from replaykit.report import verdict
@@ -173,6 +173,45 @@ def test_too_few_attempts_are_undecided_and_say_how_many_it_takes(bundle: Bundle
     assert (Verdict.FIXED, Verdict.UNDECIDED) == (enough.verdict, less.verdict)
     assert enough.confidence is not None
     assert enough.confidence >= 0.95 > (less.confidence or 0)
+
+
+@pytest.mark.parametrize("runs", [100_000, 10**21])
+def test_no_number_is_named_that_nobody_may_ask_for(runs: int, bundle: Bundle):
+    """A bug that showed once in very many runs can't be called fixed, and that is said."""
+    assert MOST_TIMES < Odds(1, runs).needed
+    seldom = again(with_shrinking(bundle, failed=1, runs=runs), "well", times=1)
+
+    assert Verdict.UNDECIDED == seldom.verdict
+    assert seldom.reason.endswith("; not even --times 100000 makes it 95 %")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"times": 0}, "Nobody makes 0 attempts"),
+        ({"times": -1}, "Nobody makes -1 attempts"),
+        ({"times": MOST_TIMES + 1}, "Nobody makes 100001 attempts"),
+        ({"pace": "slow"}, "There is no pace 'slow'"),
+        ({"fail_on_drift": ("chnged",)}, "'chnged' is no tier of drift"),
+        ({"fail_on_drift": "chnged"}, "'chnged' is no tier of drift"),
+        ({"fail_on_drift": "changed", "offline": True}, "there is no drift to find"),
+    ],
+)
+def test_keywords_that_mean_nothing_are_wrong_usage(options: dict[str, Any], said: str, bundle: Bundle):
+    """What the command line refuses, Python refuses in the same way, before anything is sent."""
+    with pytest.raises(UsageError, match=said):
+        replay(bundle, model=Tally, adapter=TallyApi, base_url="http://127.0.0.1:9", **options)
+
+
+def test_an_adapter_that_wants_to_exit_when_it_is_made_is_told(bundle: Bundle):
+    """Its constructor is at fault, and the process goes on."""
+
+    class Exiting(TallyApi):
+        def __init__(self, *_: object) -> None:
+            raise SystemExit(0)
+
+    with pytest.raises(DefinitionError, match="Exiting can't be made: SystemExit: 0"):
+        replay(bundle, model=Tally, adapter=Exiting, offline=True)
 
 
 def test_of_what_is_fixed_it_is_said_how_sure_that_is(bundle: Bundle):

@@ -1,5 +1,6 @@
 """Running: what happened against a real service on the loopback, and what it is called."""
 
+import asyncio
 import json
 import re
 import socket
@@ -12,7 +13,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import httpx
 import pytest
@@ -47,7 +48,7 @@ from replaykit import (
 from replaykit.bundle import Bundle, Provenance
 from replaykit.cassette import Player
 from replaykit.client import Client
-from replaykit.errors import DefinitionError
+from replaykit.errors import DefinitionError, Terminated
 from replaykit.generate import Generated
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.reader import read
@@ -645,6 +646,39 @@ def test_an_adapter_that_raises_is_a_fault_of_the_adapter(client, adapter, told)
     assert told == why(trace)
     assert not trace.failure.is_finding
     assert "broken()" in trace.failure.traceback
+
+
+MODELS = [BrokenExpects, BrokenRequires, BrokenOn, BrokenInvariant, BrokenCheck]
+ADAPTERS = [BrokenHandler, BrokenReader, BrokenReset]
+BROKEN = [*((each, WebApi) for each in MODELS), *((Watched, each) for each in ADAPTERS)]
+
+
+def breaking(error: BaseException) -> Callable[[], NoReturn]:
+    """Make what raises an error."""
+
+    def leave() -> NoReturn:
+        raise error
+
+    return leave
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), asyncio.CancelledError(), GeneratorExit()], ids=repr)
+def test_code_that_wants_to_end_all_is_at_fault_as_other_code_is(client, error, monkeypatch):
+    """A sys.exit in the test code, or a cancelled task of its own, does not end what else is to be judged."""
+    monkeypatch.setitem(globals(), "broken", breaking(error))
+    traces = [run(model, client, asks("/a"), adapter) for model, adapter in BROKEN]
+
+    assert ["model"] * len(MODELS) + ["adapter"] * len(ADAPTERS) == [trace.failure.kind for trace in traces]
+    assert {f"{type(error).__name__}: {error}"} == {trace.failure.message for trace in traces}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Terminated(15)], ids=repr)
+def test_an_end_that_was_asked_for_goes_through_all_code(client, error, monkeypatch):
+    """Ctrl-C and TERM are nobody's fault, wherever they come."""
+    monkeypatch.setitem(globals(), "broken", breaking(error))
+    for model, adapter in BROKEN:
+        with pytest.raises(type(error)):
+            run(model, client, asks("/a"), adapter)
 
 
 def test_what_was_sent_before_a_fault_is_kept(client):

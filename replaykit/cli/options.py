@@ -15,11 +15,11 @@ from replaykit import profile
 from replaykit.cli.console import hush
 from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
+from replaykit.rate import MOST_TIMES
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
-MOST_TIMES = 100_000  # that a bundle may be asked to run
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
 RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
 WITH_SERVICE = (  # what makes no sense without a service

@@ -73,9 +73,11 @@ def recheck(context: click.Context, /, bundles: tuple[Path, ...], **options: Any
 
 def _rechecked(context: click.Context, bundle: "Bundle") -> "Rechecked":
     from replaykit import rechecking as journey
+    from replaykit.blockade import blockaded
     from replaykit.verdict import Verdict
 
-    model, adapter = loaded_for(context, bundle.provenance)
+    with blockaded():
+        model, adapter = loaded_for(context, bundle.provenance)
     recorded = bundle.judged
     try:
         return journey.recheck(bundle, model=model, adapter=adapter, latency=context.meta.get("latency", {}))

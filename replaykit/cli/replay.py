@@ -104,6 +104,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     from replaykit import replaying as journey
     from replaykit import ruling
     from replaykit.adapter import read_settings
+    from replaykit.blockade import blockaded
     from replaykit.model import digest_of
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
@@ -111,7 +112,8 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     from replaykit.verdict import Verdict
 
     provenance, redactor = bundle.provenance, Redactor(policy_here())
-    model, adapter = loaded_for(context, provenance)
+    with blockaded() if options["offline"] else contextlib.nullcontext():
+        model, adapter = loaded_for(context, provenance)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     failure, look = bundle.judged, look_of(options, bundle)
     length = steps.count(len(bundle.trace.steps), "command")
