@@ -339,6 +339,22 @@ def test_a_status_file_that_is_broken_is_an_error_of_each_bundle(pytester: pytes
     result.stdout.fnmatch_lines(["status: *status.toml can't be read: *"])
 
 
+@pytest.mark.parametrize("by_github", [True, False])
+def test_who_reads_along_is_given_no_orders(
+    by_github: bool, pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a status file, or a bundle, says stays in its line; and GitHub's runner finds nothing to obey."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true" if by_github else "")
+    (project / "failures/status.toml").write_text(
+        '["cut.pd"]\nnote = "N\\n::stop-commands::x"\nticket = "T\\n::error file=x::pwned"\n'
+    )
+    result = run(pytester, "--replaykit-offline", "-k", "cut")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([r"*status: open, T\n::error file=x::pwned, N\n::stop-commands::x"])
+    assert [] == [line for line in result.outlines if line.lstrip().startswith("::")]
+
+
 def test_the_environment_counts_as_in_a_suite(
     pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
 ):
