@@ -29,6 +29,7 @@ from replaykit.suite import Outcome, Saved, expected
 from replaykit.trace import Trace, covered, learn
 from replaykit.verdict import INTERNAL, Failure, Verdict, exit_code
 
+MORE = ("order", "pace", "fail_on_drift")  # keywords of `replay` that a suite takes
 MOST_TEXT = 20_000  # characters of a reason, of a log
 _BLAMED = {Verdict.REPRODUCED, Verdict.FAILED}
 _JUDGED = {Verdict.FIXED, Verdict.PASSED, *_BLAMED}
@@ -46,7 +47,7 @@ class Brief:
     otherwise: Mapping[str, str] = field(default_factory=dict)  # model and adapter of bundles from elsewhere
     profile: str | None = None  # that goes before the others
     number: int = 0  # of this sitting, of several: which one of several URLs is its own
-    more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`
+    more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`: of MORE
     verbose: bool = False  # are steps told with bodies, and how the state changed?
 
 

@@ -20,6 +20,7 @@ from replaykit.docket import Entry
 from replaykit.lines import Lines, bundled
 from replaykit.pytest_bundle import _alone, _Bench
 from replaykit.pytest_plugin import means
+from replaykit.suite import found
 
 pytest_plugins = ["pytester"]
 
@@ -272,6 +273,27 @@ def test_what_is_collected_has_a_name_that_stays(pytester: pytest.Pytester, proj
     } <= set(listed["-m", "replaykit", "-k", "open and not draft and not other"])
     assert ["failures/back.pd::create"] == listed["-k", "SHOP-1"] == listed["failures/back.pd::create",]
     assert ["test_other.py::test_other"] == listed["-m", "not replaykit"] == listed["-o", "replaykit_bundles="]
+
+
+def test_pytest_and_a_suite_look_for_files_in_their_own_ways(pytester: pytest.Pytester, project: Path):
+    """What only one of them finds is what the guide says."""
+    folder = project / "failures"
+    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\nreplaykit_bundles = ["failures/**/*.pd"]\n')
+    for path in folder.iterdir():
+        path.unlink()
+    (project / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(project / "elsewhere")
+    (folder / "build").mkdir()
+    names = ["both.pd", "build/inner.pd", "linked/far.pd", ".dot.pd", "BUG.PD", "bug.pd.gz", "bug.pd.zip"]
+    for name in names:
+        (folder / name).write_bytes(made())
+    (folder / "link.pd").symlink_to("both.pd")
+    by_pytest = {Path(item.path).relative_to(folder).as_posix() for item in pytester.inline_genitems(*CALM)[0]}
+    by_suite = {each.path.relative_to(folder).as_posix() for each in found([folder]).saved}
+
+    assert {"both.pd", "link.pd"} == by_pytest & by_suite
+    assert {"linked/far.pd", ".dot.pd"} == by_pytest - by_suite
+    assert {"build/inner.pd", "BUG.PD", "bug.pd.gz", "bug.pd.zip"} == by_suite - by_pytest
 
 
 def test_offline_nothing_reaches_the_network(pytester: pytest.Pytester, project: Path):
