@@ -10,6 +10,8 @@ from replaykit import court
 from replaykit.errors import UsageError
 from replaykit.report import suite_markdown
 
+SAID = {"model": "mortal:Tally", "adapter": "mortal:TallyApi"}
+
 
 @pytest.mark.parametrize(
     ("asked", "said"),
@@ -35,7 +37,7 @@ def test_what_is_asked_wrongly_is_told(asked: dict[str, Any], said: str, tmp_pat
 def test_one_folder_needs_no_list(kind: Any, tmp_path: Path):
     """A path alone is that one path."""
     written(tmp_path / "tally.pd")
-    docket = court.run(kind(tmp_path), offline=True, more={"order": "fifo"})
+    docket = court.run(kind(tmp_path), offline=True, said=SAID, more={"order": "fifo"})
 
     assert [(str(tmp_path / "tally.pd"), "expected")] == [(each.bundle, each.outcome) for each in docket.entries]
     assert "1 as expected; 1 bundle, offline" in suite_markdown.render(docket)

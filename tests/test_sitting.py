@@ -48,7 +48,7 @@ def test_secrets_of_a_session_are_told_by_nobody(tmp_path: Path):
     """Of what only the run knows as secret, nothing stands in the docket: not in the reason, not in the steps."""
     written(tmp_path / "a.pd")
     with Till("buggy") as till:
-        said = {"url": till.url, "health": "/", "adapter": "test_sitting:Telling"}
+        said = {"url": till.url, "health": "/", "model": "mortal:Tally", "adapter": "test_sitting:Telling"}
         docket = court.run([tmp_path], said=said, times=1)
     text = docket.model_dump_json()
 
@@ -64,7 +64,7 @@ def test_an_adapter_that_gives_up_does_not_hide_the_others(error: BaseException,
     written(tmp_path / "a.pd")
     shutil.copy(tmp_path / "a.pd", tmp_path / "b.pd")
     RAISED[:] = [error]
-    docket = court.run([tmp_path], offline=True, said={"adapter": "test_sitting:Leaving"})
+    docket = court.run([tmp_path], offline=True, said={"model": "mortal:Tally", "adapter": "test_sitting:Leaving"})
     first, second = docket.entries
 
     assert ("expected", 0) == (second.outcome, second.exit_code), second
@@ -77,7 +77,7 @@ def test_who_is_told_to_stop_stops(error: KeyboardInterrupt, tmp_path: Path):
     """A signal ends the suite, whoever is at work when it comes."""
     written(tmp_path / "a.pd")
     RAISED[:] = [error]
-    docket = court.run([tmp_path], offline=True, said={"adapter": "test_sitting:Leaving"})
+    docket = court.run([tmp_path], offline=True, said={"model": "mortal:Tally", "adapter": "test_sitting:Leaving"})
 
     assert ("interrupted", ()) == (docket.outcome, docket.entries)
     assert docket.exit_code in {130, 143}
