@@ -19,7 +19,7 @@ from replaykit.redact import Redactor
 from replaykit.report import steps, terminal
 from replaykit.result import Result
 from replaykit.sequence import Call
-from replaykit.trace import Said, Step, Trace
+from replaykit.trace import Said, Step, Trace, learn
 from replaykit.value import JsonData, Record
 from replaykit.verdict import Failure
 from replaykit.version import __version__
@@ -267,9 +267,7 @@ def bug(finding: Finding, redactor: Redactor, command: Commands | None = None) -
     """Tell of one bug: the simplest run that shows it, as it stands in its bundle."""
     redactor.restart()
     failure, trace, shrunk = finding.failure, finding.trace, finding.shrunk
-    for step in trace.steps:
-        redactor.look_at_arguments(step.call.args)
-    redactor.look_at(trace.interactions())
+    learn(redactor, trace)
     told = Told(redactor, trace)
     return Bug(
         **_outline(finding, redactor, command),

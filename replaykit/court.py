@@ -18,11 +18,12 @@ from typing import Any, Protocol
 from replaykit import project
 from replaykit.docket import Docket, Entry, concluded
 from replaykit.errors import ReplaykitError, UsageError
+from replaykit.profile import KEYS
 from replaykit.reader import read
 from replaykit.redact import Redactor
-from replaykit.sitting import Brief, Group, Sitting, placed
+from replaykit.sitting import MORE, Brief, Group, Sitting, placed
 from replaykit.stage import Stage
-from replaykit.status import Word
+from replaykit.status import WORDS, Word
 from replaykit.suite import OUTCOMES, Found, Saved, found
 from replaykit.verdict import exit_code
 
@@ -41,7 +42,7 @@ class Watcher(Protocol):
 
 
 def run(
-    paths: Iterable[str | Path] | None = None,
+    paths: str | Path | Iterable[str | Path] | None = None,
     *,
     offline: bool = False,
     lenient: bool = False,
@@ -62,15 +63,23 @@ def run(
     `said` has what counts for all bundles, with the keys of a profile: `{"start": "python -m shop {port}"}`; else
     each is judged on the stage of its profile (`stage.stage_for`), `profile` going before the others. `jobs` processes
     judge at the same time; live, each has a service of its own. `only` bundles of these statuses are judged, and those
-    with `text` in their path or their ticket. `more` has keywords for `replay`. With `fail_fast`, it ends with the
-    first that is not as expected. Ctrl-C ends it, and the docket says so.
+    with `text` in their path or their ticket. `more` has keywords for `replay`: order, pace, fail_on_drift. With
+    `fail_fast`, it ends with the first that is not as expected. Ctrl-C ends it, and the docket says so.
     Raises MissingFileError, StatusError, ProfileError, RedactionError, UsageError.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     if not 1 <= jobs <= MOST:
         raise UsageError(f"A suite can't have {jobs} jobs.", f"Use a number from 1 to {MOST}.")
+    if times is not None and times < 1:
+        raise UsageError(f"A bundle can't be replayed {times} times.", "Use 1 or more, or leave it out.")
+    _require_words("only", only, WORDS)
+    _require_words("said", said or (), KEYS)
+    _require_words("otherwise", otherwise or (), ("model", "adapter"))
+    _require_words("more", more or (), MORE)
     brief = Brief(offline, lenient, times, dict(said or {}), dict(otherwise or {}), profile, 0, dict(more or {}))
-    there = found([Path(each) for each in paths] if paths is not None else [usual()])
+    if paths is None:
+        paths = [usual()]
+    there = found(map(Path, [paths] if isinstance(paths, str | Path) else paths))
     groups = _groups(brief, _chosen(there, only, text), jobs)
     bundles = sum(len(group.saved) for group in groups)
     entries: list[Entry] = []
@@ -103,6 +112,13 @@ def run(
         lacking=tuple(there.lacking),
         entries=tuple(entries),
     )
+
+
+def _require_words(name: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raise UsageError where something is asked for in a word that means nothing: it would be passed over."""
+    for each in given:
+        if each not in known:
+            raise UsageError(f"{name} has {each!r}, which means nothing.", f"Choose from {', '.join(known)}.")
 
 
 def usual() -> Path:

@@ -20,10 +20,12 @@ import pytest
 
 from replaykit.archive import unpacked
 from replaykit.cli.app import asked
+from replaykit.cli.console import printable
 from replaykit.docket import Entry
 from replaykit.errors import ReplaykitError, UsageError
 from replaykit.notation import decode
 from replaykit.reader import content_of, read, read_bytes
+from replaykit.report.steps import one_line
 from replaykit.sitting import Brief, Sitting
 from replaykit.stage import stage_for
 from replaykit.status import Status, statuses
@@ -80,7 +82,7 @@ class BundleItem(pytest.Item):
         self._is_expected = glance.is_bug and status.word != "fixed" and not self._bench.brief.offline
         if self._is_expected:
             is_strict = status.word == "open" and not self._bench.brief.lenient
-            reason = visible(f"{status.word}, {status.ticket}" if status.ticket else status.word)
+            reason = one_line(printable(f"{status.word}, {status.ticket}" if status.ticket else status.word))
             self.add_marker(pytest.mark.xfail(reason=reason, raises=ReproducedError, strict=is_strict))
 
     def setup(self) -> None:
@@ -90,14 +92,14 @@ class BundleItem(pytest.Item):
         try:
             entry = self._entry = self._bench.judge(self.path, self._glance)
         except ReplaykitError as error:
-            told = visible(f"{error.slug}: {error}")
+            told = printable(f"{error.slug}: {error}")
         else:
             told = ""
         if told:  # here, or pytest would tell the error twice
             pytest.fail(told, pytrace=False)
         self.user_properties += _properties(entry)
         if entry.log and entry.log not in entry.reason:
-            self.add_report_section("setup", "of the service", visible(entry.log))
+            self.add_report_section("setup", "of the service", printable(entry.log))
         if entry.exit_code == NOT_JUDGED and self.config.getini("replaykit_unjudged") == "skip":
             pytest.skip(self._text(entry))
         if entry.exit_code >= NOT_JUDGED:
@@ -127,17 +129,20 @@ class BundleItem(pytest.Item):
         """Say what became of the bundle, so far as `--tb` wants to hear it."""
         word = _WORDS.get(entry.outcome, entry.verdict)
         often = f" (in {entry.failed or 'each'} of {entry.attempts} attempts)" if entry.attempts > 1 else ""
-        lines = [f"{f'{word}: ' if word else ''}{entry.reason}{often}", *(f"  {each}" for each in entry.notes)]
+        lines = [
+            f"{f'{word}: ' if word else ''}{entry.reason}{often}",
+            *(f"  {one_line(each)}" for each in entry.notes),
+        ]
         style = self.config.getoption("tbstyle", "auto")
         if style != "short":
             lines += entry.steps
         known = [entry.status, *(each for each in (entry.ticket, entry.note) if each)]
-        lines.append(f"  status: {', '.join(known)}")
+        lines.append(f"  status: {one_line(', '.join(known))}")
         if entry.outcome == "gone":
             lines.append(f"  if it was mended: replaykit close {shlex.quote(self._bench.place_of(entry))}")
         if entry.verdict is not None:
             lines.append(f"  replay it: {self._bench.command(entry)}")
-        return visible(lines[0].partition("\n")[0] if style == "line" else "\n".join(lines))
+        return printable(lines[0].partition("\n")[0] if style == "line" else "\n".join(lines))
 
 
 def _properties(entry: Entry) -> list[tuple[str, object]]:

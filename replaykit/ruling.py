@@ -13,6 +13,7 @@ from replaykit.rate import Odds
 from replaykit.redact import Redactor
 from replaykit.replaying import Replayed
 from replaykit.report.json import schema_for
+from replaykit.trace import learn
 from replaykit.value import JsonData, Record
 from replaykit.verdict import Expect, Failure, Verdict, exit_code
 from replaykit.version import __version__
@@ -81,9 +82,7 @@ def ruling(path: str, replayed: Replayed, redactor: Redactor, *, expect: Expect,
     """Tell what a replay came to."""
     redactor.restart()
     trace = replayed.trace
-    for step in trace.steps:
-        redactor.look_at_arguments(step.call.args)
-    redactor.look_at(trace.interactions())
+    learn(redactor, trace)
     told = Told(redactor, trace)
     return Ruling(
         bundle=redactor.shown(path),

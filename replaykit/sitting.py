@@ -27,9 +27,10 @@ from replaykit.report import steps
 from replaykit.service import Running
 from replaykit.stage import Stage, stage_for
 from replaykit.suite import Outcome, Saved, expected
-from replaykit.trace import Trace
+from replaykit.trace import Trace, covered, learn
 from replaykit.verdict import INTERNAL, Failure, Verdict, exit_code
 
+MORE = ("order", "pace", "fail_on_drift")  # keywords of `replay` that a suite takes
 MOST_TEXT = 20_000  # characters of a reason, of a log
 _BLAMED = {Verdict.REPRODUCED, Verdict.FAILED}
 _JUDGED = {Verdict.FIXED, Verdict.PASSED, *_BLAMED}
@@ -47,7 +48,7 @@ class Brief:
     otherwise: Mapping[str, str] = field(default_factory=dict)  # model and adapter of bundles from elsewhere
     profile: str | None = None  # that goes before the others
     number: int = 0  # of this sitting, of several: which one of several URLs is its own
-    more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`
+    more: Mapping[str, Any] = field(default_factory=dict)  # keywords of `replay`: of MORE
     verbose: bool = False  # are steps told with bodies, and how the state changed?
 
 
@@ -88,6 +89,7 @@ class Sitting:
         began = time.monotonic()
         bundle: Bundle | None = None
         profile: str | None = None
+        self._redactor.restart()
         try:
             bundle = read(saved.path)
             require_whole(bundle, str(saved.path))
@@ -100,8 +102,11 @@ class Sitting:
             replayed, log = _unjudged(verdict, error), getattr(error, "log", "")
         except ReplaykitError as error:
             return self._entry(saved, bundle, began, profile, _said(error), exit_code(error))
-        except Exception as error:  # noqa: BLE001  one bundle must not hide what the others say
-            said = f"a mistake in replaykit: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  one bundle must not hide what the others say
+            whose = "a mistake in replaykit" if isinstance(error, Exception) else "the model or the adapter gave up"
+            said = f"{whose}: {type(error).__name__}: {error}"
             return self._entry(saved, bundle, began, profile, said, INTERNAL)
         return self._entry(saved, bundle, began, profile, replayed, log=log)
 
@@ -149,7 +154,7 @@ class Sitting:
     def _replay(self, bundle: Bundle, cast: _Cast, running: Running | None) -> Replayed:
         stage = cast.stage
         try:
-            return replay(
+            replayed = replay(
                 bundle,
                 model=cast.model,
                 adapter=cast.adapter,
@@ -165,6 +170,8 @@ class Sitting:
             )
         except UnreachableError as error:
             return _unjudged(Verdict.UNREACHABLE, error)
+        learn(self._redactor, replayed.trace)
+        return replayed
 
     def _service(self, stage: Stage, recorded: Provenance) -> tuple[Running, bool]:
         """Give the service of a stage, and say whether nothing was asked of it before. Raises as `Stage.opened`."""
@@ -197,9 +204,9 @@ class Sitting:
         log: str = "",
     ) -> Entry:
         """Tell of a bundle what it came to: to a verdict, or to an error with its exit code."""
-        brief, shown = self._brief, self._redactor.shown
+        brief, shown, message = self._brief, self._redactor.shown, self._redactor.message
         entry = entry_of(saved, "broken", code).replace(
-            seconds=round(time.monotonic() - began, 6), profile=profile, log=shown(log[-MOST_TEXT:])
+            seconds=round(time.monotonic() - began, 6), profile=profile, log=shown(log)[-MOST_TEXT:]
         )
         failure = None if bundle is None else bundle.trace.failure
         if bundle is not None and failure is not None:
@@ -211,18 +218,21 @@ class Sitting:
                 shown=None if shrinking is None else shrinking.failed,
             )
         if isinstance(came, str):
-            return entry.replace(reason=shown(came[:MOST_TEXT]))
+            return entry.replace(reason=message(came)[:MOST_TEXT])
         outcome, code = expected(saved.status.word, came.verdict, offline=brief.offline, lenient=brief.lenient)
-        is_told = outcome != "expected" and came.trace.steps
+        happened: tuple[str, ...] = ()
+        if outcome != "expected" and came.trace.steps:
+            trace = covered(self._redactor, came.trace)
+            happened = tuple(message(steps.render(trace, verbose=brief.verbose)).split("\n"))
         return entry.replace(
             outcome=outcome,
             exit_code=code,
-            reason=shown(came.reason[:MOST_TEXT]),
+            reason=message(came.reason)[:MOST_TEXT],
             verdict=came.verdict.value,
-            notes=tuple(shown(each) for each in came.notes),
+            notes=tuple(map(message, came.notes)),
             attempts=came.attempts,
             failed=came.failed,
-            steps=tuple(shown(steps.render(came.trace, verbose=brief.verbose)).split("\n")) if is_told else (),
+            steps=happened,
         )
 
 

@@ -10,6 +10,7 @@ A bundle that the file does not name is open. Changes keep what people have writ
 
 import fcntl
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from replaykit.errors import MissingFileError, StatusError, UnwritableError
+from replaykit.errors import MissingFileError, StatusError, UnwritableError, UsageError
 
 FILE = "status.toml"
 MOST = 4 * 1024 * 1024  # bytes of the file
@@ -25,6 +26,7 @@ MOST = 4 * 1024 * 1024  # bytes of the file
 Word: TypeAlias = Literal["open", "fixed", "wontfix"]
 WORDS: tuple[Word, ...] = get_args(Word)
 _KEYS = ("status", "ticket", "note")
+_LINE_FEED = re.compile(r"(?<!\r)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,11 @@ def change(
 
     Ticket and note stay where None is given, and are taken out by an empty text; all else in the file stays to the
     byte. It is replaced whole, or not at all, and two that change it at once wait for each other.
-    Raises as `statuses`, and UnwritableError.
+    Raises as `statuses`, UnwritableError, and UsageError for what can't stand there, since it is not UTF-8.
     """
-    file = folder / FILE
+    file, names = folder / FILE, [*names]
+    for said in (*names, ticket or "", note or ""):
+        require_text(said)
     with _held(folder):
         before, text = statuses(folder), _text(file) or ""
         wanted = dict(before)
@@ -78,18 +82,25 @@ def change(
     return {name: wanted[name] for name in names}
 
 
+def require_text(said: str) -> None:
+    """Raise UsageError where something can't be written into the file."""
+    try:
+        said.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{said!r} is not UTF-8, and so can't be written into {FILE}.", "Choose another text, or rename the bundle."
+        ) from None
+
+
 def _changed(text: str, before: Mapping[str, Status], wanted: Mapping[str, Status]) -> str:
     """Write statuses into the text of the file, and leave the rest of it as it is."""
     import tomlkit
 
     document = tomlkit.parse(text)
+    added = []
     for name, status in wanted.items():
-        if name not in document:
-            if document.body:
-                document.add(tomlkit.nl())
-            document.add(name, tomlkit.table())
-        table: Any = document[name]
-        known = before.get(name)
+        known, is_there = before.get(name), name in document
+        table: Any = document[name] if is_there else {}
         for key, attribute in (("status", "word"), ("ticket", "ticket"), ("note", "note")):
             value = getattr(status, attribute)
             if known is not None and value == getattr(known, attribute):
@@ -98,7 +109,20 @@ def _changed(text: str, before: Mapping[str, Status], wanted: Mapping[str, Statu
                 table[key] = value
             elif key in table:
                 del table[key]
-    return tomlkit.dumps(document)
+        if not is_there:
+            added.append(tomlkit.dumps({name: table}))
+    after = tomlkit.dumps(document)
+    for each in added:
+        after += _gap(after) + each
+    has_crlf = "\r\n" in text and not _LINE_FEED.search(text)
+    return _LINE_FEED.sub("\r\n", after) if has_crlf else after
+
+
+def _gap(text: str) -> str:
+    """Return what is to follow a text so that there is a blank line between it and what comes next."""
+    if not text.strip() or text.endswith(("\n\n", "\n\r\n")):
+        return ""
+    return "\n" if text.endswith("\n") else "\n\n"
 
 
 def _put(file: Path, text: str, wanted: Mapping[str, Status]) -> None:
@@ -136,6 +160,8 @@ def _held(folder: Path) -> Iterator[None]:
 def _text(file: Path) -> str | None:
     """Return what stands in the file; None where there is none."""
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():  # who opens a pipe waits for its writer
+            raise StatusError(f"{file} is no regular file.", "Replace it by one, or remove it.")
         with file.open("rb") as opened:
             content = opened.read(MOST + 1)
     except FileNotFoundError:

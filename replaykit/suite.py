@@ -72,7 +72,7 @@ def found(paths: Iterable[Path]) -> Found:
     Folders and files that begin with a dot are left out. Raises MissingFileError, StatusError.
     """
     known: dict[Path, dict[str, Status]] = {}
-    taken: dict[str, Saved] = {}
+    taken: dict[tuple[str, str], Saved] = {}
     lacking: list[str] = []
     for path in paths:
         if path.is_dir():
@@ -98,11 +98,11 @@ def is_patch(path: Path) -> bool:
     return False
 
 
-def _take(path: Path, known: dict[Path, dict[str, Status]], taken: dict[str, Saved]) -> None:
-    """Take a bundle, once, with its status."""
+def _take(path: Path, known: dict[Path, dict[str, Status]], taken: dict[tuple[str, str], Saved]) -> None:
+    """Take a bundle, once, with its status; a link to another one is a bundle with a status of its own."""
     folder = path.parent
     known.setdefault(folder, statuses(folder))
-    taken.setdefault(os.path.realpath(path), Saved(path, known[folder].get(path.name, Status())))
+    taken.setdefault((os.path.realpath(folder), path.name), Saved(path, known[folder].get(path.name, Status())))
 
 
 def _walked(top: Path) -> Iterator[tuple[Path, list[str]]]:

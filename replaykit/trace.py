@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from replaykit.interaction import Interaction, in_order
+from replaykit.redact import Redactor
 from replaykit.sequence import Call, one_by_one
 from replaykit.value import JsonText, Record
 from replaykit.verdict import Failure
@@ -106,3 +107,40 @@ RESET, END = "reset", "the end"
 def place_of(label: int) -> str:
     """Name the place of a step in a run."""
     return f"step {label}"
+
+
+def learn(redactor: Redactor, trace: Trace) -> None:
+    """Let a redactor find what is secret in a run, so that it covers that wherever it is told."""
+    for step in trace.steps:
+        redactor.look_at_arguments(step.call.args)
+    redactor.look_at(trace.interactions())
+
+
+def covered(redactor: Redactor, trace: Trace) -> Trace:
+    """Return the steps of a run as they can be told: with the secrets covered, by who has learned them."""
+
+    def sent(interactions: tuple[Interaction, ...]) -> tuple[Interaction, ...]:
+        return tuple(map(redactor.interaction, interactions))
+
+    def said(each: Said) -> Said:
+        return each.replace(data=redactor.text(each.data))
+
+    steps = [
+        step.replace(
+            call=step.call.replace(args=redactor.arguments(step.call.args)),
+            event=None if step.event is None else said(step.event),
+            again=None if step.again is None else said(step.again),
+            state=None if step.state is None else redactor.text(step.state),
+            interactions=sent(step.interactions),
+            observing=sent(step.observing),
+            observations=tuple(map(said, step.observations)),
+        )
+        for step in trace.steps
+    ]
+    return trace.replace(
+        steps=tuple(steps),
+        resetting=sent(trace.resetting),
+        closing=sent(trace.closing),
+        closing_observations=tuple(map(said, trace.closing_observations)),
+        recorded=sent(trace.recorded),
+    )

@@ -24,7 +24,7 @@ from replaykit.project import policy_here
 from replaykit.redact import Redactor
 from replaykit.secret import Policy
 from replaykit.sequence import Call
-from replaykit.trace import Ending, Said, Step, Trace
+from replaykit.trace import Ending, Said, Step, Trace, learn
 from replaykit.value import JsonText
 from replaykit.verdict import Failure
 from replaykit.version import BUNDLE_FORMAT
@@ -89,9 +89,7 @@ class Writer:
 
     def write(self, trace: Trace) -> None:
         """Write a trace that is over: what is found in it anywhere is covered everywhere."""
-        for step in trace.steps:
-            self._redactor.look_at_arguments(step.call.args)
-        self._redactor.look_at(trace.interactions())
+        learn(self._redactor, trace)
         for each in trace.resetting:
             self.interaction("reset", None, each)
         nonce = trace.nonce

@@ -20,6 +20,7 @@ from replaykit.docket import Entry
 from replaykit.lines import Lines, bundled
 from replaykit.pytest_bundle import _alone, _Bench
 from replaykit.pytest_plugin import means
+from replaykit.suite import found
 
 pytest_plugins = ["pytester"]
 
@@ -274,6 +275,27 @@ def test_what_is_collected_has_a_name_that_stays(pytester: pytest.Pytester, proj
     assert ["test_other.py::test_other"] == listed["-m", "not replaykit"] == listed["-o", "replaykit_bundles="]
 
 
+def test_pytest_and_a_suite_look_for_files_in_their_own_ways(pytester: pytest.Pytester, project: Path):
+    """What only one of them finds is what the guide says."""
+    folder = project / "failures"
+    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\nreplaykit_bundles = ["failures/**/*.pd"]\n')
+    for path in folder.iterdir():
+        path.unlink()
+    (project / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(project / "elsewhere")
+    (folder / "build").mkdir()
+    names = ["both.pd", "build/inner.pd", "linked/far.pd", ".dot.pd", "BUG.PD", "bug.pd.gz", "bug.pd.zip"]
+    for name in names:
+        (folder / name).write_bytes(made())
+    (folder / "link.pd").symlink_to("both.pd")
+    by_pytest = {Path(item.path).relative_to(folder).as_posix() for item in pytester.inline_genitems(*CALM)[0]}
+    by_suite = {each.path.relative_to(folder).as_posix() for each in found([folder]).saved}
+
+    assert {"both.pd", "link.pd"} == by_pytest & by_suite
+    assert {"linked/far.pd", ".dot.pd"} == by_pytest - by_suite
+    assert {"build/inner.pd", "BUG.PD", "bug.pd.gz", "bug.pd.zip"} == by_suite - by_pytest
+
+
 def test_offline_nothing_reaches_the_network(pytester: pytest.Pytester, project: Path):
     """An adapter that connects to something while its bundle is played is told, whatever it makes of that."""
     (project / "hard.py").write_text(HARD)
@@ -337,6 +359,22 @@ def test_a_status_file_that_is_broken_is_an_error_of_each_bundle(pytester: pytes
 
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["status: *status.toml can't be read: *"])
+
+
+@pytest.mark.parametrize("by_github", [True, False])
+def test_who_reads_along_is_given_no_orders(
+    by_github: bool, pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a status file, or a bundle, says stays in its line; and GitHub's runner finds nothing to obey."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true" if by_github else "")
+    (project / "failures/status.toml").write_text(
+        '["cut.pd"]\nnote = "N\\n::stop-commands::x"\nticket = "T\\n::error file=x::pwned"\n'
+    )
+    result = run(pytester, "--replaykit-offline", "-k", "cut")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([r"*status: open, T\n::error file=x::pwned, N\n::stop-commands::x"])
+    assert [] == [line for line in result.outlines if line.lstrip().startswith("::")]
 
 
 def test_the_environment_counts_as_in_a_suite(

@@ -1,11 +1,12 @@
 """The status of saved bugs."""
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from replaykit.errors import MissingFileError, StatusError, UnwritableError
+from replaykit.errors import MissingFileError, StatusError, UnwritableError, UsageError
 from replaykit.status import FILE, Status, change, statuses
 
 
@@ -77,6 +78,43 @@ def test_any_name_can_have_a_status(name: str, tmp_path: Path):
     change(tmp_path, [name, "other.pd"], "wontfix", note='"""\n[x]\x1b')
 
     assert {each: Status("wontfix", None, '"""\n[x]\x1b') for each in (name, "other.pd")} == statuses(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("# ours", '# ours\n\n["a.pd"]\nstatus = "fixed"\n\n["c.pd"]\nstatus = "fixed"\n'),
+        ('["b.pd"]\n# end\n', '["b.pd"]\n# end\n\n["a.pd"]\nstatus = "fixed"\n\n["c.pd"]\nstatus = "fixed"\n'),
+        ('["b.pd"]\r\n', '["b.pd"]\r\n\r\n["a.pd"]\r\nstatus = "fixed"\r\n\r\n["c.pd"]\r\nstatus = "fixed"\r\n'),
+        ('["a.pd"]\r\n["c.pd"]\r\n', '["a.pd"]\r\nstatus = "fixed"\r\n["c.pd"]\r\nstatus = "fixed"\r\n'),
+        ('["b.pd"]\n\n', '["b.pd"]\n\n["a.pd"]\nstatus = "fixed"\n\n["c.pd"]\nstatus = "fixed"\n'),
+    ],
+)  # fmt: skip
+def test_what_is_added_is_laid_out_as_people_would(text: str, after: str, tmp_path: Path):
+    """A blank line stands before each table that is new, and lines end as the others of the file do."""
+    file = tmp_path / FILE
+    file.write_bytes(text.encode())
+    change(tmp_path, ["a.pd", "c.pd"], "fixed")
+
+    assert after == file.read_bytes().decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "ticket", "note"), [("\udcff.pd", None, None), ("a.pd", "\udcff", None), ("a.pd", "", "\udcff")]
+)
+def test_what_is_no_text_is_refused(name: str, ticket: str | None, note: str | None, tmp_path: Path):
+    """TOML is UTF-8: a name or a note in other bytes can't be written, and nothing is."""
+    with pytest.raises(UsageError, match=r"'\\udcff.*is not UTF-8"):
+        change(tmp_path, [name], "fixed", ticket=ticket, note=note)
+
+    assert [] == [*tmp_path.iterdir()]
+
+
+def test_pipe_is_not_waited_for(tmp_path: Path):
+    """What is no file is told, instead of read."""
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(StatusError, match="is no regular file"):
+        statuses(tmp_path)
 
 
 def test_two_that_change_it_at_once_wait_for_each_other(tmp_path: Path):

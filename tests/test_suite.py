@@ -1,8 +1,11 @@
 """The suite: what a verdict means for a bug of some status."""
 
+from pathlib import Path
+
 import pytest
 
-from replaykit.suite import Expected, expected
+from replaykit.status import FILE
+from replaykit.suite import Expected, expected, found
 from replaykit.verdict import Verdict
 
 
@@ -42,3 +45,19 @@ def test_what_is_not_judged_is_never_0_or_1(word, verdict, offline):
 def test_lenient_lets_pass_that_an_open_bug_is_gone():
     """It is told all the same."""
     assert Expected("gone", 0) == expected("open", Verdict.FIXED, lenient=True)
+
+
+def test_each_name_is_a_bundle_with_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is named twice is taken once; a link is a bundle with a status of its own."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "failures"
+    folder.mkdir()
+    (folder / "a.pd").write_text("")
+    (folder / "b.pd").symlink_to("a.pd")
+    (tmp_path / "same").symlink_to(folder)
+    (folder / FILE).write_text('["b.pd"]\nstatus = "fixed"\n')
+    there = found([Path("failures"), folder, Path("same/b.pd"), folder / "a.pd"])
+
+    assert [("failures/a.pd", "open"), ("failures/b.pd", "fixed")] == [
+        (str(each.path), each.status.word) for each in there.saved
+    ]

@@ -62,6 +62,7 @@ def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: st
     """Write the status of all bundles; of none, if one of them is not there."""
     from replaykit import status
     from replaykit.reader import read
+    from replaykit.report.steps import one_line
 
     hush()
     folders: dict[Path, list[str]] = {}
@@ -70,6 +71,7 @@ def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: st
             raise UsageError(f"{path} is a folder.", "Name the bundles whose status is to be changed.")
         if not path.exists():
             raise MissingFileError(f"There is no bundle {path}.", "Check the path.")
+        status.require_text(path.name)
         read(path)  # what is no bundle has no status
         folders.setdefault(path.parent, []).append(path.name)
     for folder in folders:
@@ -80,5 +82,5 @@ def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: st
             parts = [said.word, *([said.ticket] if said.ticket else []), *([said.note] if said.note else [])]
             was = before.get(name, status.Status())
             stays = " (as it was)" if was == said and name in before else f" (was {was.word})"
-            say(f"{folder / name}: {', '.join(parts)}{stays}")
+            say(one_line(f"{folder / name}: {', '.join(parts)}{stays}"))
     return 0

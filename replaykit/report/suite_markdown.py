@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from replaykit.docket import Docket, Entry
 from replaykit.report.markdown import fenced, table, text
 from replaykit.report.roll import MARKS, meant, warnings
+from replaykit.report.steps import count
 
 MOST = 10_000_000  # bytes
 MOST_ROWS = 2_000  # of those that are as expected
@@ -28,7 +29,7 @@ def render(docket: Docket, *, most: int = MOST) -> str:
 def _head(docket: Docket) -> Iterator[str]:
     yield f"# Regression suite: {text(docket.outcome)}\n"
     mode = "offline, against their cassettes" if docket.offline else "live"
-    yield f"{text(docket.conclusion)}; {docket.bundles} bundles, {mode}, {docket.seconds:.1f} s.\n"
+    yield f"{text(docket.conclusion)}; {count(docket.bundles, 'bundle')}, {mode}, {docket.seconds:.1f} s.\n"
     for line in warnings(docket.lacking):
         yield f"{text(line)}  "
     rows = [

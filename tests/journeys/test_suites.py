@@ -470,8 +470,22 @@ def test_closed_and_reopened(here: Here, home: Path, tmp_path: Path):
     assert (folder / FILE).read_text().startswith(f'# ours\n["{SMALL}"]  # looked at\n')
 
 
+def test_what_a_status_says_stays_in_its_line(here: Here, home: Path, tmp_path: Path):
+    """Nothing in it can look like a line of ours, or like an order for who reads along."""
+    folder = corpus(tmp_path / "saved", home, BUG)
+    closed = here("close", folder / BUG, "--note", "N\n::stop-commands::x")
+
+    assert (0, f"{folder / BUG}: fixed, N\\n::stop-commands::x (was open)\n") == (closed.code, closed.out)
+
+
 @pytest.mark.parametrize(
-    ("name", "code", "said"), [("none.pd", 129, "missing-file"), (".", 129, "is a folder"), ("b.pd", 128, "bundle")]
+    ("name", "code", "said"),
+    [
+        ("none.pd", 129, "missing-file"),
+        (".", 129, "is a folder"),
+        ("b.pd", 128, "bundle"),
+        ("odd/\udcff.pd", 129, "is not UTF-8"),
+    ],
 )
 def test_nothing_is_written_where_one_can_not_be_closed(
     name: str, code: int, said: str, here: Here, home: Path, tmp_path: Path
@@ -479,6 +493,8 @@ def test_nothing_is_written_where_one_can_not_be_closed(
     """A bundle that is not there, a folder, and what is no bundle have no status."""
     folder = corpus(tmp_path / "saved", home, BUG)
     (folder / "b.pd").write_text("hello\n")
+    (folder / "odd").mkdir()
+    (folder / "odd" / "\udcff.pd").write_text("")
     ran = here("close", folder / BUG, folder / name)
 
     assert code == ran.code, ran
