@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from replaykit.archive import opened, packed_in
+from replaykit.archive import begins_at, opened, packed_in
 from replaykit.coding import coding_of, decoded
 from replaykit.disguise import base64_forms, forms, plain_text
 from replaykit.errors import CorruptBundleError, MissingFileError, SecretFoundError
@@ -29,6 +29,7 @@ from replaykit.secret import SHORTEST, Policy, weight_of
 from replaykit.value import InvalidValueError, JsonData, Record, text_of_data
 
 ENDINGS = (".pd", ".pd.gz", ".pd.zip", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
+TEXTS = (".md", ".txt")  # of those that are, where a bundle stands in them: tickets
 
 
 class Hit(Record):
@@ -40,7 +41,7 @@ class Hit(Record):
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """List files: those that are named, and those in folders whose names have one of the known endings.
+    """List files: those that are named, and those in folders whose names have one of the known endings, and tickets.
 
     Hidden folders are left out, and links are not followed. Raises MissingFileError.
     """
@@ -52,8 +53,16 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
             continue
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            found = [Path(folder, name) for name in sorted(names) if name.endswith(ENDINGS)]
-            yield from (each for each in found if each.is_file())  # no pipe: it might never end
+            for each in (Path(folder, name) for name in sorted(names)):
+                if each.is_file() and (each.name.endswith(ENDINGS) or _is_ticket(each)):  # no pipe: it might never end
+                    yield each
+
+
+def _is_ticket(path: Path) -> bool:
+    try:
+        return path.name.endswith(TEXTS) and begins_at(content_of(path)) is not None
+    except CorruptBundleError:  # larger than any bundle
+        return False
 
 
 def scan(path: Path, policy: Policy) -> list[Hit]:

@@ -140,6 +140,14 @@ def test_files_of_folders(tmp_path: Path):
         list(files_in([tmp_path / "none"]))
 
 
+def test_tickets_in_a_folder_are_looked_into(tmp_path: Path):
+    """A text with a bundle in it, as it is or packed, is taken for a recording; any other text is not."""
+    for name, text in (("a.md", f"> {GOLDEN.decode()}"), ("b.txt", lined(GOLDEN)), ("c.md", "none"), ("d.txt", "")):
+        (tmp_path / name).write_text(text.replace("\n", "\n> "))
+
+    assert ["a.md", "b.txt"] == [each.name for each in files_in([tmp_path])]
+
+
 def test_what_can_not_be_looked_into(tmp_path: Path):
     """A bomb and a broken archive are errors, not a clean bill."""
     (tmp_path / "bomb.pd.gz").write_bytes(gzip.compress(bytes(80 * 1024 * 1024)))
