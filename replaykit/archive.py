@@ -122,9 +122,7 @@ def _only_entry(entries: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
 
 def _from_text(content: bytes, name: str) -> bytes:
     """Cut the only bundle out of a text: what stands before its lines, as in a quotation, is left out."""
-    kinds = [kind for mark, kind in _KINDS.items() if mark in content]  # which is quicker than to search for a pattern
-    begins = [each for kind in kinds for each in islice(kind.finditer(content), 2)]
-    found = sorted(begins, key=lambda each: each.start())
+    found = _begins(content)
     if not found:
         return content
     if len(found) > 1:
@@ -149,6 +147,19 @@ def _from_text(content: bytes, name: str) -> bytes:
             return b"\n".join(lines)
         start = stop + 1
     return b"\n".join(lines) + b"\n"
+
+
+def begins_at(content: bytes) -> int | None:
+    """Return the number of the line where the first bundle begins in a text; None where there is none."""
+    found = _begins(content)
+    return _line_of(content, found[0]) if found else None
+
+
+def _begins(content: bytes) -> list[re.Match[bytes]]:
+    """Find where bundles begin in a text: the first ones, which are enough to tell whether there are several."""
+    kinds = [kind for mark, kind in _KINDS.items() if mark in content]  # which is quicker than to search for a pattern
+    found = [each for kind in kinds for each in islice(kind.finditer(content), 2)]
+    return sorted(found, key=lambda each: each.start())
 
 
 def packed_in(content: bytes, name: str) -> tuple[int, bytes] | None:

@@ -1,10 +1,17 @@
-"""Documents that other programs read: written to a file, whole or not at all."""
+"""Documents that other programs read: in JSON that nobody obeys, and written to a file, whole or not at all."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from replaykit.errors import UnwritableError
+
+
+def json_text(data: Any, *, indent: int | None = 2) -> str:
+    """Write data as JSON, in ASCII, without what runners obey wherever it stands in a line: `##[...`, `##vso[...`."""
+    return json.dumps(data, indent=indent).replace("##", "#\\u0023")
 
 
 class Document:

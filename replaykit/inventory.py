@@ -4,13 +4,13 @@ What `replaykit list --json` says is a surface that other programs read: a key t
 same, until VERSION changes. Nothing is run or imported for it.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import groupby
 from pathlib import Path
 
 from replaykit.bundle import Bundle, Provenance
+from replaykit.document import json_text
 from replaykit.errors import ReplaykitError
 from replaykit.reader import read
 from replaykit.report.steps import count, one_line
@@ -77,8 +77,8 @@ def inventory(paths: Collection[Path], only: Collection[Word] = ()) -> Inventory
 
 
 def render(told: Inventory) -> str:
-    """Write an inventory as JSON, in ASCII, with nothing in it that the runner of a forge would obey."""
-    return json.dumps(told.model_dump(), indent=2).replace("##[", "#\\u0023[")
+    """Write an inventory as JSON, in ASCII."""
+    return json_text(told.model_dump())
 
 
 def schema() -> str:

@@ -5,13 +5,13 @@ same, until VERSION changes.
 """
 
 import base64
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from replaykit.bundle import MAX_FILE, Bundle, Provenance, Shrinking
 from replaykit.coding import unpacked
+from replaykit.document import json_text
 from replaykit.interaction import Headers, Interaction
 from replaykit.report.steps import call_text, said_text
 from replaykit.trace import Said, Step
@@ -169,8 +169,8 @@ def portrait(bundle: Bundle, path: Path) -> Portrait:
 
 
 def render(shown: Portrait) -> str:
-    """Write a portrait as JSON, in ASCII, with nothing in it that the runner of a forge would obey."""
-    return json.dumps(shown.model_dump(), indent=2).replace("##[", "#\\u0023[")
+    """Write a portrait as JSON, in ASCII."""
+    return json_text(shown.model_dump())
 
 
 def schema() -> str:

@@ -53,11 +53,17 @@ def content_of(path: Path) -> bytes:
     return content
 
 
+def is_bundle(path: Path) -> bool:
+    """Say whether a file begins as a bundle does; it may be cut or broken."""
+    return path.is_file() and content_of(path).startswith(BEGINNING)
+
+
 def read_bytes(content: bytes, name: str = "The bundle") -> Bundle:
     """Read a bundle from its bytes; see `read`."""
     return _Reader(content, name).bundle()
 
 
+BEGINNING = b'version: 1\n# {"k":'
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

@@ -4,11 +4,11 @@ What they say in JSON is a surface that other programs read: a key that stands h
 VERSION changes.
 """
 
-import json
 from typing import Literal, TypeAlias
 
 from replaykit.account import RunStep, SentRequest, Told, cut
 from replaykit.bundle import Bundle
+from replaykit.document import json_text
 from replaykit.rate import Odds
 from replaykit.redact import Redactor
 from replaykit.replaying import Replayed
@@ -119,7 +119,7 @@ def unjudged(path: str, bundle: Bundle, verdict: Verdict, reason: str, redactor:
 
 def render(rulings: Rulings) -> str:
     """Write rulings as JSON, in ASCII."""
-    return json.dumps(rulings.model_dump(), indent=2) + "\n"
+    return json_text(rulings.model_dump()) + "\n"
 
 
 def schema() -> str:

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from replaykit.archive import opened, packed_in
+from replaykit.archive import begins_at, opened, packed_in
 from replaykit.coding import coding_of, decoded
 from replaykit.disguise import base64_forms, forms, plain_text
 from replaykit.errors import CorruptBundleError, MissingFileError, SecretFoundError
-from replaykit.interaction import Interaction, Request, Response
+from replaykit.interaction import Headers, Interaction, Request, Response
 from replaykit.notation import decode, unmark_binary
 from replaykit.placeholder import MARK, PLACEHOLDER
 from replaykit.reader import content_of
@@ -29,6 +29,7 @@ from replaykit.secret import SHORTEST, Policy, weight_of
 from replaykit.value import InvalidValueError, JsonData, Record, text_of_data
 
 ENDINGS = (".pd", ".pd.gz", ".pd.zip", ".yaml", ".yml", ".json", ".har")  # of the files of a folder that are looked at
+TEXTS = (".md", ".txt")  # of those that are, where a bundle stands in them: tickets
 
 
 class Hit(Record):
@@ -40,7 +41,7 @@ class Hit(Record):
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """List files: those that are named, and those in folders whose names have one of the known endings.
+    """List files: those that are named, and those in folders whose names have one of the known endings, and tickets.
 
     Hidden folders are left out, and links are not followed. Raises MissingFileError.
     """
@@ -52,8 +53,16 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
             continue
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            found = [Path(folder, name) for name in sorted(names) if name.endswith(ENDINGS)]
-            yield from (each for each in found if each.is_file())  # no pipe: it might never end
+            for each in (Path(folder, name) for name in sorted(names)):
+                if each.is_file() and (each.name.endswith(ENDINGS) or _is_ticket(each)):  # no pipe: it might never end
+                    yield each
+
+
+def _is_ticket(path: Path) -> bool:
+    try:
+        return path.name.endswith(TEXTS) and begins_at(content_of(path)) is not None
+    except CorruptBundleError:  # larger than any bundle
+        return False
 
 
 def scan(path: Path, policy: Policy) -> list[Hit]:
@@ -130,39 +139,49 @@ def _in_bundle(content: bytes, redactor: Redactor) -> Iterator[Hit | None]:
                 _look(decode(unmark_binary(line[2:])), redactor)
             except (ValueError, TypeError, AttributeError, KeyError, InvalidValueError):
                 redactor.message(line.decode("latin-1"))  # no line of a bundle, but somebody may read it
+        else:
+            redactor.message(line.decode("latin-1"))
         for found in redactor.found[told:]:
             yield _hit(number, found)
         told = len(redactor.found)
 
 
 def _look(data: dict[str, Any], redactor: Redactor) -> None:
+    """Look at what a writer has put there as it did, and at all the rest, whatever it is called, as at any text."""
     kind = data.get("k")
     if kind is None or kind == "net":
-        request, response, ours = data["request"], data.get("response"), data.get("replaykit", {})
-        made = Request(
-            method="",
-            url=str(request["uri"]),
-            headers=_headers(ours.get("request_headers") or request.get("headers")),
-            body=_body(request.get("body"), is_coded=kind == "net"),
-        )
-        answer = None
-        if response:
-            body = response.get("body")
-            answer = Response(
-                status=0,
-                headers=_headers(ours.get("response_headers") or response.get("headers")),
-                body=_body(body.get("string") if isinstance(body, dict) else body, is_coded=kind == "net"),
-            )
-        redactor.interaction(Interaction(request=made, response=answer))
+        ours = data.get("replaykit", {})
+        headers, body = _message(data["request"], ours.pop("request_headers", ()), redactor, is_coded=kind == "net")
+        request = Request(method="", url=str(data["request"].pop("uri")), headers=headers, body=body)
+        response = None
+        if data.get("response"):
+            told = _message(data["response"], ours.pop("response_headers", ()), redactor, is_coded=kind == "net")
+            response = Response(status=0, headers=told[0], body=told[1])
+        redactor.interaction(Interaction(request=request, response=response))
     elif kind == "command":
-        redactor.arguments([data.get("args"), data.get("raw")])
+        redactor.arguments([data.pop("args", None), data.pop("raw", None)])
     elif kind == "bundle" and isinstance(data.get("url"), str):
         redactor.url(data["url"])
-    else:
-        redactor.text(text_of_data(data))
+    redactor.message(text_of_data(data).decode("utf-8"))
 
 
-def _headers(said: JsonData) -> tuple[tuple[str, str], ...]:
+def _message(data: dict[str, Any], in_order: JsonData, redactor: Redactor, *, is_coded: bool) -> tuple[Headers, bytes]:
+    """Take headers and text out of a request or a response; what may be anything stays, as the names of headers."""
+    headers, body = _headers(data.pop("headers", None)), data.get("body")
+    data["names"] = [name for name, _ in headers]
+    if in_order:  # these count, and the others stand beside them
+        for name, value in headers:
+            redactor.header(name, value)
+        headers = _headers(in_order)
+        data["names"] += [name for name, _ in headers]
+    holder, key = (body, "string") if isinstance(body, dict) and "string" in body else (data, "body")
+    content = _body(holder.get(key), is_coded=is_coded)
+    if isinstance(holder.get(key), str) and not is_coded:
+        del holder[key]
+    return headers, content
+
+
+def _headers(said: JsonData) -> Headers:
     if isinstance(said, list):
         return tuple((str(name), str(value)) for name, value in said)
     pairs = []
@@ -173,9 +192,9 @@ def _headers(said: JsonData) -> tuple[tuple[str, str], ...]:
 
 def _body(said: JsonData, *, is_coded: bool) -> bytes:
     if isinstance(said, dict) and isinstance(said.get("!!binary"), str):
-        return base64.b64decode(said["!!binary"])
+        return base64.b64decode(said["!!binary"], validate=True)
     if isinstance(said, str):
-        return base64.b64decode(said) if is_coded else said.encode("utf-8", "surrogatepass")
+        return base64.b64decode(said, validate=True) if is_coded else said.encode("utf-8", "surrogatepass")
     return b""
 
 

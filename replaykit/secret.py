@@ -124,6 +124,7 @@ _BEGINNINGS = (  # of what _PATTERNS finds, by a character that they have and mo
         ],
     ),
     ("-", ["PRIVATE KEY", "glpat-", "xox", "xapp-", "pypi-", "sk-"]),
+    ("@", ["://"]),
     ("", ["eyJ", "AKIA", "ASIA", "AIza", "ya29.", "earer ", "asic ", "SG.", "ccessKey=", "AccountKey=", "hvs."]),
     ("", ["ecret", "ECRET"]),
 )
@@ -150,6 +151,7 @@ _PATTERNS = re.compile(
   | (?P<digitalocean>dop_v1_[a-f0-9]{64})
   | (?P<shopify>shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32})
   | (?P<vault>hvs\.[A-Za-z0-9_-]{24,200})
+  | (?<=://)[^\s/?\#@:"'\\<>]{0,256}:(?P<password>[^\s/?\#@"'\\<>]{1,256})@(?=[\w\[])
   | (?<![A-Za-z0-9])[Bb]earer\ {1,4}(?P<bearer>[A-Za-z0-9._~+/-]{8,4096}={0,2})
   | (?<![A-Za-z0-9])[Bb]asic\ {1,4}(?P<basic>[A-Za-z0-9+/]{8,1024}={0,2})
     """,

@@ -17,6 +17,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -27,6 +28,7 @@ import time
 from pathlib import Path
 
 MESSAGE = 1 << 20  # bytes
+SOON = 10  # seconds, in which a command that was asked for is there
 NEVER_LOADED = {"replaykit.__main__", "replaykit.pytest_plugin", "replaykit.cluster"}
 
 
@@ -43,39 +45,55 @@ class Nursery:
 
     def run(self, arguments: list[str], cwd: Path, environment: dict[str, str], timeout: float) -> tuple[int, str, str]:
         """Run `python -m replaykit`; return its exit code, and what it printed. Raises subprocess.TimeoutExpired."""
-        pipes = [os.pipe() for _ in range(3)]  # standard output, standard error, how it ended
         asked = json.dumps({"arguments": arguments, "cwd": str(cwd), "environment": environment}).encode()
-        socket.send_fds(self._socket, [asked], [end for _, end in pipes])
-        for _, end in pipes:
-            os.close(end)
-        read = {begin: bytearray() for begin, _ in pipes}
-        deadline = time.monotonic() + timeout
-        with selectors.DefaultSelector() as selector:
-            for begin in read:
-                selector.register(begin, selectors.EVENT_READ)
-            while selector.get_map():
-                for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
-                    some = os.read(key.fd, 1 << 16)
-                    read[key.fd] += some
-                    if not some:
-                        selector.unregister(key.fd)
-                if time.monotonic() > deadline:
-                    self._give_up(bytes(read[pipes[2][0]]), arguments, timeout)
+        with contextlib.ExitStack() as stack:
+            pipes = [os.pipe() for _ in range(3)]  # standard output, standard error, how it ended
+            begins = [begin for begin, _ in pipes]
+            for begin in begins:
+                stack.callback(os.close, begin)
+            try:
+                socket.send_fds(self._socket, [asked], [end for _, end in pipes])
+            finally:
+                for _, end in pipes:
+                    os.close(end)
+            read: dict[int, bytearray] = {begin: bytearray() for begin in begins}
+            if not _read(read, time.monotonic() + timeout):
+                _kill(begins[-1], bytes(read[begins[-1]]))
+                raise subprocess.TimeoutExpired(arguments, timeout)
         out, err, told = (bytes(each) for each in read.values())
-        for begin in read:
-            os.close(begin)
+        if len(told.split()) < 2:
+            raise ChildProcessError(f"what waited for {arguments} was ended, and told nothing but {told!r}")
         return int(told.split()[1]), _text(out), _text(err)
-
-    def _give_up(self, told: bytes, arguments: list[str], timeout: float) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if told:
-                os.kill(int(told.split()[0]), signal.SIGKILL)
-        raise subprocess.TimeoutExpired(arguments, timeout)
 
     def close(self) -> None:
         """Let the process end."""
         self._socket.close()
         self._process.wait()
+
+
+def _read(read: dict[int, bytearray], deadline: float) -> bool:
+    """Read pipes to their ends; say whether all were there before the deadline."""
+    with selectors.DefaultSelector() as selector:
+        for begin in read:
+            selector.register(begin, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
+                some = os.read(key.fd, 1 << 16)
+                read[key.fd] += some
+                if not some:
+                    selector.unregister(key.fd)
+            if selector.get_map() and time.monotonic() > deadline:
+                return False
+    return True
+
+
+def _kill(told: int, said: bytes) -> None:
+    """End the command that a pipe names; where it does not yet, it does so soon, or there is none."""
+    if not said and select.select([told], [], [], SOON)[0]:
+        said = os.read(told, 1 << 16)
+    if len(said.split()) == 1:  # else it has ended, and only what it started has not
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(said), signal.SIGKILL)
 
 
 def _text(content: bytes) -> str:

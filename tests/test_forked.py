@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from conftest import ROOT, processes, replaykit
+from conftest import ROOT, nursery, processes, replaykit
 
 BUNDLE = ROOT / "failures/leaderboard/ghost-player.pd"
 
@@ -35,14 +35,33 @@ def test_forked_command_ends_and_prints_as_one_from_nothing(
     assert started.code in {0, 1, 128, 129}
 
 
-def test_forked_command_that_takes_too_long_is_ended():
-    """After the time it has, it is killed, and its service ends with it; the test is told."""
-    mark = uuid4().hex
+def open_files() -> int:
+    """Count what this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("timeout", [3, 0], ids=["while it runs", "before it is there"])
+def test_forked_command_that_takes_too_long_is_ended(timeout: float):
+    """After the time it has, it is killed, and its service ends with it; the test is told, and nothing stays open."""
+    nursery()
+    mark, before = uuid4().hex, open_files()
     sleepy = f"python -c 'import time; time.sleep(60)' {{port}} {mark}"
     with pytest.raises(subprocess.TimeoutExpired):
-        replaykit("replay", BUNDLE, "--start", sleepy, timeout=3)
+        replaykit("replay", BUNDLE, "--start", sleepy, timeout=timeout)
+    after = open_files()
+    time.sleep(1)  # what was not ended starts its service
     deadline = time.monotonic() + 10
     while processes(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
 
     assert [] == processes(mark)
+    assert before == after
+
+
+def test_forked_command_whose_end_nobody_tells_is_an_error(tmp_path: Path):
+    """Where the process that waits for a command is killed, that is said."""
+    lines = ["import os, signal", "from replaykit import Model", "class Gone(Model): pass"]
+    (tmp_path / "here.py").write_text("\n".join([*lines, "os.kill(os.getppid(), signal.SIGKILL)"]))
+    (tmp_path / "pyproject.toml").touch()
+    with pytest.raises(ChildProcessError, match="was ended, and told nothing but"):
+        replaykit("integration", "--model", "here:Gone", "--mock", cwd=tmp_path)

@@ -140,6 +140,14 @@ def test_files_of_folders(tmp_path: Path):
         list(files_in([tmp_path / "none"]))
 
 
+def test_tickets_in_a_folder_are_looked_into(tmp_path: Path):
+    """A text with a bundle in it, as it is or packed, is taken for a recording; any other text is not."""
+    for name, text in (("a.md", f"> {GOLDEN.decode()}"), ("b.txt", lined(GOLDEN)), ("c.md", "none"), ("d.txt", "")):
+        (tmp_path / name).write_text(text.replace("\n", "\n> "))
+
+    assert ["a.md", "b.txt"] == [each.name for each in files_in([tmp_path])]
+
+
 def test_what_can_not_be_looked_into(tmp_path: Path):
     """A bomb and a broken archive are errors, not a clean bill."""
     (tmp_path / "bomb.pd.gz").write_bytes(gzip.compress(bytes(80 * 1024 * 1024)))
@@ -181,3 +189,35 @@ def test_a_bundle_with_a_secret_is_not_to_be_sent():
 
     assert TOKEN not in str(raised.value)
     require_clean(GOLDEN, "bug.pd", Policy())
+
+
+JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+FIRST, REQUEST = '{"k":"bundle",', '"request":{'
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "line", "label"),
+    [
+        (FIRST, f'"culprit":"{JWT}",', 2, "jwt"),
+        (FIRST, '"api_key":"short",', 2, "api_key"),
+        (FIRST, '"extra":{"at":[{"password":"hunter2"}]},', 2, "password"),
+        (FIRST, '"note":"see http://joe:hunter2@127.0.0.1:4871/",', 2, "password"),
+        (FIRST, f'"{JWT}":1,', 2, "jwt"),
+        (FIRST, r'"x":"\u0065' + JWT[1:] + '",', 2, "jwt"),
+        (REQUEST, f'"note":"{JWT}",', 4, "jwt"),
+        ('- {"request":', f'"more":["{JWT}"],"request":', 4, "jwt"),
+        ('"replaykit":{', f'"reason":"{JWT}",', 4, "jwt"),
+        ('"replaykit":{', f'"request_headers":[["Accept","*/*"],["X-Note","{JWT}"]],', 4, "jwt"),
+        ('"replaykit":{', '"request_headers":[["Accept","*/*"]],"x":"ghp_' + 36 * "a" + '",', 4, "github"),
+        ('"status":{', f'"x":"{JWT}",', 4, "jwt"),
+        ('"headers":{', f'"{JWT}":["x"],', 4, "jwt"),
+        ("# {", f'"k":"net","request":{{"uri":"/","body":""}},"message":"to {JWT}"}}\n# {{', 2, "jwt"),
+        ("# {", f'"k":"net","request":{{"uri":"/","body":"{JWT}"}}}}\n# {{', 2, "jwt"),
+        ("interactions:", f"{JWT}:\ninteractions:", 3, "jwt"),
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_wherever_it_stands(before: str, added: str, line: int, label: str, tmp_path: Path):
+    """Records have keys that no writer puts there; they are looked at like any text."""
+    kept = added if before in added else f"{before}{added}"
+
+    assert (line, label) in found(tmp_path, "a.pd", GOLDEN.decode().replace(before, kept, 1))

@@ -204,6 +204,14 @@ def test_a_bundle_that_is_too_long_as_it_is_is_packed(tmp_path: Path):
     assert content == unpacked(ticket.encode(), "ISSUE.md")
 
 
+def test_the_length_of_a_ticket_is_counted_in_characters_as_forges_count(tmp_path: Path):
+    """A text of many bytes, but not too many characters, is not packed."""
+    ticket = ticket_of(written(tmp_path, failed("\u4e2d" * 3000, steps=(step(1, "a", b"b" * 7_000),))))
+
+    assert len(ticket) < MOST < len(ticket.encode())
+    assert BEGIN not in ticket
+
+
 @pytest.mark.parametrize(("there", "lost"), [(b"}\n", b"} \n"), (b"}\n", b"}\t\n"), (b'"step":', b'"step":\t')])
 def test_a_bundle_with_what_texts_lose_is_packed(there: bytes, lost: bytes, tmp_path: Path):
     """Where a line ends in a blank, or has a tab, which is allowed, the bundle is not put into a text as it is."""

@@ -1,7 +1,6 @@
 """replaykit config."""
 
 import copy
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from replaykit.cli.console import hush, say, without_users
 from replaykit.cli.hunting import usual_ends
 from replaykit.cli.options import SAID, overruled
 from replaykit.cli.variables import flag_of, options_of, unknown
+from replaykit.document import json_text
 from replaykit.errors import UsageError
 
 COVERED = "..."  # stands for what may be a secret
@@ -50,7 +50,7 @@ def config(context: click.Context, /, profile: str | None, words: tuple[str, ...
     chosen, file = inner.meta.get("profile"), str(project.root() / "pyproject.toml")
     if as_json:
         document = {"format": 1, "command": name, "profile": chosen, "file": file if chosen else None, "options": rows}
-        say(json.dumps({**document, "unknown": unknown()}, indent=2))
+        say(json_text({**document, "unknown": unknown()}))
         return 0
     say(f"replaykit {name}, {f'with the profile {chosen} in {file}' if chosen else 'with no profile'}")
     say("\n".join(_table([(row["option"], _shown(row["value"]), _origin(row)) for row in rows])))

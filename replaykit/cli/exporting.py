@@ -43,12 +43,14 @@ def export(bundle: Path, form: str, output: str | None) -> int:
     """  # noqa: D301  click wants a real \b
     from replaykit.archive import unpacked
     from replaykit.export import left_out
-    from replaykit.reader import content_of, read_bytes
+    from replaykit.reader import content_of, is_bundle, read_bytes
 
     content = unpacked(content_of(bundle), str(bundle))
     read_bundle = read_bytes(content, str(bundle))
     if output is not None and output != "-" and Path(output).exists() and bundle.samefile(output):
         raise UsageError(f"{output} is the bundle that is read.", "Write to another file.")
+    if output is not None and output != "-" and is_bundle(Path(output)):
+        raise UsageError(f"{output} is a bundle, and would be lost.", "Write to another file.")
     written = _written(read_bundle, content, form, bundle)
     document = Document(output)
     if output is None or output == "-":

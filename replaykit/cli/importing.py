@@ -13,7 +13,8 @@ from replaykit.errors import MissingFileError, UnwritableError, UsageError
 @click.command("import", short_help="Read what another tool has recorded, or a ticket, as a bundle.")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--output", metavar="PATH", required=True, type=click.Path(path_type=Path), help="The bundle to write.")
-def import_(recording: Path, output: Path) -> int:
+@click.option("--force", is_flag=True, help="Replace a file that is there already, and is another one.")
+def import_(recording: Path, output: Path, force: bool) -> int:
     """Read what another tool has recorded, and write it as a bundle; or get a bundle out of a ticket, a gzip or a zip.
 
     Nothing is run, imported or fetched. With - as RECORDING, standard input is read.
@@ -21,6 +22,8 @@ def import_(recording: Path, output: Path) -> int:
     Which format it is is found out: a cassette of vcrpy, of VCR for Ruby or of betamax, in YAML or JSON; a HAR
     archive; a text with a bundle in it, quoted, indented, or with other line ends. A bundle is written as it was, to
     the byte, or not at all: its digest tells.
+
+    A file that is there already, and is another one, is replaced only with --force.
     """
     from replaykit.importing import contained, parsed, taken
     from replaykit.writer import put, save
@@ -34,16 +37,26 @@ def import_(recording: Path, output: Path) -> int:
     if str(output) == "-" or output.is_dir():
         raise UnwritableError(f"{output} is no file to write a bundle to.", "Name one: --output bug.pd.")
     if found is not None:
+        _free(output, found, force=force)
         put(output.resolve(), found, recording)
         say(f"the bundle in {name.lower() if is_piped else name} written to {output}: {len(found)} bytes, whole")
         warn_of_size(output)
     elif bundle is not None:
-        save(output, bundle.origin, bundle.trace)
+        save(output, bundle.origin, bundle.trace, lambda content: _free(output, content, force=force))
         count = bundle.trace.requests
         requests = "1 request" if count == 1 else f"{count} requests"
         say(f"{requests} written to {output}")
     say(f"Look at it: {program()} show {shlex.quote(str(output))}")
     return 0
+
+
+def _free(output: Path, content: bytes, *, force: bool) -> bytes:
+    """Return what is to be written. Raises UsageError where a file would be lost for it."""
+    if not force and output.is_file() and output.read_bytes() != content:
+        raise UsageError(
+            f"{output} is there already, and is another one.", "Write to another file, or replace it with --force."
+        )
+    return content
 
 
 def _piped() -> bytes:

@@ -11,7 +11,8 @@ from replaykit.errors import ReplaykitError
 @click.command(short_help="Look for secrets in bundles and cassettes.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def scan(paths: tuple[Path, ...]) -> int:
-    """Look for what may be a secret in files, and in the bundles, YAML, JSON and HAR files of folders.
+    """Look for what may be a secret in files, and in the bundles, tickets, YAML, JSON and HAR files of
+    folders.
 
     Each value is told once for a file: the line where it stands first, its name, and how long it is. The rules are
     those by which secrets are covered when a bundle is written; [tool.replaykit.redact] in pyproject.toml changes

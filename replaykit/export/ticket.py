@@ -26,11 +26,11 @@ from replaykit.verdict import Failure
 from replaykit.version import __version__
 from replaykit.visible import visible
 
-MOST = 60_000  # bytes of a ticket; GitHub takes 65,536 characters, of which line ends may become two
+MOST = 60_000  # characters of a ticket; GitHub takes 65,536 characters, of which line ends may become two
 FILE = "ISSUE.md"  # what the ticket is called in its own text
 _TITLE, _VALUE, _BODY = 200, 3_000, 160  # characters that are shown
 _LINE = 100  # characters of a value that is not broken into lines
-_STEPS = 12_000  # bytes of all steps
+_STEPS = 12_000  # characters of all steps
 _READS = 3  # requests of a step that are shown
 _PLAIN = re.compile(rb"(?:[!-~](?:[ -~]*[!-~])?\n)+")  # lines that no forge, editor or mail changes
 _ODD = re.compile(r"(?m)^([ \t>|]*)(?=version: 1|-----BEGIN REPLAYKIT)")  # what `archive` would take for a bundle
@@ -52,7 +52,7 @@ def render(bundle: Bundle, content: bytes) -> str:
     asis = [content.decode("ascii")] if _PLAIN.fullmatch(content) else []
     for inside in (*asis, lined(content) + "\n"):
         ticket = f"{prose}\n{_folded(inside, failure, len(content))}"
-        if len(ticket.encode()) < MOST and _comes_back(ticket, content):
+        if len(ticket) < MOST and _comes_back(ticket, content):
             return ticket
     packed = len(lined(content))
     raise UnexportableError(
@@ -140,7 +140,7 @@ def _steps(trace: Trace, failure: Failure) -> Iterator[str]:
 
 
 def _size(items: list[str]) -> int:
-    return sum(len(each.encode()) + 1 for each in items)
+    return sum(len(each) + 1 for each in items)
 
 
 def _step(number: int, step: Step, failure: Failure) -> Iterator[str]:

@@ -9,20 +9,21 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from replaykit.archive import unpacked
+from replaykit.archive import begins_at, unpacked
 from replaykit.bundle import MAX_FILE, MAX_LINES, Bundle, Origin, require_whole
-from replaykit.errors import CorruptBundleError, ForeignFileError, UsageError
+from replaykit.errors import CorruptBundleError, ForeignFileError, TruncatedBundleError, UsageError
 from replaykit.interaction import Interaction
-from replaykit.reader import content_of, read_bytes
+from replaykit.reader import BEGINNING, content_of, read_bytes
 from replaykit.trace import Trace
 
 FORMATS = {
     "vcr": "a cassette of vcrpy, of VCR for Ruby or of betamax (YAML or JSON)",
     "har": "a HAR 1.2 archive of a browser, a proxy or an API client (JSON)",
 }
+_BUNDLES = "a bundle in the text of a ticket, in gzip or in a zip"
 
-_BUNDLE = b'version: 1\n# {"k":'
 _HAR = re.compile(rb'\s*\{\s*"log"\s*:')
+_RECORDING = re.compile(rb"(?:interactions|request|log)[\"']?\s*:")  # what each format has somewhere
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -49,7 +50,7 @@ def too_large(name: str) -> ForeignFileError:
 
 def parsed(content: bytes, name: str) -> Bundle:
     """Read what another tool has recorded from its bytes; see `read`."""
-    if content.startswith(_BUNDLE):
+    if content.startswith(BEGINNING):
         raise UsageError(f"{name} is a bundle already.", "Look at it with `replaykit show`.")
     return Bundle(origin=Origin(), trace=Trace(recorded=tuple(_interactions(content, name)), ending="recorded"))
 
@@ -59,12 +60,18 @@ def contained(content: bytes, name: str) -> bytes | None:
 
     What is returned is whole, and as it was written, to the byte: its digest says so. Raises BundleError.
     """
-    if content.startswith(_BUNDLE):
+    if content.startswith(BEGINNING):
         return None
     found = unpacked(content, name)
-    if not found.startswith(_BUNDLE):
+    if not found.startswith(BEGINNING):
         return None
-    require_whole(read_bytes(found, f"The bundle in {name}"), f"The bundle in {name}")
+    bundle = read_bytes(found, f"The bundle in {name}")
+    line = begins_at(content)
+    if line is not None and not bundle.whole:
+        raise TruncatedBundleError(
+            f"{name}, line {line}: the bundle that begins there has no end.", "Get the whole text."
+        )
+    require_whole(bundle, f"The bundle in {name}")
     return found
 
 
@@ -75,13 +82,14 @@ def format_of(content: bytes) -> str:
 
 def _interactions(content: bytes, name: str) -> list[Interaction]:
     form = format_of(content)
-    todo = f"Read can be: {'; '.join(FORMATS.values())}."
+    todo = f"Read can be: {'; '.join([*FORMATS.values(), _BUNDLES])}."
     if form not in FORMATS:
         raise ForeignFileError(f"{name} is of a kind that is not known ({form}).", todo)
     try:
         found: list[Interaction] = import_module(f"replaykit.importing.{form}").read(content)
     except ValueError as error:
-        raise ForeignFileError(f"{name}: {error}.", todo) from None
+        more = "" if _RECORDING.search(content) else ", and there is no bundle in it"
+        raise ForeignFileError(f"{name}: {error}{more}.", todo) from None
     if not found:
         raise ForeignFileError(f"{name}: no request was recorded in it.", todo)
     size = sum(len(each.request.body) + len(each.response.body if each.response else b"") for each in found)

@@ -1,8 +1,7 @@
 """What a campaign exercised: a few lines for people, a JSON document for machines."""
 
-import json
-
 from replaykit.coverage import KINDS, Coverage
+from replaykit.document import json_text
 from replaykit.report.steps import count
 from replaykit.result import Result
 from replaykit.value import JsonData
@@ -83,7 +82,7 @@ def document(result: Result, *, indent: int | None = 2) -> str:
         ],
         "labels_left_out": coverage.labels_left_out,
     }
-    return json.dumps(data, indent=indent) + ("\n" if indent else "")
+    return json_text(data, indent=indent) + ("\n" if indent else "")
 
 
 def _percent(part: int, whole: int) -> float:

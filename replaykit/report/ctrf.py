@@ -1,10 +1,10 @@
 """CTRF: the Common Test Report Format, JSON for readers of tests of any kind (https://ctrf.io)."""
 
-import json
 from collections import Counter
 from datetime import datetime
 
 from replaykit.account import Account
+from replaykit.document import json_text
 from replaykit.report.case import Case, cases
 from replaykit.value import JsonData
 from replaykit.version import __version__
@@ -41,7 +41,7 @@ def render(account: Account) -> str:
             "extra": {"runs": account.total_runs, "requests": account.requests, "verdict": account.verdict},
         },
     }
-    return json.dumps(data, indent=2) + "\n"
+    return json_text(data) + "\n"
 
 
 def _test(account: Account, case: Case) -> JsonData:

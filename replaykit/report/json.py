@@ -3,6 +3,7 @@
 import json
 
 from replaykit.account import Account
+from replaykit.document import json_text
 from replaykit.value import JsonData, Record, schema_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -10,7 +11,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def render(account: Account, *, indent: int | None = 2) -> str:
     """Write a campaign as JSON, in ASCII; without an indent, in one line."""
-    return json.dumps(account.model_dump(), indent=indent) + "\n"
+    return json_text(account.model_dump(), indent=indent) + "\n"
 
 
 def schema() -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Literal, TypeAlias
 
 from replaykit.account import FORMAT, Account, Bug
+from replaykit.document import json_text
 from replaykit.report.json import DIALECT, opened
 from replaykit.value import JsonData, Record, schema_of
 from replaykit.version import __version__
@@ -87,7 +88,7 @@ KINDS = (Began, Run, Found, Known, Shrunk, Ended)
 
 def line(event: Event) -> str:
     """Write an event as a line, in ASCII."""
-    return json.dumps(event.model_dump()) + "\n"
+    return json_text(event.model_dump(), indent=None) + "\n"
 
 
 def schema() -> str:

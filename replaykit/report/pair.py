@@ -1,8 +1,8 @@
 """Two bundles side by side, as text and as JSON; a surface that other programs read."""
 
-import json
 from collections.abc import Iterator, Sequence
 
+from replaykit.document import json_text
 from replaykit.gate import line_of
 from replaykit.pair import Pair, Side
 from replaykit.report.json import schema_for
@@ -53,7 +53,7 @@ def _side(side: Side) -> str:
 
 def as_json(pair: Pair) -> str:
     """Write it as JSON, in ASCII."""
-    return json.dumps(pair.model_dump(), indent=2) + "\n"
+    return json_text(pair.model_dump()) + "\n"
 
 
 def schema() -> str:

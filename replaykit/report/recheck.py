@@ -1,8 +1,8 @@
 """What `replaykit recheck --json` prints: what became of each bundle, in one document; a surface that programs read."""
 
-import json
 from collections.abc import Iterable
 
+from replaykit.document import json_text
 from replaykit.rechecking import Moved, Rechecked
 from replaykit.report.json import schema_for
 from replaykit.value import Record
@@ -41,7 +41,7 @@ def row(bundle: str, rechecked: Rechecked) -> Row:
 
 def render(rows: Iterable[Row], code: int) -> str:
     """Write what became of some bundles as JSON, in ASCII."""
-    return json.dumps(Table(exit=code, bundles=tuple(rows)).model_dump(), indent=2) + "\n"
+    return json_text(Table(exit=code, bundles=tuple(rows)).model_dump()) + "\n"
 
 
 def schema() -> str:

@@ -1,14 +1,13 @@
 """JSON: all that is known of a suite, in one document; a surface that other programs read."""
 
-import json
-
 from replaykit.docket import VERSION, Docket
+from replaykit.document import json_text
 from replaykit.report.json import schema_for
 
 
 def render(docket: Docket) -> str:
     """Write a suite as JSON, in ASCII."""
-    return json.dumps(docket.model_dump(mode="json"), indent=2) + "\n"
+    return json_text(docket.model_dump(mode="json")) + "\n"
 
 
 def schema() -> str:

@@ -9,8 +9,9 @@ The bundle goes to FOLDER/SERVICE/BUG.pd, in place of the one that was there, an
 service has a bug by default, so all are fixed. Several bugs break the same check with the same command. They have one
 fingerprint, so each bundle has the name of its bug.
 
-Another time, the same comes out but for the revision and the versions, for what a service chooses (the ids of
-ToyBank), and for what depends on chance: the races and flaky-release, which another seed may show first.
+Another time, with the same versions, a bug that shows each time has the same sequence and the same failure; the
+revision, the versions, what a service chooses (the ids of ToyBank) and what shrinking took may be others. What depends
+on chance or on a service's own time may show with another seed first, and with another sequence.
 """
 
 import argparse

@@ -317,7 +317,7 @@ def test_the_table_of_the_guide_is_true():
         for sent, _ in rows
     ]
 
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert [wanted for _, wanted in rows] == [each.response.body.decode() for each in made]
 
 

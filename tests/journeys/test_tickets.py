@@ -170,3 +170,54 @@ def test_the_guide_shows_the_ticket_as_it_is(call):
 
     assert tops[0] == tops[1]
     assert shown.endswith("</details>\n")
+
+
+# --- what is there already ----------------------------------------------------------------------
+
+
+def test_an_export_does_not_take_the_place_of_a_bundle_129(call, tmp_path: Path):
+    """A bundle at --output stays, also one that is broken; anything else is replaced."""
+    (tmp_path / "other.pd").write_bytes(GOLDEN.read_bytes()[:-20])
+    (tmp_path / "ISSUE.md").write_bytes(TICKET)
+    codes = [call("export", GOLDEN, "--format", "ticket", "--output", name).code for name in ("other.pd", "ISSUE.md")]
+
+    assert [129, 0] == codes
+    assert GOLDEN.read_bytes()[:-20] == (tmp_path / "other.pd").read_bytes()
+
+
+@pytest.mark.parametrize("source", ["ISSUE.md", "a.yaml"])
+def test_an_import_takes_the_place_of_nothing_unasked_129(source: str, call, tmp_path: Path):
+    """Another file at --output is replaced with --force; the same bundle may be written again."""
+    call("export", GOLDEN, "--format", "vcr", "--output", "a.yaml")
+    (tmp_path / "ISSUE.md").write_bytes(TICKET)
+    (tmp_path / "bug.pd").write_bytes(b"there before")
+    refused = call("import", source, "--output", "bug.pd")
+    kept = (tmp_path / "bug.pd").read_bytes()
+    forced = call("import", source, "--output", "bug.pd", "--force")
+    again = call("import", source, "--output", "bug.pd")
+
+    assert (129, 0, 0) == (refused.code, forced.code, again.code), refused
+    assert "bug.pd is there already, and is another one" in refused.err
+    assert b"there before" == kept
+    assert ["ISSUE.md", "a.yaml", "bug.pd"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+def test_a_cut_ticket_is_told_with_its_line(call, tmp_path: Path):
+    """Where the bundle of a text begins is said, and nothing is guessed about who stopped."""
+    cut = TICKET[: TICKET.index(b'# {"k":"failure"')]
+    (tmp_path / "cut.md").write_bytes(cut)
+    ran = call("import", "cut.md", "--output", "bug.pd")
+
+    line = cut[: cut.index(b"version: 1")].count(b"\n") + 1
+    assert 128 == ran.code, ran
+    assert f"cut.md, line {line}: the bundle that begins there has no end." in ran.err
+
+
+@pytest.mark.parametrize("content", [b"", b"It fails.\n", b"# A bug\n\n- it fails\n"])
+def test_a_text_without_a_bundle_is_told_as_such_128(content: bytes, call):
+    """Who pipes an issue without a bundle is told so, and what can be read."""
+    ran = call("import", "-", "--output", "bug.pd", piped=content)
+
+    assert 128 == ran.code, ran
+    assert "and there is no bundle in it" in ran.err
+    assert "a bundle in the text of a ticket, in gzip or in a zip" in ran.err
