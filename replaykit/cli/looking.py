@@ -83,9 +83,10 @@ def say_trace(replayed: "Replayed", look: "Look | None", options: dict[str, Any]
     from replaykit.verdict import Verdict
 
     trace, cover, closely = replayed.trace, Cover(), options["verbose"]
+    shown = cover.trace(trace) if closely else trace  # it learns there what is secret in judgments too
     judged = {} if look is None or not closely else look.judged_in(trace)
     judged = {label: cover.judged(each) for label, each in judged.items()}
-    say(steps.render(cover.trace(trace) if closely else trace, verbose=closely, judged=judged))
+    say(steps.render(shown, verbose=closely, judged=judged))
     if look is None or options["until"] is None or replayed.verdict is not Verdict.UNDECIDED:
         return
     say(f"  state after step {options['until']}:")
