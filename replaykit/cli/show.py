@@ -101,4 +101,4 @@ def _say_run(provenance: "Provenance", trace: "Trace") -> None:
         )
     say(f"model     {steps.one_line(provenance.model)}  (digest {steps.one_line(provenance.model_digest)})")
     say(f"adapter   {steps.one_line(provenance.adapter)}")
-    say(f"seed      {provenance.seed}  (run {provenance.run + 1} of campaign {provenance.campaign_seed})")
+    say(f"seed      {provenance.seed}  (run {provenance.run + 1} of the campaign with seed {provenance.campaign_seed})")
