@@ -315,7 +315,7 @@ def test_a_secret_is_covered_in_what_was_judged_too(capsys: pytest.CaptureFixtur
     failure = Failure(kind="check", name="words", step=0, command="ask", message=f"no {secret}")
     look.judged("check", "words", failure, step=0)
     look.over(trace)
-    say_trace(Replayed(Verdict.PASSED, "", None, trace), look, {"verbose": True, "until": None})
+    say_trace(Replayed(Verdict.PASSED, "", None, trace), look, {"verbose": True, "until": None, "step": False})
 
     out = capsys.readouterr().out
     assert "check words: no REDACTED.authorization.1" in out
