@@ -197,3 +197,18 @@ def test_list_says_what_can_not_be_read(tmp_path: Path):
     assert (129, 129) == (gone.code, unknown.code)
     assert "error[missing-file]" in gone.err
     assert "error[status]" in unknown.err
+
+
+def test_show_says_what_is_known_of_the_bug(tmp_path: Path):
+    """Status, ticket and note, as `list` does; of a file of statuses that is not well made, why, and no more."""
+    bug = tmp_path / "bug.pd"
+    bug.write_bytes(DUPLICATE.read_bytes())
+    plain = called("show", bug)
+    (tmp_path / "status.toml").write_text('["bug.pd"]\nstatus = "fixed"\nticket = "SHOP-12"\nnote = "in 2.3"\n')
+    known = called("show", bug)
+    (tmp_path / "status.toml").write_text("[")
+    broken = called("show", bug)
+
+    assert "status    open\n" in plain.out
+    assert "status    fixed, SHOP-12, in 2.3\n" in known.out
+    assert (0, True) == (broken.code, "status.toml can't be read" in broken.out)
