@@ -40,6 +40,17 @@ def trouble(adapters: Adapters, trace: Trace, *, urgent: bool = True, breath: fl
     return running.trouble(client, urgent=urgent)
 
 
+def death(adapters: Adapters) -> str | None:
+    """Say that the service ended, where it was started here and did; it has a moment to."""
+    running = adapters.running
+    if running is None or running.started is None:
+        return None
+    deadline = time.monotonic() + BREATH
+    while running.lives() and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return running.ended
+
+
 def revived(adapters: Adapters) -> bool:
     """Start the service again after it died, where that was asked for; say whether it was.
 

@@ -73,7 +73,7 @@ class Origin(Record):
         if self.canonical and self.url is not None and self.url.endswith(f":{LAST_PORT}"):
             raise UsageError(
                 "The service that the bundle was recorded with had a free port, which is not kept.",
-                "Start it with --start, or say where it runs with --url.",
+                "Start it with --start, name it with --url, or write a profile that has its model and its adapter.",
             )
 
 

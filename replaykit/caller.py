@@ -37,8 +37,8 @@ class Cassette(Protocol):
     moments: Moments
     played: int  # how many of the recorded answers, each counted once
 
-    def answer(self, request: Request) -> Interaction:
-        """Return the recorded interaction for a request."""
+    def answer(self, request: Request, at: str) -> Interaction:
+        """Return the recorded interaction for a request that is sent at a place of the run."""
 
     def run_out(self, request: Request, size: int) -> None:
         """Know that more was read of an answer than was recorded. Raises an error."""

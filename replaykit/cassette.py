@@ -6,8 +6,9 @@ key, however many there are. What counts of a request is its method, its path an
 compared as JSON. The host is a binding, and headers are noise: neither counts. What was redacted fits any value, as far
 as the placeholders of one cassette say (Bound).
 
-A check that may take its time to hold looks again and again. Then only what was recorded at the same step answers, in
-any order: what was seen later, after other commands, says nothing of it.
+In no order is a request answered with what was recorded at a later step: what was seen after other commands says
+nothing of now. In any order, what was recorded at the same step answers first, then what is left of those before it. A
+check that may take its time to hold looks again and again; then only what was recorded at the same step answers.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import islice
-from typing import Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
 from replaykit.difference import brief, differences
@@ -34,10 +35,16 @@ class _Reel:
     """What all cassettes are: interactions, where each was recorded, and why one was not there."""
 
     def __init__(
-        self, interactions: Sequence[Interaction], *, moments: Moments | None = None, places: Sequence[str] = ()
+        self,
+        interactions: Sequence[Interaction],
+        *,
+        moments: Moments | None = None,
+        places: Sequence[str] = (),
+        turns: Mapping[str, int] | None = None,
     ) -> None:
         self._interactions = interactions
         self._places = places  # "step 3", for each of them
+        self._turns = turns or {place: turn for turn, place in enumerate(dict.fromkeys(places))}  # their order
         self.moments: Moments = moments or {}  # when the calls of branches were sent and answered
         self.missed: str | None = None  # why the first request that could not be answered was not
 
@@ -62,14 +69,12 @@ class _Reel:
 class Player(_Reel):
     """A cassette being played: strict, from the first interaction to the last."""
 
-    def __init__(
-        self, interactions: Sequence[Interaction], *, moments: Moments | None = None, places: Sequence[str] = ()
-    ) -> None:
-        super().__init__(interactions, moments=moments, places=places)
+    def __init__(self, interactions: Sequence[Interaction], **more: Any) -> None:
+        super().__init__(interactions, **more)
         self.played = 0  # how many of them
         self._bound = Bound()  # what its placeholders stand for
 
-    def answer(self, request: Request) -> Interaction:
+    def answer(self, request: Request, at: str = "") -> Interaction:  # noqa: ARG002
         """Return the next recorded interaction. Raises CassetteMissError if it is not one for this request."""
         if self.played == len(self._interactions):
             self._miss(f"the cassette is at its end, and {target(request)} was asked{self._elsewhere(request)[1]}")
@@ -154,29 +159,32 @@ class Queues(_Reel):
         self,
         interactions: Sequence[Interaction],
         bound: Bound | None = None,
-        *,
-        moments: Moments | None = None,
-        places: Sequence[str] = (),
+        **more: Any,
     ) -> None:
-        super().__init__(interactions, moments=moments, places=places)
+        super().__init__(interactions, **more)
         self.played = 0  # how many of them, each counted once
-        self._only: str | None = None  # the place of what may answer now; None: any
+        self._turn = 0  # of the place that asks now
+        self._only: str | None = None  # the place of what may answer now; None: those before it too
         self._bound = Bound() if bound is None else bound
         self._used = [False] * len(interactions)
         self._hosts = hosts(interactions)
-        self._same: dict[tuple[str, Key], deque[int]] = {}  # places, by all that counts
+        self._same: dict[tuple[str, Key], dict[int, deque[int]]] = {}  # places, by all that counts, and by their turn
         self._near: dict[tuple[str, str], list[int]] = {}  # places, by method and path
         self._cuts = {each.request.cut.size for each in interactions if each.request.cut is not None}
         self._gists = [Gist(each.request) for each in interactions]
         for place, gist in enumerate(self._gists):
-            request = gist.request
+            request, turn = gist.request, self._turn_of(place)
             for key in gist.ways():
                 for host in {"", self._host(request)}:
-                    self._same.setdefault((host, key), deque()).append(place)
+                    self._same.setdefault((host, key), {}).setdefault(turn, deque()).append(place)
             self._near.setdefault((request.method, _path(request)), []).append(place)
 
-    def answer(self, request: Request) -> Interaction:
-        """Return what was recorded for a request. Raises CassetteMissError where nothing was, or nothing is left."""
+    def answer(self, request: Request, at: str = "") -> Interaction:
+        """Return what was recorded for a request that is sent at a place of the run.
+
+        Raises CassetteMissError where nothing was until there, or nothing is left.
+        """
+        self._turn = self._turns.get(at, 0)
         fitting = self._fitting(Gist(request))
         if not fitting:
             self._miss(self._why(request))
@@ -217,18 +225,28 @@ class Queues(_Reel):
         return sorted(fitting, key=lambda each: (bool(each[1].learned), each[0]))
 
     def _first(self, keys: Iterable[tuple[str, Key]]) -> int | None:
-        """Return the first place of some keys that is left, or, where answers are repeated, the last of all."""
-        heads = []
-        if self._only is not None:
-            there = [place for key in keys for place in self._same.get(key, ()) if self._places[place] == self._only]
-            return min((place for place in there if not self._used[place]), default=None)
-        for key in keys:
-            queue = self._same.get(key, deque())
+        """Return the first place of some keys that may answer now: of this turn, else of those before it."""
+        listed = [self._same[key] for key in keys if key in self._same]
+        here = [each[self._turn] for each in listed if self._turn in each]
+        place = self._next(here)
+        if place is not None or self._only is not None:
+            return place
+        before = [queue for each in listed for turn, queue in each.items() if turn < self._turn]
+        if self.repeats:
+            return max((queue[-1] for queue in before), default=None)
+        return self._next(before)
+
+    def _next(self, queues: Sequence[deque[int]]) -> int | None:
+        """Return the first place that is left in some queues; where answers are repeated, else the last of all."""
+        for queue in queues:
             while queue and self._used[queue[0]] and not (self.repeats and len(queue) == 1):
                 queue.popleft()
-            heads += list(queue)[:1]
+        heads = [queue[0] for queue in queues if queue]
         left = [place for place in heads if not self._used[place]]
-        return min(left) if left else max(heads, default=None)
+        return min(left, default=None) if left or self._only is not None else max(heads, default=None)
+
+    def _turn_of(self, place: int) -> int:
+        return self._turns[self._places[place]] if self._places else 0
 
     def _look(self, asked: Gist, host: str, variants: Iterable[Key]) -> list[tuple[int, Bound]]:
         fitting = []
@@ -307,10 +325,16 @@ class Queues(_Reel):
         gist, host = Gist(request), self._host(request)
         if self._only is not None:
             return f"at {self._only}, {target(request)} is asked once more than it was recorded there"
-        there = [each for each in self._gists if host in {"", _host(each.request)}]
-        fitting = sum(each.fits(gist, self._bound.trial()) for each in there)
+        fitting = [
+            place
+            for place, each in enumerate(self._gists)
+            if host in {"", _host(each.request)} and each.fits(gist, self._bound.trial())
+        ]
+        later = next((place for place in fitting if not self._used[place]), None)
+        if later is not None and self._turn_of(later) > self._turn:
+            return f"{target(request)} is asked before {self._number(later)}, and what came later says nothing of now"
         if fitting:
-            return f"{target(request)} was recorded {times(fitting)}, and is asked once more"
+            return f"{target(request)} was recorded {times(len(fitting))}, and is asked once more"
         near = self._near.get((request.method, _path(request))) or range(len(self._interactions))
         place = nearest(gist, self._gists, sorted(near, key=self._used.__getitem__))
         if place is None:
@@ -343,7 +367,7 @@ def played(trace: Trace, order: Order = "strict") -> Player | Queues:
     """Return the cassette of a run. Raises UsageError where there is no such order."""
     placed = trace.placed()
     interactions, places = [each for each, _ in placed], [place for _, place in placed]
-    return finder(order)(interactions, moments=trace.moments, places=places)
+    return finder(order)(interactions, moments=trace.moments, places=places, turns=trace.turns)
 
 
 def nearest(asked: Gist, gists: Sequence[Gist] | Mapping[int, Gist], places: Sequence[int]) -> int | None:

@@ -39,7 +39,7 @@ class Entry(Record):
     check: str | None = None  # "check board_matches after create_player"; null where that is not known
     fingerprint: str | None = None
     runs: int | None = None  # in which the bug was confirmed when it was saved
-    shown: int | None = None  # in how many of these it showed
+    showed: int | None = None  # in how many of these it showed
     notes: tuple[str, ...] = ()
     attempts: int = 0
     failed: int = 0  # of them, in which it showed
@@ -57,7 +57,7 @@ class Entry(Record):
     @property
     def rate(self) -> str | None:
         """How often the bug showed when it was saved: 5 of 5."""
-        return None if self.runs is None else f"{self.shown} of {self.runs}"
+        return None if self.runs is None else f"{self.showed} of {self.runs}"
 
     @property
     def known_as(self) -> str:

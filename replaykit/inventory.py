@@ -98,7 +98,7 @@ def table(told: Inventory) -> list[str]:
         if len(folders) > 1:
             lines.append(f"{one_line(str(folder))}{_models(bundles)}")
         lines += [_laid_out(rows[each.bundle], widths) if each.unread is None else _unread(each) for each in bundles]
-    words = Counter(each.status for each in told.bundles)
+    words = Counter(_counted_as(each) for each in told.bundles)
     said = ", ".join(f"{number} {word}" for word, number in words.items())
     model = _models(told.bundles) if len(folders) == 1 else ""
     lines.append(f"{count(len(told.bundles), 'bundle')}: {said}{model}" if told.bundles else "There is no bundle.")
@@ -127,17 +127,25 @@ def _unread(each: Listed) -> str:
         return ""
     why = one_line(each.unread.message.removeprefix(each.bundle).lstrip(", "))
     name, code = one_line(Path(each.bundle).name), f"{each.unread.error}, exit {each.unread.exit_code}"
-    return f"{each.status}  {name}  can't be read ({code}): {why}"
+    return f"{_known_as(each)}  {name}  can't be read ({code}): {why}"
+
+
+def _known_as(each: Listed) -> str:
+    """Say the status of a bug; where none is known to be there, that somebody has written."""
+    return "-" if each.status == "open" and each.kind is None else each.status
+
+
+def _counted_as(each: Listed) -> str:
+    if each.unread is not None:
+        return "that can't be read"
+    return str(each.ending) if _known_as(each) == "-" else each.status
 
 
 def _row(each: Listed) -> tuple[str, ...]:
     name = Path(each.bundle).name
-    if each.kind is None or each.check is None:
-        failure = str(each.ending)
-    else:
-        failure = each.kind if name.startswith(each.check) else f"{each.kind} {each.check}"
+    failure = str(each.ending) if each.kind is None or each.check is None else f"{each.kind} {each.check}"
     cells = (
-        each.status,
+        _known_as(each),
         name,
         _cut(failure if each.whole else f"{failure}, no end"),
         str(each.steps),

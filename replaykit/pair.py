@@ -155,7 +155,7 @@ def _ending(one: Trace, other: Trace) -> list[Side]:
     said = [None if each.failure is None else _unminted(each, _failure(each.failure)) for each in (one, other)]
     if said[0] != said[1]:
         same = one.failure is not None and other.failure is not None and is_same(one.failure, other.failure)
-        name = "failure, the same bug" if same else "failure"
+        name = "failure, the same fingerprint" if same else "failure"
         found.append(Side(name=name, before=said[0], after=said[1]))
     return found
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from replaykit import client, project
 from replaykit.adapter import Adapter, Adapters
-from replaykit.aftermath import BREATH, is_doubtful, trouble
+from replaykit.aftermath import BREATH, death, is_doubtful, trouble
 from replaykit.binding import bound
 from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, require_whole
@@ -344,6 +344,8 @@ def _attempts(trial: Trial, wanted: int, *, patient: bool | None, listener: List
                 raise
             judged = Judged(chosen.trace, Verdict.UNREACHABLE, error.happened)
         trace, verdict, reason = judged
+        died = death(trial.adapters) if verdict is Verdict.UNREACHABLE else None
+        reason = reason if died is None or died in reason else f"{reason}; {died}"
         listener = None
         attempts += 1
         failed += verdict in _SHOWN

@@ -221,9 +221,10 @@ class _Run(Caller):
         return self.cassette is not None
 
     def answer(self, request: Request) -> Interaction | None:
-        if self.branches and (branch := self.branches.get(threading.get_ident())) is not None and branch.stopped:
+        branch = self.branches.get(threading.get_ident()) if self.branches else None
+        if branch is not None and branch.stopped:
             raise InterruptedError("the run was interrupted, and sends nothing more")
-        return None if self.cassette is None else self.cassette.answer(request)
+        return None if self.cassette is None else self.cassette.answer(request, (branch or self).place)
 
     def meanwhile(self) -> bool:
         return self.patient is not None and not self.branches and self.patient.tell_one()

@@ -261,8 +261,8 @@ class Running:
         Whether its process lives is looked at each time, its health check once in a while where it is not urgent.
         """
         now = time.monotonic()
-        if self.started is not None and not self.started.alive():
-            return f"the service ended (exit code {self.started.exit_code})"
+        if (ended := self.ended) is not None:
+            return ended
         if urgent or now >= self._looked + WATCHED:
             probe = health_url(self.url, self.health)
             well = _accepts(self.url) if probe is None else client.ask("GET", probe, PROBE) is None
@@ -271,8 +271,8 @@ class Running:
                 try:
                     _await(self.url, self.health, RECOVERY, self.lives)
                 except UnreachableError as error:
-                    if self.started is not None and not self.started.alive():
-                        return f"the service ended (exit code {self.started.exit_code})"
+                    if (ended := self.ended) is not None:
+                        return ended
                     return f"{error.happened[0].lower()}{error.happened[1:].rstrip('.')}"
             self._looked = time.monotonic()
         return None
@@ -295,6 +295,11 @@ class Running:
         _await_started(started, self.health, self._patience)
         self._is_fresh = True
         self._looked = time.monotonic()
+
+    @property
+    def ended(self) -> str | None:
+        """Say that its process ended, where it was started here and did."""
+        return None if self.lives() else f"the service ended (exit code {self.started and self.started.exit_code})"
 
     def lives(self) -> bool:
         """Say whether its process runs, as far as it was started here."""

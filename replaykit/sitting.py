@@ -215,7 +215,7 @@ class Sitting:
                 check=shown(title_of(failure)),
                 fingerprint=failure.fingerprint,
                 runs=None if shrinking is None else shrinking.runs,
-                shown=None if shrinking is None else shrinking.failed,
+                showed=None if shrinking is None else shrinking.failed,
             )
         if isinstance(came, str):
             return entry.replace(reason=message(came)[:MOST_TEXT])

@@ -100,6 +100,13 @@ class Trace(Record):
         listed += [(each, END) for each in (*self.closing, *self.recorded)]
         return in_order((each, each[0].before) for each in listed)
 
+    @property
+    def turns(self) -> Mapping[str, int]:
+        """Which place of the run was before which other one; those of branches were all at the same time."""
+        first = next((number for number, step in enumerate(self.steps) if step.call.branch), len(self.steps))
+        steps = {place_of(step.call.label): 1 + min(first, number) for number, step in enumerate(self.steps)}
+        return {RESET: 0, **steps, END: len(self.steps) + 1}
+
 
 RESET, END = "reset", "the end"
 

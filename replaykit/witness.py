@@ -109,7 +109,7 @@ class Witness(Adapter[Model]):
 
     # --- what is asked instead of a cassette
 
-    def answer(self, request: Request) -> Interaction:
+    def answer(self, request: Request, at: str) -> Interaction:  # noqa: ARG002
         """Answer nothing: nobody sends. Raises CassetteMissError."""
         self._miss(f"{request.method} {request.url} was asked, and nothing is sent here")
         raise CassetteMissError(self.missed)

@@ -154,3 +154,14 @@ def test_runs_that_pass_are_recorded_and_replayed(tmp_path: Path):
 
     assert ["run-000001.pd", "run-000002.pd"] == [first.name, second.name]
     assert (Verdict.PASSED, Verdict.FAILED) == (offline.verdict, live.verdict)
+
+
+def test_a_replay_says_that_the_service_died_that_it_started(tmp_path: Path):
+    """The reason is not only that an answer was lost: the process was ours, and ended."""
+    campaign("wrong", save_failures=tmp_path, stop_on_fail=True)
+    [path] = tmp_path.glob("*.pd")
+    with opened(url=None, start=f"{SERVICE} in", health="/", patience=None) as running:
+        replayed = replay(read(path), model=Tally, adapter=TallyApi, url=running.url, running=running)
+
+    assert Verdict.UNREACHABLE is replayed.verdict
+    assert replayed.reason.endswith("; the service ended (exit code 3)")

@@ -511,13 +511,51 @@ def test_a_miss_in_a_long_cassette_is_told_soon():
 def test_looking_again_takes_what_was_recorded_at_the_same_place(kind):
     """What comes later in the run is no answer to a second look, and no answer is given twice."""
     player = kind([told(SECOND, 200), told(SECOND, 201), told(SECOND, 202)], places=["step 0", "step 0", "step 1"])
-    first = player.answer(SECOND)
+    first = player.answer(SECOND, "step 0")
     assert not player.spent("step 0")
     with player.again("step 0"):
-        second = player.answer(SECOND)
+        second = player.answer(SECOND, "step 0")
         with pytest.raises(CassetteMissError, match=r"at step 0, GET .* is asked once more than it was recorded"):
-            player.answer(SECOND)
+            player.answer(SECOND, "step 0")
 
     assert [200, 201] == [first.response.status, second.response.status]
     assert 2 == player.played
-    assert [False, True] == [player.spent("step 0"), (player.answer(SECOND), player.spent("step 1"))[1]]
+    assert [False, True] == [player.spent("step 0"), (player.answer(SECOND, "step 1"), player.spent("step 1"))[1]]
+
+
+# --- at a step ------------------------------------------------------------------------------------
+
+POLLED = [told(SECOND, 200), told(SECOND, 201), told(SECOND, 202), told(SECOND, 203)]
+POLLED_AT = ["step 0", "step 0", "step 1", "step 4"]
+
+
+def at(player, *places):
+    return [player.answer(SECOND, place).response.status for place in places]
+
+
+def test_a_step_gets_its_own_answers_first():
+    """Whoever asks less often than it was recorded is not given an older answer where there is one of this step."""
+    for kind in (Queues, Repeats):
+        assert [200, 202, 203] == at(kind(POLLED, places=POLLED_AT), "step 0", "step 1", "step 4")
+
+
+def test_what_is_left_of_earlier_steps_may_be_asked_for_later():
+    """First in, first out; where answers are repeated, it is the last one that was known then."""
+    turns = {f"step {number}": number for number in range(5)}
+    fifo = Queues(POLLED, places=POLLED_AT, turns=turns)
+
+    assert [202, 200, 201] == at(fifo, "step 1", "step 2", "step 3")
+    assert [202, 202, 203] == at(Repeats(POLLED, places=POLLED_AT, turns=turns), "step 2", "step 3", "step 4")
+
+
+def test_what_was_recorded_later_is_no_answer():
+    """Asked once more than it was recorded until then: a miss that names what came later, or the last one again."""
+    player = Queues(POLLED, places=POLLED_AT)
+    with pytest.raises(CassetteMissError):
+        at(player, "step 0", "step 0", "step 0")
+
+    assert (
+        "GET /players?sort=name is asked before number 3 (step 1), and what came later says nothing of now"
+        == player.missed
+    )
+    assert [200, 201, 201, 201] == at(Repeats(POLLED, places=POLLED_AT), *["step 0"] * 4)

@@ -31,7 +31,7 @@ def entry(outcome: Outcome, said: str = "it failed", code: int | None = None) ->
         check=said,
         fingerprint="0" * 8,
         runs=5,
-        shown=4,
+        showed=4,
         notes=(said,),
         attempts=3,
         failed=2,

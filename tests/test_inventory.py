@@ -9,6 +9,8 @@ import pytest
 from conftest import ROOT
 
 from replaykit.inventory import inventory, render, schema, table
+from replaykit.reader import read
+from replaykit.writer import save
 
 SCHEMA = ROOT / "docs" / "reference" / "list.schema.json"
 ORDER = ROOT / "tests" / "bundles" / "format-0.pd"
@@ -75,14 +77,14 @@ def test_a_line_is_said_of_each(folder: Path):
         "open    a.pd    expectation create              2       -  4bd5af5   4 KB",
         "fixed   b.pd    expectation create              2       -  4bd5af5   4 KB  SHOP-12, two\\nlines",
         "open    cut.pd  expectation create, no end      2       -  4bd5af5   4 KB",
-        f"open  none.pd  {broken}",
-        "4 bundles: 3 open, 1 fixed; model examples.leaderboard:Leaderboard",
+        f"-  none.pd  {broken}",
+        "4 bundles: 2 open, 1 fixed, 1 that can't be read; model examples.leaderboard:Leaderboard",
         f"{folder / 'status.toml'}: gone.pd: there is no such bundle.",
     ] == table(inventory([folder]))
 
 
 def test_bundles_with_the_names_that_they_are_saved_with_fit_a_terminal(tmp_path: Path):
-    """Below the name of their folder, lines have 80 columns at most; the kind of failure is enough beside the name."""
+    """Below the name of their folder, lines are short enough; what failed is said whole."""
     for name in ("one", "another"):
         (tmp_path / name).mkdir()
         shutil.copy(DUPLICATE, tmp_path / name / "create-037acf80.pd")
@@ -90,9 +92,19 @@ def test_bundles_with_the_names_that_they_are_saved_with_fit_a_terminal(tmp_path
     lines = table(inventory([tmp_path]))
 
     assert f"{tmp_path / 'another'}; model examples.leaderboard:Leaderboard" == lines[1]
-    assert lines[3].startswith("open    create-037acf80.pd         expectation ")
+    assert lines[3].startswith("open    create-037acf80.pd         expectation create  ")
     assert "4 bundles: 4 open" == lines[-1]
-    assert max(map(len, (lines[0], *lines[2:4]))) <= 80
+    assert max(map(len, (lines[0], *lines[2:4]))) <= 90
+
+
+def test_a_run_that_passed_is_no_open_bug(tmp_path: Path):
+    """It has no status of a bug, unless somebody wrote one, and is counted as what it is."""
+    bundle = read(DUPLICATE)
+    save(tmp_path / "run.pd", bundle.origin, bundle.trace.replace(ending="passed", failure=None))
+    [_, line, last] = table(inventory([tmp_path]))
+
+    assert line.startswith("-       run.pd  passed ")
+    assert last.startswith("1 bundle: 1 passed; ")
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path: Path):

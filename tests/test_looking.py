@@ -22,7 +22,7 @@ from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
 from replaykit.trace import Step
-from replaykit.verdict import Judgment, Verdict
+from replaykit.verdict import Failure, Judgment, Verdict
 
 DUPLICATE = ROOT / "tests" / "bundles" / "format-1.pd"  # steps 0 and 13; the second is not as expected
 ORDER = ROOT / "tests" / "bundles" / "format-0.pd"  # steps 34 and 37; a check fails after the second
@@ -298,3 +298,25 @@ def test_what_settles_later_is_heard_once():
         ("never", False, "expected -> seen: $: True -> False (still so after 0.02 seconds)"),
     ] == judged
     assert [("never", "expected -> seen: $: True -> False")] == [(each.failure.name, str(each.error)) for each in told]
+
+
+def test_a_secret_is_covered_in_what_was_judged_too(capsys: pytest.CaptureFixture[str]):
+    """What the requests of a run show to be secret is covered in the judgments that are printed below them."""
+    from replaykit.cli.looking import say_trace
+    from replaykit.interaction import Interaction, Request, Response
+    from replaykit.replaying import Replayed
+    from replaykit.trace import Trace
+
+    secret = "f3a9c1d27b6e4085f3a9"
+    request = Request(method="GET", url="http://127.0.0.1/a", headers=(("Authorization", f"Bearer {secret}"),))
+    asked = Interaction(request=request, response=Response(status=200))
+    trace = Trace(steps=(Step(call=Call(label=0, tag="ask"), interactions=(asked,)),), ending="passed")
+    look = Look()
+    failure = Failure(kind="check", name="words", step=0, command="ask", message=f"no {secret}")
+    look.judged("check", "words", failure, step=0)
+    look.over(trace)
+    say_trace(Replayed(Verdict.PASSED, "", None, trace), look, {"verbose": True, "until": None, "step": False})
+
+    out = capsys.readouterr().out
+    assert "check words: no REDACTED.authorization.1" in out
+    assert secret not in out

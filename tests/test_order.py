@@ -90,6 +90,20 @@ def test_what_an_adapter_asks_otherwise_is_let_pass_by_the_order(
     assert endings == [played(live, Vault, adapters[1], order).ending for order in ALL]
 
 
+@pytest.mark.parametrize(("order", "ending"), [("fifo", "stale"), ("any", "passed")])
+def test_whoever_looks_once_more_does_not_see_what_comes_later(order: Order, ending: str, service: Service):
+    """A second look at the same step gets the answer of that step again, or none; never the one of the next step."""
+    live = run(service, THREE)
+    again = played(live, Vault, Twice, order)
+
+    assert ending == again.ending, again.reason
+    if order == "fifo":
+        assert (
+            "step 0: GET /boxes is asked before number 5 (step 1), and what came later says nothing of now"
+            == again.reason
+        )
+
+
 @pytest.mark.parametrize("order", ALL)
 def test_what_settles_late_settles_in_each_order(order: Order, service: Service):
     """A check that may take its time gets all looks that were recorded, at each step."""

@@ -72,7 +72,7 @@ def test_what_came_of_a_call_is_compared(tmp_path: Path):
         (
             side(ONE, ending="failed", failure=FAILURE),
             side(ONE, ending="failed", failure=FAILURE.replace(message="a is 2")),
-            "failure, the same bug: check c at step 0 (",
+            "failure, the same fingerprint: check c at step 0 (",
         ),
     ],
 )

@@ -536,7 +536,7 @@ def test_the_document_is_as_its_schema_says(service: Service):
     assert schema() == published
     assert (1, 1, ["passed", "undecided", "failed"]) == (
         said["version"],
-        said["exit"],
+        said["exit_code"],
         [each["verdict"] for each in said["bundles"]],
     )
     assert "nothing_at_all" == said["bundles"][2]["found"][0]["name"]

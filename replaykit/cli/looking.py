@@ -52,6 +52,8 @@ def require_alone(options: dict[str, Any], bundles: int) -> None:
         raise UsageError(
             f"{talking[0]} needs a terminal to ask on.", "Use it by hand; --verbose and --until need none."
         )
+    if options["offline"] and options["pace"] == "recorded":
+        raise UsageError("A cassette answers at once: offline, no pauses are kept.", "Leave out --pace, or --offline.")
 
 
 def look_of(options: dict[str, Any], bundle: "Bundle") -> "Look | None":
@@ -83,9 +85,13 @@ def say_trace(replayed: "Replayed", look: "Look | None", options: dict[str, Any]
     from replaykit.verdict import Verdict
 
     trace, cover, closely = replayed.trace, Cover(), options["verbose"]
+    shown = cover.trace(trace) if closely else trace  # it learns there what is secret in judgments too
     judged = {} if look is None or not closely else look.judged_in(trace)
     judged = {label: cover.judged(each) for label, each in judged.items()}
-    say(steps.render(cover.trace(trace) if closely else trace, verbose=closely, judged=judged))
+    if options["step"] and not trace.moments:  # they were shown one by one
+        shown = shown.replace(steps=(), failure=None)
+    if text := steps.render(shown, verbose=closely, judged=judged):
+        say(text)
     if look is None or options["until"] is None or replayed.verdict is not Verdict.UNDECIDED:
         return
     say(f"  state after step {options['until']}:")

@@ -6,20 +6,24 @@ say of that does not count.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from replaykit import profile
-from replaykit.cli.console import hush
+from replaykit.cli.console import hush, note
 from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
 from replaykit.rate import MOST_TIMES
 
+if TYPE_CHECKING:
+    from replaykit.bundle import Provenance
+
 C = TypeVar("C", bound=Callable[..., Any])
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
+PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
 RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
 WITH_SERVICE = (  # what makes no sense without a service
@@ -215,6 +219,47 @@ def _is_below(context: click.Context, name: str, place: ParameterSource) -> bool
 def is_said(context: click.Context, name: str) -> bool:
     """Say whether an option was given for this call: on the command line, or in the environment."""
     return context.get_parameter_source(name) in SAID
+
+
+def said_here(context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what was said of the service for this call, with the keys of a profile."""
+    said = {name: options[name] for name in PLAIN if is_said(context, name)}
+    for name in ("settings", "latency"):
+        usual = context.meta.get(name, {})
+        said[name] = {key: value for key, value in options[name].items() if key not in usual or usual[key] != value}
+    return said
+
+
+def staged(context: click.Context, recorded: "Provenance", options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a bundle: where none says where the service is, a profile that fits does.
+
+    Raises ProfileError, UsageError.
+    """
+    if options.get("offline") or options["url"] or options["start"]:
+        return options
+    from replaykit.stage import stage_for
+
+    said = said_here(context, options)
+    for name in ("model", "adapter"):
+        named, is_given = recorded_or_given(context, name, getattr(recorded, name))
+        said |= {name: named} if is_given else {}
+    stage = stage_for(recorded, said, context.meta.get("profile"))
+    if stage.url is None and stage.start is None:
+        return options
+    note(f"  The service is that of the profile {stage.profile}.")
+    return {
+        **options,
+        "url": stage.url,
+        "start": stage.start,
+        "health": stage.health,
+        "health_timeout": stage.patience,
+        "reset_url": stage.resets.url,
+        "reset_command": stage.resets.command,
+        "reset_restart": stage.resets.restart,
+        "settings": dict(stage.settings),
+        "latency": dict(stage.latency),
+        "transport": stage.transport,
+    }
 
 
 def is_free_port(options: dict[str, Any]) -> bool:

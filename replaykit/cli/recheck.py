@@ -58,13 +58,13 @@ def recheck(context: click.Context, /, bundles: tuple[Path, ...], **options: Any
     from replaykit.report.recheck import render, row
 
     rows = [row(str(path), rechecked) for path, _, rechecked in outcomes]
-    code = worst(each.exit for each in rows)
+    code = worst(each.exit_code for each in rows)
     if write is not None:
         write(printable(render(rows, code)))
         return code
     for (path, bundle, rechecked), each in zip(outcomes, rows, strict=True):
         _show(path, bundle, rechecked, verbose=options["verbose"])
-        conclude(each.verdict, each.reason, each.exit)
+        conclude(each.verdict, each.reason, each.exit_code)
     if len(rows) > 1:
         words = Counter(each.verdict for each in rows)
         conclude("of all", ", ".join(f"{count} {word}" for word, count in words.items()), code)

@@ -11,7 +11,7 @@ import click
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
-from replaykit.cli.options import order_option, recorded_or_given, service_options, settle, times_option
+from replaykit.cli.options import order_option, recorded_or_given, service_options, settle, staged, times_option
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     """Run the sequence of a saved bug again, live or offline, and say whether the bug is still there.
 
     Model and adapter are those that the bundle names, if they lie inside this project; --model and --adapter
-    name others. Without --url and --start, the recorded URL is used, if it is on this machine or the project
-    allows its host.
+    name others. Without --url and --start, the service is that of the first profile that has this model and this
+    adapter; else the recorded URL is used, if it is on this machine or the project allows its host.
 
     \b
     replaykit replay failures/bug.pd --start "python -m shop --port {port}"
@@ -114,6 +114,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance, redactor = bundle.provenance, Redactor(policy_here())
     with blockaded() if options["offline"] else contextlib.nullcontext():
         model, adapter = loaded_for(context, provenance)
+    options = staged(context, provenance, options)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     failure, look = bundle.judged, look_of(options, bundle)
     length = steps.count(len(bundle.trace.steps), "command")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, note, say, warn_of_size
-from replaykit.cli.options import is_free_port, service_options, settle
+from replaykit.cli.options import is_free_port, service_options, settle, staged
 from replaykit.cli.replay import loaded_for, recorded_service
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     require_whole(saved, str(bundle))
     provenance, failure = saved.provenance, saved.failure
     model, adapter = loaded_for(context, provenance)
+    options = staged(context, provenance, options)
     read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")

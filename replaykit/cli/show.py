@@ -50,6 +50,7 @@ def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
     if trace.steps and trace.steps[-1].state is not None:
         say(f"  state afterwards: {trace.steps[-1].state.decode('utf-8', 'replace')[:400]}")
     say()
+    _say_status(bundle, is_bug=failure is not None)
     if isinstance(origin, Provenance):
         _say_run(origin, trace)
     if origin.revision is not None:
@@ -88,6 +89,21 @@ def _show_json(path: Path) -> int:
     return 0
 
 
+def _say_status(path: Path, *, is_bug: bool) -> None:
+    """Say what is known of a bug, as its folder's status file has it."""
+    from replaykit.errors import ReplaykitError
+    from replaykit.report import steps
+    from replaykit.status import Status, statuses
+
+    try:
+        known = statuses(path.parent).get(path.name, Status() if is_bug else None)
+    except ReplaykitError as error:
+        say(f"status    {steps.one_line(error.happened)}")
+        return
+    if known is not None:
+        say(f"status    {steps.one_line(', '.join(filter(None, (known.word, known.ticket, known.note))))}")
+
+
 def _say_run(provenance: "Provenance", trace: "Trace") -> None:
     """Say which model and adapter ran with which seed, and what shrinking did."""
     from replaykit.report import steps
@@ -101,4 +117,4 @@ def _say_run(provenance: "Provenance", trace: "Trace") -> None:
         )
     say(f"model     {steps.one_line(provenance.model)}  (digest {steps.one_line(provenance.model_digest)})")
     say(f"adapter   {steps.one_line(provenance.adapter)}")
-    say(f"seed      {provenance.seed}  (run {provenance.run + 1} of campaign {provenance.campaign_seed})")
+    say(f"seed      {provenance.seed}  (run {provenance.run + 1} of the campaign with seed {provenance.campaign_seed})")

@@ -10,9 +10,9 @@ import click
 from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, program, say, show
 from replaykit.cli.integration import replay_command
 from replaykit.cli.options import (
-    is_said,
     let_several_urls,
     order_option,
+    said_here,
     service_options,
     settle,
     status_option,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from replaykit.sitting import Brief
 
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
-PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
 
 
 @click.command(short_help="Replay all saved bugs, and hold each against its status.")
@@ -132,10 +131,7 @@ def brief_of(context: click.Context) -> "tuple[Brief, Callable[[Entry], str]]":
 
 def _said(context: click.Context, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what counts for all bundles, and which model and adapter count for those from elsewhere."""
-    said = {name: options[name] for name in PLAIN if is_said(context, name)}
-    for name in ("settings", "latency"):
-        usual = context.meta.get(name, {})
-        said[name] = {key: value for key, value in options[name].items() if key not in usual or usual[key] != value}
+    said = said_here(context, options)
     given = {name: options[name] for name in ("model", "adapter") if options[name]}
     on_line = click.core.ParameterSource.COMMANDLINE
     said |= {name: each for name, each in given.items() if context.get_parameter_source(name) is on_line}

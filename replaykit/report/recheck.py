@@ -7,6 +7,7 @@ from replaykit.rechecking import Moved, Rechecked
 from replaykit.report.json import schema_for
 from replaykit.value import Record
 from replaykit.verdict import Failure, exit_code
+from replaykit.version import __version__
 
 
 class Row(Record):
@@ -14,7 +15,7 @@ class Row(Record):
 
     bundle: str  # as it was named
     verdict: str
-    exit: int
+    exit_code: int
     reason: str
     recorded: Failure | None
     still: bool
@@ -28,7 +29,8 @@ class Table(Record):
     """What became of all of them."""
 
     version: int = 1
-    exit: int
+    tool: str = f"replaykit {__version__}"
+    exit_code: int
     bundles: tuple[Row, ...]
 
 
@@ -36,12 +38,12 @@ def row(bundle: str, rechecked: Rechecked) -> Row:
     """Say what rechecking a bundle came to."""
     kept = {name: getattr(rechecked, name) for name in Row.model_fields if name in Rechecked.model_fields}
     code = exit_code(rechecked.verdict)
-    return Row(**{**kept, "bundle": bundle, "verdict": rechecked.verdict.value, "exit": code})
+    return Row(**{**kept, "bundle": bundle, "verdict": rechecked.verdict.value, "exit_code": code})
 
 
 def render(rows: Iterable[Row], code: int) -> str:
     """Write what became of some bundles as JSON, in ASCII."""
-    return json_text(Table(exit=code, bundles=tuple(rows)).model_dump()) + "\n"
+    return json_text(Table(exit_code=code, bundles=tuple(rows)).model_dump()) + "\n"
 
 
 def schema() -> str:

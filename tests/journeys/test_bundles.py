@@ -170,9 +170,9 @@ def test_migrate_writes_the_present_format_in_its_place(bundle: Path):
     assert before.st_ino == bundle.stat().st_ino
 
 
-def test_nobody_is_asked_at_a_port_that_is_not_kept(duplicate_names: Path):
+def test_nobody_is_asked_at_a_port_that_is_not_kept(duplicate_names: Path, tmp_path: Path):
     """Where the service had a free port, a live replay of a canonical bundle has to be told where it runs."""
-    ran = replaykit("replay", duplicate_names)
+    ran = replaykit("replay", duplicate_names, *NAMES, cwd=tmp_path)
 
     assert 129 == ran.code, ran
     assert "had a free port, which is not kept" in ran.err

@@ -145,8 +145,8 @@ def test_recheck_as_json_prints_one_document(duplicate_names: Path, tmp_path: Pa
     said = json.loads(ran.out)
 
     assert 1 == ran.code, ran
-    assert [("reproduced", 1), ("passed", 0)] == [(each["verdict"], each["exit"]) for each in said["bundles"]]
-    assert (1, 1) == (said["version"], said["exit"])
+    assert [("reproduced", 1), ("passed", 0)] == [(each["verdict"], each["exit_code"]) for each in said["bundles"]]
+    assert (1, 1) == (said["version"], said["exit_code"])
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,26 @@ def test_bundle_of_a_stranger_is_not_replayed_against_its_host(duplicate_names: 
     foreign = read(duplicate_names)
     path = tmp_path / "foreign.pd"
     save(path, foreign.provenance.replace(url="http://shop.example"), foreign.trace)
-    ran = replaykit("replay", path)
+    ran = replaykit("replay", path, *NAMES, cwd=tmp_path)  # where no profile says where the service is
 
     assert 129 == ran.code
     assert "error[foreign-host]" in ran.err
+
+
+def test_a_profile_of_the_model_and_the_adapter_says_where_the_service_is(
+    duplicate_names: Path, tmp_path: Path, buggy: str
+):
+    """Where nobody names a service, it is that of the first profile that fits, as it is for the suite."""
+    names = dict(zip(("model", "adapter"), NAMES[1::2], strict=True))
+    profile = "".join(f'{key} = "{value}"\n' for key, value in {**names, "url": buggy}.items())
+    (tmp_path / "pyproject.toml").write_text(f"[tool.replaykit.profiles.board]\n{profile}")
+    ran = replaykit("replay", duplicate_names, *NAMES, cwd=tmp_path)
+    elsewhere = replaykit("replay", duplicate_names, *NAMES, "--url", "http://127.0.0.1:1", cwd=tmp_path)
+
+    assert 1 == ran.code, ran
+    assert "The service is that of the profile board." in ran.err
+    assert 125 == elsewhere.code
+    assert "profile" not in elsewhere.err
 
 
 @pytest.mark.parametrize("model", ["os:system", "json:JSONDecoder", "no.such:Model"])

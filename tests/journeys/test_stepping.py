@@ -88,6 +88,7 @@ def test_a_service_that_was_started_is_stopped_and_that_is_said():
         (["--until", "0", "--times", "2"], "--until is for one attempt, and --times asks for more."),
         (["--until", "0", ORDER], "--until is for one bundle, and there are 2."),
         (["--step", "--pace", "recorded"], "--step takes its own time, and --pace asks for the recorded one."),
+        (["--pace", "recorded"], "A cassette answers at once: offline, no pauses are kept."),
         (["--step", "--json"], "--step asks a person, and --json is for programs."),
         (["--step"], "--step needs a terminal to ask on."),
         (["--pdb"], "--pdb needs a terminal to ask on."),
@@ -119,6 +120,7 @@ def test_stepping_asks_before_each_step():
     assert 1 == code, text
     assert "  next [34] create_player(name='b')\n       state {'scores': {}}\n(step)" in text
     assert "  next [37] create_player(name='a')  (failed when recorded)\n       state {'scores': {'b': 0}}" in text
+    assert 1 == text.count("✓ [34] create_player(name='b')")
     assert "    Content-Type: application/json" in text
     assert "  'x' is not known here; ? shows what is" in text
     assert "  q          stop here: there will be no verdict" in text
@@ -191,7 +193,22 @@ def test_list_says_what_can_not_be_read(tmp_path: Path):
     unknown = called("list", tmp_path)
 
     assert 128 == ran.code
-    assert "open  none.pd  can't be read (bundle-corrupt, exit 128): line 1: " in ran.out
+    assert "-  none.pd  can't be read (bundle-corrupt, exit 128): line 1: " in ran.out
     assert (129, 129) == (gone.code, unknown.code)
     assert "error[missing-file]" in gone.err
     assert "error[status]" in unknown.err
+
+
+def test_show_says_what_is_known_of_the_bug(tmp_path: Path):
+    """Status, ticket and note, as `list` does; of a file of statuses that is not well made, why, and no more."""
+    bug = tmp_path / "bug.pd"
+    bug.write_bytes(DUPLICATE.read_bytes())
+    plain = called("show", bug)
+    (tmp_path / "status.toml").write_text('["bug.pd"]\nstatus = "fixed"\nticket = "SHOP-12"\nnote = "in 2.3"\n')
+    known = called("show", bug)
+    (tmp_path / "status.toml").write_text("[")
+    broken = called("show", bug)
+
+    assert "status    open\n" in plain.out
+    assert "status    fixed, SHOP-12, in 2.3\n" in known.out
+    assert (0, True) == (broken.code, "status.toml can't be read" in broken.out)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Ran, replaykit
+from conftest import NAMES, ROOT, Ran, replaykit
 
 from replaykit.errors import LoadError
 from replaykit.model import Model
@@ -46,10 +46,10 @@ def stranger(duplicate_names: Path, tmp_path: Path) -> Callable[..., Path]:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["replay", "reshrink"])
-def test_no_foreign_host_is_reached(stranger, url: str, command: str):
+def test_no_foreign_host_is_reached(stranger, url: str, command: str, tmp_path: Path):
     """Whatever a recorded URL tries, a host that is not plainly this machine is refused; nothing is sent."""
     path = stranger(url=url)
-    ran = replaykit(command, path, "--health", "none", "--health-timeout", "1")
+    ran = replaykit(command, path, *NAMES, "--health", "none", "--health-timeout", "1", cwd=tmp_path)
 
     assert ran.code in {128, 129}, ran
     assert "error[foreign-host]" in ran.err or "error[bundle-corrupt]" in ran.err
