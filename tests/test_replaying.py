@@ -316,7 +316,7 @@ def test_it_is_recorded_when_each_call_was_sent(bundle: Bundle, tmp_path: Path):
 )
 def test_a_bug_that_depends_on_time_is_said_to(how: str, said: str, bundle: Bundle):
     """It reproduces at one pace alone: reproduced, and that is said beside it."""
-    replayed = again(paused(bundle, 0.0, 0.01, 0.02 + LATE), how, pace="recorded")
+    replayed = again(paused(bundle, 0.0, 0.01, 2 * LATE), how, pace="recorded")
 
     assert Verdict.REPRODUCED is replayed.verdict
     assert (f"the bug depends on time: {said}",) == replayed.notes
@@ -335,7 +335,7 @@ def test_a_bug_that_is_gone_at_both_paces_is_fixed(bundle: Bundle):
 
 def test_one_attempt_at_each_pace_may_be_chance(bundle: Bundle):
     """Where too few attempts were asked for, nobody says that the bug depends on time."""
-    replayed = again(paused(bundle, 0.0, 0.01, 0.02 + LATE), "late", pace="recorded", times=1)
+    replayed = again(paused(bundle, 0.0, 0.01, 2 * LATE), "late", pace="recorded", times=1)
 
     assert Verdict.REPRODUCED is replayed.verdict
     assert replayed.notes[0].endswith("; that may be chance")
