@@ -21,9 +21,9 @@ from replaykit.errors import NoiseError
 from replaykit.gist import is_whole_of, json_of
 from replaykit.interaction import Interaction, Response
 from replaykit.likeness import HEADERS, covers, header_values
-from replaykit.naming import Named, Names, names_of
+from replaykit.naming import Around, Named, Names, joined, names_of, words_of
 from replaykit.placeholder import Bound
-from replaykit.prediction import predicted
+from replaykit.prediction import Evidence
 from replaykit.rule import Rule, for_request, in_order
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -119,14 +119,15 @@ class _Comparing:
         if whole or (failure is None and self.recorded.ending == self.seen.ending):
             said = self.recorded.closing_observations
             end = Step(call=Call(label=_END, tag="end"), observations=said)
-            self._read(None, self.recorded.closing, self.seen.closing, end)
+            self._read(None, self.recorded.closing, self.seen.closing, Evidence(end))
             self._said(None, "observation", said, self.seen.closing_observations)
 
     def _step(self, before: Step, after: Step) -> None:
         label = before.call.label
-        self._interactions(label, before.interactions, after.interactions, before)
+        evidence = Evidence(before)
+        self._interactions(label, before.interactions, after.interactions, evidence)
         self._said(label, "event", *(_present(each.event, each.again) for each in (before, after)))
-        self._read(label, before.observing, after.observing, before)
+        self._read(label, before.observing, after.observing, evidence)
         self._said(label, "observation", before.observations, after.observations)
 
     # --- what the model saw
@@ -147,28 +148,36 @@ class _Comparing:
     # --- answers
 
     def _read(
-        self, label: int | None, before: Sequence[Interaction], after: Sequence[Interaction], step: Step | None
+        self,
+        label: int | None,
+        before: Sequence[Interaction],
+        after: Sequence[Interaction],
+        evidence: Evidence,
     ) -> None:
         """Compare what was read in order to check it; of several looks at the same, the last."""
-        self._interactions(label, _last_looks(before, self.before), _last_looks(after, self.after), step)
+        self._interactions(label, _last_looks(before, self.before), _last_looks(after, self.after), evidence)
 
     def _interactions(
-        self, label: int | None, before: Sequence[Interaction], after: Sequence[Interaction], step: Step | None
+        self,
+        label: int | None,
+        before: Sequence[Interaction],
+        after: Sequence[Interaction],
+        evidence: Evidence | None,
     ) -> None:
         for one, other in zip(before, after, strict=False):
-            self._interaction(label, one, other, step)
+            self._interaction(label, one, other, evidence)
         for each in before[len(after) :]:
             self._tell(label, self._target(each, self.before), Change("removed", "request", "sent", NOTHING))
         for each in after[len(before) :]:
             self._tell(label, self._target(each, self.after), Change("added", "request", NOTHING, "sent"))
 
-    def _interaction(self, label: int | None, one: Interaction, other: Interaction, step: Step | None) -> None:
-        asked, asks = self._target(one, self.before), self._target(other, self.after)
+    def _interaction(self, label: int | None, one: Interaction, other: Interaction, evidence: Evidence | None) -> None:
+        paths = [urlsplit(each.request.url).path or "/" for each in (one, other)]
+        asked, asks = map(_joined, (one.request.method, other.request.method), self._texts(*paths))
         if asked != asks and not covers(asked, asks, self.known):
             self._tell(label, asked, Change("changed", "request", asked, asks))
             return
-        path = urlsplit(one.request.url).path or "/"
-        request = one.request.method, path
+        request = one.request.method, paths[0]
         rules = for_request(self.rules, *request)
 
         def tell(change: Change) -> None:
@@ -183,13 +192,13 @@ class _Comparing:
             tell(Change("changed", "status", one.response.status, other.response.status))
         for name in HEADERS:
             self._header(name, one, other, rules, tell)
-        self._body(one.response, other.response, rules, step, tell)
+        self._body(one.response, other.response, words_of(paths[0]), rules, evidence, tell)
 
     def _header(
         self, name: str, one: Interaction, other: Interaction, rules: Sequence[int], tell: Callable[[Change], None]
     ) -> None:
         was, now = (", ".join(header_values(each, name)) for each in (one, other))
-        pair = self._text(was, self.before), self._text(now, self.after)
+        pair = self._texts(was, now)
         chosen = [number for number in rules if (self.rules[number].header or "").lower() == name]
         for number in chosen:
             self.result.matched[number] += bool(was)
@@ -204,8 +213,9 @@ class _Comparing:
         self,
         one: Response,
         other: Response,
+        around: Around,
         rules: Sequence[int],
-        step: Step | None,
+        evidence: Evidence | None,
         tell: Callable[[Change], None],
     ) -> None:
         placed = [number for number in rules if self.rules[number].place is not None]
@@ -223,15 +233,14 @@ class _Comparing:
         was, now = (unpacked(each.headers, each.body) for each in (one, other))
         before, after = json_of(one.headers, was, exact=True), json_of(other.headers, now, exact=True)
         if before is None or after is None:
-            texts = [each.decode("utf-8", "replace") for each in (was, now)]
-            pair = self._text(texts[0], self.before), self._text(texts[1], self.after)
-            if pair[0] != pair[1] and not covers(*pair, self.known):
+            texts = self._texts(*(each.decode("utf-8", "replace") for each in (was, now)))
+            if texts[0] != texts[1] and not covers(*texts, self.known):
                 tier: Tier = "changed" if before is after is None else "type"
-                tell(Change(tier, "body", *pair))
+                tell(Change(tier, "body", *texts))
             return
         for number in placed:
-            self._count(number, before, step)
-        pair = self._ordered(self._named(before, after), placed)
+            self._count(number, before, evidence)
+        pair = self._ordered(self._named(before, after, around), placed)
         for change in changes(*pair, lambda place, *values: self._is_noise(placed, place, *values)):
             tell(_with_tier(change))
 
@@ -243,14 +252,14 @@ class _Comparing:
                 pair = _sorted(pair[0], rule), _sorted(pair[1], rule)
         return pair
 
-    def _count(self, number: int, data: JsonData, step: Step | None) -> None:
+    def _count(self, number: int, data: JsonData, evidence: Evidence | None) -> None:
         """Count what a rule matches. Raises NoiseError where the model predicts it."""
         rule = self.rules[number]
         places = lists(data) if rule.type == "unordered" else leaves(data)
         for place, value in places:
             if rule.covers_place(place):
                 self.result.matched[number] += 1
-                why = None if step is None else predicted(rule, place, value, step, self.before)
+                why = None if evidence is None else evidence.of(rule, place, value, self.before)
                 if why is not None:
                     raise NoiseError(
                         f"The noise rule {rule} covers what the model predicts: {place} is {shown(value)}, and {why}.",
@@ -259,22 +268,26 @@ class _Comparing:
 
     # --- values
 
-    def _named(self, before: JsonData, after: JsonData) -> tuple[JsonData, JsonData]:
+    def _named(self, before: JsonData, after: JsonData, around: Around = ()) -> tuple[JsonData, JsonData]:
         """Return two documents with names in the places of ids, and without what minting makes unique to a run."""
         if self.are_named_alike:
             return before, after
         return (
-            _without(self.before.named(before), self.recorded.nonce),
-            _without(self.after.named(after), self.seen.nonce),
+            _without(self.before.named(before, around=around), self.recorded.nonce),
+            _without(self.after.named(after, around=around), self.seen.nonce),
         )
 
-    def _text(self, text: str, names: Names) -> str:
-        nonce = self.recorded.nonce if names is self.before else self.seen.nonce
-        return str(_without(names.path(text), nonce))
+    def _texts(self, before: str, after: str) -> tuple[str, str]:
+        """Return two texts with names in the places of ids, the same name where they are alike, and without nonces."""
+        was, now = self.before.parts(before), self.after.parts(after)
+        if len(was) == len(now):
+            now = [one if one == other else other for one, other in zip(was, now, strict=True)]
+        return str(_without(joined(was), self.recorded.nonce)), str(_without(joined(now), self.seen.nonce))
 
     def _target(self, interaction: Interaction, names: Names) -> str:
         path = urlsplit(interaction.request.url).path or "/"
-        return f"{interaction.request.method} {self._text(path, names)}"
+        nonce = self.recorded.nonce if names is self.before else self.seen.nonce
+        return _joined(interaction.request.method, str(_without(names.path(path), nonce)))
 
     def _is_alike(self, place: str, before: JsonData, after: JsonData) -> bool:
         del place
@@ -303,6 +316,10 @@ class _Comparing:
 
     def _tell(self, step: int | None, what: str, change: Change) -> None:
         self.result.found.append(Found(step, what, change))
+
+
+def _joined(method: str, path: str) -> str:
+    return f"{method} {path}"
 
 
 def _with_tier(change: Change) -> Change:
