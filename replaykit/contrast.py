@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from replaykit.change import NOTHING, Change, Tier, below, changes, leaves, lists, shown, tier_of
@@ -51,12 +51,18 @@ class Found(NamedTuple):
     change: Change
     request: tuple[str, str] | None = None  # method and path, where it is in an answer
 
-    @property
-    def told(self) -> Drift:
-        """What is told of it."""
+    def told(self, cover: Callable[[str], str] = str) -> Drift:
+        """Return what is told of it, with its secrets covered."""
         change = self.change
-        before, after = (None if each is NOTHING else shown(each) for each in (change.before, change.after))
-        return Drift(step=self.step, what=self.what, place=change.place, tier=change.tier, before=before, after=after)
+        before, after = (None if each is NOTHING else shown(each, cover) for each in (change.before, change.after))
+        return Drift(
+            step=self.step,
+            what=cover(self.what),
+            place=cover(change.place),
+            tier=change.tier,
+            before=before,
+            after=after,
+        )
 
 
 @dataclass(slots=True)
@@ -64,17 +70,20 @@ class Contrast:
     """What two runs differ in."""
 
     found: list[Found] = field(default_factory=list)
+    steps: int = 0  # that were compared
     matched: Counter[int] = field(default_factory=Counter)  # recorded values by number of the rule, from 0
+    differed: Counter[int] = field(default_factory=Counter)  # those of them that were other ones, in the same way
+    covered: Counter[int] = field(default_factory=Counter)  # those of these that the rule covers
     names: tuple[Names, Names] = field(default_factory=lambda: (Names(), Names()))
 
     @property
     def drifts(self) -> list[Drift]:
         """What is told of the differences."""
-        return [each.told for each in self.found]
+        return [each.told() for each in self.found]
 
     def of(self, tiers: Iterable[Tier]) -> list[Drift]:
         """List the differences of some tiers."""
-        return [each.told for each in self.found if each.change.tier in set(tiers)]
+        return [each.told() for each in self.found if each.change.tier in set(tiers)]
 
 
 def contrast(
@@ -101,7 +110,8 @@ class _Comparing:
         self.are_named_alike = before == after and recorded.nonce == seen.nonce
         self.result = Contrast(names=(before, after))
         self.known = Bound()  # what covered values stand for
-        self.grown: dict[int, tuple[list[JsonData], list[JsonData]]] = {}  # numbers so far, by rule
+        self.latest: dict[int, Any] = {}  # number that was seen, by rule
+        self.rising: dict[int, bool] = {}  # did the recorded numbers never fall? By rule
 
     def compare(self, *, whole: bool) -> None:
         later = {step.call.label: step for step in self.seen.steps}
@@ -124,6 +134,7 @@ class _Comparing:
 
     def _step(self, before: Step, after: Step) -> None:
         label = before.call.label
+        self.result.steps += 1
         evidence = Evidence(before)
         self._interactions(label, before.interactions, after.interactions, evidence)
         self._said(label, "event", *(_present(each.event, each.again) for each in (before, after)))
@@ -204,7 +215,7 @@ class _Comparing:
             self.result.matched[number] += bool(was)
         if pair[0] == pair[1] or covers(*pair, self.known):
             return
-        if was and now and any(self.rules[number].fits(was, now, self.now) for number in chosen):
+        if was and now and any(self._covers(number, was, now) for number in chosen):
             return
         tier: Tier = "changed" if was and now else "removed" if was else "added"
         tell(Change(tier, f"header {name}", pair[0] if was else NOTHING, pair[1] if now else NOTHING))
@@ -262,7 +273,7 @@ class _Comparing:
                 why = None if evidence is None else evidence.of(rule, place, value, self.before)
                 if why is not None:
                     raise NoiseError(
-                        f"The noise rule {rule} covers what the model predicts: {place} is {shown(value)}, and {why}.",
+                        f"The noise rule {rule} covers what the model predicts: {place}, and {why}.",
                         "Take it out, or make its place narrower: what the model judges is no noise.",
                     )
 
@@ -301,18 +312,37 @@ class _Comparing:
         if self._is_alike(place, before, after):
             return True
         one, other = (each.value if isinstance(each, Named) else each for each in (before, after))
-        for number in rules:
-            rule = self.rules[number]
-            if rule.covers_place(place) and rule.fits(one, other, self.now):
-                return rule.type != "number" or self._grows(number, one, other)
-        return False
+        chosen = [number for number in rules if self.rules[number].covers_place(place)]
+        return any(self._covers(number, one, other) for number in chosen)
 
-    def _grows(self, number: int, before: JsonData, after: JsonData) -> bool:
-        """Say whether numbers never fall where the recorded ones never did."""
-        was, now = self.grown.setdefault(number, ([], []))
-        was.append(before)
-        now.append(after)
-        return was != sorted(was) or now == sorted(now)
+    def _covers(self, number: int, before: JsonData, after: JsonData) -> bool:
+        """Say whether a rule that matches a value covers that it is another one now."""
+        rule = self.rules[number]
+        covers = rule.fits(before, after, self.now) and (rule.type != "number" or self._grows(number, after))
+        self.result.differed[number] += 1
+        self.result.covered[number] += covers
+        return covers
+
+    def _grows(self, number: int, after: Any) -> bool:
+        """Say whether a number did not fall from the last one, or may, since recorded ones did or are no counts."""
+        last = self.latest.get(number)
+        self.latest[number] = after
+        if last is None or after >= last:
+            return True
+        if number not in self.rising:
+            values = self._recorded_by(self.rules[number])
+            self.rising[number] = all(isinstance(each, int) for each in values) and values == sorted(values)
+        return not self.rising[number]
+
+    def _recorded_by(self, rule: Rule) -> list[Any]:
+        """List the recorded numbers that a rule matches."""
+        found = []
+        for each in self.recorded.interactions():
+            response, path = each.response, urlsplit(each.request.url).path
+            if response is not None and rule.covers_request(each.request.method, path):
+                data = json_of(response.headers, unpacked(response.headers, response.body), exact=True)
+                found += [value for place, value in leaves(data) if rule.covers_place(place)]
+        return [each for each in found if isinstance(each, int | Decimal) and not isinstance(each, bool)]
 
     def _tell(self, step: int | None, what: str, change: Change) -> None:
         self.result.found.append(Found(step, what, change))

@@ -125,6 +125,29 @@ def test_numbers_that_fell_are_no_noise():
 
     assert [] == contrast(numbers(1, 2, 3), numbers(7, 9, 10**400), rules).drifts
     assert ["$.n"] == [each.place for each in contrast(numbers(1, 2, 3), numbers(7, 9, 8), rules).drifts]
+    assert ["7 -> 6"] == [
+        f"{each.before} -> {each.after}" for each in contrast(numbers(1, 2, 7, 8), numbers(3, 9, 6, 7), rules).drifts
+    ]
+
+
+def test_numbers_that_fell_may_fall():
+    """Where a recorded number fell anywhere, or one has a fraction, it is no count, and the order says nothing."""
+
+    def numbers(*values: float) -> Trace:
+        return trace(*(answer(json.dumps({"n": each})) for each in values))
+
+    rules = [Rule(place="$.n", type="number")]
+
+    assert [] == contrast(numbers(1, 5, 9, 2), numbers(4, 3, 2, 1), rules).drifts
+    assert [] == contrast(numbers(0.1, 0.5, 0.9), numbers(0.4, 0.3, 0.2), rules).drifts
+
+
+def test_a_rule_says_how_much_it_does_not_cover():
+    """A rule that matches a place and does not fit its values says so."""
+    before, after = (trace(answer(json.dumps({"n": each}))) for each in ("a", "b"))
+    [said] = idle(contrast(before, after, [Rule(place="$.n", type="number")]), [Rule(place="$.n", type="number")])
+
+    assert said.endswith("matched 1 value, and covers none of the 1 that differ")
 
 
 # --- answers, one by one
