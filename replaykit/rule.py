@@ -35,7 +35,7 @@ MOST_WAYS = 3_000_000  # in which a pattern may be tried on the longest value: a
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _REQUEST = re.compile(
     r"(\*|[A-Z]{1,20}) (\*\*|(/[^\s/*]*(\*[^\s/*]*)?)*(/\*\*)?)"
-)  # one * in each part: one way to fit
+)  # with one *, a part fits in one way
 _ANY_KEY = re.compile(r"\.\*(\[\*\]|\[\d+\])*\Z")
 _BROAD = re.compile(r"\$(\.\*|\[\*\]|\[\d+\])*")
 _NEEDS = {"pattern": "pattern", "key": "unordered", "tolerance": "time", "to": "time"}
