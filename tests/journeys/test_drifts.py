@@ -330,5 +330,5 @@ def test_the_guide_shows_what_is_printed(kiosk: Kiosk, project: Path, capsys: py
     printed = capsys.readouterr().out.splitlines()
     shown = [line for block in re.findall(r"(?s)```text\n(.*?)```", GUIDE) for line in block.splitlines()]
 
-    assert 5 == len(shown)
+    assert 6 == len(shown)
     assert [] == [line for line in shown if line not in printed]
