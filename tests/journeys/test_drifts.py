@@ -116,6 +116,7 @@ def test_every_attempt_is_looked_at(kiosk: Kiosk, project: Path, capsys: pytest.
 
     assert 1 == ran, out
     assert '  [ 2] changed  POST /carts/<cart@1>/items  $.unit: "EUR" -> "USD"  (in 2 of 4 attempts)\n' in out
+    assert out.endswith("in 2 places (2 changed) (exit 1)\n")
 
 
 def failed(path: Path, step: int) -> None:
