@@ -158,8 +158,8 @@ def last_key(place: str) -> str:
     return (found[1] or found[2] or "") if found else ""
 
 
-def shown(value: JsonData) -> str:
-    """Show a value in one line of limited width."""
+def shown(value: JsonData, cover: Callable[[str], str] = str) -> str:
+    """Show a value in one line of limited width; secrets are covered before it is cut, or half of one would show."""
     plain = value is None or isinstance(value, str | int | float | list | dict)
-    text = json.dumps(value, ensure_ascii=False, default=str) if plain else str(value)
+    text = cover(json.dumps(value, ensure_ascii=False, default=str) if plain else str(value))
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from replaykit.change import NOTHING, Change, Tier, below, changes, leaves, lists, shown, tier_of
@@ -21,9 +21,9 @@ from replaykit.errors import NoiseError
 from replaykit.gist import is_whole_of, json_of
 from replaykit.interaction import Interaction, Response
 from replaykit.likeness import HEADERS, covers, header_values
-from replaykit.naming import Named, Names, names_of
+from replaykit.naming import Around, Named, Names, joined, names_of, words_of
 from replaykit.placeholder import Bound
-from replaykit.prediction import predicted
+from replaykit.prediction import Evidence
 from replaykit.rule import Rule, for_request, in_order
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -51,12 +51,18 @@ class Found(NamedTuple):
     change: Change
     request: tuple[str, str] | None = None  # method and path, where it is in an answer
 
-    @property
-    def told(self) -> Drift:
-        """What is told of it."""
+    def told(self, cover: Callable[[str], str] = str) -> Drift:
+        """Return what is told of it, with its secrets covered."""
         change = self.change
-        before, after = (None if each is NOTHING else shown(each) for each in (change.before, change.after))
-        return Drift(step=self.step, what=self.what, place=change.place, tier=change.tier, before=before, after=after)
+        before, after = (None if each is NOTHING else shown(each, cover) for each in (change.before, change.after))
+        return Drift(
+            step=self.step,
+            what=cover(self.what),
+            place=cover(change.place),
+            tier=change.tier,
+            before=before,
+            after=after,
+        )
 
 
 @dataclass(slots=True)
@@ -64,17 +70,20 @@ class Contrast:
     """What two runs differ in."""
 
     found: list[Found] = field(default_factory=list)
+    steps: int = 0  # that were compared
     matched: Counter[int] = field(default_factory=Counter)  # recorded values by number of the rule, from 0
+    differed: Counter[int] = field(default_factory=Counter)  # those of them that were other ones, in the same way
+    covered: Counter[int] = field(default_factory=Counter)  # those of these that the rule covers
     names: tuple[Names, Names] = field(default_factory=lambda: (Names(), Names()))
 
     @property
     def drifts(self) -> list[Drift]:
         """What is told of the differences."""
-        return [each.told for each in self.found]
+        return [each.told() for each in self.found]
 
     def of(self, tiers: Iterable[Tier]) -> list[Drift]:
         """List the differences of some tiers."""
-        return [each.told for each in self.found if each.change.tier in set(tiers)]
+        return [each.told() for each in self.found if each.change.tier in set(tiers)]
 
 
 def contrast(
@@ -101,7 +110,8 @@ class _Comparing:
         self.are_named_alike = before == after and recorded.nonce == seen.nonce
         self.result = Contrast(names=(before, after))
         self.known = Bound()  # what covered values stand for
-        self.grown: dict[int, tuple[list[JsonData], list[JsonData]]] = {}  # numbers so far, by rule
+        self.latest: dict[int, Any] = {}  # number that was seen, by rule
+        self.rising: dict[int, bool] = {}  # did the recorded numbers never fall? By rule
 
     def compare(self, *, whole: bool) -> None:
         later = {step.call.label: step for step in self.seen.steps}
@@ -119,14 +129,16 @@ class _Comparing:
         if whole or (failure is None and self.recorded.ending == self.seen.ending):
             said = self.recorded.closing_observations
             end = Step(call=Call(label=_END, tag="end"), observations=said)
-            self._read(None, self.recorded.closing, self.seen.closing, end)
+            self._read(None, self.recorded.closing, self.seen.closing, Evidence(end))
             self._said(None, "observation", said, self.seen.closing_observations)
 
     def _step(self, before: Step, after: Step) -> None:
         label = before.call.label
-        self._interactions(label, before.interactions, after.interactions, before)
+        self.result.steps += 1
+        evidence = Evidence(before)
+        self._interactions(label, before.interactions, after.interactions, evidence)
         self._said(label, "event", *(_present(each.event, each.again) for each in (before, after)))
-        self._read(label, before.observing, after.observing, before)
+        self._read(label, before.observing, after.observing, evidence)
         self._said(label, "observation", before.observations, after.observations)
 
     # --- what the model saw
@@ -147,28 +159,36 @@ class _Comparing:
     # --- answers
 
     def _read(
-        self, label: int | None, before: Sequence[Interaction], after: Sequence[Interaction], step: Step | None
+        self,
+        label: int | None,
+        before: Sequence[Interaction],
+        after: Sequence[Interaction],
+        evidence: Evidence,
     ) -> None:
         """Compare what was read in order to check it; of several looks at the same, the last."""
-        self._interactions(label, _last_looks(before, self.before), _last_looks(after, self.after), step)
+        self._interactions(label, _last_looks(before, self.before), _last_looks(after, self.after), evidence)
 
     def _interactions(
-        self, label: int | None, before: Sequence[Interaction], after: Sequence[Interaction], step: Step | None
+        self,
+        label: int | None,
+        before: Sequence[Interaction],
+        after: Sequence[Interaction],
+        evidence: Evidence | None,
     ) -> None:
         for one, other in zip(before, after, strict=False):
-            self._interaction(label, one, other, step)
+            self._interaction(label, one, other, evidence)
         for each in before[len(after) :]:
             self._tell(label, self._target(each, self.before), Change("removed", "request", "sent", NOTHING))
         for each in after[len(before) :]:
             self._tell(label, self._target(each, self.after), Change("added", "request", NOTHING, "sent"))
 
-    def _interaction(self, label: int | None, one: Interaction, other: Interaction, step: Step | None) -> None:
-        asked, asks = self._target(one, self.before), self._target(other, self.after)
+    def _interaction(self, label: int | None, one: Interaction, other: Interaction, evidence: Evidence | None) -> None:
+        paths = [urlsplit(each.request.url).path or "/" for each in (one, other)]
+        asked, asks = map(_joined, (one.request.method, other.request.method), self._texts(*paths))
         if asked != asks and not covers(asked, asks, self.known):
             self._tell(label, asked, Change("changed", "request", asked, asks))
             return
-        path = urlsplit(one.request.url).path or "/"
-        request = one.request.method, path
+        request = one.request.method, paths[0]
         rules = for_request(self.rules, *request)
 
         def tell(change: Change) -> None:
@@ -183,19 +203,19 @@ class _Comparing:
             tell(Change("changed", "status", one.response.status, other.response.status))
         for name in HEADERS:
             self._header(name, one, other, rules, tell)
-        self._body(one.response, other.response, rules, step, tell)
+        self._body(one.response, other.response, words_of(paths[0]), rules, evidence, tell)
 
     def _header(
         self, name: str, one: Interaction, other: Interaction, rules: Sequence[int], tell: Callable[[Change], None]
     ) -> None:
         was, now = (", ".join(header_values(each, name)) for each in (one, other))
-        pair = self._text(was, self.before), self._text(now, self.after)
+        pair = self._texts(was, now)
         chosen = [number for number in rules if (self.rules[number].header or "").lower() == name]
         for number in chosen:
             self.result.matched[number] += bool(was)
         if pair[0] == pair[1] or covers(*pair, self.known):
             return
-        if was and now and any(self.rules[number].fits(was, now, self.now) for number in chosen):
+        if was and now and any(self._covers(number, was, now) for number in chosen):
             return
         tier: Tier = "changed" if was and now else "removed" if was else "added"
         tell(Change(tier, f"header {name}", pair[0] if was else NOTHING, pair[1] if now else NOTHING))
@@ -204,8 +224,9 @@ class _Comparing:
         self,
         one: Response,
         other: Response,
+        around: Around,
         rules: Sequence[int],
-        step: Step | None,
+        evidence: Evidence | None,
         tell: Callable[[Change], None],
     ) -> None:
         placed = [number for number in rules if self.rules[number].place is not None]
@@ -223,15 +244,14 @@ class _Comparing:
         was, now = (unpacked(each.headers, each.body) for each in (one, other))
         before, after = json_of(one.headers, was, exact=True), json_of(other.headers, now, exact=True)
         if before is None or after is None:
-            texts = [each.decode("utf-8", "replace") for each in (was, now)]
-            pair = self._text(texts[0], self.before), self._text(texts[1], self.after)
-            if pair[0] != pair[1] and not covers(*pair, self.known):
+            texts = self._texts(*(each.decode("utf-8", "replace") for each in (was, now)))
+            if texts[0] != texts[1] and not covers(*texts, self.known):
                 tier: Tier = "changed" if before is after is None else "type"
-                tell(Change(tier, "body", *pair))
+                tell(Change(tier, "body", *texts))
             return
         for number in placed:
-            self._count(number, before, step)
-        pair = self._ordered(self._named(before, after), placed)
+            self._count(number, before, evidence)
+        pair = self._ordered(self._named(before, after, around), placed)
         for change in changes(*pair, lambda place, *values: self._is_noise(placed, place, *values)):
             tell(_with_tier(change))
 
@@ -243,38 +263,42 @@ class _Comparing:
                 pair = _sorted(pair[0], rule), _sorted(pair[1], rule)
         return pair
 
-    def _count(self, number: int, data: JsonData, step: Step | None) -> None:
+    def _count(self, number: int, data: JsonData, evidence: Evidence | None) -> None:
         """Count what a rule matches. Raises NoiseError where the model predicts it."""
         rule = self.rules[number]
         places = lists(data) if rule.type == "unordered" else leaves(data)
         for place, value in places:
             if rule.covers_place(place):
                 self.result.matched[number] += 1
-                why = None if step is None else predicted(rule, place, value, step, self.before)
+                why = None if evidence is None else evidence.of(rule, place, value, self.before)
                 if why is not None:
                     raise NoiseError(
-                        f"The noise rule {rule} covers what the model predicts: {place} is {shown(value)}, and {why}.",
+                        f"The noise rule {rule} covers what the model predicts: {place}, and {why}.",
                         "Take it out, or make its place narrower: what the model judges is no noise.",
                     )
 
     # --- values
 
-    def _named(self, before: JsonData, after: JsonData) -> tuple[JsonData, JsonData]:
+    def _named(self, before: JsonData, after: JsonData, around: Around = ()) -> tuple[JsonData, JsonData]:
         """Return two documents with names in the places of ids, and without what minting makes unique to a run."""
         if self.are_named_alike:
             return before, after
         return (
-            _without(self.before.named(before), self.recorded.nonce),
-            _without(self.after.named(after), self.seen.nonce),
+            _without(self.before.named(before, around=around), self.recorded.nonce),
+            _without(self.after.named(after, around=around), self.seen.nonce),
         )
 
-    def _text(self, text: str, names: Names) -> str:
-        nonce = self.recorded.nonce if names is self.before else self.seen.nonce
-        return str(_without(names.path(text), nonce))
+    def _texts(self, before: str, after: str) -> tuple[str, str]:
+        """Return two texts with names in the places of ids, the same name where they are alike, and without nonces."""
+        was, now = self.before.parts(before), self.after.parts(after)
+        if len(was) == len(now):
+            now = [one if one == other else other for one, other in zip(was, now, strict=True)]
+        return str(_without(joined(was), self.recorded.nonce)), str(_without(joined(now), self.seen.nonce))
 
     def _target(self, interaction: Interaction, names: Names) -> str:
         path = urlsplit(interaction.request.url).path or "/"
-        return f"{interaction.request.method} {self._text(path, names)}"
+        nonce = self.recorded.nonce if names is self.before else self.seen.nonce
+        return _joined(interaction.request.method, str(_without(names.path(path), nonce)))
 
     def _is_alike(self, place: str, before: JsonData, after: JsonData) -> bool:
         del place
@@ -288,21 +312,44 @@ class _Comparing:
         if self._is_alike(place, before, after):
             return True
         one, other = (each.value if isinstance(each, Named) else each for each in (before, after))
-        for number in rules:
-            rule = self.rules[number]
-            if rule.covers_place(place) and rule.fits(one, other, self.now):
-                return rule.type != "number" or self._grows(number, one, other)
-        return False
+        chosen = [number for number in rules if self.rules[number].covers_place(place)]
+        return any(self._covers(number, one, other) for number in chosen)
 
-    def _grows(self, number: int, before: JsonData, after: JsonData) -> bool:
-        """Say whether numbers never fall where the recorded ones never did."""
-        was, now = self.grown.setdefault(number, ([], []))
-        was.append(before)
-        now.append(after)
-        return was != sorted(was) or now == sorted(now)
+    def _covers(self, number: int, before: JsonData, after: JsonData) -> bool:
+        """Say whether a rule that matches a value covers that it is another one now."""
+        rule = self.rules[number]
+        covers = rule.fits(before, after, self.now) and (rule.type != "number" or self._grows(number, after))
+        self.result.differed[number] += 1
+        self.result.covered[number] += covers
+        return covers
+
+    def _grows(self, number: int, after: Any) -> bool:
+        """Say whether a number did not fall from the last one, or may, since recorded ones did or are no counts."""
+        last = self.latest.get(number)
+        self.latest[number] = after
+        if last is None or after >= last:
+            return True
+        if number not in self.rising:
+            values = self._recorded_by(self.rules[number])
+            self.rising[number] = all(isinstance(each, int) for each in values) and values == sorted(values)
+        return not self.rising[number]
+
+    def _recorded_by(self, rule: Rule) -> list[Any]:
+        """List the recorded numbers that a rule matches."""
+        found = []
+        for each in self.recorded.interactions():
+            response, path = each.response, urlsplit(each.request.url).path
+            if response is not None and rule.covers_request(each.request.method, path):
+                data = json_of(response.headers, unpacked(response.headers, response.body), exact=True)
+                found += [value for place, value in leaves(data) if rule.covers_place(place)]
+        return [each for each in found if isinstance(each, int | Decimal) and not isinstance(each, bool)]
 
     def _tell(self, step: int | None, what: str, change: Change) -> None:
         self.result.found.append(Found(step, what, change))
+
+
+def _joined(method: str, path: str) -> str:
+    return f"{method} {path}"
 
 
 def _with_tier(change: Change) -> Change:

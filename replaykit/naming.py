@@ -8,11 +8,12 @@ the event that holds the name. Where nothing says it, a value has no name, and i
 Two traces of the same sequence are looked at together: what is the id in one stands at the same place in the other.
 What an id is known by decides where it counts. A long one is itself wherever it stands as a whole, a part of a path
 and a key of an object included. A small number is an id only below a key that says so: not every 1 is an account.
+An account and a booking may both be 1; then the keys and the path around it say which of them is meant.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from replaykit.change import last_key, leaves
@@ -28,11 +29,19 @@ TELLING = 8  # characters of an id that is hardly anything else by chance
 LARGE = 100_000  # the same of a number
 LONGEST = 200  # characters of an id
 
+Around: TypeAlias = Sequence[str]  # the parts of a path and the keys that a value stands below, the nearest last
+
 _MOST = 200  # things that one step made; a bundle from a stranger may name more
+_MOST_NAMES = 20  # of one id
+_MOST_LOOKS = 1_000_000  # at a value, to find out whether it is the id of something
 
 
 class Named:
-    """A value that is known by names: in another trace, one with such a name is the same."""
+    """A value that is known by names: in another trace, one that may be the same thing is the same.
+
+    Where it may be a thing of several kinds, it has to be the same of each kind that it may be in both traces: what
+    was cart 0 or user 1 and is cart 2 or user 1 now may well be the wrong cart.
+    """
 
     __slots__ = ("labels", "value")
 
@@ -40,7 +49,10 @@ class Named:
         self.value, self.labels = value, labels
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Named) and bool(self.labels & other.labels)
+        if not isinstance(other, Named) or not self.labels & other.labels:
+            return False
+        mine, theirs = _by_entity(self.labels), _by_entity(other.labels)
+        return all(mine[entity] & theirs[entity] for entity in mine.keys() & theirs.keys())
 
     __hash__ = None  # type: ignore[assignment]  # what is alike need not have the same hash
 
@@ -56,6 +68,7 @@ class Names:
     def __init__(self) -> None:
         self._labels: dict[str, dict[str, None]] = {}  # by id as text, in the order in which they were made
         self._keys: dict[str, set[str]] = {}  # what stands before an id, by entity
+        self._taken: set[tuple[str, str]] = set()  # ids, each with an entity that has it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Names) and self._labels == other._labels
@@ -67,8 +80,11 @@ class Names:
 
     def add(self, label: str, value: JsonData, keys: set[str]) -> None:
         """Know an id."""
-        entity = label.partition("@")[0]
-        self._labels.setdefault(str(value), {})[label] = None
+        entity = _entity(label)
+        labels = self._labels.setdefault(str(value), {})
+        if len(labels) < _MOST_NAMES:
+            labels[label] = None
+        self._taken.add((str(value), entity))
         self._keys.setdefault(entity, set()).update(keys, _keys_of(entity))
 
     def has(self, label: str, value: JsonData) -> bool:
@@ -77,44 +93,83 @@ class Names:
 
     def is_taken(self, value: JsonData, entity: str) -> bool:
         """Say whether something else of a kind has this id."""
-        return any(each.startswith(f"{entity}@") for each in self._labels.get(str(value), {}))
+        return (str(value), entity) in self._taken
 
-    def named(self, data: JsonData, key: str = "") -> JsonData:
-        """Return a document with names in the places of ids."""
+    def named(self, data: JsonData, key: str = "", around: Around = ()) -> JsonData:
+        """Return a document with names in the places of ids; `around` are the words of what it stands in."""
         if not self._labels:
             return data
         if isinstance(data, dict):
-            return {self._key(each): self.named(value, each) for each, value in data.items()}
+            inner = (*around, key) if key else around
+            return {self._key(each, inner): self.named(value, each, inner) for each, value in data.items()}
         if isinstance(data, list):
-            return [self.named(value, key) for value in data]
+            return [self.named(value, key, around) for value in data]
         if not _may_be_id(data):
             return data
-        labels = self.labels(data, key)
+        labels = self.labels(data, key, around)
         return Named(data, labels) if labels else data
 
-    def labels(self, value: JsonData, key: str) -> frozenset[str]:
+    def labels(self, value: JsonData, key: str, around: Around = ()) -> frozenset[str]:
         """List what a value that stands below a key may be called."""
         known = self._labels.get(str(value))
         if known is None:
             return frozenset()
         if is_telling(value):
-            return frozenset(known)
+            return _meant(known, (*around, key))
         plain = _plain(key)
-        return frozenset(each for each in known if plain in self._keys[each.partition("@")[0]])
+        return _meant([each for each in known if plain in self._keys[_entity(each)]], (*around, key))
+
+    def parts(self, path: str) -> list["str | Named"]:
+        """List the parts of a path, or of a text that is made of parts as one, with names in the places of ids."""
+        parts = path.split("/")
+        if not self._labels:
+            return [*parts]
+        known = [self._labels.get(unquote(part)) for part in parts]
+        return [
+            part if labels is None else Named(part, _meant(labels, parts[:number]))
+            for number, (part, labels) in enumerate(zip(parts, known, strict=True))
+        ]
 
     def path(self, path: str) -> str:
         """Return a path, or a text that is made of parts as one, with names in the places of ids."""
-        if not self._labels:
-            return path
-        return "/".join(self._part(part) for part in path.split("/"))
+        return joined(self.parts(path))
 
-    def _part(self, part: str) -> str:
-        known = self._labels.get(unquote(part))
-        return part if known is None else f"<{' or '.join(sorted(known))}>"
-
-    def _key(self, key: str) -> str:
+    def _key(self, key: str, around: Around) -> str:
         known = self._labels.get(key) if is_telling(key) else None
-        return key if known is None else f"<{' or '.join(sorted(known))}>"
+        return key if known is None else joined([Named(key, _meant(known, around))])
+
+
+def joined(parts: Sequence[str | Named]) -> str:
+    """Write the parts of a path as a path."""
+    return "/".join(part if isinstance(part, str) else f"<{part}>" for part in parts)
+
+
+def words_of(path: str) -> tuple[str, ...]:
+    """List what a path says of the things that an answer to it holds."""
+    return tuple(filter(None, path.split("/")))
+
+
+def _meant(labels: Collection[str], around: Around) -> frozenset[str]:
+    """Return those of some names that are meant: by the nearest word around the value that says what they are."""
+    entities = {_entity(each): _plain(_entity(each)) for each in labels} if len(labels) > 1 else {}
+    if len(entities) > 1:
+        for word in map(_plain, reversed(around)):
+            said = [entity for entity, plain in entities.items() if plain and plain in word]
+            if said:
+                nearest = max(said, key=lambda entity: len(entities[entity]))  # cart_item, and not cart
+                return frozenset(each for each in labels if _entity(each) == nearest)
+    return frozenset(labels)
+
+
+def _by_entity(labels: Iterable[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for each in labels:
+        found.setdefault(_entity(each), set()).add(each)
+    return found
+
+
+def _entity(label: str) -> str:
+    return label.partition("@")[0]
 
 
 class _Candidate(NamedTuple):
@@ -130,6 +185,7 @@ def names_of(*traces: Trace) -> list[Names]:
     found = [Names() for _ in traces]
     steps = [{step.call.label: step for step in trace.steps} for trace in traces]
     sent = [_sent(trace) for trace in traces]
+    room = _MOST_LOOKS
     for first in traces[0].steps:
         present = [each.get(first.call.label) for each in steps]
         alike = [step for step in present if step is not None]
@@ -137,6 +193,9 @@ def names_of(*traces: Trace) -> list[Names]:
         count = len(traces) if len(alike) == len(traces) else 1
         candidates = [{each.place: each for each in _candidates(step)} for step in alike[:count]] if made else []
         for label, field in made:
+            room -= sum(map(len, candidates))
+            if room < 0:  # a bundle from a stranger; what is not named is compared as it is
+                return found
             _name(label, field, candidates, found[:count], sent[:count])
     return found
 
@@ -160,10 +219,17 @@ def _name(
     sent: Sequence[Mapping[str, list[set[str]]]],
 ) -> None:
     """Find the id that a step got for what it made, and know it in each trace."""
-    entity = label.partition("@")[0]
+    entity = _entity(label)
+    fits: dict[str, int] = {}  # by key
+    is_sent = any(tokens.get(label) for tokens in sent)
     best: tuple[int, ...] = (0, 0)
     chosen: str | None = None
     for place, first in candidates[0].items():
+        fit = fits.get(first.key)
+        if fit is None:
+            fit = fits.setdefault(first.key, _fits_key(first.key, entity, field))
+        if not is_sent and fit <= best[-1]:
+            continue
         here = [each[place] for each in candidates if place in each]
         if len(here) < len(candidates):
             continue
@@ -174,7 +240,7 @@ def _name(
             for each, tokens in zip(here, sent, strict=True)
             if tokens.get(label)
         )
-        score = (used, _fits_key(first.key, entity, field))
+        score = (used, fit)
         if score > best:
             best, chosen = score, place
     if chosen is None:

@@ -18,13 +18,16 @@ from replaykit.errors import NoiseError, StaleError, UnreachableError
 from replaykit.judging import Trial
 from replaykit.latency import budgets_of
 from replaykit.naming import Named, Names, is_telling
+from replaykit.replaying import odds_of
 from replaykit.rule import Rule, problem, time_of
+from replaykit.sequence import branches_of
 from replaykit.trace import Trace
 from replaykit.value import JsonData
 
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SETS = ("0-9", "0-9a-f", "0-9A-F", "A-Z", "a-z", "0-9a-z", "0-9A-Z", "0-9A-Za-z", "0-9A-Za-z_-", "0-9A-Za-z+/=_.~-")
 _TOLERANCE = 60.0  # seconds, of a time that is near to now
+_MORE = 3  # times as many runs of a flaky bug, of which some end alike
 _LONGEST = 200  # characters of a value that a pattern is proposed for
 
 
@@ -43,36 +46,40 @@ class Proposed(NamedTuple):
 
 
 def runs_of(bundle: Bundle, adapters: Adapters, count: int) -> list[Trace]:
-    """Run a bundle's sequence so often, and return what happened.
+    """Run a bundle's sequence until so many runs ended alike, and return what happened in these.
 
-    Raises StaleError or UnreachableError where a run can't be compared with the others.
+    All of them have to, but where the bug is known to be flaky: some more are tried there. Raises StaleError or
+    UnreachableError where a run can't be compared with the others.
     """
     trial = Trial(bundle, adapters, budgets_of(adapters.model, adapters.kind, {}))
-    traces = []
-    for _ in range(count):
+    odds = odds_of(bundle)
+    is_flaky = bool(branches_of(bundle.trace.sequence)) or (odds is not None and odds.failed < odds.runs)
+    alike: dict[str, list[Trace]] = {}  # by how they ended
+    for _ in range(_MORE * count if is_flaky else count):
         trace = trial.execute()
         if trace.ending not in {"passed", "failed"}:
             kind = StaleError if trace.ending == "stale" else UnreachableError
             raise kind(f"A run ended as {trace.ending}: {trace.reason}", "Mend that first; nothing can be learned.")
-        traces.append(trace)
-        first = traces[0]
-        if (trace.ending, len(trace.steps), _fingerprint(trace)) != (
-            first.ending, len(first.steps), _fingerprint(first),
-        ):  # fmt: skip
-            raise StaleError(
-                f"Two runs against the same service ended differently: {_end_of(first)}, and {_end_of(trace)}.",
-                "See that it is reset before each run (--reset-url, --reset-restart, or the adapter's reset).",
-            )
-    return traces
-
-
-def _fingerprint(trace: Trace) -> str | None:
-    return None if trace.failure is None else trace.failure.fingerprint
+        group = alike.setdefault(_end_of(trace), [])
+        group.append(trace)
+        if len(group) == count:
+            return group
+        if len(alike) > 1 and not is_flaky:
+            break
+    ends = ", and ".join([*alike][:2])
+    if is_flaky:
+        what, todo = "The bug is flaky, and no two runs", "Propose rules from a bundle that ends in one way each time."
+        what = what if count == 2 else f"The bug is flaky, and of its runs, no {count}"  # noqa: PLR2004
+        raise StaleError(f"{what} ended alike: {ends}.", todo)
+    raise StaleError(
+        f"Two runs against the same service ended differently: {ends}.",
+        "See that it is reset before each run (--reset-url, --reset-restart, or the adapter's reset).",
+    )
 
 
 def _end_of(trace: Trace) -> str:
     failure = trace.failure
-    what = "" if failure is None else f" with {failure.kind} {failure.name}"
+    what = "" if failure is None else f" with {failure.kind} {failure.name} ({failure.fingerprint})"
     return f"{trace.ending}{what} after {len(trace.steps)} steps"
 
 
@@ -95,7 +102,7 @@ def propose(traces: Sequence[Trace], known: Sequence[Rule] = (), *, now: float) 
     rules: list[Rule] = []
     for (request, place), group in groups.items():
         made = _of_group(request, place, group, now)
-        wrong = _why_not(traces, made, now) if isinstance(made, Rule) else made
+        wrong = (_of_known(made, known) or _why_not(traces, made, now)) if isinstance(made, Rule) else made
         if wrong is not None:
             refused[Refused(f"{request} {place}", wrong)] = None
         elif isinstance(made, Rule):
@@ -103,6 +110,17 @@ def propose(traces: Sequence[Trace], known: Sequence[Rule] = (), *, now: float) 
     shuffled = _shuffled(traces, [*known, *rules], groups, refused, now)
     refused = {each: None for each in refused if not any(_is_in(each.place, rule) for rule in shuffled)}
     return Proposed((*rules, *shuffled), tuple(refused))
+
+
+def _of_known(rule: Rule, known: Sequence[Rule]) -> str | None:
+    """Say why a rule is none to propose: one like it is there, and does not cover the place; None where none is."""
+    method, _, path = rule.request.partition(" ")
+    place = (rule.place or "").replace("[*]", "[0]")
+    there = [each for each in known if each.covers_request(method, path) and each.covers_place(place)]
+    if not any(each.replace(request=rule.request, place=rule.place) == rule for each in there):
+        return None
+    more = ": a whole number fell, which the first run's never did" if rule.type == "number" else ""
+    return f"a rule of the type {rule.type} is there already, and does not cover it{more}"
 
 
 def _why_not(traces: Sequence[Trace], rule: Rule, now: float) -> str | None:

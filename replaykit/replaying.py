@@ -22,7 +22,7 @@ from replaykit.bundle import Bundle, require_whole
 from replaykit.cassette import Order, finder
 from replaykit.change import Tier
 from replaykit.errors import UnreachableError, UsageError
-from replaykit.gate import gated, tiers_of
+from replaykit.gate import Held, held, reason, tiers_of
 from replaykit.judging import Judged, Trial
 from replaykit.latency import budgets_of
 from replaykit.looking import Look, look_at
@@ -55,6 +55,7 @@ class Replayed:
     notes: tuple[str, ...] = ()  # sentences that are said beside the verdict
     odds: Odds | None = None  # how often it showed when it was recorded; None where that does not count
     confidence: float | None = None  # of what is fixed: how surely it would have been seen, a part of 1
+    held: Held | None = None  # its answers against the recorded ones; None where that was not asked for, or it fails
 
 
 def load_failure(path: str | Path) -> Bundle:
@@ -103,7 +104,8 @@ def replay(
     plain HTTP through httpx's transport too. `running` is the service at `url`, where it is reset before each
     execution, or watched (`service.opened`). `until` is the label of the step after which it stops, in one attempt:
     *undecided*, unless it failed before. `look` follows it closely. With `fail_on_drift`, what would be *fixed* or
-    *passed* is *drifted* where answers differ from the recorded ones in one of these tiers.
+    *passed* is *drifted* where answers of an attempt differ from the recorded ones in one of these tiers, and
+    *undecided* where no step could be compared.
 
     Without a URL, the recorded one is used, if it is on this machine or the project allows it. Placeholders of
     secrets in arguments are bound from the environment. What was seen counts only if the service is healthy then,
@@ -145,8 +147,9 @@ def replay(
     wanted = 1 if offline or stops else times_for(bundle) if times is None else times
     patient = True if times is not None else False if _is_steady(bundle) else None
     odds = None if offline else odds_of(bundle)
+    passing: list[Trace] | None = [] if tiers else None
     try:
-        attempt = partial(_attempts_at, trial, wanted, pace, patient=patient, odds=odds)
+        attempt = partial(_attempts_at, trial, wanted, pace, patient=patient, odds=odds, passing=passing)
         replayed = _confirmed(attempt, adapters, listener)
         if replayed.verdict in _HELD:
             judged = _healthy(trial, Judged(replayed.trace, replayed.verdict, replayed.reason))
@@ -157,7 +160,8 @@ def replay(
         replayed = _sure_enough(replayed, odds, each=min(wanted, replayed.attempts))
     if offline or stops:
         return replayed
-    replayed = _gated(bundle, replayed, tiers)
+    if passing:
+        replayed = _gated(bundle, replayed, passing, tiers)
     return replayed if pace == "recorded" else _with_haste(bundle, replayed)
 
 
@@ -182,14 +186,21 @@ def _confirmed(attempt: Callable[..., Replayed], adapters: Adapters, listener: L
     return replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
 
 
-def _gated(bundle: Bundle, replayed: Replayed, tiers: Collection[Tier]) -> Replayed:
-    """Say of what would pass that it drifted, if its answers differ from the recorded ones in some tiers."""
-    if replayed.verdict not in {Verdict.FIXED, Verdict.PASSED}:
+def _gated(bundle: Bundle, replayed: Replayed, passing: list[Trace], tiers: Collection[Tier]) -> Replayed:
+    """Say of what would pass that it drifted, if answers of an attempt differ from the recorded ones in some tiers."""
+    if replayed.verdict not in _HELD:
         return replayed
-    said = gated(bundle.trace, replayed.trace, tiers)
-    if said is None:
-        return replayed
-    return replace(replayed, verdict=Verdict.DRIFTED, reason=f"{replayed.verdict.value}, but {said}")
+    came = held(bundle.trace, passing, tiers)
+    replayed = replace(replayed, held=came, notes=(*replayed.notes, *([came.note] if came.note else [])))
+    if came.seen:
+        said = f"{replayed.verdict.value}, but {reason([each.told() for each in came.seen])}"
+        return replace(replayed, verdict=Verdict.DRIFTED, reason=said)
+    if not came.compared:  # what was not looked at is not without drift
+        said = (
+            f"{replayed.verdict.value}, but no step could be held against the recorded ones, to see whether it drifted"
+        )
+        return replace(replayed, verdict=Verdict.UNDECIDED, reason=said)
+    return replayed
 
 
 def _check_order(order: str, *, offline: bool) -> None:
@@ -235,13 +246,20 @@ def _require_pauses(bundle: Bundle, *, offline: bool) -> None:
 
 
 def _attempts_at(
-    trial: Trial, wanted: int, pace: Pace, *, patient: bool | None, odds: Odds | None, listener: Listener | None
+    trial: Trial,
+    wanted: int,
+    pace: Pace,
+    *,
+    patient: bool | None,
+    odds: Odds | None,
+    passing: list[Trace] | None,
+    listener: Listener | None,
 ) -> Replayed:
     """Run a bundle's sequence as often as wanted: as fast as possible, and with the recorded pauses if asked for."""
-    fast = _attempts(trial, wanted, patient=patient, listener=listener)
+    fast = _attempts(trial, wanted, patient=patient, passing=passing, listener=listener)
     if pace == "fast" or fast.verdict is Verdict.UNREACHABLE:
         return fast
-    paced = _attempts(replace(trial, paced=True), wanted, patient=patient, listener=None)
+    paced = _attempts(replace(trial, paced=True), wanted, patient=patient, passing=passing, listener=None)
     notes = (_CUT,) if is_cut(trial.bundle.trace) else ()
     said = _difference(fast, paced, odds)
     chosen = paced if _RANK[paced.verdict] > _RANK[fast.verdict] else fast
@@ -325,15 +343,24 @@ def _is_steady(bundle: Bundle) -> bool:
     return not branches_of(bundle.trace.sequence) and (odds is None or odds.failed == odds.runs)
 
 
-def _attempts(trial: Trial, wanted: int, *, patient: bool | None, listener: Listener | None) -> Replayed:
+def _attempts(
+    trial: Trial,
+    wanted: int,
+    *,
+    patient: bool | None,
+    passing: list[Trace] | None,
+    listener: Listener | None,
+) -> Replayed:
     """Run a bundle's sequence so often: reproduced goes before what is no verdict, and that before fixed.
+
+    What happened in those that pass is put into `passing`.
 
     Who is `patient` (True) wants to see in how many of all attempts it fails; who is not (False) stops at the first.
     With None, it is as many as say roughly how often it does.
     """
     chosen: Replayed | None = None
     failed = attempts = 0
-    held = False  # did it pass in one of them?
+    has_passed = False
     while attempts < wanted:
         try:
             judged = trial.judged(listener)
@@ -349,12 +376,16 @@ def _attempts(trial: Trial, wanted: int, *, patient: bool | None, listener: List
         listener = None
         attempts += 1
         failed += verdict in _SHOWN
-        held = held or verdict in _HELD
+        has_passed = has_passed or verdict in _HELD
+        if passing is not None and verdict in _HELD:
+            passing.append(trace)
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
             chosen = Replayed(verdict, reason, trial.bundle.judged, trace)
         if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
-        if (patient is False and verdict not in _HELD) or (patient is None and _is_enough(attempts, failed, held=held)):
+        if (patient is False and verdict not in _HELD) or (
+            patient is None and _is_enough(attempts, failed, held=has_passed)
+        ):
             break
     assert chosen is not None  # noqa: S101  there is at least one attempt
     return replace(chosen, attempts=attempts, failed=failed)

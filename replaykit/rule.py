@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import product
+from math import comb
 from typing import Any, Literal, TypeAlias
 
 from replaykit.errors import NoiseError, UsageError
@@ -28,10 +30,13 @@ Type: TypeAlias = Literal["uuid", "time", "number", "pattern", "unordered", "any
 TOLERANCE = 300.0  # seconds
 LONGEST_PATTERN = 200  # characters
 LONGEST_MATCHED = 256  # characters of a value; a longer one does not match
-MOST_OPEN = 3  # repetitions without an end in a pattern: what is tried grows with that power of the length
+MOST_WAYS = 3_000_000  # in which a pattern may be tried on the longest value: as many as three `*` in it make
 
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_REQUEST = re.compile(r"(\*|[A-Z]{1,20}) (\*\*|/\S*)")
+_REQUEST = re.compile(
+    r"(\*|[A-Z]{1,20}) (\*\*|(/[^\s/*]*(\*[^\s/*]*)?)*(/\*\*)?)"
+)  # with one *, a part fits in one way
+_ANY_KEY = re.compile(r"\.\*(\[\*\]|\[\d+\])*\Z")
 _BROAD = re.compile(r"\$(\.\*|\[\*\]|\[\d+\])*")
 _NEEDS = {"pattern": "pattern", "key": "unordered", "tolerance": "time", "to": "time"}
 
@@ -130,8 +135,8 @@ def problem(rule: Rule) -> str | None:
     """Say what is wrong with a rule; None where nothing is."""
     if (rule.place is None) == (rule.header is None):
         return "it names a place or a header, and one of them alone"
-    if _REQUEST.fullmatch(rule.request) is None or ("**" in rule.request and not rule.request.endswith("**")):
-        return f"{rule.request!r} is no method and path, as GET /players/*"
+    if _REQUEST.fullmatch(rule.request) is None or rule.request.endswith(" "):
+        return f"{rule.request!r} is no method and path, as GET /players/*, with one * in each part of it"
     if rule.header is not None and rule.header.lower() not in HEADERS:
         return f"that header is not compared, so it needs no rule; compared are {' and '.join(HEADERS)}"
     if rule.header is not None and rule.type not in {"pattern", "uuid", "any"}:
@@ -143,7 +148,7 @@ def problem(rule: Rule) -> str | None:
             return error.happened.rstrip(".")
         if rule.type != "unordered" and _BROAD.fullmatch(rule.place):
             return "it is too broad: it covers whole answers, and names no key"
-        if rule.type in {"any", "pattern"} and rule.place.endswith("*"):
+        if rule.type in {"any", "pattern"} and _ANY_KEY.search(rule.place):
             return "it is too broad: it covers whatever keys there are"
     if not rule.tolerance > 0 or rule.tolerance == float("inf"):
         return "tolerance is a number of seconds, more than 0"
@@ -164,14 +169,39 @@ def _problem_of_pattern(pattern: str | None) -> str | None:
         return "its pattern looks back or ahead, which may take for ever"
     if re.search(r"\)[*+{]", pattern):
         return "its pattern repeats a group, which may take for ever; repeat a set, as [a-z0-9-]+"
-    if len(re.findall(r"[*+]|\{\d*,", pattern)) > MOST_OPEN:
-        return f"its pattern has more than {MOST_OPEN} repetitions, which may take for ever"
-    if re.compile(pattern).fullmatch("") or all(re.compile(pattern).fullmatch(each) for each in _ANYTHING):
-        return "it is too broad: its pattern matches anything"
+    if _ways(pattern) > MOST_WAYS:
+        return "its pattern can be tried in too many ways, which may take for ever; say how often, as [a-z]{8}"
+    fits = re.compile(pattern).fullmatch
+    if fits("") or all(map(fits, _ANYTHING)) or any(map(fits, _UNLIKE)):
+        return "it is too broad: its pattern matches almost anything"
     return None
 
 
 _ANYTHING = ("a", "Z9", "7", "- ", "{é}")
+_UNLIKE = tuple(f"{first} Oh, as 'it' {{é}} 8/3 is; {last}" for first, last in product("qQ8#", repeat=2))  # no form
+_ATOM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)  # what is escaped, and sets
+_CHOICE = re.compile(r"[()|*+?]|\{(\d*)(,?)(\d*)\}")
+
+
+def _ways(pattern: str) -> float:
+    """Say in how many ways a pattern is tried at most: those of what follows one another are multiplied."""
+    ways: list[list[float]] = [[1]]  # of the branches of each group that is open
+    unlimited = 0
+    for found in _CHOICE.finditer(_ATOM.sub("x", pattern).replace("(?:", "(")):
+        if found[0] == "(":
+            ways.append([1])
+        elif found[0] == "|":
+            ways[-1].append(1)
+        elif found[0] == ")":
+            branches = sum(ways.pop())
+            ways[-1][-1] *= branches
+        elif found[0] in {"*", "+"} or (found[2] and not found[3]):
+            unlimited += 1
+        elif found[0] == "?":
+            ways[-1][-1] *= 2
+        elif found[2]:
+            ways[-1][-1] *= 1 + max(0, min(int(found[3]), LONGEST_MATCHED) - int(found[1] or 0))
+    return sum(ways[0]) * comb(LONGEST_MATCHED + unlimited, unlimited)  # they share the length of the value
 
 
 def time_of(value: JsonData) -> tuple[str, float] | None:

@@ -8,7 +8,10 @@ from typing import Literal, TypeAlias
 
 from replaykit.account import RunStep, SentRequest, Told, cut
 from replaykit.bundle import Bundle
+from replaykit.change import Tier
+from replaykit.contrast import Drift
 from replaykit.document import json_text
+from replaykit.gate import Held
 from replaykit.rate import Odds
 from replaykit.redact import Redactor
 from replaykit.replaying import Replayed
@@ -19,6 +22,7 @@ from replaykit.verdict import Expect, Failure, Verdict, exit_code
 from replaykit.version import __version__
 
 VERSION = 1
+MAX_PLACES = 200  # that differ from the recorded ones
 
 Word: TypeAlias = Literal[
     "fixed", "reproduced", "passed", "failed", "drifted", "different", "stale", "unreachable", "undecided"
@@ -47,6 +51,31 @@ class Rate(Record):
     at_least: float  # lower bound: a part of 1
 
 
+class Changed(Drift):
+    """A place in which answers differ from the recorded ones."""
+
+    attempts: int  # in which they do
+
+
+class Noisy(Record):
+    """What a noise rule came to."""
+
+    rule: str
+    matched: int  # recorded values
+    differed: int  # values that are other ones now, in all attempts
+    covered: int  # those of them that it covers
+
+
+class Drifting(Record):
+    """Answers held against the recorded ones."""
+
+    tiers: tuple[Tier, ...]  # that count
+    compared: int  # steps
+    places: tuple[Changed, ...]
+    places_left_out: int = 0
+    noise: tuple[Noisy, ...]
+
+
 class Ruling(Record):
     """What the replay of one bundle came to."""
 
@@ -59,6 +88,7 @@ class Ruling(Record):
     failed: int = 0  # attempts that reproduced it; of a run that passed, those that failed
     rate: Rate | None = None  # null where nothing was to be said about it
     confidence: float | None = None  # with which a bug that shows as seldom as at_least would have been seen
+    drift: Drifting | None = None  # null where it was not looked for: nobody asked, or the bug goes before it
     recorded: Broken | None = None  # null: the run passed when it was recorded
     seen: Broken | None = None  # null: nothing failed
     steps: tuple[RunStep, ...] = ()  # of the attempt that says so
@@ -94,6 +124,7 @@ def ruling(path: str, replayed: Replayed, redactor: Redactor, *, expect: Expect,
         failed=replayed.failed,
         rate=None if replayed.odds is None else _rate(replayed.odds),
         confidence=None if replayed.confidence is None else round(replayed.confidence, 6),
+        drift=None if replayed.held is None else _drift(replayed.held, redactor),
         recorded=_broken(replayed.recorded, redactor),
         seen=_broken(trace.failure, redactor),
         steps=told.steps,
@@ -129,6 +160,29 @@ def schema() -> str:
 
 def _rate(odds: Odds) -> Rate:
     return Rate(failed=odds.failed, runs=odds.runs, at_least=round(odds.at_least, 6))
+
+
+def _drift(held: Held, redactor: Redactor) -> Drifting:
+    for trace in held.traces:
+        redactor.look_at(trace.interactions())
+    seen, came = held.seen, held.ruled()
+    return Drifting(
+        tiers=held.tiers,
+        compared=held.compared,
+        places=tuple(
+            Changed(**each.told(redactor.message).model_dump(), attempts=each.attempts) for each in seen[:MAX_PLACES]
+        ),
+        places_left_out=max(0, len(seen) - MAX_PLACES),
+        noise=tuple(
+            Noisy(
+                rule=str(rule),
+                matched=came.matched[number],
+                differed=came.differed[number],
+                covered=came.covered[number],
+            )
+            for number, rule in enumerate(held.rules)
+        ),
+    )
 
 
 def _broken(failure: Failure | None, redactor: Redactor) -> Broken | None:

@@ -40,6 +40,7 @@ class Kiosk:
     def __init__(self, *changes: str) -> None:
         self.changes = set(changes)
         self.carts: dict[str, dict[str, Any]] = {}
+        self.note = ""
         self.number = self.resets = 0
         kiosk = self
 
@@ -121,6 +122,10 @@ class Kiosk:
             said["number"] = str(said["number"])
         if "dollars" in self.changes and "unit" in said:
             said["unit"] = "USD"
+        if "sometimes" in self.changes and self.resets % 2 and "unit" in said:
+            said["unit"] = "USD"
+        if "noted" in self.changes and "note" in said:
+            said["note"] = self.note
         if "longer" in self.changes and "rows" in said:
             said["rows"] = [*said["rows"], 7]
         if "growing" in self.changes and "rows" in said:

@@ -125,6 +125,29 @@ def test_numbers_that_fell_are_no_noise():
 
     assert [] == contrast(numbers(1, 2, 3), numbers(7, 9, 10**400), rules).drifts
     assert ["$.n"] == [each.place for each in contrast(numbers(1, 2, 3), numbers(7, 9, 8), rules).drifts]
+    assert ["7 -> 6"] == [
+        f"{each.before} -> {each.after}" for each in contrast(numbers(1, 2, 7, 8), numbers(3, 9, 6, 7), rules).drifts
+    ]
+
+
+def test_numbers_that_fell_may_fall():
+    """Where a recorded number fell anywhere, or one has a fraction, it is no count, and the order says nothing."""
+
+    def numbers(*values: float) -> Trace:
+        return trace(*(answer(json.dumps({"n": each})) for each in values))
+
+    rules = [Rule(place="$.n", type="number")]
+
+    assert [] == contrast(numbers(1, 5, 9, 2), numbers(4, 3, 2, 1), rules).drifts
+    assert [] == contrast(numbers(0.1, 0.5, 0.9), numbers(0.4, 0.3, 0.2), rules).drifts
+
+
+def test_a_rule_says_how_much_it_does_not_cover():
+    """A rule that matches a place and does not fit its values says so."""
+    before, after = (trace(answer(json.dumps({"n": each}))) for each in ("a", "b"))
+    [said] = idle(contrast(before, after, [Rule(place="$.n", type="number")]), [Rule(place="$.n", type="number")])
+
+    assert said.endswith("matched 1 value, and covers none of the 1 that differ")
 
 
 # --- answers, one by one
@@ -168,6 +191,50 @@ LOST = Interaction(request=Request(method="GET", url="http://a/a"), trouble=Trou
 def test_status_headers_and_bodies_count(before: Interaction, after: Interaction, expected: list[str]):
     """What says what an answer means is compared; dates and how a body is written are not."""
     assert expected == [f"{each.tier} {each.place}" for each in contrast(trace(before), trace(after)).drifts]
+
+
+def made(cart: int, user: int, *paths: str, second: int = 9, seen: int = 1) -> Trace:
+    """Two carts and a user, each with an id of its own table, and what was asked last."""
+
+    def step(label: int, path: str, ident: int, name: str = "") -> Step:
+        event = Said(tag="made", version=1, data=json.dumps({name.partition("@")[0]: name}).encode()) if name else None
+        asked = answer(json.dumps({"id": ident}), path=path)
+        return Step(call=Call(label=label, tag="do"), interactions=(asked,), event=event)
+
+    first = step(0, "/carts", cart, "cart@0"), step(1, "/users", user, "user@1"), step(2, "/carts", second, "cart@2")
+    steps = (*first, *(step(number, path, seen) for number, path in enumerate(paths, 3)))
+    return Trace(steps=steps, ending="passed")
+
+
+def test_an_id_that_two_things_have_hides_no_other():
+    """What was cart 0 and is cart 2 now is told, although a user had the one id and has the other."""
+    before = made(1, 1, "/mine", "/mycart", second=2)
+    right, wrong = made(1, 2, "/mine", "/mycart", second=2), made(1, 2, "/mine", "/mycart", second=2, seen=2)
+
+    assert [] == contrast(before, right).drifts
+    assert [("3", "cart@0 or user@1", "cart@2 or user@1"), ("4", "cart@0", "cart@2")] == [
+        (str(each.step), each.before, each.after) for each in contrast(before, wrong).drifts
+    ]
+
+
+def test_an_id_that_two_things_had_is_no_change_of_a_path():
+    """A request that names what it named is the same one, whatever else had that id."""
+    assert [] == contrast(made(1, 1, "/x/1", "/carts/1"), made(1, 2, "/x/1", "/carts/1")).drifts
+    other = contrast(made(1, 1, "/x/1", "/carts/1"), made(2, 1, "/x/1", "/carts/1"))
+    assert [4] == [each.step for each in other.drifts if each.place == "request"]
+
+
+def test_a_rule_for_many_rows_does_not_take_long():
+    """What the model saw of a step is read once, and not for each value that a rule matches."""
+    rows = [{"id": f"row{number}", "at": f"2026-01-01T10:00:00.{number:06d}"} for number in range(5000)]
+    state = json.dumps({"rows": {each["id"]: number for number, each in enumerate(rows)}}).encode()
+    [step] = trace(answer(json.dumps({"rows": rows}))).steps
+    one = Trace(steps=(step.replace(state=state),), ending="passed")
+    before = time.process_time()
+    found = contrast(one, one, [Rule(place="$.rows[*].at", type="time")], whole=True)
+
+    assert 5000 == found.matched[0]
+    assert time.process_time() - before < 2
 
 
 def test_the_step_that_failed_is_not_compared():

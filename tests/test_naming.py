@@ -1,11 +1,12 @@
 """Naming: which values of an answer are ids, and where an id counts."""
 
 import json
+import time
 
 import pytest
 
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.naming import Names, names_of
+from replaykit.naming import Named, Names, names_of, words_of
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 
@@ -122,3 +123,65 @@ def test_traces_are_named_together():
 
     assert before.has("account@0", "a")
     assert after.has("account@0", "b")
+
+
+def shop(cart: int, user: int, *last: Step, second: int = 9) -> Trace:
+    """Two carts and a user, each with an id of its own table, and what was done last."""
+    return trace(
+        step(0, sent("POST", "/carts", {"id": cart}), made={"cart": "cart@0"}),
+        step(1, sent("POST", "/users", {"id": user}), made={"user": "user@1"}),
+        step(2, sent("POST", "/carts", {"id": second}), made={"cart": "cart@2"}),
+        *last,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "expected"),
+    [
+        ("/carts/1", {"id": 1}, "cart@0"),
+        ("/users", [{"id": 1}], "user@1"),
+        ("/users/1/carts", [{"id": 1}], "cart@0"),
+        ("/all", {"users": [{"id": 1}]}, "user@1"),
+        ("/all", {"id": 1}, "cart@0 or user@1"),
+    ],
+)
+def test_what_stands_around_an_id_says_which_of_two_it_is(path: str, answer, expected: str):
+    """The nearest key above it, or part of the path, that says a kind of thing; where none does, it may be either."""
+    [names] = names_of(shop(1, 1))
+    found = names.named(answer, around=words_of(path))
+    while not isinstance(found, Named):
+        found = found[0] if isinstance(found, list) else next(iter(found.values()))
+
+    assert expected == str(found)
+
+
+def test_parts_of_a_path_are_named_by_what_stands_before_them():
+    """In `/carts/1/users/1`, one is the cart and the other the user."""
+    [names] = names_of(shop(1, 1))
+
+    assert "/carts/<cart@0>/users/<user@1>" == names.path("/carts/1/users/1")
+    assert "/<cart@0 or user@1>" == names.path("/1")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"cart@0", "user@1"}, {"cart@0"}, True),
+        ({"cart@0", "user@1"}, {"cart@2", "user@1"}, False),
+        ({"cart@0"}, {"user@1"}, False),
+        ({"cart@0", "user@1"}, {"user@1", "seat@3"}, True),
+    ],
+)
+def test_what_may_be_another_thing_of_a_kind_is_not_the_same(one: set[str], other: set[str], same: bool):
+    """An id that two things have is the same one only if it is of each kind that it may be in both traces."""
+    assert same == (Named(1, frozenset(one)) == Named(2, frozenset(other)))
+
+
+def test_many_things_in_a_large_answer_do_not_take_long():
+    """Two hundred names, and an answer of sixty thousand ids: a file from a stranger stops nobody."""
+    refs = [f"thing{number}@0" for number in range(200)]
+    large = trace(step(0, sent("POST", "/a", list(range(60_000))), made={"refs": refs}))
+    before = time.process_time()
+    names_of(large, large)
+
+    assert time.process_time() - before < 5

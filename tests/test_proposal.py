@@ -8,13 +8,14 @@ from kiosk import PROVENANCE, SEQUENCE, Buying, BuyingApi, Kiosk, run
 
 from replaykit import proposal
 from replaykit.adapter import Adapters
-from replaykit.bundle import Bundle
+from replaykit.bundle import Bundle, Shrinking
 from replaykit.contrast import contrast
 from replaykit.errors import StaleError, UnreachableError
 from replaykit.interaction import Interaction, Request, Response
-from replaykit.rule import rules_of
+from replaykit.rule import Rule, rules_of
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
+from replaykit.verdict import Failure
 
 NOW = time.time()
 
@@ -82,7 +83,11 @@ def test_the_narrowest_type_is_proposed(before: str, after: str, expected: str):
         (trace('{"a": "yes"}'), trace('{"a": "no"}'), "no form that stays"),
         (trace("1"), trace("2"), "no rule can be that: it is too broad"),
         (trace("{}"), trace("{}", status=500), "another status"),
-        (trace('{"a": 1}', '{"a": 1}'), trace('{"a": 2}', '{"a": 1}'), "the model predicts it: $.a is 1"),
+        (
+            trace('{"a": 1}', '{"a": 1}'),
+            trace('{"a": 2}', '{"a": 1}'),
+            "the model predicts it: $.a, and the event seen has it at $.a",
+        ),
         (trace("{}", '{"a": 1}'), trace("{}", '{"a": 2}'), "the model sees it"),
         (trace('{"it\'s": 1}'), trace('{"it\'s": 2}'), "no place in a JSON document"),
     ],
@@ -124,6 +129,41 @@ def test_runs_that_end_differently_teach_nothing():
     with pytest.raises(UnreachableError, match="ended as unreachable"):
         proposal.runs_of(bundle, gone, 2)
     gone.close()
+
+
+def test_of_a_flaky_bug_runs_that_end_alike_are_compared(monkeypatch: pytest.MonkeyPatch):
+    """A bug that is known to be flaky is run some more times, until as many as are asked for end alike."""
+    shrinking = Shrinking(calls_before=4, executions=9, requests=9, seconds=1.0, confirmed=False, runs=10, failed=4)
+    failure = Failure(kind="expectation", name="add", step=2, command="add", message="")
+    asked = Trace(steps=tuple(Step(call=call) for call in SEQUENCE), ending="failed", failure=failure)
+    bundle = Bundle(origin=PROVENANCE.replace(shrinking=shrinking), trace=asked)
+    with Kiosk() as kiosk:
+        answer, resets = kiosk.answer, []
+
+        def now_and_then(method: str, path: str, sent: dict) -> tuple[int, object]:
+            if path == "/reset":
+                resets.append(path)
+                kiosk.changes = {"overcharged"} if len(resets) % 3 == 1 else set()
+            return answer(method, path, sent)
+
+        kiosk.answer = now_and_then  # type: ignore[method-assign]
+        adapters = Adapters(Buying, BuyingApi, kiosk.url, {})
+        traces = proposal.runs_of(bundle, adapters, 2)
+        with pytest.raises(StaleError, match=r"The bug is flaky, .*failed with .*, and passed after 4"):
+            monkeypatch.setattr(proposal, "_MORE", 1)
+            proposal.runs_of(bundle, adapters, 3)
+        adapters.close()
+
+    assert (["passed", "passed"], 4) == ([each.ending for each in traces], len(traces[0].steps))
+
+
+def test_a_rule_that_is_there_is_not_proposed_again():
+    """Where a rule of the project does not cover what one like it would be for, that is said."""
+    traces = [trace(each) for each in ('{"of": {"a": 1, "b": 2}}', '{"of": {"a": 5, "b": 4}}')]
+    proposed = proposal.propose(traces, [Rule(request="GET /**", place="$.of.*", type="number")], now=NOW)
+
+    assert () == proposed.rules
+    assert "a rule of the type number is there already" in proposed.refused[0].why
 
 
 def test_runs_that_are_alike_propose_nothing():

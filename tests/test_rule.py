@@ -45,6 +45,18 @@ def rule(**settings) -> Rule:
         ({"place": "$.a", "type": "pattern", "pattern": r"(a)\1"}, "may take for ever"),
         ({"place": "$.a", "type": "pattern", "pattern": "a*a*a*a*b"}, "may take for ever"),
         ({"place": "$.a", "type": "pattern", "pattern": "a" * 201}, "200 characters"),
+        ({"place": "$.a", "type": "pattern", "pattern": "(a|a)" * 30 + "x"}, "may take for ever"),
+        ({"place": "$.a", "type": "pattern", "pattern": "a?" * 30 + "a" * 30}, "may take for ever"),
+        ({"place": "$.a", "type": "pattern", "pattern": "a{1,9}" * 30 + "b"}, "may take for ever"),
+        ({"place": "$.a", "type": "pattern", "pattern": "(?:a*|b)a*(a{2,}|c)a+b"}, "may take for ever"),
+        ({"place": "$.a", "type": "any", "request": "GET /" + "*a" * 40}, "one * in each part"),
+        ({"place": "$.a", "type": "any", "request": "GET /a**"}, "one * in each part"),
+        ({"place": "$.a", "type": "any", "request": "GET "}, "no method and path"),
+        ({"place": "$.rows[*].*[*]", "type": "any"}, "too broad"),
+        ({"place": "$.rows[*].*[0]", "type": "any"}, "too broad"),
+        ({"place": "$.a", "type": "pattern", "pattern": ".{2,}"}, "too broad"),
+        ({"place": "$.a", "type": "pattern", "pattern": "[a-z].*|[0-9].*"}, "too broad"),
+        ({"place": "$.a", "type": "pattern", "pattern": r"[\s\S]+[0-9]"}, "too broad"),
     ],
 )
 def test_what_is_not_well_made_is_refused(settings: dict, why: str):
@@ -53,6 +65,23 @@ def test_what_is_not_well_made_is_refused(settings: dict, why: str):
         rules_of([{"place": "$.a", "type": "uuid"}, settings], "pyproject.toml")
 
     assert why in error.value.happened
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"place": "$.a", "type": "pattern", "pattern": "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"},
+        {"place": "$.a", "type": "pattern", "pattern": "req-.*"},
+        {"place": "$.a", "type": "pattern", "pattern": r"[0-9]+\.[0-9]+(-rc[0-9]{1,3})?"},
+        {"place": "$.a", "type": "pattern", "pattern": r"[*+?(]{8}\?"},
+        {"place": "$.tags[*]", "type": "any"},
+        {"place": "$.a", "type": "any", "request": "* /rows-*/all/**"},
+        {"place": "$.a", "type": "any", "request": "GET /"},
+    ],
+)
+def test_what_names_something_is_taken(settings: dict):
+    """A pattern with a form of its own, a list with a name, and one star in a part of a path are no mistakes."""
+    assert rule(**settings).type == settings["type"]
 
 
 def test_no_list_of_rules_is_refused():
@@ -125,9 +154,10 @@ def test_a_place_is_the_place_itself():
     ]
 
 
-def test_no_pattern_takes_long():
+@pytest.mark.parametrize("pattern", ["a*a*a*b", "a?" * 21 + "b", "(a|a)" * 21 + "x", "a{1,9}" * 6 + "b"])
+def test_no_pattern_takes_long(pattern: str):
     """The worst pattern that is taken ends within a second on the longest text that is matched."""
-    made = rule(place="$.a", type="pattern", pattern="a*a*a*b")
+    made = rule(place="$.a", type="pattern", pattern=pattern)
     before = time.process_time()
 
     assert not made.fits("a" * 256, "a" * 256, 0)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from replaykit.cli.console import say
 from replaykit.errors import NoiseError, UsageError
@@ -60,9 +61,15 @@ drift_option = click.option(
 )
 
 
-def require_live(options: dict[str, Any]) -> None:
-    """Raise UsageError where drift can't be looked for; NoiseError where the noise rules are not well made."""
+def require_live(context: click.Context, options: dict[str, Any]) -> None:
+    """Raise UsageError where drift can't be looked for; NoiseError where the noise rules are not well made.
+
+    Offline, it is not looked for where only the environment asks for it, which means all replays that can.
+    """
     if not options["fail_on_drift"]:
+        return
+    if options["offline"] and context.get_parameter_source("fail_on_drift") is not ParameterSource.COMMANDLINE:
+        options["fail_on_drift"] = ()
         return
     if options["offline"]:
         raise UsageError(
@@ -79,25 +86,34 @@ def say_drift(bundle: "Bundle", replayed: "Replayed", options: dict[str, Any]) -
     from replaykit import gate
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
-    from replaykit.verdict import Verdict
 
-    tiers = options["fail_on_drift"]
-    judged = {Verdict.FIXED, Verdict.PASSED, Verdict.DRIFTED, Verdict.REPRODUCED}
-    if options["offline"] or replayed.verdict not in judged or not (tiers or options["verbose"]):
-        return
-    try:
-        rules = gate.rules_here()
-        found = gate.drift_of(bundle.trace, replayed.trace, rules)
-    except NoiseError as error:  # what passes was refused already; what fails goes before it
-        say(f"  drift was not looked for: {error.happened}")
-        return
-    if not tiers:
-        if found.drifts:
-            say(f"  {gate.reason(found.drifts)}: --fail-on-drift")
+    if replayed.held is None:
+        if options["verbose"] and not options["offline"] and not options["fail_on_drift"]:
+            _say_that_there_is(bundle, replayed)
         return
     redactor = Redactor(policy_here())  # what is new in an answer was never covered
-    redactor.look_at(replayed.trace.interactions())
-    for line in gate.told(found.of(tiers)):
-        say(f"  {redactor.message(line)}")
-    for line in gate.idle(found, rules):
-        say(f"  {line}")
+    for trace in replayed.held.traces:
+        redactor.look_at(trace.interactions())
+    parts = {
+        "drift, what was recorded and what is answered now:": replayed.held.told(redactor.message),
+        "noise, what each rule covers:": gate.idle(replayed.held.ruled(), replayed.held.rules),
+    }
+    for heading, lines in parts.items():
+        if lines:
+            say("\n".join(f"  {line}" for line in (heading, *lines)))
+
+
+def _say_that_there_is(bundle: "Bundle", replayed: "Replayed") -> None:
+    """Say in a line that there is drift, where nobody asked."""
+    from replaykit import gate
+    from replaykit.verdict import Verdict
+
+    if replayed.verdict not in {Verdict.FIXED, Verdict.PASSED, Verdict.REPRODUCED}:
+        return
+    try:
+        found = gate.drift_of(bundle.trace, replayed.trace)
+    except NoiseError as error:
+        say(f"  drift was not looked for: {error.happened}")
+        return
+    if found.drifts:
+        say(f"  {gate.reason(found.drifts)}: --fail-on-drift")

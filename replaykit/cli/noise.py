@@ -75,7 +75,7 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
         note(f"{output} holds the rules. They count once they stand in pyproject.toml.")
     code = FOUND if proposed.refused else OK
     said = f"{count(len(proposed.rules), 'rule')} proposed, {count(len(proposed.refused), 'place')} refused"
-    conclude("noise" if text else "no noise", f"{said}, from {options['repeat']} runs", code)
+    conclude("noise" if text else "no noise", f"{said}, from {len(traces)} runs that ended alike", code)
     return code
 
 

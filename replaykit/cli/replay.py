@@ -64,7 +64,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     if options["order"] != "strict" and not options["offline"]:
         raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
     write = diverted() if options["as_json"] else None
-    require_live(options)
+    require_live(context, options)
     from replaykit.bundle import require_whole
     from replaykit.pace import require_times
     from replaykit.reader import read

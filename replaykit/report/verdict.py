@@ -32,6 +32,8 @@ def conclusion(replayed: Replayed) -> str:
     reason, attempts = replayed.reason, replayed.attempts
     if replayed.verdict is Verdict.UNDECIDED and replayed.confidence is not None:
         return reason  # which says it all
+    if replayed.held is not None and replayed.verdict not in {Verdict.FIXED, Verdict.PASSED}:
+        return reason  # attempts that drifted are told place by place
     if replayed.confidence is not None and replayed.odds is not None:
         sure = (
             f"a bug that shows in {percent(replayed.odds.at_least)} of them would have been seen with "

@@ -10,10 +10,13 @@ import pytest
 from conftest import ROOT, replaykit
 from kiosk import Kiosk, bundle
 
-from replaykit import replay
+from replaykit import replay, ruling
+from replaykit.change import Tier
 from replaykit.cli.app import run
 from replaykit.reader import read
-from replaykit.verdict import Verdict
+from replaykit.redact import Redactor
+from replaykit.secret import Policy
+from replaykit.verdict import Failure, Verdict
 
 NAMES = ("--model", "kiosk:Buying", "--adapter", "kiosk:BuyingApi")
 
@@ -82,6 +85,92 @@ def test_drift_and_the_rules_are_told(kiosk: Kiosk, project: Path, capsys: pytes
     out = capsys.readouterr().out
     assert "  [ 2] changed  POST /carts/<cart@1>/items  $.cart: cart@1 -> cart@0\n" in out
     assert "  noise rule 1 (time at $.created of POST /carts): matched 2 values\n" in out
+    assert "  drift, what was recorded and what is answered now:\n  [ 2] " in out
+
+
+def test_json_holds_the_drift(kiosk: Kiosk, project: Path):
+    """The places, in how many attempts they differ, the tiers, and what the rules came to; null where nobody asked."""
+    from kiosk import Buying, BuyingApi
+
+    def drift_of(*tiers: Tier) -> dict:
+        came = replay(read(project / "bug.pd"), model=Buying, adapter=BuyingApi, url=kiosk.url, fail_on_drift=tiers)
+        ruled = ruling.ruling("bug.pd", came, Redactor(Policy()), expect="fixed")
+        return json.loads(ruling.render(ruling.Rulings(expect="fixed", exit_code=1, replays=(ruled,))))["replays"][0]
+
+    kiosk.changes = {"dollars"}
+    drift = drift_of("changed")["drift"]
+
+    assert (["changed"], 4, 2) == (drift["tiers"], drift["compared"], len(drift["places"]))
+    assert (2, "$.unit", '"EUR"', '"USD"', 1) == tuple(
+        drift["places"][0][key] for key in ("step", "place", "before", "after", "attempts")
+    )
+    assert {"rule": "time at $.created of POST /carts", "matched": 2, "differed": 2, "covered": 2} == drift["noise"][0]
+    assert drift_of()["drift"] is None
+
+
+def test_every_attempt_is_looked_at(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """Drift in one of several attempts is drift, and it is told in how many it is."""
+    kiosk.changes = {"sometimes"}
+    ran = replayed(kiosk, "--fail-on-drift", "--times", "4")
+    out = capsys.readouterr().out
+
+    assert 1 == ran, out
+    assert '  [ 2] changed  POST /carts/<cart@1>/items  $.unit: "EUR" -> "USD"  (in 2 of 4 attempts)\n' in out
+    assert out.endswith("in 2 places (2 changed) (exit 1)\n")
+
+
+def failed(path: Path, step: int) -> None:
+    """Make a bundle one of a bug that showed at a step."""
+    from replaykit.writer import save
+
+    found = read(path)
+    failure = Failure(kind="check", name="as_many", step=step, command="open_cart", message="one too few")
+    path.unlink()
+    save(path, found.provenance, found.trace.replace(failure=failure, ending="failed"))
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "said"),
+    [
+        (0, 125, "VERDICT undecided: fixed, but no step could be held against the recorded ones"),
+        (1, 0, "  note      drift was looked for in 1 of 4 steps: it ends at the step that failed"),
+    ],
+)
+def test_a_gate_that_compared_nothing_does_not_pass(
+    step: int, code: int, said: str, kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Where the first step is the one that failed, nothing is compared, and nobody knows whether there is drift."""
+    kiosk.changes = set()
+    failed(project / "bug.pd", step)
+
+    assert code == replayed(kiosk, "--fail-on-drift")
+    assert said in capsys.readouterr().out
+    assert 0 == replayed(kiosk)
+    assert "drift" not in capsys.readouterr().out
+
+
+def test_drift_of_what_reproduces_is_not_told(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
+    """It does not count there."""
+    kiosk.changes = {"dollars", "overcharged"}
+
+    assert 1 == replayed(kiosk, "--fail-on-drift")
+    assert "drift, " not in capsys.readouterr().out
+
+
+def test_a_secret_is_covered_before_it_is_cut(
+    kiosk: Kiosk, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A long secret that is new in an answer shows no part of itself."""
+    secret = "4f" * 100
+    monkeypatch.setenv("REPLAYKIT_SECRET_CLERK", secret)
+    monkeypatch.setattr(kiosk, "note", f"by {secret}")
+    kiosk.changes = {"noted"}
+
+    assert 1 == replayed(kiosk, "--fail-on-drift")
+    out = capsys.readouterr().out
+    assert "$.note: null -> " in out
+    assert secret[:20] not in out
+    kiosk.changes = set()
 
 
 def test_without_the_option_verbose_says_one_line(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
@@ -112,7 +201,7 @@ def test_in_python_the_verdict_is_drifted(kiosk: Kiosk, project: Path):
         (
             '[[tool.replaykit.noise]]\nplace = "$.total"\ntype = "any"',
             "noise",
-            "covers what the model predicts: $.total is 0",
+            "covers what the model predicts: $.total, and the state has it at $.carts",
         ),
         ("[tool.replaykit]\nnoise = 1", "noise", "no list of tables"),
     ],
@@ -136,6 +225,16 @@ def test_bad_rules_are_129(
 def test_bad_options_are_129(options: list[str], project: Path):
     """Tiers that are none, and drift where no service is asked, are mistakes of the caller."""
     assert 129 == run(["replay", "bug.pd", *NAMES, *options])
+
+
+def test_the_environment_asks_for_no_drift_offline(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The variable means all replays that can drift, and no other one is stopped by it."""
+    monkeypatch.setenv("REPLAYKIT_FAIL_ON_DRIFT", "1")
+
+    assert 0 == run(["replay", "bug.pd", *NAMES, "--offline"])
+    assert "VERDICT passed: " in capsys.readouterr().out
 
 
 def test_a_bad_rule_does_not_hide_a_bug(kiosk: Kiosk, project: Path, capsys: pytest.CaptureFixture[str]):
@@ -232,5 +331,5 @@ def test_the_guide_shows_what_is_printed(kiosk: Kiosk, project: Path, capsys: py
     printed = capsys.readouterr().out.splitlines()
     shown = [line for block in re.findall(r"(?s)```text\n(.*?)```", GUIDE) for line in block.splitlines()]
 
-    assert 5 == len(shown)
+    assert 6 == len(shown)
     assert [] == [line for line in shown if line not in printed]
