@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, ge
 from replaykit import gen
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.generator import Generator, spelled_out
+from replaykit.placeholder import covered_in
 from replaykit.value import InvalidValueError, JsonData, Record, State, fields_of, named_value, parse
 
 _TAG = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -321,6 +322,13 @@ def command_of(kind: type[Command], version: int, data: dict[str, JsonData], ref
     try:
         return parse(kind, spelled_out(data, refs.nonce), {"refs": refs})
     except InvalidValueError as error:
+        covered = ", ".join(covered_in(data))
+        if covered:  # what it says was found is the placeholder, and what should be there is the secret itself
+            raise StaleError(
+                f"The arguments of {kind.tag} do not fit: {covered} stands there for a secret that was covered, and "
+                f"the command does not take every text: {error}.",
+                "Replay it live, where the value is put in, or let the command take any text.",
+            ) from None
         raise StaleError(
             f"The arguments of {kind.tag} do not fit: {error}.",
             "If the command was changed on purpose, raise its version and write `upcast`.",

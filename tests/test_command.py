@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import MaxLen
@@ -185,6 +185,16 @@ def test_arguments_that_do_not_fit_are_stale():
         command_of(Credit, 2, {"account": "account@3", "amount": "many"}, refs)
 
     assert "upcast" in caught.value.todo
+
+
+def test_an_argument_that_was_covered_is_said_to_be():
+    """A placeholder that a command does not take is no mistake of the model: what it stands for is not known."""
+
+    class Enter(Command):
+        word: Literal["sesame"]
+
+    with pytest.raises(StaleError, match=r"enter do not fit: REDACTED.WORD.1 stands there for a secret that was cov"):
+        command_of(Enter, 1, {"word": "REDACTED.WORD.1"}, made(3)[0])
 
 
 def test_a_ref_that_nothing_is_bound_to_is_stale():
