@@ -91,7 +91,7 @@ def _flushed(code: int) -> int:
     """Flush what was printed; a reader that is gone does not change the verdict."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:  # by the user's code
                 stream.flush()
         except (OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)

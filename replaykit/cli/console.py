@@ -153,8 +153,8 @@ def complain(slug: str, happened: str, todo: str = "", code: int = 129) -> None:
 
 
 def _echo(text: str, *, err: bool) -> None:
-    colours = has_colours(sys.stderr if err else sys.stdout)  # without them, click takes them out of the text
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError):  # the latter where the user's code has closed it
+        colours = has_colours(sys.stderr if err else sys.stdout)  # without them, click takes them out of the text
         try:
             click.echo(text, err=err, color=colours)
         except UnicodeEncodeError:  # a terminal that can't say it

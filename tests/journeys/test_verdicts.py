@@ -85,6 +85,24 @@ def test_lost_answer_that_the_adapter_swallows_is_not_fixed(duplicate_names: Pat
     assert 125 == ran.code, ran
 
 
+@pytest.mark.parametrize("streams", [["stdout"], ["stdout", "stderr"]])
+def test_streams_that_the_adapter_closes_change_no_verdict(streams: list[str], duplicate_names: Path, tmp_path: Path):
+    """Nothing more is printed then, and the exit code still says that it reproduced, as it was expected to."""
+    closing = "".join(f"sys.{stream}.close(); " for stream in streams)
+    (tmp_path / "closing.py").write_text(
+        "import sys\nfrom examples.leaderboard import LeaderboardApi\n"
+        f"class Closing(LeaderboardApi):\n    def reset(self):\n        {closing}super().reset()\n"
+    )
+    ran = replaykit(
+        "replay", duplicate_names, "--offline", "--expect", "reproduces", "--adapter", f"{tmp_path}/closing.py:Closing",
+        "--model", "examples.leaderboard:Leaderboard", PYTHONPATH=str(ROOT),
+    )  # fmt: skip
+
+    assert 0 == ran.code, ran
+    assert "Traceback" not in ran.err
+    assert "VERDICT" not in ran.out
+
+
 @pytest.mark.parametrize("after", [None, 0.0, 1.0])
 def test_terminated_replay_exits_with_143(after: float | None, duplicate_names: Path):
     """TERM has one exit code, so many seconds after the service was started; or else before anything is."""
