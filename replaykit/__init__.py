@@ -12,6 +12,7 @@ from replaykit.version import __version__
 if TYPE_CHECKING:
     from replaykit import gen, integration
     from replaykit.adapter import Adapter, Mock, handles, observes, within
+    from replaykit.attempts import Replayed
     from replaykit.bundle import Bundle
     from replaykit.command import Command, Entity, Event, Observation, Ref, Wait, Waited
     from replaykit.difference import same
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from replaykit.reader import read
     from replaykit.rechecking import Rechecked, recheck
     from replaykit.recording import play, record
-    from replaykit.replaying import Replayed, load_failure, replay
+    from replaykit.replaying import load_failure, replay
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
     from replaykit.verdict import Failure, Verdict
@@ -65,7 +66,7 @@ _HOMES = {
     "Verdict": "verdict",
     "load_failure": "replaying",
     "replay": "replaying",
-    "Replayed": "replaying",
+    "Replayed": "attempts",
     "recheck": "rechecking",
     "Rechecked": "rechecking",
     # without a model

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from replaykit.adapter import Adapters
+from replaykit.attempts import odds_of
 from replaykit.bundle import Bundle
 from replaykit.change import NOTHING, kind_of
 from replaykit.contrast import Found, contrast
@@ -18,7 +19,6 @@ from replaykit.errors import NoiseError, StaleError, UnreachableError
 from replaykit.judging import Trial
 from replaykit.latency import budgets_of
 from replaykit.naming import Named, Names, is_telling
-from replaykit.replaying import odds_of
 from replaykit.rule import Rule, problem, time_of
 from replaykit.sequence import branches_of
 from replaykit.trace import Trace

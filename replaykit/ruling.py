@@ -7,6 +7,7 @@ VERSION changes.
 from typing import Literal, TypeAlias
 
 from replaykit.account import RunStep, SentRequest, Told, cut
+from replaykit.attempts import Replayed
 from replaykit.bundle import Bundle
 from replaykit.change import Tier
 from replaykit.contrast import Drift
@@ -14,7 +15,6 @@ from replaykit.document import json_text
 from replaykit.gate import Held
 from replaykit.rate import Odds
 from replaykit.redact import Redactor
-from replaykit.replaying import Replayed
 from replaykit.report.json import schema_for
 from replaykit.trace import learn
 from replaykit.value import JsonData, Record

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from replaykit import project
 from replaykit.adapter import Adapter
+from replaykit.attempts import Replayed
 from replaykit.blockade import blockaded
 from replaykit.bundle import Bundle, Provenance, require_whole
 from replaykit.docket import Entry
@@ -22,7 +23,7 @@ from replaykit.errors import ReplaykitError, StaleError, UnreachableError
 from replaykit.model import Model
 from replaykit.reader import read
 from replaykit.redact import Redactor
-from replaykit.replaying import Replayed, replay
+from replaykit.replaying import replay
 from replaykit.report import steps
 from replaykit.service import Running
 from replaykit.stage import Stage, stage_for

@@ -112,6 +112,7 @@ READING_ORDER = [
     "looking",
     "cover",
     "judging",
+    "attempts",
     "replaying",
     "rechecking",
     "proposal",

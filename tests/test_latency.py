@@ -34,6 +34,7 @@ from replaykit import (
     replay,
     within,
 )
+from replaykit.attempts import times_for
 from replaykit.bundle import Bundle
 from replaykit.errors import BundleError, DefinitionError, UsageError
 from replaykit.finding import Finding
@@ -41,7 +42,6 @@ from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.latency import RUNS, Budgets, budgets_of, decide, endpoint_of
 from replaykit.reader import read
-from replaykit.replaying import times_for
 from replaykit.report import terminal
 from replaykit.sequence import Call
 from replaykit.trace import Step, Trace

@@ -302,9 +302,9 @@ def test_what_settles_later_is_heard_once():
 
 def test_a_secret_is_covered_in_what_was_judged_too(capsys: pytest.CaptureFixture[str]):
     """What the requests of a run show to be secret is covered in the judgments that are printed below them."""
+    from replaykit.attempts import Replayed
     from replaykit.cli.looking import say_trace
     from replaykit.interaction import Interaction, Request, Response
-    from replaykit.replaying import Replayed
     from replaykit.trace import Trace
 
     secret = "f3a9c1d27b6e4085f3a9"

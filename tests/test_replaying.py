@@ -29,12 +29,13 @@ from replaykit import (
     on,
 )
 from replaykit.adapter import Adapters
+from replaykit.attempts import Replayed, odds_of, times_for
 from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.pace import LONGEST, MOST, Paced, is_cut, moments
 from replaykit.rate import MOST_TIMES, Odds, percent, rate_at_least
 from replaykit.reader import read
-from replaykit.replaying import Replayed, odds_of, replay, times_for
+from replaykit.replaying import replay
 from replaykit.report import verdict
 from replaykit.reset import Resets
 from replaykit.run import execute

@@ -10,9 +10,9 @@ from replaykit.cli.console import say
 from replaykit.errors import NoiseError, UsageError
 
 if TYPE_CHECKING:
+    from replaykit.attempts import Replayed
     from replaykit.bundle import Bundle
     from replaykit.change import Tier
-    from replaykit.replaying import Replayed
 
 _DEFAULT = "changed,removed,type"
 _WORDS = {"1": _DEFAULT, "true": _DEFAULT, "yes": _DEFAULT, "on": _DEFAULT, "0": "", "false": "", "no": "", "off": ""}

@@ -10,9 +10,9 @@ from replaykit.cli.console import say
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
+    from replaykit.attempts import Replayed
     from replaykit.bundle import Bundle
     from replaykit.looking import Look
-    from replaykit.replaying import Replayed
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -1,7 +1,7 @@
 """A replay as text: what was recorded, what is seen now, and why it is judged so."""
 
+from replaykit.attempts import Replayed
 from replaykit.rate import percent
-from replaykit.replaying import Replayed
 from replaykit.report import steps
 from replaykit.report.failure import compared
 from replaykit.sequence import Sequence
