@@ -119,6 +119,14 @@ def processes(mark: str) -> list[int]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_path() -> Iterator[None]:
+    """Let no module of tests find what another one has put on the path of Python."""
+    before = [*sys.path]
+    yield
+    sys.path[:] = before
+
+
 @pytest.fixture(scope="session")
 def database() -> Iterator[str]:
     """Give the URL of one PostgreSQL for all banks of a worker, which are asked one after the other."""
