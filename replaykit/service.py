@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -18,6 +19,8 @@ from replaykit.client import Client, Prober, check_url, host_and_port, without_c
 from replaykit.errors import UnreachableError, UsageError
 from replaykit.reset import Resets, last_lines, shell_hint
 
+PORTS = range(20_000, 32_000)  # below those that Linux (from 32,768), macOS and IANA (from 49,152) give away
+MOST_PORTS = 100  # that are tried
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
 PROBE = 2.0  # seconds that one health request may take
@@ -200,10 +203,16 @@ def _path() -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback interface that is free now.
+
+    It is none of those that systems give to clients, and to servers that take any: a service takes its time until it
+    listens, and somebody else may have been given the port by then, and answer in its place.
+    """
+    for port in [*random.SystemRandom().sample(PORTS, MOST_PORTS), 0]:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise UnreachableError("There is no free port on this machine.", "Stop what holds them.")
 
 
 class Running:
