@@ -39,6 +39,11 @@ class Stage:
     latency: Mapping[str, float] = field(default_factory=dict)  # seconds by endpoint
     transport: Way = "lean"
 
+    @property
+    def has_free_port(self) -> bool:
+        """Whether the service is started on a port that is another one each time."""
+        return self.url is None and "{port}" in (self.start or "")
+
     @contextlib.contextmanager
     def opened(self, recorded: Provenance) -> Iterator[Running]:
         """Give the service; where none is named, the one that was recorded, if that is allowed.

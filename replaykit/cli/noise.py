@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from replaykit.cli.console import conclude, note, printable, say
-from replaykit.cli.options import service_options, settle, staged
-from replaykit.cli.replay import loaded_for, recorded_service
+from replaykit.cli.options import loaded_for, service_options, settle, staged
 from replaykit.errors import UnwritableError, UsageError
 
 
@@ -53,12 +52,11 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
     known, found = rules_here(), read(bundle)
     require_whole(found, str(bundle))
     model, adapter = loaded_for(context, found.provenance)
-    options = staged(context, found.provenance, options)
-    read_settings(adapter, options["settings"])
+    stage = staged(context, found.provenance, options)
+    read_settings(adapter, stage.settings)
     found = found.replace(trace=bound(found.trace, project.policy_here(), os.environ))
-    with recorded_service(found.provenance, options) as running:
-        assert running is not None  # noqa: S101  there is no --offline
-        adapters = Adapters(model, adapter, running.url, options["settings"], options["transport"], running)
+    with stage.opened(found.provenance) as running:
+        adapters = Adapters(model, adapter, running.url, stage.settings, stage.transport, running)
         try:
             traces = proposal.runs_of(found, adapters, options["repeat"])
         finally:

@@ -6,6 +6,7 @@ say of that does not count.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,7 +19,10 @@ from replaykit.errors import ProfileError, UsageError
 from replaykit.rate import MOST_TIMES
 
 if TYPE_CHECKING:
+    from replaykit.adapter import Adapter
     from replaykit.bundle import Provenance
+    from replaykit.model import Model
+    from replaykit.stage import Stage
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -230,53 +234,59 @@ def said_here(context: click.Context, options: dict[str, Any]) -> dict[str, Any]
     return said
 
 
-def staged(context: click.Context, recorded: "Provenance", options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a bundle: where none says where the service is, a profile that fits does.
+def staged(context: click.Context, recorded: "Provenance", options: dict[str, Any]) -> "Stage":
+    """Return the stage of a bundle: what the options say; where they name no service, that of a profile that fits.
 
     Raises ProfileError, UsageError.
     """
-    if options.get("offline") or options["url"] or options["start"]:
-        return options
-    from replaykit.stage import stage_for
+    from replaykit.reset import Resets
+    from replaykit.stage import Stage, stage_for
 
-    said = said_here(context, options)
-    for name in ("model", "adapter"):
-        named, is_given = recorded_or_given(context, name, getattr(recorded, name))
-        said |= {name: named} if is_given else {}
-    stage = stage_for(recorded, said, context.meta.get("profile"))
-    if stage.url is None and stage.start is None:
-        return options
-    note(f"  The service is that of the profile {stage.profile}.")
-    return {
-        **options,
-        "url": stage.url,
-        "start": stage.start,
-        "health": stage.health,
-        "health_timeout": stage.patience,
-        "reset_url": stage.resets.url,
-        "reset_command": stage.resets.command,
-        "reset_restart": stage.resets.restart,
-        "settings": dict(stage.settings),
-        "latency": dict(stage.latency),
-        "transport": stage.transport,
-    }
-
-
-def is_free_port(options: dict[str, Any]) -> bool:
-    """Say whether the service is started on a port that is another one each time."""
-    return options.get("url") is None and "{port}" in (options.get("start") or "")
+    given = named(context, recorded)
+    offline = options.get("offline", False)
+    said = Stage(
+        model=given.get("model"),
+        adapter=given.get("adapter"),
+        url=options["url"],
+        start=options["start"],
+        health=options["health"],
+        patience=options["health_timeout"],
+        resets=Resets()
+        if offline
+        else Resets(options["reset_url"], options["reset_command"], options["reset_restart"]),
+        settings=options["settings"],
+        latency=options["latency"],
+        transport=options["transport"],
+    )
+    if offline or said.url or said.start:
+        return said
+    found = stage_for(recorded, said_here(context, options) | given, context.meta.get("profile"))
+    if found.url is None and found.start is None:
+        return said
+    note(f"  The service is that of the profile {found.profile}.")
+    return replace(found, model=said.model, adapter=said.adapter)
 
 
-def recorded_or_given(context: click.Context, name: str, recorded: str) -> tuple[str, bool]:
-    """Say which model or adapter a bundle is judged with, and whether the user names it.
+def named(context: click.Context, recorded: "Provenance") -> dict[str, str]:
+    """Say which model and adapter the user names for a bundle, as far as that counts.
 
     What the command line says goes first, then what the bundle was recorded with, where that lies inside the
     project, then what the environment or the profile says: these speak of all bundles, and one may be another's.
     """
     from replaykit import project
 
-    given: str | None = context.params.get(name)
-    on_line = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    if given and (on_line or not project.is_inside(recorded)):
-        return given, True
-    return recorded, False
+    found: dict[str, str] = {}
+    for name in ("model", "adapter"):
+        given: str | None = context.params.get(name)
+        on_line = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and (on_line or not project.is_inside(getattr(recorded, name))):
+            found[name] = given
+    return found
+
+
+def loaded_for(context: click.Context, recorded: "Provenance") -> "tuple[type[Model], type[Adapter[Any]]]":
+    """Import the model and the adapter that a bundle is judged with."""
+    from replaykit.stage import Stage
+
+    given = named(context, recorded)
+    return Stage(model=given.get("model"), adapter=given.get("adapter")).loaded(recorded)

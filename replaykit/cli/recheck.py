@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, diverted, hush, printable, say
-from replaykit.cli.options import read_profile
-from replaykit.cli.replay import loaded_for
+from replaykit.cli.options import loaded_for, read_profile
 from replaykit.cli.variables import warn
 from replaykit.errors import StaleError
 

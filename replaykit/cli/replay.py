@@ -2,7 +2,6 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,12 @@ import click
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
-from replaykit.cli.options import order_option, recorded_or_given, service_options, settle, staged, times_option
+from replaykit.cli.options import loaded_for, order_option, service_options, settle, staged, times_option
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from replaykit.adapter import Adapter
-    from replaykit.bundle import Bundle, Provenance
-    from replaykit.model import Model
+    from replaykit.bundle import Bundle
     from replaykit.ruling import Ruling
-    from replaykit.service import Running
 
 
 @click.command(short_help="Run saved bugs again: are they still there?")
@@ -87,18 +83,6 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     return code
 
 
-def loaded_for(context: click.Context, provenance: "Provenance") -> "tuple[type[Model], type[Adapter[Any]]]":
-    """Import the model and the adapter that a bundle is judged with."""
-    from replaykit import project
-    from replaykit.adapter import Adapter
-    from replaykit.model import Model
-
-    model, trusted = recorded_or_given(context, "model", provenance.model)
-    loaded = project.load(model, Model, trusted=trusted)
-    adapter, trusted = recorded_or_given(context, "adapter", provenance.adapter)
-    return loaded, project.load(adapter, Adapter, trusted=trusted)
-
-
 def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> "Ruling":
     """Replay one bundle, and say what it came to."""
     from replaykit import replaying as journey
@@ -114,8 +98,8 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance, redactor = bundle.provenance, Redactor(policy_here())
     with blockaded() if options["offline"] else contextlib.nullcontext():
         model, adapter = loaded_for(context, provenance)
-    options = staged(context, provenance, options)
-    read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
+    stage = staged(context, provenance, options)
+    read_settings(adapter, stage.settings)  # wrong ones are told before anything is started
     failure, look = bundle.judged, look_of(options, bundle)
     length = steps.count(len(bundle.trace.steps), "command")
     what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
@@ -123,7 +107,7 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if digest_of(model) != provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
     try:
-        with recorded_service(provenance, options) as running:
+        with contextlib.nullcontext() if options["offline"] else stage.opened(provenance) as running:
             replayed = journey.replay(
                 bundle,
                 model=model,
@@ -131,13 +115,13 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
                 url=None if running is None else running.url,
                 offline=options["offline"],
                 order=options["order"],
-                health_check=options["health"],
-                settings=options["settings"],
+                health_check=stage.health,
+                settings=stage.settings,
                 times=options["times"],
                 pace=options["pace"],
                 fail_on_drift=options["fail_on_drift"],
-                latency=options["latency"],
-                transport=options["transport"],
+                latency=stage.latency,
+                transport=stage.transport,
                 running=running,
                 look=look,
             )
@@ -173,27 +157,3 @@ def _as_expected(ruled: "Ruling", expect: str) -> str:
     if expect == "fixed" or ruled.verdict not in {"fixed", "reproduced"}:
         return ""
     return "; as expected" if ruled.verdict == "reproduced" else "; it was expected to reproduce"
-
-
-@contextlib.contextmanager
-def recorded_service(recorded: "Provenance", options: dict[str, Any]) -> "Iterator[Running | None]":
-    """Give the service to replay against: the recorded one, if none is named; None offline."""
-    if options.get("offline"):
-        yield None
-        return
-    from replaykit import client, project, service
-    from replaykit.reset import Resets
-
-    url, start = options["url"], options["start"]
-    if url is None and start is None:
-        client.require_loopback(recorded.url or "", project.allowed_hosts())
-        recorded.require_port()
-        url = recorded.url
-    with service.opened(
-        url=url,
-        start=start,
-        health=options["health"],
-        patience=options["health_timeout"],
-        resets=Resets(options["reset_url"], options["reset_command"], options["reset_restart"]),
-    ) as running:
-        yield running

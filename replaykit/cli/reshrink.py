@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, note, say, warn_of_size
-from replaykit.cli.options import is_free_port, service_options, settle, staged
-from replaykit.cli.replay import loaded_for, recorded_service
+from replaykit.cli.options import loaded_for, service_options, settle, staged
 
 if TYPE_CHECKING:
     from replaykit.reshrinking import Reshrunk
@@ -70,13 +69,12 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     require_whole(saved, str(bundle))
     provenance, failure = saved.provenance, saved.failure
     model, adapter = loaded_for(context, provenance)
-    options = staged(context, provenance, options)
-    read_settings(adapter, options["settings"])  # wrong ones are told before anything is started
+    stage = staged(context, provenance, options)
+    read_settings(adapter, stage.settings)  # wrong ones are told before anything is started
     if not options["quiet"]:
         note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
     progress = ShrinkProgress(f"{bundle}: {failure.kind} {failure.name}", quiet=options["quiet"])
-    with recorded_service(provenance, options) as running, progress:
-        assert running is not None  # noqa: S101  only an offline replay has none
+    with stage.opened(provenance) as running, progress:
         reshrunk = journey.reshrink(
             saved,
             bundle,
@@ -85,13 +83,13 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
             url=running.url,
             output=options["output"],
             save_failures=options["save_failures"],
-            settings=options["settings"],
-            latency=options["latency"],
-            transport=options["transport"],
+            settings=stage.settings,
+            latency=stage.latency,
+            transport=stage.transport,
             budget=Budget(options["executions"], options["seconds"]),
             watcher=progress,
             with_times=options["with_times"],
-            free_port=is_free_port(options),
+            free_port=stage.has_free_port,
             running=running,
         )
     lines = _lines(reshrunk)
