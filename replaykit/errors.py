@@ -24,7 +24,9 @@ ReplaykitError
 │   ├── UnusedError          the bundle being played holds what was never asked for
 │   ├── OfflineError         the network was to be reached while a bundle was played
 │   └── DriftError           the service answers otherwise than the bundle says
-└── UnreachableError         the service did not start, is not healthy, died, or could not be reset
+├── UnreachableError         the service did not start, is not healthy, died, or could not be reset
+├── UnbuildableError         the code of a commit or a version can't be had, or can't be built
+└── MachineError             the machine is in trouble, whatever is tried on it: no room, no git, no processes
 
 Terminated is what TERM raises; it is a KeyboardInterrupt, so that nobody takes it for a fault.
 
@@ -197,6 +199,22 @@ class UnreachableError(ReplaykitError):
     def __init__(self, happened: str, todo: str = "", log: str = "") -> None:
         super().__init__(happened, todo)
         self.log = log  # the last lines of the service
+
+
+class UnbuildableError(ReplaykitError):
+    """The code of a commit or a version can't be checked out, installed or built."""
+
+    slug = "unbuildable"
+
+    def __init__(self, happened: str, todo: str = "", log: str = "") -> None:
+        super().__init__(happened, todo)
+        self.log = log  # the last lines of what was run
+
+
+class MachineError(ReplaykitError):
+    """The machine is in trouble, whatever is tried on it: no room, no git, no more processes."""
+
+    slug = "machine"
 
 
 def is_fault(error: BaseException) -> bool:

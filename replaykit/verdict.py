@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from replaykit.errors import (
     StaleError,
     Terminated,
+    UnbuildableError,
     UnreachableError,
     UsageError,
 )
@@ -121,7 +122,7 @@ def exit_code(outcome: Verdict | BaseException, expect: Expect = "fixed") -> int
         return 130
     if isinstance(outcome, UsageError):
         return USAGE
-    if isinstance(outcome, StaleError | UnreachableError):
+    if isinstance(outcome, StaleError | UnreachableError | UnbuildableError):
         return NOT_JUDGED
     return INTERNAL
 

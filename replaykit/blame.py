@@ -1,0 +1,104 @@
+"""The blame: what a bisect came to, as reports and other programs read it.
+
+It is data alone: which point brought the bug, how sure that is, and what was tried to find it out.
+"""
+
+from typing import Literal
+
+from replaykit.axis import Point, State
+from replaykit.value import Record
+from replaykit.verdict import FOUND, INTERNAL, NOT_JUDGED, OK
+
+VERSION = 1
+
+Outcome = Literal["found", "candidates", "undecided", "not bad", "not good", "not judged", "trouble", "interrupted"]
+
+
+class Tested(Record):
+    """A point that was tried, and all that its attempts came to."""
+
+    point: Point
+    place: int  # how many points of the range stand before it; the good end, or of a fix the bad one, is 0
+    state: State
+    word: str  # of the attempts that say so: a verdict, `unbuildable`, `machine`
+    reason: str
+    shown: int  # attempts in which the bug showed
+    held: int
+    attempts: int
+    visits: int  # how often it was laid out, built and started
+    seconds: float  # all of that together
+    cached: bool = False  # was it known from an earlier bisect, or from a point with the same code?
+    log: str | None = None  # the file with what building and the service printed
+
+
+class Suspect(Record):
+    """A point that may have brought the bug, and how probable that is: a part of 1."""
+
+    point: Point
+    probability: float
+
+
+class Change(Record):
+    """What a commit is, and what it did."""
+
+    author: str
+    date: str  # ISO 8601, with the author's time zone
+    subject: str
+    files: list[tuple[str, str]] = []  # noqa: RUF012  (status letter, path), against the first parent
+    merges: list[str] = []  # noqa: RUF012  names of the other parents of a merge
+    pull_request: str | None = None  # its number, where the subject has one
+    into: Point | None = None  # the merge that brought it onto the line that was searched first
+    into_subject: str = ""
+
+
+class Stages(Record):
+    """How often points were tried, and how long that took."""
+
+    tests: int = 0  # points that were tried
+    visits: int = 0  # how often one was laid out, built and started
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+class Blame(Record):
+    """What a bisect came to."""
+
+    version: int = VERSION
+    outcome: Outcome
+    reason: str  # a sentence
+    bundle: str
+    failure: str  # kind and name of the bug, as in "expectation add"
+    axis: Literal["commits", "versions"]
+    fix: bool = False  # was the point searched for that mended the bug?
+    near: Point | None = None  # the newer end: the bad one; of a fix, the good one
+    far: Point | None = None  # the older end
+    points: int = 0  # of the range, without the far end
+    steady: bool = True  # does the bug show each time?
+    rate: tuple[int, int] | None = None  # in how many of how many attempts it shows where it is
+    culprit: Point | None = None
+    parent: Point | None = None  # the point before the culprit, that was tried once more with it
+    change: Change | None = None  # what the culprit did; None of a version
+    confidence: float | None = None  # a part of 1
+    confirmed: bool = False  # were culprit and parent tried once more, with the same result?
+    suspects: list[Suspect] = []  # noqa: RUF012  where there is more than one, the most probable first
+    tested: list[Tested] = []  # noqa: RUF012  from old to new
+    spent: Stages = Stages()
+    notes: list[str] = []  # noqa: RUF012  sentences that are said beside it: what makes it doubtful
+    journal: str | None = None  # the folder in which all of it is written down
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code: 0 for one culprit, 1 for a wrong range, 125 where nobody knows; see `verdict`."""
+        return _CODES[self.outcome]
+
+
+_CODES: dict[Outcome, int] = {
+    "found": OK,
+    "not bad": FOUND,
+    "not good": FOUND,
+    "candidates": NOT_JUDGED,
+    "undecided": NOT_JUDGED,
+    "not judged": NOT_JUDGED,
+    "trouble": INTERNAL,
+    "interrupted": 130,
+}
