@@ -33,6 +33,7 @@ class Tried(Record):
     held: int = 0  # attempts that ran to their end, and in which all held
     attempts: int = 0
     seconds: float = 0.0  # that the attempts took
+    anew: bool = False  # was the service started for them? Else they were made by the one of the attempts before
 
     @property
     def state(self) -> State:
@@ -67,8 +68,11 @@ class Visit(Protocol):
 
     seconds: float  # that it took to come there: to lay it out, to build and to start it
 
-    def attempt(self, times: int | None = None) -> Tried:
-        """Try the bug so many times; with None, as often as it takes to say *fixed*. Raises MachineError."""
+    def attempt(self, times: int | None = None, *, anew: bool = False) -> Tried:
+        """Try the bug so many times; with None, as often as it takes to say *fixed*.
+
+        With `anew`, the service is started anew before. Raises UnreachableError where that fails, MachineError.
+        """
 
 
 class Bench(Protocol):
@@ -79,3 +83,6 @@ class Bench(Protocol):
 
         Raises UnbuildableError and UnreachableError where it can't be tried, MachineError as `Site.lay`.
         """
+
+    def cancel(self) -> None:
+        """End what goes on in another thread, as soon as that can be."""

@@ -66,9 +66,10 @@ class Blame(Record):
     version: int = VERSION
     outcome: Outcome
     reason: str  # a sentence
-    bundle: str
-    failure: str  # kind and name of the bug, as in "expectation add"
-    axis: Literal["commits", "versions"]
+    signal: int | None = None  # that stopped it
+    bundle: str = ""
+    failure: str = ""  # kind and name of the bug, as in "expectation add"
+    axis: Literal["commits", "versions"] = "commits"
     fix: bool = False  # was the point searched for that mended the bug?
     near: Point | None = None  # the newer end: the bad one; of a fix, the good one
     far: Point | None = None  # the older end
@@ -77,6 +78,7 @@ class Blame(Record):
     rate: tuple[int, int] | None = None  # in how many of how many attempts it shows where it is
     culprit: Point | None = None
     parent: Point | None = None  # the point before the culprit, that was tried once more with it
+    merge: Point | None = None  # that the culprit came with, or is; None where it stands on the line itself
     change: Change | None = None  # what the culprit did; None of a version
     confidence: float | None = None  # a part of 1
     confirmed: bool = False  # were culprit and parent tried once more, with the same result?
@@ -89,7 +91,7 @@ class Blame(Record):
     @property
     def exit_code(self) -> int:
         """The exit code: 0 for one culprit, 1 for a wrong range, 125 where nobody knows; see `verdict`."""
-        return _CODES[self.outcome]
+        return _CODES[self.outcome] if self.signal is None else 128 + self.signal
 
 
 _CODES: dict[Outcome, int] = {
