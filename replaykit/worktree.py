@@ -66,7 +66,7 @@ class Trees:
 
     @contextlib.contextmanager
     def lane(self, number: int) -> Iterator[Site]:
-        """Give a tree of its own, and remove it afterwards. Raises MachineError, UsageError for a git that is too old."""
+        """Give a tree of its own, and remove it afterwards. Raises MachineError, UsageError for an old git."""
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", self.repository.top.name).strip("-")[:40] or "tree"
         place = self._folder / f"{base}-{number}-{secrets.token_hex(4)}"
         with held(place, self.repository.common):
