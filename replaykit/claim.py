@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from replaykit.errors import MachineError
 
 REASON = "replaykit bisect"
 SUFFIX = ".claim"  # what the name of a claim ends in
+PARTIAL = ".partial"
+YOUNG = 10.0  # seconds in which a claim that is being written is left alone
 DEEPEST = 4  # folders below one of ours in which a claim may lie
 
 
@@ -35,7 +38,7 @@ def held(place: Path, owner: Path) -> Iterator[None]:
     Raises MachineError where it can't be written.
     """
     claim = place.with_name(f"{place.name}{SUFFIX}")
-    fresh = claim.with_name(f"{claim.name}.partial")
+    fresh = claim.with_name(f"{claim.name}{PARTIAL}")
     with contextlib.ExitStack() as open_files:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ def inherited(claim: Path, owner: Path) -> Iterator[Path | None]:
 
 
 def claims(home: Path, depth: int = 0) -> Iterator[Path]:
-    """Find claims below a folder, without looking into the places that are claimed."""
+    """Find claims below a folder, without looking into the places that are claimed; half written ones are removed."""
     try:
         entries = sorted(os.scandir(home), key=lambda entry: entry.name)
     except OSError:
@@ -80,6 +83,10 @@ def claims(home: Path, depth: int = 0) -> Iterator[Path]:
     found = {entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False)}
     yield from (home / name for name in sorted(found))
     for entry in entries:
+        if entry.name.endswith(f"{SUFFIX}{PARTIAL}"):
+            with contextlib.suppress(OSError):
+                if time.time() > entry.stat(follow_symlinks=False).st_mtime + YOUNG:
+                    Path(entry.path).unlink()  # whoever wrote it was killed before there was anything to claim
         if depth < DEEPEST and entry.is_dir(follow_symlinks=False) and f"{entry.name}{SUFFIX}" not in found:
             yield from claims(Path(entry.path), depth + 1)
 

@@ -31,6 +31,7 @@ PATIENCE = 900.0  # seconds that a checkout may take
 PAUSES = (0.2, 1.0)  # seconds before what failed by the machine's fault is tried again
 MOST_SUBMODULES = 4  # inside of each other
 
+CLONE = ("clone", "--quiet", "--shared", "--no-checkout", "--template=")
 PLAIN = (
     "core.sparseCheckout=false",
     "index.sparse=false",
@@ -45,6 +46,11 @@ _TROUBLE = re.compile(
     r"|Too many open files.*|Resource temporarily unavailable|Stale file handle)$"
     r"|^fatal: (?:Out of memory|cannot fork|unable to write new index|unable to create .*\.lock': File exists)",
     re.MULTILINE,
+)
+_MISSING = re.compile(
+    r"^(?:error|fatal): (?:could not (?:read|parse)|unable to (?:read|parse)|failed to unpack|invalid object"
+    r"|reference is not a tree|bad (?:tree )?object|missing)",
+    re.MULTILINE | re.IGNORECASE,
 )
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -89,17 +95,18 @@ class Trees:
         raise MachineError(f"No worktree can be made: {answer.err}", "Try --isolation clone.")
 
     def _cloned(self, place: Path) -> "Tree":
-        words = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", "--end-of-options"]
-        answer = git(
-            [*words, str(self.repository.common), str(place)],
-            self._folder,
-            variables={"GIT_ALLOW_PROTOCOL": "file"},
-            patience=PATIENCE,
-        )
+        own = _own_of_clone(place)
+        words = [*CLONE, f"--separate-git-dir={own}", "--end-of-options", str(self.repository.common), str(place)]
+        answer = git(words, self._folder, variables={"GIT_ALLOW_PROTOCOL": "file"}, patience=PATIENCE)
         if answer.code != 0:
             _remove(self.repository.common, place)
             raise MachineError(f"The repository can't be cloned: {answer.err}", "Is there room on the disk?")
-        return Tree(self.repository, place, place / ".git", self._keep)
+        return Tree(self.repository, place, own, self._keep)
+
+
+def _own_of_clone(place: Path) -> Path:
+    """Say where git's folder of a clone is: outside of its tree, where no build takes another for it."""
+    return place.with_name(f"{place.name}.git")
 
 
 class Tree:
@@ -112,6 +119,7 @@ class Tree:
         self._own = own  # git's folder of this tree
         self._keep = keep
         self._is_used = False
+        self._index: tuple[int, ...] | None = None  # as we left it
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -144,13 +152,23 @@ class Tree:
         answer = self._checkout(point.id)
         if answer.code != 0 or self._is_used:
             self._clean()
-        if answer.code != 0:
+        if answer.code != 0 and not _MISSING.search(answer.err):
+            (self._own / "index").unlink(missing_ok=True)  # whatever is in the way, with no index all is
+            self._clean()
             answer = self._checkout(point.id)
         self._is_used = True
         if answer.code != 0:
             raise _failed(point.name, answer, "Is all of it in this repository?")
+        self._index = self._index_state()
         self._fill(self.top, [self._repository.common, self._repository.own], self._repository.top, point.name)
         self._require_folder(point.name)
+
+    def _index_state(self) -> tuple[int, ...]:
+        try:
+            found = (self._own / "index").stat()
+        except OSError:
+            return ()
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _mend(self) -> None:
         """Bring back what ties the tree to its repository, whatever a build has done to it."""
@@ -161,9 +179,11 @@ class Tree:
         self.top.mkdir(exist_ok=True)
         for name in ("index.lock", "HEAD.lock"):  # whoever held it is dead: nobody else works here
             (self._own / name).unlink(missing_ok=True)
+        if self._index not in {None, self._index_state()} and re.search(
+            rb"^(?:[a-z]|S) ", self._git("ls-files", "-v").out, re.MULTILINE
+        ):
+            (self._own / "index").unlink(missing_ok=True)  # some files were to be taken for unchanged, or left out
         link = self.top / ".git"
-        if link == self._own:
-            return
         text = f"gitdir: {self._own}\n"
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if not link.is_symlink() and link.read_text(encoding="utf-8") == text:
@@ -176,7 +196,10 @@ class Tree:
         return git(words, self.top, settings=PLAIN, variables=place, patience=PATIENCE)
 
     def _checkout(self, commit: str) -> Answer:
-        return self._git("checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit, "--")
+        answer = self._git("checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit, "--")
+        if answer.code == 0 and _MISSING.search(answer.err):  # as where the tree itself is missing: all files go
+            return answer._replace(code=1)
+        return answer
 
     def _clean(self) -> None:
         """Remove all that is not of the commit and not kept. Raises MachineError where something can't be removed."""
@@ -240,8 +263,8 @@ class Tree:
 
     def _lay_submodule(self, source: Path, place: Path, commit: str, name: str) -> None:
         erase(place)
-        words = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", "--end-of-options"]
-        answer = git([*words, str(source), str(place)], self.top, variables={"GIT_ALLOW_PROTOCOL": "file"})
+        words = [*CLONE, "--end-of-options", str(source), str(place)]
+        answer = git(words, self.top, variables={"GIT_ALLOW_PROTOCOL": "file"}, patience=PATIENCE)
         if answer.code == 0:
             answer = _in(place, "checkout", "--quiet", "--force", "--detach", commit, "--")
         if answer.code != 0:
@@ -284,16 +307,7 @@ def _is_writable(common: Path) -> bool:
 def _added(repository: Repository, place: Path) -> Answer:
     words = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason()]
     with _alone(repository.common):
-        return git(
-            [
-                *words,
-                reason(),
-                "--end-of-options",
-                str(place),
-                "HEAD",
-            ],
-            repository.top,
-        )
+        return git([*words, "--end-of-options", str(place), "HEAD"], repository.top)
 
 
 def _patiently(make: Callable[[], T]) -> T:
@@ -334,6 +348,7 @@ def sweep(repository: Repository, home: Path) -> list[Path]:
 
 def _remove(common: Path, place: Path) -> None:
     """Remove a tree of ours and what the repository knows of it, as far as that can be done."""
+    erase(_own_of_clone(place))
     erase(place)
     if not place.exists():
         _forget(common / "worktrees" / place.name)
