@@ -29,6 +29,7 @@ from replaykit.value import Record
 
 PATIENCE = 120.0  # seconds that git may take to look something up
 GRACE = 5.0  # seconds between TERM and KILL
+MOST_SAID = 8000  # bytes of what git complains of that are read: it may do so of each file
 MOST_NAMES = 20_000  # branches and tags that are looked at for one that is near a misspelt one
 
 
@@ -195,7 +196,7 @@ def git(
             raise
     if process.returncode == 127 and not shutil.which("git"):  # noqa: PLR2004  said by what leads git
         raise UsageError("There is no git program here.", "Install git.")
-    return Answer(process.returncode, out, readable(err).strip())
+    return Answer(process.returncode, out, readable(err[:MOST_SAID]).strip())
 
 
 @functools.cache

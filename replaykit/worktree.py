@@ -22,7 +22,6 @@ from replaykit.axis import Point, Site
 from replaykit.claim import SUFFIX, claims, erase, held, inherited, is_over, open_up, reason
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.repository import Answer, Repository, git, scrubbed
-from replaykit.service import _path
 
 Isolation = Literal["auto", "worktree", "clone"]
 T = TypeVar("T")
@@ -40,6 +39,7 @@ PLAIN = (
     "core.checkStat=default",
     "core.trustctime=true",
     "core.untrackedCache=false",
+    "worktree.useRelativePaths=false",
 )
 _TROUBLE = re.compile(
     r": (?:No space left on device|Disk quota exceeded|Cannot allocate memory|Input/output error|Read-only file system"
@@ -124,7 +124,7 @@ class Tree:
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment in which commands are run; no path in it leads Python to the user's own checkout."""
-        variables = {**scrubbed(), "PATH": _path(), "PWD": str(self.folder)}
+        variables = {**scrubbed(), "PWD": str(self.folder)}
         # byte code lies beside its source, where it is cleaned, not where that of the commit before lies
         variables.pop("PYTHONPYCACHEPREFIX", None)
         variables.pop("OLDPWD", None)
@@ -307,7 +307,7 @@ def _is_writable(common: Path) -> bool:
 def _added(repository: Repository, place: Path) -> Answer:
     words = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason()]
     with _alone(repository.common):
-        return git([*words, "--end-of-options", str(place), "HEAD"], repository.top)
+        return git([*words, "--end-of-options", str(place), "HEAD"], repository.top, settings=PLAIN)
 
 
 def _patiently(make: Callable[[], T]) -> T:

@@ -13,7 +13,6 @@ from repositories import WHO, blob, commit, git, made, state
 
 from replaykit import repository as repository_module
 from replaykit.axis import Point
-from replaykit.commit import log_of_bisect, pull_request
 from replaykit.errors import MachineError, UsageError
 from replaykit.repository import Repository
 
@@ -214,22 +213,6 @@ def test_a_change_whose_parent_lacks_files_is_told_without(tmp_path):
     assert (change.subject, change.files) == ("last", [])
 
 
-@pytest.mark.parametrize(
-    ("subject", "body", "number"),
-    [
-        ("mend it (#123)", "", "123"),
-        ("Merge pull request #42 from who/what", "", "42"),
-        ("Merge branch 'x' into 'main'", "Mend it\n\nSee merge request group/project!12\n", "12"),
-        ("Merged in x (pull request #7)", "", "7"),
-        ("Merged PR 8: mend it", "", "8"),
-        ("mend #123 (see #4) at last", "as in (#5)", None),
-    ],
-)
-def test_pull_requests_are_known_by_what_hosts_write(subject, body, number):
-    """The number of a pull request is read from what the hosts write into messages, and from nothing else."""
-    assert pull_request(subject, body) == number
-
-
 def test_names_of_a_commit_have_tags_first(forked):
     """The tags, annotated ones too, and branches at a commit are known."""
     folder, names = forked
@@ -238,31 +221,6 @@ def test_names_of_a_commit_have_tags_first(forked):
 
     assert found.names(names["two"]) == ["v1", "stays"]
     assert found.names(names["one"]) == []
-
-
-@pytest.mark.parametrize("fix", [False, True])
-@pytest.mark.parametrize("first_parent", [False, True])
-def test_git_accepts_the_log_of_a_bisect(forked, tmp_path, fix, first_parent):
-    """`git bisect replay` takes the log, with skips and with names of annotated tags behind the ends."""
-    folder, names = forked
-    found = Repository.here(folder)
-    far, near = found.resolve("v1"), names["four"]
-    tested = [(near, "bad", "x"), (names["merge"], "skipped", "a\nb ' $(x)"), (names["three"], "good", "t")]
-    if fix:
-        tested = [(near, "good", "x"), (names["three"], "bad", "t"), (names["merge"], "skipped", "m")]
-    text = log_of_bisect(far, near, tested, first_parent=first_parent, fix=fix)
-    (tmp_path / "bisect.log").write_text(text)
-    git(tmp_path, "clone", "-q", str(folder), "clone")
-    words = ["git", "bisect", "replay", str(tmp_path / "bisect.log")]
-    done = subprocess.run(words, cwd=tmp_path / "clone", env=environment(), capture_output=True, text=True, check=False)
-    kept = git(tmp_path / "clone", "bisect", "log")
-
-    new, old = ("fixed", "broken") if fix else ("bad", "good")
-    assert f"git bisect {new} {near}" in kept
-    assert f"git bisect {old} {names['three']}" in kept
-    assert f"git bisect skip {names['merge']}" in kept
-    assert ("only 'skip'ped commits left" in done.stdout) == first_parent
-    assert done.returncode == (2 if first_parent else 0)
 
 
 def test_git_that_takes_too_long_is_ended_with_what_it_started(forked):

@@ -235,7 +235,7 @@ def test_variables_lead_into_the_tree(shop, tmp_path, monkeypatch):
         assert variables["PYTHONPATH"] == moved
         assert variables["PWD"] == str(site.folder)
     assert not {"GIT_DIR", "PYTHONPYCACHEPREFIX"} & set(variables)
-    assert variables["PATH"].endswith(os.environ["PATH"])
+    assert variables["PATH"] == os.environ["PATH"]
 
 
 def test_a_hook_and_a_linked_worktree_are_places_to_start_from(shop, tmp_path, monkeypatch):
