@@ -26,7 +26,7 @@ from replaykit.repository import Answer, Repository, git, scrubbed
 Isolation = Literal["auto", "worktree", "clone"]
 T = TypeVar("T")
 
-PATIENCE = 900.0  # seconds that a checkout may take
+PATIENCE = 600.0  # seconds that a checkout may take
 PAUSES = (0.2, 1.0)  # seconds before what failed by the machine's fault is tried again
 MOST_SUBMODULES = 4  # inside of each other
 
