@@ -39,7 +39,9 @@ READING_ORDER = [
     "supervisor",
     "reset",
     "service",
+    "commit",
     "repository",
+    "claim",
     "project",
     # words
     "source",
@@ -54,6 +56,7 @@ READING_ORDER = [
     "verdict",
     "trace",
     "axis",
+    "worktree",
     "latency",
     "profile",
     "binding",
