@@ -18,6 +18,7 @@ READING_ORDER = [
     "visible",
     "document",
     "value",
+    "ledger",
     "yaml",
     "interaction",
     "coding",

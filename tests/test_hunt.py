@@ -399,12 +399,12 @@ def test_journal_that_was_changed_is_refused_with_the_line(
 
 def signed(*lines: dict[str, Any]) -> bytes:
     """Write lines with the sums that they need."""
-    from replaykit.journal import _summed
+    from replaykit.ledger import summed
 
     content, before = b"", ""
     for line in lines:
         body = json.dumps(line, separators=(",", ":")).encode()
-        before = _summed(before, body)
+        before = summed(before, body)
         content += b'%s,"sum":"%s"}\n' % (body[:-1], before.encode())
     return content
 
