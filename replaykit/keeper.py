@@ -11,6 +11,7 @@ from typing import Any
 from replaykit import client, repository
 from replaykit.bundle import Provenance, Shrinking, name_of
 from replaykit.corpus import MOST, kept_bundle
+from replaykit.culprit import culprit_in, marked
 from replaykit.errors import ReplaykitError, UnwritableError
 from replaykit.finding import Finding
 from replaykit.model import Model, digest_of
@@ -19,7 +20,7 @@ from replaykit.shrink import Shrunk, identity
 from replaykit.status import statuses
 from replaykit.trace import Trace
 from replaykit.verdict import Failure
-from replaykit.writer import Writer, save
+from replaykit.writer import Form, Writer, save
 
 
 @dataclass(slots=True)
@@ -45,11 +46,12 @@ class Keeper:
         finding.path = place_for(finding.failure, self.folder)
         finding.replaced = finding.path.exists()
         finding.beside = finding.path.name != name_of(finding.failure)
+        form = self._form(finding.path, finding.failure)
         if writer is not None and not writer.is_late:
             finding.covered = writer.covered
-            writer.save(finding.path, self.settling)
+            writer.save(finding.path, form)
         else:
-            finding.covered = save(finding.path, self.origin(index, seed), finding.trace, self.settling)
+            finding.covered = save(finding.path, self.origin(index, seed), finding.trace, form)
         finding.timed = self.settling.kept
 
     def improve(self, finding: Finding, index: int, seed: int) -> None:
@@ -60,9 +62,17 @@ class Keeper:
                 finding.path, finding.beside, finding.same = before, False, True
                 return
             self._turn_to(finding.trace)
-            finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
+            form = self._form(finding.path, finding.failure)
+            finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, form)
             finding.timed = self.settling.kept
             self.settling.raise_late()
+
+    def _form(self, path: Path, failure: Failure) -> Form:
+        """Return the form in which a bug is saved: who brought it stays known where it takes the place of its file."""
+        culprit = culprit_in(path, failure)
+        if culprit is None:
+            return self.settling
+        return lambda content: marked(self.settling(content), culprit)
 
     def _with_its_calls(self, finding: Finding) -> Path | None:
         """Return the bundle that was there before and holds the same calls as a result; None where there is none."""
