@@ -46,12 +46,11 @@ class Keeper:
         finding.path = place_for(finding.failure, self.folder)
         finding.replaced = finding.path.exists()
         finding.beside = finding.path.name != name_of(finding.failure)
-        form = self._form(finding.path, finding.failure)
         if writer is not None and not writer.is_late:
             finding.covered = writer.covered
-            writer.save(finding.path, form)
+            writer.save(finding.path, self.settling)
         else:
-            finding.covered = save(finding.path, self.origin(index, seed), finding.trace, form)
+            finding.covered = save(finding.path, self.origin(index, seed), finding.trace, self.settling)
         finding.timed = self.settling.kept
 
     def improve(self, finding: Finding, index: int, seed: int) -> None:
@@ -68,7 +67,7 @@ class Keeper:
             self.settling.raise_late()
 
     def _form(self, path: Path, failure: Failure) -> Form:
-        """Return the form in which a bug is saved: who brought it stays known where it takes the place of its file."""
+        """Return the form in which a bug is saved again: what its file says of who brought it stays."""
         culprit = culprit_in(path, failure)
         if culprit is None:
             return self.settling
@@ -134,8 +133,8 @@ def _shrinking(calls_before: int, shrunk: Shrunk) -> Shrinking:
 def place_for(failure: Failure, folder: Path) -> Path:
     """Return where the bundle of a failure goes: nobody's result is lost, and nothing that somebody knows of.
 
-    In the place of one with the same fingerprint that was never shrunk to the end; beside one that was, or that the
-    status file names.
+    In the place of one with the same fingerprint that was never shrunk to the end; beside one that was, that says who
+    brought its bug, or that the status file names.
     """
     known: Collection[str] | None
     try:
@@ -143,8 +142,10 @@ def place_for(failure: Failure, folder: Path) -> Path:
     except ReplaykitError:
         known = None  # somebody knows something of some of them
     for path in places(failure, folder):
-        is_known = known is None or path.name in known
-        if not path.exists() or not (is_known or kept_bundle(path) is not None):
+        if not path.exists():
+            return path
+        is_known = known is None or path.name in known or culprit_in(path, failure) is not None
+        if not is_known and kept_bundle(path) is None:
             return path
     raise UnwritableError(f"There are {MOST} bundles with this fingerprint in {folder}.", "Choose another folder.")
 
