@@ -332,7 +332,7 @@ def home() -> Path:
 def place(repository: str) -> Path:
     """Return the folder that the bisects of a repository, or of a package, are kept in."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", repository).lstrip(".")[:100]
-    if name != repository:
+    if name != repository or not name:
         name = f"{name}-{hashlib.sha256(repository.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
     return home() / name
 
