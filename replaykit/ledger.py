@@ -98,7 +98,7 @@ class Ledger:
 
     def write(self, kind: str, data: Mapping[str, JsonData]) -> None:
         """Write a line, and see it onto the disk. Raises UnwritableError; then there is no part of it."""
-        body = json.dumps({"k": kind, **data}, ensure_ascii=True, separators=(",", ":")).encode()
+        body = json.dumps(whole({"k": kind, **data}), ensure_ascii=True, separators=(",", ":")).encode()
         summed_up = summed(self._sum, body)
         rest = line = b'%s,"sum":"%s"}\n' % (body[:-1], summed_up.encode())
         with self._writing():
@@ -118,6 +118,16 @@ class Ledger:
             yield
         except OSError as error:
             raise UnwritableError(f"{self.path} can't be written: {error.strerror}.", self._advice.unwritten) from None
+
+
+def whole(data: JsonData) -> JsonData:
+    """Return JSON data with a question mark for each half of a character: no reader of ours would take one."""
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-8", "replace"))
+    return data
 
 
 def summed(before: str, body: bytes) -> str:

@@ -14,95 +14,35 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import sys
-import sysconfig
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from replaykit import project
 from replaykit.axis import Point, Tried
 from replaykit.blame import Outcome
 from replaykit.culprit import sum_of
 from replaykit.errors import JournalError, MissingFileError, ReplaykitError, UnwritableError, UsageError
-from replaykit.ledger import MAX_LINE, Advice, Ledger, last_in, locked, see_onto_disk
+from replaykit.ledger import MAX_LINE, Ledger, last_in, locked, see_onto_disk, whole
+from replaykit.minutes import ADVICE, KINDS, Asked, End, Line, Stage, TriedLine, Void, agreed, read, require_same, valid
 from replaykit.redact import Redactor
-from replaykit.value import InvalidValueError, JsonData, Record, jsonable, parse
-from replaykit.version import __version__
+from replaykit.value import JsonData, jsonable
 
 NAME = "journal.jsonl"
 BUNDLE = "bundle.pd"
-FORMAT = 1
 MAX_TEXT = 2000  # characters of a reason
 MAX_OPTIONS = MAX_LINE // 2  # bytes of all options
 MOST_OTHERS = 200  # earlier bisects whose verdicts are looked at, the newest ones
 KEPT_FOR = 90 * 24 * 3600.0  # seconds, of a bisect that came to its end
 
-Stage: TypeAlias = Literal["end", "search", "confirm", "check"]
-
 _GOES_ON: set[Outcome] = {"interrupted", "trouble", "undecided"}  # ends after which a bisect can go on
 _FOLDER = re.compile(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{8}")
-_ADVICE = Advice(
-    broken="Begin anew, without --resume; the folder can be removed.",
-    unread="Begin anew, without --resume.",
-    unwritten="Make room, or name another folder with XDG_STATE_HOME.",
-)
-
-
-class Asked(Record):
-    """The first line: what is searched for, and how."""
-
-    format: int = FORMAT
-    tool: str = f"replaykit {__version__}"
-    axis: Literal["commits", "versions"]
-    where: str  # path of the repository; name of the package
-    bundle: str  # its path, as the user says it
-    bundle_sha256: str = ""  # of what the bundle holds, whatever culprit it names; `Kept` writes it
-    near: str  # id of a point
-    far: str | None = None  # None: it is looked for
-    fix: bool = False
-    configuration: str = ""  # digest of all else that a verdict depends on
-    options: dict[str, JsonData] = {}  # noqa: RUF012  of the command line, secrets covered
-    covered: list[str] = []  # noqa: RUF012  names of options with a secret, which have to be given again
-
-
-class TriedLine(Record):
-    """A point that was tried; or one of which that is known, since another one has the same code."""
-
-    stage: Stage
-    point: str
-    name: str
-    code: str = ""
-    tried: Tried
-    seconds: float = 0.0  # that it took to come there
-    steady: bool = False  # was the bug known to show each time?
-    cached: bool = False  # is it known from elsewhere?
-    at: str = ""  # ISO 8601, UTC
-    log: str | None = None
-
-
-class Void(Record):
-    """Points whose skips do not count, since the machine was in trouble."""
-
-    points: list[str]
-
-
-class End(Record):
-    """The bisect has come to an end, for now or for ever."""
-
-    outcome: Outcome
-
-
-Line: TypeAlias = TriedLine | Void | End
-_KINDS: dict[str, type[TriedLine] | type[Void] | type[End]] = {"tried": TriedLine, "void": Void, "end": End}
 
 
 class Recalled(Tried):
@@ -125,7 +65,7 @@ class Memory:
         """Begin anew: all that is known can be recalled again."""
         with self._lock:
             self._waiting: dict[tuple[Stage, str], deque[TriedLine]] = {}
-            for line in _valid(self._lines):
+            for line in valid(self._lines):
                 self._waiting.setdefault((line.stage, line.point), deque()).append(line)
 
     def recall(self, stage: Stage, point: Point, *, steady: bool = False) -> Recalled | None:
@@ -140,7 +80,7 @@ class Memory:
                 return _recalled(waiting.popleft())
             if not steady or stage != "search" or not point.code:
                 return None
-            line = _agreed([line for line in self._known() if line.code == point.code])
+            line = agreed([line for line in self._known() if line.code == point.code])
             if line is None:
                 return None
             line = line.replace(
@@ -193,11 +133,11 @@ class Memory:
     def lines(self) -> list[TriedLine]:
         """All that was found out and counts, in order."""
         with self._lock:
-            return _valid(self._lines)
+            return valid(self._lines)
 
     def _known(self) -> list[TriedLine]:
         """List what may be known of the code of a point: what was found out here, at whatever stage."""
-        return [line for line in _valid(self._lines) if not line.cached]
+        return [line for line in valid(self._lines) if not line.cached]
 
     def _keep(self, line: Line) -> None:
         self._lines.append(line)
@@ -227,12 +167,13 @@ class Kept(Memory):
         """
         forget_old()
         options, covered = _covered(asked.options)
-        asked = asked.replace(options=options, covered=covered, bundle_sha256=sum_of(content))
+        names = {"where": whole(asked.where), "bundle": whole(asked.bundle)}
+        asked = asked.replace(**names, options=options, covered=covered, bundle_sha256=sum_of(content))
         now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         folder = place(repository) / f"{now}-{os.urandom(4).hex()}"
         _make(folder)
         lock = _taken(folder)
-        ledger = Ledger(folder / NAME, _ADVICE, mode=0o600)
+        ledger = Ledger(folder / NAME, ADVICE, mode=0o600)
         try:
             _write(folder / BUNDLE, content)
             for name in ("logs", "trees"):
@@ -257,11 +198,11 @@ class Kept(Memory):
         has written is broken, or of another format.
         """
         lock = _taken(folder)
-        ledger = Ledger(folder / NAME, _ADVICE)
+        ledger = Ledger(folder / NAME, ADVICE)
         try:
-            then, lines = _read(ledger)
+            then, lines = read(ledger)
             _require_unchanged(folder, then)
-            _require_same(folder, then, asked, content)
+            require_same(folder, then, asked, content)
             ledger.go_on()
             return cls(folder, then, ledger, lock, lines)
         except BaseException:
@@ -310,7 +251,7 @@ class Kept(Memory):
         if isinstance(line, TriedLine):
             reason = self._redactor.shown(line.tried.reason)[:MAX_TEXT]
             line = line.replace(tried=line.tried.replace(reason=reason))
-        kind = next(kind for kind, record in _KINDS.items() if isinstance(line, record))
+        kind = next(kind for kind, record in KINDS.items() if isinstance(line, record))
         self._ledger.write(kind, line.model_dump(mode="json", exclude_defaults=True))
         super()._keep(line)
 
@@ -354,7 +295,7 @@ def unfinished(folder: Path) -> Path | None:
 
 def asked_in(folder: Path) -> Asked:
     """Return what the bisect in a folder was asked. Raises JournalError, UsageError."""
-    return _read(Ledger(folder / NAME, _ADVICE))[0]
+    return read(Ledger(folder / NAME, ADVICE))[0]
 
 
 def forget_old(now: float | None = None) -> None:
@@ -422,7 +363,7 @@ def _make(folder: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> UnwritableError:
-    return UnwritableError(f"{folder} can't be written to: {error.strerror}.", _ADVICE.unwritten)
+    return UnwritableError(f"{folder} can't be written to: {error.strerror}.", ADVICE.unwritten)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -432,44 +373,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-def _read(ledger: Ledger) -> tuple[Asked, list[Line]]:
-    """Return what was asked, and what was found out. Raises JournalError, UsageError."""
-    asked: Asked | None = None
-    lines: list[Line] = []
-    for number, kind, data in ledger.read():
-        try:
-            if asked is None:
-                asked = _asked(ledger, number, kind, data)
-                continue
-            record = _KINDS.get(kind)
-            if record is None:
-                raise ledger.broken(number, f"there is no line of kind {kind!r}")
-            line = parse(record, data)
-        except InvalidValueError as error:
-            raise ledger.broken(number, str(error)) from None
-        if isinstance(line, TriedLine) and not _can_be(line):
-            raise ledger.broken(number, f"{line.tried.shown} and {line.tried.held} of {line.tried.attempts} can't be")
-        lines.append(line)
-    if asked is None:
-        raise JournalError(f"{ledger.path} says nothing: the bisect was stopped when it began.", _ADVICE.broken)
-    return asked, lines
-
-
-def _asked(ledger: Ledger, number: int, kind: str, data: dict[str, Any]) -> Asked:
-    if kind != "asked":
-        raise ledger.broken(number, "this is no journal of a bisect")
-    if data.get("format") != FORMAT:
-        raise ledger.broken(number, f"its format is {data.get('format')!r}, and this version knows {FORMAT}")
-    return parse(Asked, data)
-
-
-def _can_be(line: TriedLine) -> bool:
-    tried = line.tried
-    counts = min(tried.shown, tried.held) >= 0 and tried.shown + tried.held <= tried.attempts
-    return counts and 0 <= tried.seconds < float("inf") and 0 <= line.seconds < float("inf")
+# --- what is known elsewhere, and what is written -------------------------------------------------
 
 
 def _require_unchanged(folder: Path, then: Asked) -> None:
@@ -477,28 +381,9 @@ def _require_unchanged(folder: Path, then: Asked) -> None:
     try:
         content = (folder / BUNDLE).read_bytes()
     except OSError as error:
-        raise MissingFileError(f"{folder / BUNDLE} can't be read: {error.strerror}.", _ADVICE.unread) from None
+        raise MissingFileError(f"{folder / BUNDLE} can't be read: {error.strerror}.", ADVICE.unread) from None
     if sum_of(content) != then.bundle_sha256:
-        raise JournalError(f"{folder / BUNDLE} was changed since the bisect began.", _ADVICE.broken)
-
-
-def _require_same(folder: Path, then: Asked, now: Asked | None, content: bytes | None) -> None:
-    """Raise UsageError where a bisect was asked something else than it is to go on with."""
-    differing = []
-    if content is not None and sum_of(content) != then.bundle_sha256:
-        differing.append("the bundle holds something else by now")
-    if now is not None:
-        for name in ("axis", "where", "near", "far", "fix"):
-            before, after = getattr(then, name), getattr(now, name)
-            if before != after:
-                differing.append(f"{name} {before!r}, now {after!r}")
-        if then.configuration != now.configuration:
-            differing.append("commands, settings, versions, or the code of model and adapter")
-    if differing:
-        raise UsageError(
-            f"The bisect in {folder} was asked something else: {'; '.join(differing)}.",
-            "Say the same as then, or begin anew, without --resume.",
-        )
+        raise JournalError(f"{folder / BUNDLE} was changed since the bisect began.", ADVICE.broken)
 
 
 def _found_by_others(own: Path, asked: Asked) -> Iterator[TriedLine]:
@@ -509,38 +394,17 @@ def _found_by_others(own: Path, asked: Asked) -> Iterator[TriedLine]:
         if folder == own:
             continue
         try:
-            then, lines = _read(Ledger(folder / NAME, _ADVICE))
+            then, lines = read(Ledger(folder / NAME, ADVICE))
         except ReplaykitError:
             continue
         if all(getattr(then, name) == getattr(asked, name) for name in ("axis", "bundle_sha256", "configuration")):
-            yield from (line for line in _valid(lines) if line.steady and not line.cached and line.code)
-
-
-def _valid(lines: Iterable[Line]) -> list[TriedLine]:
-    """Return what was found out, without the skips that do not count."""
-    valid: list[TriedLine] = []
-    for line in lines:
-        if isinstance(line, TriedLine):
-            valid.append(line)
-        elif isinstance(line, Void):
-            voided = set(line.points)
-            valid = [each for each in valid if each.point not in voided or each.tried.state != "skipped"]
-    return valid
+            yield from (line for line in valid(lines) if line.steady and not line.cached and line.code)
 
 
 def _drop_skips(waiting: deque[TriedLine]) -> None:
     kept = [line for line in waiting if line.tried.state != "skipped"]
     waiting.clear()
     waiting.extend(kept)
-
-
-def _agreed(lines: Iterable[TriedLine]) -> TriedLine | None:
-    """Return what all that was good or bad says of the same code; None where it is not one thing, or nothing."""
-    judged = [line for line in lines if line.tried.state != "skipped"]
-    shows = {line.tried.state for line in judged} | {
-        "good" for line in judged if line.tried.held and line.tried.state == "bad"
-    }
-    return judged[0] if len(shows) == 1 else None
 
 
 def _recalled(line: TriedLine) -> Recalled:
@@ -551,56 +415,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-# --- what a verdict depends on ------------------------------------------------------------------
-
-
 def _covered(options: Mapping[str, Any]) -> tuple[dict[str, JsonData], list[str]]:
     """Cover the secrets of options, and name those that had one."""
     redactor = Redactor(project.policy_here())
     said: dict[str, JsonData] = {name: jsonable(value) for name, value in options.items()}
-    kept = {name: redactor.data({name: value})[name] for name, value in said.items()}
+    kept = {name: redactor.data({name: value})[name] for name, value in whole(said).items()}
     kept = {name: redactor.data({name: value})[name] for name, value in kept.items()}  # known by now, from another one
     if len(json.dumps(kept)) > MAX_OPTIONS:
         raise UsageError("The options are too long to be written down.", "Put them into a profile or a script.")
     return kept, [name for name in said if kept[name] != said[name]]
-
-
-def digest_of(parts: Mapping[str, Any], modules: Iterable[ModuleType] = ()) -> str:
-    """Digest all that a verdict depends on, beside the code of the point and the bundle.
-
-    `parts` are commands, settings and limits; `modules` are those of the model and the adapter, whose files count, as
-    do those of all modules of the project that are loaded. The versions of Python and replaykit count too.
-    """
-    own = {module.__name__: module for module in [*_project_modules(), *modules]}
-    files = {name: _sum_of_file(module) for name, module in sorted(own.items())}
-    versions = [__version__, platform.python_implementation(), platform.python_version()]
-    said = {"parts": jsonable(dict(parts)), "modules": files, "versions": versions}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _project_modules() -> list[ModuleType]:
-    """List the loaded modules whose files lie in the project, and not in an environment in it."""
-    folders = {project.root().resolve(), Path.cwd().resolve()}
-    installed = {Path(each).resolve() for name, each in sysconfig.get_paths().items() if name != "data"}
-    if sys.prefix != sys.base_prefix:
-        installed.add(Path(sys.prefix).resolve())
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name.partition(".")[0] in {"replaykit", "__main__", "__mp_main__"}:
-            continue
-        path = Path(file).resolve()
-        is_own = any(path.is_relative_to(folder) for folder in folders)
-        if is_own and not any(path.is_relative_to(each) for each in installed) and not _PACKAGES & set(path.parts):
-            found.append(module)
-    return found
-
-
-_PACKAGES = {"site-packages", "dist-packages"}
-
-
-def _sum_of_file(module: ModuleType) -> str:
-    try:
-        return hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-    except (OSError, ValueError):
-        return ""

@@ -19,14 +19,16 @@ import pytest
 from conftest import environment
 from test_bundle import provenance, trace
 
-from replaykit import memory as memory_module
+from replaykit import configuration
 from replaykit.axis import Point, Tried
 from replaykit.blame import Outcome
+from replaykit.configuration import digest_of
 from replaykit.culprit import marked
 from replaykit.errors import JournalError, MissingFileError, UnwritableError, UsageError
 from replaykit.ledger import Ledger, summed
-from replaykit.memory import KEPT_FOR, Asked, Kept, Memory, Recalled, asked_in, digest_of, forget_old, home, place
+from replaykit.memory import KEPT_FOR, Kept, Memory, Recalled, asked_in, forget_old, home, place
 from replaykit.memory import unfinished as unfinished_in
+from replaykit.minutes import ADVICE, Asked
 from replaykit.writer import save
 
 REPOSITORY = "shop-0123456789ab"
@@ -269,6 +271,20 @@ def test_secrets_are_not_written(content: bytes, monkeypatch: pytest.MonkeyPatch
     for secret in ("k3y-k3y-k3y", "t0k3n-t0k3n", "very-secret-pin"):
         assert secret not in written
     assert len(written) < 5000
+
+
+def test_what_is_no_text_is_written_as_far_as_it_is_one(content: bytes):
+    """A path, or what a service printed, may hold bytes that are no characters: the journal can be read again."""
+    odd = asked(
+        where="/caf\udce9", bundle="\udce9.pd", options={"keep": ["caf\udce9"], "start": "caf\u00e9 \U0001f600"}
+    )
+    with Kept.begin(REPOSITORY, odd, content) as kept:
+        kept.learn("search", point(1), Tried(word="different", reason="caf\udce9 \U0001f600"))
+    with Kept.resume(kept.folder, odd) as again:
+        assert ["caf? \U0001f600"] == [line.tried.reason for line in again.lines]
+
+    assert ("/caf?", "?.pd", ["keep"]) == (again.asked.where, again.asked.bundle, again.asked.covered)
+    assert "caf\u00e9 \U0001f600" == again.asked.options["start"]
 
 
 def test_options_that_are_too_long_are_told(content: bytes):
@@ -561,7 +577,7 @@ def test_the_digest_changes_with_whatever_a_verdict_depends_on(tmp_path: Path, m
         monkeypatch.setitem(sys.modules, "some_other", loaded)
         assert (digest_of(parts, [model]) != digests[4]) == counts
     digests.append(digest_of(parts, [model]))
-    monkeypatch.setattr(memory_module, "__version__", "9.9.9")
+    monkeypatch.setattr(configuration, "__version__", "9.9.9")
     digests.append(digest_of(parts, [model]))
 
     assert 7 == len(set(digests))
@@ -601,4 +617,4 @@ def test_a_bisect_that_is_killed_while_it_writes_loses_at_most_one_line(tmp_path
         again.learn("search", Point(id="new", name="x"), GOOD)
 
     assert all(each is not None and each.word == "fixed" for each in known)
-    assert len(told) + 2 <= len(list(Ledger(folder / "journal.jsonl", memory_module._ADVICE).read())) <= len(told) + 3
+    assert len(told) + 2 <= len(list(Ledger(folder / "journal.jsonl", ADVICE).read())) <= len(told) + 3
