@@ -72,13 +72,13 @@ class Memory:
         """Return what was found out of a point at a stage and was not recalled yet, the earliest first.
 
         None where nothing is left: then it has to be tried. With `steady`, which says that the bug shows each time,
-        the stage `search` also knows what is known of other points with the same code.
+        the stage `search` also knows what is known of other points with the same code, once for each point.
         """
         with self._lock:
             waiting = self._waiting.get((stage, point.id))
             if waiting:
                 return _recalled(waiting.popleft())
-            if not steady or stage != "search" or not point.code:
+            if not steady or stage != "search" or not point.code or self._has(stage, point):
                 return None
             line = agreed([line for line in self._known() if line.code == point.code])
             if line is None:
@@ -134,6 +134,10 @@ class Memory:
         """All that was found out and counts, in order."""
         with self._lock:
             return valid(self._lines)
+
+    def _has(self, stage: Stage, point: Point) -> bool:
+        """Say whether something was found out of a point itself at a stage."""
+        return any((line.stage, line.point) == (stage, point.id) for line in valid(self._lines))
 
     def _known(self) -> list[TriedLine]:
         """List what may be known of the code of a point: what was found out here, at whatever stage."""
