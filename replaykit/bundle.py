@@ -67,6 +67,7 @@ class Origin(Record):
     python: str | None = None
     httpx: str | None = None
     canonical: bool | None = None  # were times, dates and request ids left out?
+    culprit: str | None = None  # the commit, or the version, that brought the bug, as a person reads it
 
     def require_port(self) -> None:
         """Raise UsageError where nobody is to be expected at the recorded URL: its port was free, and is not kept."""

@@ -55,12 +55,15 @@ def _look(line: Line, noise: Noise, name: str) -> None:
 
 
 def is_same_bug(before: bytes, after: bytes) -> bool:
-    """Say whether two bundles are whole and canonical, and differ at most in the revision that they were seen at."""
-    one, other = _without_revision(before), _without_revision(after)
+    """Say whether two bundles are whole and canonical, and differ at most in what has nothing to do with the bug.
+
+    That is the revision that it was seen at, and whether it is known who brought it.
+    """
+    one, other = _of_the_bug(before), _of_the_bug(after)
     return one is not None and one == other
 
 
-def _without_revision(content: bytes) -> list[Line] | None:
+def _of_the_bug(content: bytes) -> list[Line] | None:
     scanned = Lines(content)
     try:
         first, *rest, end = scanned
@@ -68,7 +71,7 @@ def _without_revision(content: bytes) -> list[Line] | None:
         return None
     if not scanned.whole or first.data.get("canonical") is not True:
         return None
-    known = {key: value for key, value in first.data.items() if key != "revision"}
+    known = {key: value for key, value in first.data.items() if key not in {"revision", "culprit"}}
     return [first._replace(data=known), *rest, end._replace(data={**end.data, "sha256": ""})]
 
 

@@ -17,7 +17,7 @@ ReplaykitError
 │   ├── CorruptBundleError
 │   ├── TruncatedBundleError
 │   └── NewerBundleError
-├── JournalError             what a hunt has written down is broken
+├── JournalError             what a hunt or a bisect has written down is broken
 ├── ForeignFileError         what another tool has recorded can't be read
 ├── StaleError               the sequence no longer fits the model, the adapter or the cassette
 │   ├── MissError            a request that the bundle being played has no answer for
@@ -150,7 +150,7 @@ class NewerBundleError(BundleError):
 
 
 class JournalError(ReplaykitError):
-    """The journal of a hunt holds something that no journal may hold, or was changed."""
+    """The journal of a hunt or a bisect holds something that no journal may hold, or was changed."""
 
     slug = "journal"
 

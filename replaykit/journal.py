@@ -1,19 +1,12 @@
 """The journal: what a hunt has done, line by line on the disk, so that it can go on after whatever stopped it.
 
-Theory of operation. DIR/hunt.jsonl has a line of JSON for the hunt, and one for each run that was counted, each bug
-that was found and saved, and each that was shrunk. A line is written at once, and seen onto the disk, before the
-hunt goes on; so whatever kills it loses at most the run in progress. What a bundle says is not said again here: the
-bundles lie in the same folder. Each line ends in a sum over itself and the sum of the line before, so that a line
-that was changed is noticed. The last line may be broken: then whoever wrote it was stopped, and it counts as not
-written. One hunt at a time has the folder (flock(2)).
+Theory of operation. DIR/hunt.jsonl is a ledger with a line for the hunt, and one for each run that was counted, each
+bug that was found and saved, and each that was shrunk; so whatever kills the hunt loses at most the run in progress.
+What a bundle says is not said again here: the bundles lie in the same folder. One hunt at a time has the folder.
 """
 
 import contextlib
-import fcntl
-import hashlib
-import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -21,26 +14,29 @@ from typing import Any, Literal, Self, TypeAlias
 from replaykit.coverage import Coverage
 from replaykit.errors import JournalError, UnwritableError, UsageError
 from replaykit.finding import Finding
+from replaykit.ledger import MAX_LINE, Advice, Ledger, locked
 from replaykit.project import policy_here
 from replaykit.redact import Redactor
 from replaykit.result import Result
 from replaykit.runner import Ran
 from replaykit.trace import Ending
-from replaykit.value import InvalidValueError, JsonData, Record, parse
+from replaykit.value import InvalidValueError, Record, parse
 from replaykit.verdict import Failure
 from replaykit.version import __version__
 
 NAME = "hunt.jsonl"
 OLD = "hunt.jsonl.old"
 FORMAT = 1
-MAX_LINE = 1 << 20  # bytes
-MAX_LINES = 20_000_000
 MAX_TEXT = 2000  # characters of what went wrong in a run that could not be judged
 
 Table: TypeAlias = Literal["commands", "checks", "outcomes", "transitions", "endpoints", "labels"]
 TABLES: tuple[Table, ...] = ("commands", "checks", "outcomes", "transitions", "endpoints", "labels")
 
-_SUMMED = re.compile(rb'(\{.*),"sum":"([0-9a-f]{8})"\}', re.DOTALL)
+_ADVICE = Advice(
+    broken="Begin anew, without --resume; the bundles are kept.",
+    unread="Begin anew, without --resume.",
+    unwritten="Make room, or choose another folder with --save-failures.",
+)
 
 
 class Hunted(Record):
@@ -207,8 +203,12 @@ class Kept(Journal):
         self.hunted = hunted
         self._entries = Entries()
         self._redactor = Redactor(policy_here())
-        self._sum, self._good, self._file = "", 0, -1
-        self._lock = _locked(folder)
+        self._ledger = Ledger(self.path, _ADVICE)
+        self._lock = locked(
+            folder,
+            f"Another hunt is going on in {folder}.",
+            "Wait for its end, or choose another folder with --save-failures.",
+        )
         try:
             if resume and self.path.exists():
                 first = self._first(hunted, seeded=seeded)
@@ -222,8 +222,7 @@ class Kept(Journal):
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
+        self._ledger.close()
         os.close(self._lock)
 
     # --- reading
@@ -233,9 +232,8 @@ class Kept(Journal):
 
         Raises JournalError with the number of a line that is broken and not the last.
         """
-        for number, data in self._read():
-            kind = data.pop("k", None)
-            record = KINDS.get(kind) if isinstance(kind, str) else None
+        for number, kind, data in self._ledger.read():
+            record = KINDS.get(kind)
             if number == 1:
                 continue
             if record is None:
@@ -246,18 +244,16 @@ class Kept(Journal):
                     self._entries.read(line, coverage)
             except (InvalidValueError, ValueError) as error:
                 raise self.broken(number, str(error)) from None
-            yield number, str(kind), line
+            yield number, kind, line
 
     def broken(self, number: int, why: str) -> JournalError:
         """Return the error for a line."""
-        return JournalError(
-            f"{self.path}, line {number}: {why[:500]}.", "Begin anew, without --resume; the bundles are kept."
-        )
+        return self._ledger.broken(number, why)
 
     def _first(self, mine: Hunted, *, seeded: bool) -> Hunted | None:
         """Return what the first line says; None where it was not written to its end, and nothing after it."""
-        for number, data in self._read():
-            if data.pop("k", None) != "hunt":
+        for number, kind, data in self._ledger.read():
+            if kind != "hunt":
                 raise self.broken(number, "this is no journal of a hunt")
             if data.get("format") != FORMAT:
                 raise self.broken(number, f"its format is {data.get('format')!r}, and this version knows {FORMAT}")
@@ -269,46 +265,21 @@ class Kept(Journal):
             return theirs
         return None
 
-    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Give the lines that are whole; what comes after the last of them is cut off when the hunt goes on."""
-        self._sum, self._good = "", 0
-        number = 0
-        try:
-            if not self.path.is_file():
-                raise self.broken(1, "it is no regular file")
-            with self.path.open("rb") as file:
-                while line := file.readline(MAX_LINE + 1):
-                    number += 1
-                    if number > MAX_LINES:
-                        raise self.broken(number, f"there are more than {MAX_LINES} lines")
-                    data, summed = _opened(line, self._sum)
-                    if data is None:
-                        if file.read(1):
-                            raise self.broken(number, "it was changed, or broken")
-                        return
-                    self._sum, self._good = summed, self._good + len(line)
-                    yield number, data
-        except OSError as error:
-            raise UsageError(f"{self.path} can't be read: {error.strerror}.", "Begin anew, without --resume.") from None
-
     # --- writing
 
     def begin(self, result: Result) -> None:
         """Go on in the file, or begin a new one; one that is there is put aside. Raises UnwritableError."""
-        with self._writing():
-            if not self.resumes:
-                if self.path.exists():
-                    self.path.replace(self.path.with_name(OLD))
-                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
-                self._sum = ""
-                os.fsync(self._lock)  # the folder
-            else:
-                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-                os.ftruncate(self._file, self._good)
         if self.resumes:
+            self._ledger.go_on()
             self._write("resumed", EndLine(runs=result.total_runs))
-        else:
-            self._write("hunt", self.hunted)
+            return
+        try:
+            if self.path.exists():
+                self.path.replace(self.path.with_name(OLD))
+        except OSError as error:
+            raise UnwritableError(f"{self.path} can't be put aside: {error.strerror}.", _ADVICE.unwritten) from None
+        self._ledger.begin()
+        self._write("hunt", self.hunted)
 
     def ran(self, ran: Ran, result: Result, at: float) -> None:
         """Write a run down that is counted."""
@@ -382,23 +353,7 @@ class Kept(Journal):
 
     def _write(self, kind: str, record: Record) -> None:
         data = record.model_dump(mode="json", exclude_defaults=not isinstance(record, Hunted))
-        body = json.dumps({"k": kind, **data}, ensure_ascii=True, separators=(",", ":")).encode()
-        self._sum = _summed(self._sum, body)
-        rest = b'%s,"sum":"%s"}\n' % (body[:-1], self._sum.encode())
-        with self._writing():
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
-            os.fsync(self._file)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UnwritableError(
-                f"{self.path} can't be written: {error.strerror}.",
-                "Make room, or choose another folder with --save-failures.",
-            ) from None
+        self._ledger.write(kind, data)
 
 
 def journal_in(folder: Path) -> str:
@@ -412,43 +367,6 @@ def journal_in(folder: Path) -> str:
             ended = line.startswith(b'{"k":"end"')
             runs += line.startswith(b'{"k":"run"')
     return "" if ended else f"{runs:,} runs"
-
-
-def _opened(line: bytes, before: str) -> tuple[dict[str, JsonData] | None, str]:
-    """Return what a line says, and its sum; None for one that is broken."""
-    found = _SUMMED.fullmatch(line[:-1]) if line.endswith(b"\n") else None
-    if found is None:
-        return None, ""
-    body, summed = found[1] + b"}", found[2].decode()
-    if _summed(before, body) != summed:
-        return None, ""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return None, ""
-    return (data, summed) if isinstance(data, dict) else (None, "")
-
-
-def _summed(before: str, body: bytes) -> str:
-    return hashlib.sha256(before.encode() + body).hexdigest()[:8]
-
-
-def _locked(folder: Path) -> int:
-    """Take a folder for this process; whoever has it, has it until it closes what this returns."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UsageError(f"{folder} can't be opened: {error.strerror}.", "Choose another folder.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UsageError(
-            f"Another hunt is going on in {folder}.", "Wait for its end, or choose another folder with --save-failures."
-        ) from None
-    except OSError:  # a file system that knows no locks
-        pass
-    return descriptor
 
 
 def _require_same(path: Path, theirs: Hunted, mine: Hunted, *, seeded: bool) -> None:

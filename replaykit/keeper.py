@@ -11,6 +11,7 @@ from typing import Any
 from replaykit import client, repository
 from replaykit.bundle import Provenance, Shrinking, name_of
 from replaykit.corpus import MOST, kept_bundle
+from replaykit.culprit import culprit_in, marked
 from replaykit.errors import ReplaykitError, UnwritableError
 from replaykit.finding import Finding
 from replaykit.model import Model, digest_of
@@ -19,7 +20,7 @@ from replaykit.shrink import Shrunk, identity
 from replaykit.status import statuses
 from replaykit.trace import Trace
 from replaykit.verdict import Failure
-from replaykit.writer import Writer, save
+from replaykit.writer import Form, Writer, save
 
 
 @dataclass(slots=True)
@@ -60,9 +61,17 @@ class Keeper:
                 finding.path, finding.beside, finding.same = before, False, True
                 return
             self._turn_to(finding.trace)
-            finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, self.settling)
+            form = self._form(finding.path, finding.failure)
+            finding.covered = save(finding.path, self.origin(index, seed, finding), finding.trace, form)
             finding.timed = self.settling.kept
             self.settling.raise_late()
+
+    def _form(self, path: Path, failure: Failure) -> Form:
+        """Return the form in which a bug is saved again: what its file says of who brought it stays."""
+        culprit = culprit_in(path, failure)
+        if culprit is None:
+            return self.settling
+        return lambda content: marked(self.settling(content), culprit)
 
     def _with_its_calls(self, finding: Finding) -> Path | None:
         """Return the bundle that was there before and holds the same calls as a result; None where there is none."""
@@ -124,8 +133,8 @@ def _shrinking(calls_before: int, shrunk: Shrunk) -> Shrinking:
 def place_for(failure: Failure, folder: Path) -> Path:
     """Return where the bundle of a failure goes: nobody's result is lost, and nothing that somebody knows of.
 
-    In the place of one with the same fingerprint that was never shrunk to the end; beside one that was, or that the
-    status file names.
+    In the place of one with the same fingerprint that was never shrunk to the end; beside one that was, that says who
+    brought its bug, or that the status file names.
     """
     known: Collection[str] | None
     try:
@@ -133,8 +142,10 @@ def place_for(failure: Failure, folder: Path) -> Path:
     except ReplaykitError:
         known = None  # somebody knows something of some of them
     for path in places(failure, folder):
-        is_known = known is None or path.name in known
-        if not path.exists() or not (is_known or kept_bundle(path) is not None):
+        if not path.exists():
+            return path
+        is_known = known is None or path.name in known or culprit_in(path, failure) is not None
+        if not is_known and kept_bundle(path) is None:
             return path
     raise UnwritableError(f"There are {MOST} bundles with this fingerprint in {folder}.", "Choose another folder.")
 

@@ -132,6 +132,7 @@ class Portrait(Record):
     dirty: bool | None
     recorded: str | None  # ISO 8601, UTC; null where the times were left out
     canonical: bool  # were times, dates and request ids left out?
+    culprit: str | None  # the commit, or the version, that brought the bug; null where that is not known
     python: str | None
     httpx: str | None
     resetting: tuple[Exchange, ...]
@@ -158,6 +159,7 @@ def portrait(bundle: Bundle, path: Path) -> Portrait:
         dirty=origin.dirty,
         recorded=origin.recorded,
         canonical=bool(origin.canonical),
+        culprit=origin.culprit,
         python=origin.python,
         httpx=origin.httpx,
         resetting=teller.exchanges(trace.resetting),

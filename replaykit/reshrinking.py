@@ -260,7 +260,7 @@ class _Again:
             other.path = self.folder / name_of(failure)
             other.replaced = other.path.exists()
             if not other.replaced:
-                facts = {"revision": None, "dirty": None, **facts_of(self.adapters.model)}
+                facts = {"revision": None, "dirty": None, "culprit": None, **facts_of(self.adapters.model)}
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 url = client.without_credentials(self.url)
                 save(

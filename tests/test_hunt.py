@@ -19,6 +19,7 @@ from conftest import ROOT, environment, leaderboard, processes
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration, load_failure, replay, service
 from replaykit.corpus import known_in
+from replaykit.culprit import blamed
 from replaykit.errors import BundleError, JournalError, MissingFileError, UnreachableError, UsageError
 from replaykit.finding import Finding
 from replaykit.generate import Parallel
@@ -350,11 +351,16 @@ def test_hunt_that_is_cut_after_any_line_comes_to_the_same(url: str, whole: tupl
 
 
 def test_finding_that_was_not_shrunk_is_shrunk_when_the_hunt_goes_on(url: str, tmp_path: Path):
-    """A bug that was only saved when the hunt was stopped is shrunk first, and given before what is found later."""
+    """A bug that was only saved when the hunt was stopped is shrunk first, and given before what is found later.
+
+    Who brought it is not forgotten, where somebody has found that out meanwhile.
+    """
     folder = tmp_path / "bugs"
     first = hunt(url, folder, max_runs=1, budget=Budget(executions=0))
     [saved] = list(first)
     known = known_in([folder], ("examples.leaderboard:Leaderboard", "examples.leaderboard:LeaderboardApi"))
+    assert saved.path is not None
+    blamed(saved.path, "1a2b3c")
     again = hunt(url, folder, max_runs=1, seed=None, resume=True)
     [bug] = list(again)
 
@@ -363,6 +369,7 @@ def test_finding_that_was_not_shrunk_is_shrunk_when_the_hunt_goes_on(url: str, t
     assert bug.shrunk is not None
     assert bug.shrunk.confirmed
     assert load_failure(bug.path or "").provenance.shrinking is not None
+    assert "1a2b3c" == load_failure(bug.path or "").origin.culprit
     assert ["hunt", "found", "run", "end", "resumed", "shrunk", "end"] == [
         json.loads(line)["k"] for line in lines_of(folder)
     ]
@@ -399,12 +406,12 @@ def test_journal_that_was_changed_is_refused_with_the_line(
 
 def signed(*lines: dict[str, Any]) -> bytes:
     """Write lines with the sums that they need."""
-    from replaykit.journal import _summed
+    from replaykit.ledger import summed
 
     content, before = b"", ""
     for line in lines:
         body = json.dumps(line, separators=(",", ":")).encode()
-        before = _summed(before, body)
+        before = summed(before, body)
         content += b'%s,"sum":"%s"}\n' % (body[:-1], before.encode())
     return content
 

@@ -7,6 +7,7 @@ from conftest import leaderboard
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from replaykit import integration
+from replaykit.culprit import blamed
 from replaykit.keeper import place_for, places
 from replaykit.reader import read
 from replaykit.report import terminal
@@ -54,3 +55,16 @@ def test_what_was_not_shrunk_makes_room_unless_somebody_knows_of_it(tmp_path: Pa
     assert bundle.with_name("board_matches-2-f1e38173.pd") == place_for(failure, tmp_path)
     (tmp_path / "status.toml").write_text("[")
     assert next(iter(places(failure, tmp_path))) != place_for(failure, tmp_path)
+
+
+def test_what_says_who_brought_its_bug_is_not_replaced(tmp_path: Path):
+    """A bundle with a culprit stays as it is, also where it was not shrunk: what is found may be another bug."""
+    found(CAP, tmp_path, shrinks=False)
+    [bundle] = tmp_path.glob("*.pd")
+    blamed(bundle, "1a2b3c 2026-03-01 a: Cap the scores")
+    before = bundle.read_bytes()
+    said = found(STALE, tmp_path, shrinks=False)
+
+    assert "board_matches-2-f1e38173.pd" in said
+    assert before == bundle.read_bytes()
+    assert read(tmp_path / "board_matches-2-f1e38173.pd").origin.culprit is None

@@ -461,7 +461,7 @@ def test_other_failures_are_told_and_saved_beside(service: Service, path: Path, 
     service.refuses = lambda names, name: twice(names, name) if "d" in names else 0
     service.loses = lambda names: len(set(names)) < len(names)
     earlier = Shrinking(calls_before=40, executions=100, requests=1000, seconds=50.0, confirmed=True)
-    recorded(service, path, shrinking=earlier)
+    recorded(service, path, shrinking=earlier, culprit="1a2b3c")
     results, contents = [], []
     for folder in ("beside", "beside", "elsewhere"):
         results.append(shrunk_again(service, path, save_failures=tmp_path / folder, output=tmp_path / "small.pd"))
@@ -477,6 +477,7 @@ def test_other_failures_are_told_and_saved_beside(service: Service, path: Path, 
         read(found).provenance.shrinking,
     )  # fmt: skip
     assert service.url == read(found).provenance.url
+    assert (None, "1a2b3c") == (read(found).origin.culprit, read(tmp_path / "small.pd").origin.culprit)
 
 
 class Stamped(Command, tag="put"):

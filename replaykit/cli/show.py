@@ -55,6 +55,8 @@ def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
         _say_run(origin, trace)
     if origin.revision is not None:
         say(f"revision  {steps.one_line(origin.revision)}{' with changes' if origin.dirty else ''}")
+    if origin.culprit is not None:
+        say(f"culprit   {steps.one_line(origin.culprit)}")
     versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
     when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
     recorded = f"{when} by {', '.join([origin.tool, *versions])}"

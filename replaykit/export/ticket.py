@@ -16,7 +16,6 @@ from replaykit.bundle import Bundle, Provenance, name_of, require_whole
 from replaykit.coding import unpacked as decompressed
 from replaykit.errors import BundleError, UnexportableError
 from replaykit.interaction import Headers, Interaction
-from replaykit.lines import Lines
 from replaykit.parcel import lined
 from replaykit.report.markdown import code, fenced
 from replaykit.report.steps import call_text, count, said_text
@@ -48,7 +47,7 @@ def render(bundle: Bundle, content: bytes) -> str:
             f"The bundle holds a run that ended as {bundle.trace.ending}, and no failure: there is no ticket to write.",
             "Send the file itself; as gz or zip, every forge takes it.",
         )
-    prose = "\n".join(_prose(bundle, failure, content))
+    prose = "\n".join(_prose(bundle, failure))
     asis = [content.decode("ascii")] if _PLAIN.fullmatch(content) else []
     for inside in (*asis, lined(content) + "\n"):
         ticket = f"{prose}\n{_folded(inside, failure, len(content))}"
@@ -82,7 +81,7 @@ def _folded(inside: str, failure: Failure, size: int) -> str:
 # --- what people read ---------------------------------------------------------------------------
 
 
-def _prose(bundle: Bundle, failure: Failure, content: bytes) -> Iterator[str]:
+def _prose(bundle: Bundle, failure: Failure) -> Iterator[str]:
     first = failure.message.partition("\n")[0]
     command = f" after {_code(failure.command, 80)}" if failure.command is not None else ""
     name = _code(failure.name, 80)
@@ -97,7 +96,7 @@ def _prose(bundle: Bundle, failure: Failure, content: bytes) -> Iterator[str]:
     yield from _steps(bundle.trace, failure)
     yield from _replay(failure)
     yield "## Where it was seen\n"
-    yield from (f"- {fact}" for fact in _facts(bundle, content))
+    yield from (f"- {fact}" for fact in _facts(bundle))
     yield ""
 
 
@@ -186,7 +185,7 @@ def _replay(failure: Failure) -> Iterator[str]:
     yield from ("```sh", f"replaykit import {FILE} --output {name_of(failure)}", "```", "")
 
 
-def _facts(bundle: Bundle, content: bytes) -> Iterator[str]:
+def _facts(bundle: Bundle) -> Iterator[str]:
     origin = bundle.origin
     if isinstance(origin, Provenance):
         shrinking = origin.shrinking
@@ -197,9 +196,8 @@ def _facts(bundle: Bundle, content: bytes) -> Iterator[str]:
         yield f"model {_code(origin.model, 80)}, adapter {_code(origin.adapter, 80)}, seed {origin.seed}"
     if origin.revision is not None:
         yield f"revision of the service: {_code(origin.revision, 80)}{', with changes' if origin.dirty else ''}"
-    culprit = next(iter(Lines(content))).data.get("culprit")
-    if isinstance(culprit, str):
-        yield f"culprit: {_code(culprit, 80)}"
+    if origin.culprit is not None:
+        yield f"culprit: {_code(origin.culprit, _TITLE)}"
     versions = [origin.tool, *([f"Python {origin.python}"] if origin.python else [])]
     if origin.httpx:
         versions.append(f"httpx {origin.httpx}")

@@ -14,8 +14,8 @@ from replaykit.report.steps import call_text, one_line, said_text
 from replaykit.trace import Said, Step
 from replaykit.value import JsonData, loads
 
-_FACTS = ("tool", "url", "revision", "dirty", "python", "httpx", "model", "adapter", "model_digest", "campaign_seed",
-          "run", "seed", "commands")  # fmt: skip
+_FACTS = ("tool", "url", "revision", "dirty", "culprit", "python", "httpx", "model", "adapter", "model_digest",
+          "campaign_seed", "run", "seed", "commands")  # fmt: skip
 
 
 def render(bundle: Bundle) -> str:
