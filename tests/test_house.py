@@ -37,6 +37,7 @@ READING_ORDER = [
     "deck",
     "foreign",
     "lock",
+    "port",
     "supervisor",
     "errand",
     "environments",

@@ -16,9 +16,10 @@ import httpx
 import pytest
 from conftest import environment, processes
 
-from replaykit import service
+from replaykit import port
 from replaykit.client import Client, require_loopback
 from replaykit.errors import ForeignHostError, UnreachableError, UsageError
+from replaykit.port import free_port
 from replaykit.reset import Resets
 from replaykit.service import Running, Started, await_health, health_url, is_healthy, opened, reached
 
@@ -445,12 +446,12 @@ def test_wrong_urls_are_usage_errors(url: str):
 
 def test_free_port_is_none_that_systems_give_away():
     """Until a service listens, nobody who asks for any port is given its port; one that is taken is passed over."""
-    given = [service.free_port() for _ in range(20)]
+    given = [free_port() for _ in range(20)]
     taken = range(given[0], given[0] + 2)
     with socket.create_server(("127.0.0.1", taken[0])), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "PORTS", taken)
-        patch.setattr(service, "MOST_PORTS", 2)
-        other = service.free_port()
+        patch.setattr(port, "PORTS", taken)
+        patch.setattr(port, "MOST_PORTS", 2)
+        other = free_port()
 
     assert all(20_000 <= each < 32_000 for each in given)
     assert other != taken[0]
