@@ -71,8 +71,9 @@ def _confirmed(attempt: Callable[..., Replayed], adapters: Adapters, listener: L
     If it was started anew in the middle, what was seen says nothing; so the verdict counts only if another run comes
     to the same without it.
     """
+    before = adapters.hung_up
     replayed = attempt(listener=listener)
-    if replayed.verdict not in _JUDGED or not adapters.hung_up:
+    if replayed.verdict not in _JUDGED or adapters.hung_up == before:
         return replayed
     before = adapters.hung_up
     again = attempt(listener=None)
