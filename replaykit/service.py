@@ -118,21 +118,24 @@ class Started:
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
-        self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115  closed in stop()
-        flags = fcntl.fcntl(self._log, fcntl.F_GETFL)
-        fcntl.fcntl(self._log, fcntl.F_SETFL, flags | os.O_APPEND)  # the supervisor keeps it short
         self._hold, self._is_over = -1, False
         self._changing = threading.Lock()
         self._port = _port(url)
         try:
-            self._words = self._split()
             self.url = check_url(url or f"http://127.0.0.1:{self._port.number}")
+            self._words = self._split()
+            self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115
+        except BaseException:
+            self._port.release()
+            raise
+        try:
+            flags = fcntl.fcntl(self._log, fcntl.F_GETFL)
+            fcntl.fcntl(self._log, fcntl.F_SETFL, flags | os.O_APPEND)  # the supervisor keeps it short
             if log is not None:
                 os.write(self._log.fileno(), MARK.encode())
             self._begin()
         except BaseException:
-            self._port.release()
-            self._log.close()
+            self.stop()
             raise
 
     def _split(self) -> list[str]:
