@@ -35,6 +35,7 @@ class Replayed:
     notes: tuple[str, ...] = ()  # sentences that are said beside the verdict
     odds: Odds | None = None  # how often it showed when it was recorded; None where that does not count
     confidence: float | None = None  # of what is fixed: how surely it would have been seen, a part of 1
+    passed: int = 0  # attempts that ran to their end, and in which all held
     held: Held | None = None  # its answers against the recorded ones; None where that was not asked for, or it fails
 
 
@@ -57,7 +58,8 @@ def attempted(
     replayed = _confirmed(attempt, trial.adapters, listener)
     if replayed.verdict in HELD:
         judged = _healthy(trial, Judged(replayed.trace, replayed.verdict, replayed.reason))
-        replayed = replace(replayed, verdict=judged.verdict, reason=judged.reason)
+        passed = replayed.passed if judged.verdict in HELD else 0
+        replayed = replace(replayed, verdict=judged.verdict, reason=judged.reason, passed=passed)
     if replayed.verdict is Verdict.FIXED and odds is not None:
         replayed = _sure_enough(replayed, odds, each=min(wanted, replayed.attempts))
     return replayed
@@ -69,8 +71,9 @@ def _confirmed(attempt: Callable[..., Replayed], adapters: Adapters, listener: L
     If it was started anew in the middle, what was seen says nothing; so the verdict counts only if another run comes
     to the same without it.
     """
+    before = adapters.hung_up
     replayed = attempt(listener=listener)
-    if replayed.verdict not in _JUDGED or not adapters.hung_up:
+    if replayed.verdict not in _JUDGED or adapters.hung_up == before:
         return replayed
     before = adapters.hung_up
     again = attempt(listener=None)
@@ -81,7 +84,7 @@ def _confirmed(attempt: Callable[..., Replayed], adapters: Adapters, listener: L
         f"confirm what was seen ({again.verdict.value}: {again.reason}); if it closes idle connections, "
         "let the adapter send the header Connection: close"
     )
-    return replace(again, verdict=Verdict.UNREACHABLE, reason=reason)
+    return replace(again, verdict=Verdict.UNREACHABLE, reason=reason, passed=0)
 
 
 def _attempts_at(
@@ -106,6 +109,7 @@ def _attempts_at(
         chosen,
         attempts=fast.attempts + paced.attempts,
         failed=fast.failed + paced.failed,
+        passed=fast.passed + paced.passed,
         notes=(*notes, said) if said else notes,
     )
 
@@ -195,8 +199,7 @@ def _attempts(
     For `patient` and `passing`, see `attempted`.
     """
     chosen: Replayed | None = None
-    failed = attempts = 0
-    has_passed = False
+    failed = passed = attempts = 0
     while attempts < wanted:
         try:
             judged = trial.judged(listener)
@@ -212,7 +215,7 @@ def _attempts(
         listener = None
         attempts += 1
         failed += verdict in _SHOWN
-        has_passed = has_passed or verdict in HELD
+        passed += verdict in HELD
         if passing is not None and verdict in HELD:
             passing.append(trace)
         if chosen is None or _RANK[verdict] > _RANK[chosen.verdict]:
@@ -220,11 +223,11 @@ def _attempts(
         if verdict is Verdict.UNREACHABLE:  # it will be the same again
             break
         if (patient is False and verdict not in HELD) or (
-            patient is None and _is_enough(attempts, failed, held=has_passed)
+            patient is None and _is_enough(attempts, failed, held=passed > 0)
         ):
             break
     assert chosen is not None  # noqa: S101  there is at least one attempt
-    return replace(chosen, attempts=attempts, failed=failed)
+    return replace(chosen, attempts=attempts, failed=failed, passed=passed)
 
 
 def _is_enough(attempts: int, failed: int, *, held: bool) -> bool:

@@ -7,7 +7,7 @@ A replay never generates: it uses the concrete sequence that the bundle holds.
 
 import contextlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,8 @@ def replay(
     with blockaded() if offline else contextlib.nullcontext():  # a module may do anything while it is imported
         model = model or project.load(bundle.provenance.model, Model, trusted=False)
         adapter = adapter or project.load(bundle.provenance.adapter, Adapter, trusted=False)
-    if not offline:
-        bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     if pace == "recorded":
         _require_pauses(bundle, offline=offline)
-    budgets = budgets_of(model, adapter, latency or {})
     recorded_url = bundle.provenance.url or "http://127.0.0.1"
     if url is None:
         url = recorded_url
@@ -118,18 +115,59 @@ def replay(
     watched = running is not None or health_check is not None
     if running is None and not offline:
         running = Running(url, health_check)
+    with readied(
+        bundle, model, adapter, url, None if offline else running, settings=settings, latency=latency,
+        transport=transport, offline=offline, order=order, look=look, watched=watched,
+    ) as trial:  # fmt: skip
+        return tried(trial, times, pace=pace, tiers=tiers, listener=listener)
+
+
+@contextlib.contextmanager
+def readied(
+    bundle: Bundle,
+    model: type[Model],
+    adapter: type[Adapter[Any]],
+    url: str,
+    running: Running | None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    latency: Mapping[str, float] | None = None,
+    transport: Way = "lean",
+    offline: bool = False,
+    order: Order = "strict",
+    look: Look | None = None,
+    watched: bool = True,
+) -> Iterator[Trial]:
+    """Give a bundle that is ready to be tried, again and again, with a client of its own, as `replay` does once.
+
+    Raises StaleError for a placeholder without a value, UsageError, DefinitionError.
+    """
+    if not offline:
+        bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
+    budgets = budgets_of(model, adapter, latency or {})
     with blockaded() if offline else contextlib.nullcontext():  # its constructor is the user's
-        adapters = Adapters(model, adapter, url, settings or {}, transport, None if offline else running)
-    trial = Trial(bundle, adapters, budgets, offline, order, look=look, watched=watched)
-    stops = look is not None and look.stops
-    wanted = 1 if offline or stops else times_for(bundle) if times is None else times
-    patient = True if times is not None else False if is_steady(bundle) else None
-    passing: list[Trace] | None = [] if tiers else None
+        adapters = Adapters(model, adapter, url, settings or {}, transport, running)
     try:
-        replayed = attempted(trial, wanted, pace, patient=patient, passing=passing, listener=listener)
+        yield Trial(bundle, adapters, budgets, offline, order, look=look, watched=watched)
     finally:
         adapters.close()
-    if offline or stops:
+
+
+def tried(
+    trial: Trial,
+    times: int | None = None,
+    *,
+    pace: Pace = "fast",
+    tiers: Collection[Tier] = (),
+    listener: Listener | None = None,
+) -> Replayed:
+    """Run what is ready so many times, or as often as it takes to call it fixed; see `replay`."""
+    bundle, stops = trial.bundle, trial.look is not None and trial.look.stops
+    wanted = 1 if trial.offline or stops else times_for(bundle) if times is None else times
+    patient = True if times is not None else False if is_steady(bundle) else None
+    passing: list[Trace] | None = [] if tiers else None
+    replayed = attempted(trial, wanted, pace, patient=patient, passing=passing, listener=listener)
+    if trial.offline or stops:
         return replayed
     if passing:
         replayed = _gated(bundle, replayed, passing, tiers)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from replaykit.client import Client, check_url, host_and_port, without_credentials
@@ -61,19 +62,22 @@ class Resets:
                 "A reset is asked for before each run, and has to be answered with a 2xx.",
             )
 
-    def call(self, url: str, environment: Mapping[str, str]) -> None:
-        """Run the command. Raises UnreachableError where it fails, UsageError where there is no such program."""
+    def call(self, url: str, environment: Mapping[str, str], folder: Path | None = None) -> None:
+        """Run the command, in a folder or in the current one.
+
+        Raises UnreachableError where it fails, UsageError where there is no such program.
+        """
         if self.command is None:
             return
         port = str(host_and_port(url)[1])
         words = [word.replace("{url}", url).replace("{port}", port) for word in shlex.split(self.command)]
-        hint = shell_hint(words)
-        if ("/" not in words[0] or hint) and shutil.which(words[0], path=environment.get("PATH")) is None:
+        hint, program = shell_hint(words), words[0] if folder is None or "/" not in words[0] else str(folder / words[0])
+        if ("/" not in program or hint) and shutil.which(program, path=environment.get("PATH")) is None:
             raise UsageError(
                 f"There is no program {words[0]} to reset the service with.", hint or "Check its name, and PATH."
             )
         with tempfile.TemporaryFile() as output:
-            code = _run(words, output, {**environment, "PORT": port})
+            code = _run(words, output, {**environment, "PORT": port}, folder)
             if code == 0:
                 return
             how = f"it took more than {COMMAND_PATIENCE:g} seconds" if code is None else f"it exited with {code}"
@@ -89,7 +93,7 @@ def place_of(url: str, reset: str) -> str:
     return check_url(reset) if "://" in reset else f"{url}/{reset.removeprefix('/')}"
 
 
-def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str]) -> int | None:
+def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str], folder: Path | None) -> int | None:
     """Run a command, and return its exit code; None where it took too long, and was killed.
 
     What it has started in the background, and left, goes on: it may be what the service needs.
@@ -101,6 +105,7 @@ def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=folder,
             start_new_session=True,
         )
     except OSError as error:

@@ -3,24 +3,23 @@
 import contextlib
 import fcntl
 import os
-import random
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Self
 
 from replaykit.client import Client, Prober, check_url, host_and_port, without_credentials
-from replaykit.errors import UnreachableError, UsageError
+from replaykit.errors import MachineError, UnreachableError, UsageError
+from replaykit.port import Port, stranger_at
 from replaykit.reset import Resets, last_lines, shell_hint
 
-PORTS = range(20_000, 32_000)  # below those that Linux (from 32,768), macOS and IANA (from 49,152) give away
-MOST_PORTS = 100  # that are tried
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
 PROBE = 2.0  # seconds that one health request may take
@@ -28,7 +27,7 @@ LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
 WATCHED = 1.0  # seconds between two looks at a service with which nothing was wrong
 RECOVERY = 1.0  # seconds in which a running service has to be healthy again
-MARK = "--- replaykit starts the service again ---\n"  # in its log
+MARK = "--- replaykit starts the service ---\n"  # in its log
 
 
 # --- health -------------------------------------------------------------------------------------
@@ -95,55 +94,84 @@ def health_url(url: str, health: str | None) -> str | None:
 class Started:
     """A service that we started: its URL, whether it lives, and its end. Use it as a context manager."""
 
-    def __init__(self, command: str, url: str | None = None) -> None:
+    def __init__(
+        self,
+        command: str,
+        url: str | None = None,
+        *,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
         """Start `command`, where `{port}` stands for a free port, which is in PORT as well.
 
-        Raises UsageError for a command that can't be one, UnreachableError if it can't be run.
+        It runs in `folder`, with these variables as its environment; else in the current one, as `environment` says.
+        What it prints is appended to `log`, where one is named. Raises UsageError for a command that can't be one,
+        UnreachableError if it can't be run.
         """
-        if "{port}" not in command and "PORT" not in command and url is None:
-            raise UsageError(
-                f"The start command {command!r} has no {{port}} in it, and no --url says where it listens.",
-                "Write {port} where the command takes its port (it is in $PORT as well), or add --url.",
-            )
+        check_start(command, url)
         if url is not None and _accepts(check_url(url)):
             raise UnreachableError(
                 f"Something else listens at {url} already, so what --start starts would not be what answers there.",
                 "Stop it, or leave out --url and write {port} in the start command.",
             )
         self.has_free_port = url is None
-        port = free_port() if url is None else host_and_port(url)[1]
+        self.folder, self.variables = folder, environment() if variables is None else variables
+        self.command = command
+        self._hold, self._is_over = -1, False
+        self._changing = threading.Lock()
+        self._port = _port(url)
         try:
-            words = shlex.split(command.replace("{port}", str(port)))
-        except ValueError as error:
-            raise UsageError(f"The start command {command!r} can't be split: {error}.", "Check its quotes.") from None
-        if not words:
-            raise UsageError("The start command is empty.", "Write the command that starts the service.")
-        hint = shell_hint(words)
-        if ("/" not in words[0] or hint) and shutil.which(words[0], path=_path()) is None:
+            self.url = check_url(url or f"http://127.0.0.1:{self._port.number}")
+            self._words = self._split()
+            self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115
+        except BaseException:
+            self._port.release()
+            raise
+        try:
+            flags = fcntl.fcntl(self._log, fcntl.F_GETFL)
+            fcntl.fcntl(self._log, fcntl.F_SETFL, flags | os.O_APPEND)  # the supervisor keeps it short
+            if log is not None:
+                os.write(self._log.fileno(), MARK.encode())
+            self._begin()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _split(self) -> list[str]:
+        """Give the words of the command. Raises UsageError where there is no such program."""
+        words = shlex.split(self.command.replace("{port}", str(self._port.number)))
+        hint, program = shell_hint(words), words[0]
+        if "/" in program and self.folder is not None:
+            program = str(self.folder / program)
+        if ("/" not in program or hint) and shutil.which(program, path=self.variables.get("PATH")) is None:
             raise UsageError(
                 f"There is no program {words[0]} to start the service with.", hint or "Check its name, and PATH."
             )
-        self.url = check_url(url or f"http://127.0.0.1:{port}")
-        self.command = command
-        self._words, self._port = words, port
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop()
-        flags = fcntl.fcntl(self._log, fcntl.F_GETFL)
-        fcntl.fcntl(self._log, fcntl.F_SETFL, flags | os.O_APPEND)  # the supervisor keeps it short
-        self._begin()
+        return words
 
     def _begin(self) -> None:
         lifeline, self._hold = os.pipe()
         try:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(lifeline),
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py").absolute()), str(lifeline),
                  *self._words],
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 pass_fds=[lifeline],
-                env={**_environment(), "PORT": str(self._port), "PYTHONUNBUFFERED": "1"},
+                env={**self.variables, "PORT": str(self._port.number), "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
             )  # fmt: skip
+        except OSError as error:
+            os.close(self._hold)
+            self._hold = -1
+            if self.folder is not None and not self.folder.is_dir():
+                raise UnreachableError(f"The service can't be started in {self.folder}: {error.strerror}.") from None
+            raise MachineError(
+                f"No process can be started: {error.strerror}.", "Let the machine have more memory or processes."
+            ) from None
         finally:
             os.close(lifeline)
 
@@ -161,21 +189,45 @@ class Started:
         return "" if self._log.closed else last_lines(self._log, MARK)
 
     def restart(self) -> None:
-        """End the service and all that it started, and start it again at the same place."""
-        self._end()
-        os.write(self._log.fileno(), f"\n{MARK}".encode())
-        self._begin()
+        """End the service and all that it started, and start it again at the same place.
+
+        Raises UnreachableError where it is over.
+        """
+        with self._changing:
+            self._end()
+            if self._is_over:
+                raise UnreachableError("The service was ended, and is not started again.")
+            os.write(self._log.fileno(), f"\n{MARK}".encode())
+            self._begin()
+
+    def finish(self) -> None:
+        """End the service for good, whatever another thread does with it meanwhile; its log can still be read."""
+        self._is_over = True
+        with self._changing:
+            self._end()
 
     def stop(self) -> None:
         """End the service and all that it started."""
-        self._end()
+        self.finish()
         self._log.close()
+        self._port.release()
 
     def _end(self) -> None:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
             self._supervisor.wait()
+
+    def require_own(self) -> None:
+        """Raise UnreachableError where what listens at its port is known to be something else."""
+        stranger = None
+        if self.has_free_port or host_and_port(self.url)[0] in _LOOPBACK:
+            stranger = stranger_at(self._port.number, self._supervisor.pid)
+        if stranger is not None:
+            raise UnreachableError(
+                f"The service runs, and something else answers in its place at {self.url}: {stranger}.",
+                "Does the command take the port that it is given, as {port} and in PORT?",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -184,35 +236,64 @@ class Started:
         self.stop()
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PATH": _path()}
+def check_start(command: str, url: str | None = None) -> None:
+    """Raise UsageError for a command that can't start a service, wherever it is run."""
+    if "{port}" not in command and "PORT" not in command and url is None:
+        raise UsageError(
+            f"The start command {command!r} has no {{port}} in it, and no --url says where it listens.",
+            "Write {port} where the command takes its port (it is in $PORT as well), or add --url.",
+        )
+    try:
+        words = shlex.split(command.replace("{port}", "0"))
+    except ValueError as error:
+        raise UsageError(f"The start command {command!r} can't be split: {error}.", "Check its quotes.") from None
+    if not words:
+        raise UsageError("The start command is empty.", "Write the command that starts the service.")
 
 
-def _path() -> str:
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _port(url: str | None) -> Port:
+    """Take a free port, or that of a URL. Raises UnreachableError where another replaykit has it."""
+    if url is None:
+        return Port.free()
+    host, number = host_and_port(url)
+    port = Port.taken(number) if host in _LOOPBACK else Port(number)
+    if port is None:
+        raise UnreachableError(
+            f"Another replaykit starts a service at {url} now.",
+            "Wait for it, or leave out --url and write {port} in the start command.",
+        )
+    return port
+
+
+def _appended(log: Path) -> IO[bytes]:
+    """Open a log, which others may not read, to append to it. Raises MachineError."""
+    try:
+        return os.fdopen(os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
+    except OSError as error:
+        raise MachineError(f"{log} can't be written: {error.strerror}.", "Make room, or let it be written.") from None
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a started service: what is given, or ours, with the PATH of `_path`."""
+    variables = os.environ if variables is None else variables
+    return {**variables, "PATH": _path(variables)}
+
+
+def _path(variables: Mapping[str, str]) -> str:
     """Return the PATH for a started service: `python` means the one beside the `replaykit` that was called.
 
     So `.venv/bin/replaykit` starts services from .venv without activating it, and a replaykit that was
     installed apart (pipx, uv tool) finds the user's own programs. An environment that is activated goes before
     one that lies elsewhere, not before the one inside of the current folder.
     """
-    path = os.environ.get("PATH", os.defpath)
+    path = variables.get("PATH", os.defpath)
     called = Path(sys.argv[0])
     folder = called.parent.absolute() if called.name == "replaykit" else Path(sys.executable).parent
-    is_own = folder.is_relative_to(Path.cwd()) or not os.environ.get("VIRTUAL_ENV")
+    is_own = folder.is_relative_to(Path.cwd()) or not variables.get("VIRTUAL_ENV")
     return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that is free now.
-
-    It is none of those that systems give to clients, and to servers that take any: a service takes its time until it
-    listens, and somebody else may have been given the port by then, and answer in its place.
-    """
-    for port in [*random.SystemRandom().sample(PORTS, MOST_PORTS), 0]:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise UnreachableError("There is no free port on this machine.", "Stop what holds them.")
 
 
 class Running:
@@ -227,6 +308,8 @@ class Running:
         resets: Resets | None = None,
         revives: bool = False,
         patience: float = START_PATIENCE,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.health = health
@@ -235,6 +318,7 @@ class Running:
         self.restarts = 0  # how often it was started again after it died
         self._revives = revives
         self._patience = patience
+        self._folder, self._variables = folder, variables  # in which the reset command is run
         self._is_fresh = started is not None  # was nothing asked of it since it was started?
         self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
@@ -262,7 +346,7 @@ class Running:
             self._begin_again(self.started)
             self._is_fresh = False
         self.resets.ask(client, self.url)
-        self.resets.call(self.url, _environment())
+        self.resets.call(self.url, environment() if self._variables is None else self._variables, folder=self._folder)
 
     def trouble(self, client: Client, *, urgent: bool = True) -> str | None:
         """Say what is wrong with it after an execution; None where nothing is.
@@ -324,10 +408,14 @@ def opened(
     patience: float | None,
     resets: Resets | None = None,
     revives: bool = False,
+    folder: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Running]:
     """Give a healthy service: one that is started here and stopped afterwards, or a running one.
 
-    `resets` says what is done before each execution, `revives` that it is started again where it dies.
+    `resets` says what is done before each execution, `revives` that it is started again where it dies. Commands are run
+    in `folder`, with these variables as their environment, and what the service prints is kept in `log`, see `Started`.
     Raises UnreachableError where there is none, UsageError where none is named.
     """
     if start is None and (revives or (resets is not None and resets.restart)):
@@ -337,15 +425,18 @@ def opened(
         )
     if start is not None:
         patience = patience or START_PATIENCE
-        with Started(start, url) as started:
+        with Started(start, url, folder=folder, variables=variables, log=log) as started:
             _await_started(started, health, patience)
-            yield Running(started.url, health, started, resets=resets, revives=revives, patience=patience)
+            yield Running(
+                started.url, health, started, resets=resets, revives=revives, patience=patience, folder=folder,
+                variables=variables,
+            )  # fmt: skip
         return
     if url is None:
         raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     url = check_url(url)
     _await(url, health, patience or PATIENCE, lambda: True)
-    yield Running(url, health, resets=resets)
+    yield Running(url, health, resets=resets, folder=folder, variables=variables)
 
 
 @contextlib.contextmanager
@@ -359,6 +450,7 @@ def _await_started(started: Started, health: str | None, patience: float) -> Non
     """Wait for a service that was started here; what it printed is in the error."""
     try:
         _await(started.url, health, patience, started.alive)
+        started.require_own()
     except UnreachableError as error:
         log = started.log()
         todo = "".join(f"{each}\n" for each in (error.todo, shell_hint(shlex.split(started.command))) if each)

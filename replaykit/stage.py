@@ -7,6 +7,7 @@ first profile that has its model and its adapter; else at the recorded URL, if t
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from replaykit import client, profile, project, service
@@ -45,8 +46,17 @@ class Stage:
         return self.url is None and "{port}" in (self.start or "")
 
     @contextlib.contextmanager
-    def opened(self, recorded: Provenance) -> Iterator[Running]:
+    def opened(
+        self,
+        recorded: Provenance,
+        *,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> Iterator[Running]:
         """Give the service; where none is named, the one that was recorded, if that is allowed.
+
+        Commands are run in `folder`, with these variables, and what it prints goes into `log`, as in `service.Started`.
 
         Raises as `service.opened`, and ForeignHostError.
         """
@@ -56,7 +66,14 @@ class Stage:
             recorded.require_port()
             url = recorded.url
         with service.opened(
-            url=url, start=self.start, health=self.health, patience=self.patience, resets=self.resets
+            url=url,
+            start=self.start,
+            health=self.health,
+            patience=self.patience,
+            resets=self.resets,
+            folder=folder,
+            variables=variables,
+            log=log,
         ) as running:
             yield running
 

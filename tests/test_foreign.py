@@ -32,10 +32,10 @@ from replaykit.client import Client
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated, Parallel
 from replaykit.interaction import Interaction, Request, as_sent, header
+from replaykit.port import free_port
 from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
-from replaykit.service import free_port
 from replaykit.source import derive
 from replaykit.trace import Trace
 from replaykit.writer import Writer

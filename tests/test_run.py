@@ -51,10 +51,10 @@ from replaykit.client import Client
 from replaykit.errors import DefinitionError, Terminated
 from replaykit.generate import Generated
 from replaykit.interaction import Interaction, Request, Response
+from replaykit.port import free_port
 from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
-from replaykit.service import free_port
 from replaykit.trace import Trace
 from replaykit.writer import Writer
 

@@ -16,9 +16,10 @@ import httpx
 import pytest
 from conftest import environment, processes
 
-from replaykit import service
+from replaykit import port
 from replaykit.client import Client, require_loopback
 from replaykit.errors import ForeignHostError, UnreachableError, UsageError
+from replaykit.port import free_port
 from replaykit.reset import Resets
 from replaykit.service import Running, Started, await_health, health_url, is_healthy, opened, reached
 
@@ -445,12 +446,146 @@ def test_wrong_urls_are_usage_errors(url: str):
 
 def test_free_port_is_none_that_systems_give_away():
     """Until a service listens, nobody who asks for any port is given its port; one that is taken is passed over."""
-    given = [service.free_port() for _ in range(20)]
+    given = [free_port() for _ in range(20)]
     taken = range(given[0], given[0] + 2)
     with socket.create_server(("127.0.0.1", taken[0])), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "PORTS", taken)
-        patch.setattr(service, "MOST_PORTS", 2)
-        other = service.free_port()
+        patch.setattr(port, "PORTS", taken)
+        patch.setattr(port, "MOST_PORTS", 2)
+        other = free_port()
 
     assert all(20_000 <= each < 32_000 for each in given)
     assert other != taken[0]
+
+
+# --- in a folder, at a port of its own ----------------------------------------------------------
+
+TELLER = textwrap.dedent(
+    """
+    import http.server, json, os, sys
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"folder": os.getcwd(), **os.environ}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+    print("it begins", flush=True)
+    http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    """
+)
+IDLE = "import time\ntime.sleep(600)\n"
+ONLY_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell who listens")
+
+
+def test_a_service_runs_in_a_folder_with_variables(tmp_path: Path):
+    """It has these variables and no others, and so does the reset command; the log stays in the file that is named."""
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    folder.mkdir()
+    (folder / "teller.py").write_text(TELLER)
+    (folder / "reset").write_text('#!/bin/sh\necho "$PWD $NAME" > was-reset\n')
+    (folder / "reset").chmod(0o700)
+    log.write_text("before\n")
+    variables = {"PATH": environment()["PATH"], "NAME": "a"}
+    with opened(
+        url=None, start="python teller.py {port}", health="/", patience=10, resets=Resets(command="./reset"),
+        folder=folder, variables=variables, log=log,
+    ) as running:  # fmt: skip
+        said = httpx.get(running.url).json()
+        with Client(running.url) as client:
+            running.reset(client)
+        shown = running.log()
+        assert running.started is not None
+        running.started.restart()
+
+    assert (str(folder), "a") == (said["folder"], said["NAME"])
+    assert {"folder", "PATH", "NAME", "PORT", "PYTHONUNBUFFERED"} >= {*said} - {"LC_CTYPE"}
+    assert f"{folder} a\n" == (folder / "was-reset").read_text()
+    assert "  | it begins" == shown.partition("\n")[0]
+    assert "before" not in shown
+    assert log.read_text().startswith("before\n--- replaykit starts the service ---\nit begins\n")
+    assert 2 == log.read_text().count("--- replaykit starts the service ---\n")
+
+
+def test_a_folder_that_is_not_there_is_no_mistake_of_ours(tmp_path: Path):
+    """What can't be started there is told as that."""
+    with pytest.raises(UnreachableError, match="can't be started in"):
+        Started("python {port}", folder=tmp_path / "none", variables=environment())
+
+
+def test_what_was_finished_is_not_started_again(script: Path):
+    """Whatever another thread does with it meanwhile; what it printed can still be read."""
+    with Started(f"python {script} {{port}} dies x") as started:
+        while started.alive():
+            time.sleep(0.01)
+        started.finish()
+        with pytest.raises(UnreachableError, match="not started again"):
+            started.restart()
+
+        assert not started.alive()
+        assert "  | no database here" == started.log()
+
+
+def test_another_replaykit_does_not_take_a_port_that_is_held(script: Path):
+    """A port is held from before the service listens until it is gone, also the one that a URL names."""
+    with Started(f"python {script} {{port}} never x") as started:
+        number = int(started.url.rpartition(":")[2])
+
+        assert port.Port.taken(number) is None
+        with pytest.raises(UnreachableError, match="Another replaykit starts a service at"):
+            Started("python x", f"http://localhost:{number}")
+    taken = port.Port.taken(number)
+
+    assert taken is not None
+    taken.release()
+
+
+@pytest.mark.parametrize("kind", ["open to others", "a file", "a link"])
+def test_a_folder_of_locks_that_is_not_ours_is_not_used(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who could put something there could keep ports from us, or more; then ports are taken without locks."""
+    monkeypatch.setattr(port.tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"replaykit-ports-{os.getuid()}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if kind == "a link":
+        folder.symlink_to(elsewhere)
+    elif kind == "a file":
+        folder.touch()
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    first, second = port.Port.taken(30_001), port.Port.taken(30_001)
+
+    assert first is not None
+    assert second is not None
+    assert [] == list(elsewhere.iterdir())
+    assert kind == "a file" or [] == list(folder.iterdir())
+
+
+@ONLY_LINUX
+def test_what_listened_before_is_not_taken_for_the_service(script: Path, tmp_path: Path):
+    """A service that leaves its port to another process is told; its own descendants are not."""
+    (tmp_path / "idle.py").write_text(IDLE)
+    with Started(f"python {script} {{port}} well x") as other:
+        await_health(other.url, patience=10)
+        with Started(f"python {tmp_path / 'idle.py'} {{port}}") as started:
+            started.url, held = other.url, started._port
+            started._port = port.Port(int(other.url.rpartition(":")[2]))
+            with pytest.raises(UnreachableError, match=r"something else answers in its place .*: process \d+ \(python"):
+                started.require_own()
+            started._port = held
+        with Started(f"sh -c 'python {script} $PORT well x & wait'") as child:
+            await_health(child.url, patience=10)
+            child.require_own()
+        other.require_own()
+
+
+@ONLY_LINUX
+def test_what_began_later_may_be_meant(script: Path, tmp_path: Path):
+    """A command may ask for a container elsewhere, whose process is none of its own."""
+    (tmp_path / "idle.py").write_text(IDLE)
+    with Started(f"python {tmp_path / 'idle.py'} {{port}}") as started:
+        time.sleep(0.02)
+        with Started(f"python {script} {{port}} well x") as container:
+            await_health(container.url, patience=10)
+
+            assert port.stranger_at(int(container.url.rpartition(":")[2]), started._supervisor.pid) is None

@@ -16,6 +16,7 @@ from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
 from replaykit.cli.listing import list_
 from replaykit.cli.noise import noise
+from replaykit.cli.probe import probe
 from replaykit.cli.recheck import recheck
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
@@ -54,8 +55,8 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair, migrate,
-    git_setup, scan, export, import_, demo, config,
+    integration, replay, probe, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair,
+    migrate, git_setup, scan, export, import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)

@@ -14,8 +14,13 @@ from replaykit.cli.options import loaded_for, order_option, service_options, set
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
+    from replaykit.attempts import Replayed
     from replaykit.bundle import Bundle
+    from replaykit.looking import Look
+    from replaykit.model import Model
+    from replaykit.redact import Redactor
     from replaykit.ruling import Ruling
+    from replaykit.verdict import Expect
 
 
 @click.command(short_help="Run saved bugs again: are they still there?")
@@ -89,10 +94,8 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     from replaykit import ruling
     from replaykit.adapter import read_settings
     from replaykit.blockade import blockaded
-    from replaykit.model import digest_of
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
-    from replaykit.report import steps, verdict
     from replaykit.verdict import Verdict
 
     provenance, redactor = bundle.provenance, Redactor(policy_here())
@@ -100,12 +103,8 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
         model, adapter = loaded_for(context, provenance)
     stage = staged(context, provenance, options)
     read_settings(adapter, stage.settings)  # wrong ones are told before anything is started
-    failure, look = bundle.judged, look_of(options, bundle)
-    length = steps.count(len(bundle.trace.steps), "command")
-    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
-    say(f"{path}: {what}, {length}, seed {provenance.seed}")
-    if digest_of(model) != provenance.model_digest:
-        say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
+    look = look_of(options, bundle)
+    announce(path, bundle, model)
     try:
         with contextlib.nullcontext() if options["offline"] else stage.opened(provenance) as running:
             replayed = journey.replay(
@@ -135,7 +134,34 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
         ruled = ruling.unjudged(str(path), bundle, Verdict.STALE, str(error), redactor)
         conclude(ruled.verdict, str(error), ruled.exit_code)
         return ruled
-    say_trace(replayed, look, options)
+    log = say_replay(bundle, replayed, log, look, options)
+    return conclude_replay(path, replayed, redactor, options["expect"], log)
+
+
+def announce(path: Path, bundle: "Bundle", model: "type[Model]") -> None:
+    """Say what is replayed."""
+    from replaykit.model import digest_of
+    from replaykit.report import steps
+
+    failure, length = bundle.judged, steps.count(len(bundle.trace.steps), "command")
+    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
+    say(f"{path}: {what}, {length}, seed {bundle.provenance.seed}")
+    if digest_of(model) != bundle.provenance.model_digest:
+        say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
+
+
+def say_replay(
+    bundle: "Bundle",
+    replayed: "Replayed",
+    log: str,
+    look: "Look | None" = None,
+    options: dict[str, Any] | None = None,
+) -> str:
+    """Show what was recorded and what is seen now; return what the service printed, as far as that says something."""
+    from replaykit.report import verdict
+    from replaykit.verdict import Verdict
+
+    say_trace(replayed, look, options or {"verbose": False, "step": False, "until": None})
     seen = replayed.trace.failure
     if seen is not None and seen.traceback:
         say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
@@ -144,11 +170,22 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     if log:
         say("  the last lines of the service:")
         say(log)
-    say_drift(bundle, replayed, options)
+    if options is not None:
+        say_drift(bundle, replayed, options)
     say()
     say(verdict.render(replayed, bundle.trace))
-    ruled = ruling.ruling(str(path), replayed, redactor, expect=options["expect"], log=log)
-    conclude(ruled.verdict, f"{verdict.conclusion(replayed)}{_as_expected(ruled, options['expect'])}", ruled.exit_code)
+    return log
+
+
+def conclude_replay(
+    path: Path, replayed: "Replayed", redactor: "Redactor", expect: "Expect" = "fixed", log: str = ""
+) -> "Ruling":
+    """Print the verdict."""
+    from replaykit import ruling
+    from replaykit.report import verdict
+
+    ruled = ruling.ruling(str(path), replayed, redactor, expect=expect, log=log)
+    conclude(ruled.verdict, f"{verdict.conclusion(replayed)}{_as_expected(ruled, expect)}", ruled.exit_code)
     return ruled
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median
 
 from replaykit.client import Client
+from replaykit.port import free_port
 from replaykit.reset import Resets
-from replaykit.service import await_health, free_port, opened
+from replaykit.service import await_health, opened
 
 ROUNDS = 15
 START = f"{sys.executable} -m examples.leaderboard --port {{port}}"

@@ -17,7 +17,8 @@ import pytest
 import yaml
 from conftest import ROOT, environment
 
-from replaykit.service import Started, free_port
+from replaykit.port import free_port
+from replaykit.service import Started
 
 EXAMPLES = ROOT / "examples"
 CI = EXAMPLES / "ci"

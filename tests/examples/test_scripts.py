@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Ran, environment, processes, replaykit
 
-from replaykit.service import free_port
+from replaykit.port import free_port
 
 SCRIPTS = ROOT / "examples" / "scripts"
 SERVICES = ("toybank", "travelbooking")

@@ -34,6 +34,7 @@ from examples.toybank.adapter import MAX_PAGE
 from examples.toybank.ledger import BUGS, MAX_AMOUNT, MAX_TEXT, Ledger
 from replaykit import service
 from replaykit.adapter import Adapters
+from replaykit.port import free_port
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
 from replaykit.value import loads
@@ -1116,7 +1117,7 @@ def left(room: Path, patience: float = 8) -> list[object]:
 @LINUX
 def test_sigterm_ends_a_service_and_leaves_nothing(room):
     """SIGTERM ends a service with its PostgreSQL; neither a process nor a file is left, nor is an error told."""
-    port = service.free_port()
+    port = free_port()
     with started("", port, "--schema", f"in_{room.name}", room=room) as process:
         with talking(port) as bank:
             healthy(bank, process)
@@ -1142,7 +1143,7 @@ SENT = (
 
 def test_clients_that_are_slow_do_not_hold_up_the_end(database):
     """A service ends within seconds of SIGTERM, whatever its clients still have to say; who hung up is no error."""
-    port = service.free_port()
+    port = free_port()
     with started(database, port, "--schema", schema()) as process, contextlib.ExitStack() as stack:
         with talking(port) as bank:
             healthy(bank, process)
@@ -1173,7 +1174,7 @@ time.sleep(600)
 @contextlib.contextmanager
 def orphaned(url: str, *options: str, room: Path) -> Iterator[tuple[Teller, str, int]]:
     """Start a service, open an account, and kill the program that started it: give the account and the service's id."""
-    port = service.free_port()
+    port = free_port()
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *COMMAND, "--port", str(port), "--schema", f"in_{room.name}", *options],
         cwd=ROOT, env=environment(DATABASE_URL=url, TMPDIR=str(room)), text=True, stdout=subprocess.PIPE,
@@ -1202,7 +1203,7 @@ def test_a_service_ends_with_its_parent(room):
 @pytest.mark.parametrize("moment", [0.1, 0.4, 0.8])
 def test_a_service_whose_parent_ends_while_it_starts_ends_too(moment, room):
     """However soon the program that started it is killed, nothing is left of the service and its PostgreSQL."""
-    command = [*COMMAND, "--port", str(service.free_port()), "--schema", f"in_{room.name}"]
+    command = [*COMMAND, "--port", str(free_port()), "--schema", f"in_{room.name}"]
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *command], cwd=ROOT, env=environment(DATABASE_URL="", TMPDIR=str(room)),
         text=True, stdout=subprocess.PIPE,
@@ -1218,7 +1219,7 @@ def test_a_service_whose_parent_ends_while_it_starts_ends_too(moment, room):
 @LINUX
 def test_a_request_that_waits_for_a_lock_does_not_keep_a_service_alive(database, room):
     """Who waits for a row that somebody else has locked is told so with 503, also when the service is to end."""
-    port, schema = service.free_port(), f"in_{room.name}"
+    port, schema = free_port(), f"in_{room.name}"
     with started(database, port, "--schema", schema, room=room) as process, talking(port) as bank:
         healthy(bank, process)
         account = bank.open(5)
@@ -1257,7 +1258,7 @@ def test_an_ordinary_user_is_served(room):
     prefix = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
     if prefix and subprocess.run([*prefix, "true"], check=False).returncode:
         pytest.skip("this machine forbids user namespaces")
-    port = service.free_port()
+    port = free_port()
     with started("", port, "--schema", f"in_{room.name}", prefix=prefix, room=room) as process:
         with talking(port) as bank:
             healthy(bank, process)

@@ -21,7 +21,7 @@ import recipes
 from conftest import ROOT, environment, processes
 
 from replaykit import reader, service
-from replaykit.service import free_port
+from replaykit.port import free_port
 
 GUIDE = (ROOT / "docs" / "guides" / "integration.md").read_text(encoding="utf-8")
 CI_GUIDE = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")

@@ -1,0 +1,170 @@
+"""A port of this machine: one that is free, whose it is among us, and who listens there.
+
+A service takes its time until it listens, and nothing keeps a port for it meanwhile. So a port is taken with a lock as
+well, which other replaykits respect; and once something answers there, it is looked whether that is what we started.
+"""
+
+import contextlib
+import os
+import random
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from replaykit.errors import UnreachableError
+from replaykit.lock import Lock
+
+PORTS = range(20_000, 32_000)  # below those that Linux (from 32,768), macOS and IANA (from 49,152) give away
+MOST_PORTS = 100  # that are tried
+
+
+class Port:
+    """A port that is ours as long as it is held, as far as other replaykits go."""
+
+    def __init__(self, number: int, lock: Lock | None = None) -> None:
+        self.number = number
+        self._lock = lock
+
+    @classmethod
+    def free(cls) -> Self:
+        """Take a TCP port of the loopback interface that is free now.
+
+        It is none of those that systems give to clients, and to servers that take any: a service takes its time until
+        it listens, and somebody else may have been given the port by then, and answer in its place.
+        """
+        for number in [*random.SystemRandom().sample(PORTS, MOST_PORTS), 0]:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", number))
+                port = cls.taken(int(probe.getsockname()[1]))
+                if port is not None:
+                    return port
+        raise UnreachableError("There is no free port on this machine.", "Stop what holds them.")
+
+    @classmethod
+    def taken(cls, number: int) -> Self | None:
+        """Take this port; None where another replaykit, or another part of this one, has it."""
+        try:
+            lock = Lock(_folder() / str(number))
+            return cls(number, lock) if lock.take() else None
+        except OSError:  # without a place for locks, nobody knows of each other
+            return cls(number)
+
+    def release(self) -> None:
+        """Let others take it."""
+        if self._lock is not None:
+            self._lock.release(removed=True)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that is free now, and that no replaykit has; see `Port.free`."""
+    port = Port.free()
+    port.release()
+    return port.number
+
+
+def _folder() -> Path:
+    """Give the folder of the locks of this user. Raises OSError where there is none that is theirs alone."""
+    folder = Path(tempfile.gettempdir()) / f"replaykit-ports-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError
+    return folder
+
+
+# --- who listens there --------------------------------------------------------------------------
+
+
+def stranger_at(number: int, ours: int) -> str | None:
+    """Say which process listens at a port, where it is none of `ours`, which is a process with its descendants.
+
+    None where it is one of them, and where the system does not tell (it does on Linux, of processes of this user).
+    One that began after `ours` may be what it asked for elsewhere, as that of a container; it is none either.
+    """
+    sockets = _listening(number)
+    if not sockets:
+        return None
+    left = set(sockets)
+    for process in _family(ours):
+        left -= _held(process, left)
+        if not left:
+            return None
+    began = _began(ours)
+    for entry in _listed("/proc"):
+        if entry.isdigit() and began is not None and _held(int(entry), left):
+            since = _began(int(entry))
+            if since is not None and since < began:
+                return f"process {entry} ({_name(int(entry))})"
+    return None
+
+
+_LISTENS = "0A"  # the state of a socket, see proc_pid_net(5)
+_HERE = {  # addresses at which 127.0.0.1 is answered, as /proc/net/tcp and tcp6 write them
+    "0100007F", "00000000", "0" * 32, "0000000000000000FFFF00000100007F", "00000000000000000000000001000000",
+}  # fmt: skip
+
+
+def _listening(number: int) -> set[str]:
+    """List the sockets that listen at a port of the loopback interface, as the links in /proc/PID/fd name them."""
+    found, end = set(), f":{number:04X}"
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/self/net/{name}").read_text(encoding="ascii", errors="replace")
+            if end not in text:
+                continue
+            for line in text.splitlines()[1:]:
+                words = line.split()
+                address, colon, port = words[1].partition(":")
+                if f"{colon}{port}" == end and words[3] == _LISTENS and address in _HERE:
+                    found.add(f"socket:[{words[9]}]")
+    return found
+
+
+def _family(process: int) -> Iterator[int]:
+    """List a process and its descendants."""
+    left = [process]
+    while left:
+        each = left.pop()
+        yield each
+        for thread in _listed(f"/proc/{each}/task"):
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{each}/task/{thread}/children").read_text(encoding="ascii")
+                left += [int(child) for child in children.split()]
+
+
+def _held(process: int, sockets: set[str]) -> set[str]:
+    """List those of the sockets that a process has open."""
+    found, place = set(), f"/proc/{process}/fd"
+    for file in _listed(place):
+        with contextlib.suppress(OSError):
+            link = os.readlink(f"{place}/{file}")  # noqa: PTH115  there may be many
+            if link in sockets:
+                found.add(link)
+    return found
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208  there may be many
+    except OSError:
+        return []
+
+
+def _began(process: int) -> int | None:
+    """Say when a process began, in ticks since the machine did; None where it is gone."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(text.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _name(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "gone meanwhile"

@@ -1,0 +1,205 @@
+"""replaykit probe: what lies in the current folder is built, started, judged and stopped."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import lodge
+import pytest
+from conftest import ROOT, Ran, processes, replaykit
+from matrix import written
+from test_git_bisect import git
+
+START = ("--start", lodge.START, "--health", "/")
+
+
+class Yard(NamedTuple):
+    """A checkout, and beside it what judges it."""
+
+    checkout: Path
+    bundle: Path
+    caches: Path
+
+    def probe(self, *options: str, names: bool = True, **more: str) -> Ran:
+        """Probe the checkout."""
+        return replaykit(*self.line(*options, names=names), cwd=self.checkout, XDG_CACHE_HOME=str(self.caches), **more)
+
+    def line(self, *options: str, names: bool = True) -> list[str]:
+        """Write the command line; model and adapter lie outside of the tree."""
+        beside = self.bundle.parent / "mortal.py"
+        named = ["--model", f"{beside}:Tally", "--adapter", f"{beside}:TallyApi"] if names else []
+        return ["probe", str(self.bundle), *named, *options]
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    """Give a checkout with a buggy service."""
+    checkout, beside = tmp_path / "checkout", tmp_path / "beside"
+    checkout.mkdir()
+    beside.mkdir()
+    shutil.copy(ROOT / "tests" / "mortal.py", beside)
+    (checkout / "app.py").write_text(lodge.app(lodge.BUGGY))
+    return Yard(checkout, written(beside / "tally.pd"), tmp_path / "caches")
+
+
+def test_the_exit_code_says_whether_the_bug_is_here(yard: Yard):
+    """1 where it reproduces, 0 where it does not, 125 where the service does not start; the last line says it."""
+    buggy = yard.probe(*START)
+    (yard.checkout / "app.py").write_text(lodge.app())
+    sound = yard.probe(*START)
+    (yard.checkout / "app.py").write_text("print('no database here')")
+    broken = yard.probe(*START)
+
+    assert [1, 0, 125] == [buggy.code, sound.code, broken.code]
+    assert buggy.verdict.startswith("VERDICT reproduced: expectation add at step 7")
+    assert "  recorded  expectation add in step 7" in buggy.out
+    assert sound.verdict.startswith("VERDICT fixed: all steps ran")
+    assert broken.verdict.startswith("VERDICT unreachable: The service ended before it was healthy")
+    assert "  | no database here" in broken.out
+
+
+def test_it_judges_as_a_replay_does(yard: Yard):
+    """What is printed is what a replay of the same service prints."""
+    line = yard.line(*START)
+    replayed = replaykit("replay", *line[1:], cwd=yard.checkout)
+
+    assert yard.probe(*START).verdict == replayed.verdict
+
+
+def test_a_build_that_fails_is_skipped(yard: Yard):
+    """Its last lines stand on standard error, and git skips the commit."""
+    ran = yard.probe(*START, "--build", "sh -c 'echo no compiler here; exit 3'")
+
+    assert 125 == ran.code, ran
+    assert "VERDICT unbuildable: The build failed: it exited with 3. (exit 125)" == ran.verdict
+    assert "error[unbuildable]: The build failed: it exited with 3." in ran.err
+    assert "    | no compiler here" in ran.err
+
+
+def test_it_builds_and_leaves_nothing_behind(yard: Yard, tmp_path: Path):
+    """What the build makes is what is started; no process and no byte code stays."""
+    mark = f"mark-{tmp_path.name}"
+    (yard.checkout / "adding.py").write_text("EXTRA = 1\n")
+    text = lodge.app("total += number + (number >= 8) * adding.EXTRA")
+    (yard.checkout / "app.txt").write_text(f"import adding\n{text}")
+    (yard.checkout / "app.py").unlink()
+    ran = yard.probe("--start", f"{lodge.START} {mark}", "--health", "/", "--build", "cp app.txt app.py")
+
+    assert 1 == ran.code, ran
+    assert not processes(mark)
+    assert ["adding.py", "app.py", "app.txt"] == sorted(path.name for path in yard.checkout.iterdir())
+
+
+def test_json_is_that_of_a_replay(yard: Yard):
+    """One document on standard output; what is printed else goes to standard error."""
+    judged = yard.probe(*START, "--json")
+    unbuilt = yard.probe(*START, "--json", "--build", "false")
+
+    assert (1, "reproduced") == (judged.code, json.loads(judged.out)["replays"][0]["verdict"])
+    assert "VERDICT reproduced" in judged.err
+    [told] = json.loads(unbuilt.out)["replays"]
+    assert (125, "unreachable", "The build failed: it exited with 1.") == (
+        unbuilt.code,
+        told["verdict"],
+        told["reason"],
+    )
+
+
+def test_a_profile_says_how_it_is_built(yard: Yard):
+    """Its keys are those of the options, also where it is found by its model and adapter; an option goes before it."""
+    (yard.checkout / "pyproject.toml").write_text(
+        '[tool.replaykit.profiles.tally]\nmodel = "mortal:Tally"\nadapter = "mortal:TallyApi"\n'
+        f'start = "{lodge.START}"\nhealth = "/"\nbuild = "false"\nbuild_timeout = 5\nkeep = ["node_modules"]\n'
+    )
+    shutil.copy(ROOT / "tests" / "mortal.py", yard.checkout)
+    found = yard.probe(names=False)
+    named = yard.probe("--profile", "tally", names=False)
+    other = yard.probe("--build", "true", names=False)
+
+    assert [125, 125, 1] == [found.code, named.code, other.code], (found, named, other)
+    assert "VERDICT unbuildable" in found.verdict
+    assert found.verdict == named.verdict
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "No service is named"),
+        (("--start", "python app.py"), "has no {port} in it"),
+        ((*START, "--build", "make && make install"), "is one for a shell"),
+        ((*START, "--setup", "python -m venv env"), "has no {env} in it"),
+        ((*START, "--build-timeout", "0"), "--build-timeout"),
+        ((*START, "--no-such-option"), "No such option"),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_at_every_commit_stops_a_bisect(yard: Yard, options: tuple[str, ...], said: str):
+    """A wrong option exits with 129, and nothing is started."""
+    ran = yard.probe(*options)
+
+    assert 129 == ran.code, ran
+    assert said in ran.err
+
+
+def test_a_bundle_that_is_not_there_stops_a_bisect(yard: Yard):
+    """So does one that is broken, with 128."""
+    codes = []
+    for content in (None, b"version: 1\n"):
+        yard.bundle.unlink()
+        if content is not None:
+            yard.bundle.write_bytes(content)
+        codes.append(yard.probe(*START).code)
+        yard.bundle.touch()
+
+    assert [129, 128] == codes
+
+
+def test_what_may_be_served_from_elsewhere_is_warned_of(yard: Yard, tmp_path: Path):
+    """An installed copy of the package is told on standard error; the verdict stays."""
+    for folder in (yard.checkout, tmp_path / "installed"):
+        (folder / "shop").mkdir(parents=True)
+        (folder / "shop" / "__init__.py").touch()
+    ran = yard.probe(*START, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}:{tmp_path / 'installed'}")
+
+    assert 1 == ran.code, ran
+    assert f"warning: shop is found at {tmp_path / 'installed' / 'shop' / '__init__.py'} too" in ran.err
+
+
+# --- git bisect run -----------------------------------------------------------------------------
+
+COMMITS, CULPRIT, UNBUILDABLE = 12, 7, (3, 5, 8)
+
+
+def history(folder: Path) -> list[str]:
+    """Make a repository whose service imports a module that each commit changes, in the same number of bytes."""
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "app.py").write_text(
+        "import adding\n" + lodge.app("total += number + (number >= 8) * (adding.VERSION >= 'bug')")
+    )
+    commits = []
+    for number in range(COMMITS):
+        (folder / "adding.py").write_text(f"VERSION = '{'bug' if number >= CULPRIT else 'bad'}'  # {number:02}\n")
+        (folder / "make.sh").write_text(f"exit {int(number in UNBUILDABLE)}\n")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", f"commit {number}")
+        commits.append(git(folder, "rev-parse", "HEAD").strip())
+    return commits
+
+
+def test_git_finds_the_commit(yard: Yard):
+    """Commits that can't be built are skipped, and no byte code of one is run at another."""
+    commits = history(yard.checkout)
+    line = yard.line(*START, "--build", "sh make.sh", "--times", "4")
+    script = yard.bundle.parent / "run.sh"
+    script.write_text('#!/bin/sh\nexec python -m replaykit "$@"\n')
+    git(yard.checkout, "bisect", "start", commits[-1], commits[0])
+    said = git(
+        yard.checkout, "bisect", "run", "sh", str(script), *line, PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)
+    )
+
+    assert f"{commits[CULPRIT]} is the first bad commit" in said or (
+        "could be any of" in said and commits[CULPRIT] in said
+    ), said
+    assert "VERDICT unbuildable" in said
+    assert not list(yard.checkout.rglob("*.pyc"))
+    assert "" == git(yard.checkout, "status", "--porcelain")

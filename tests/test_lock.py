@@ -1,0 +1,61 @@
+"""Locks: who has something, as long as it lives."""
+
+import threading
+from pathlib import Path
+
+from replaykit.lock import Lock, locked
+
+
+def test_one_holder_has_it_alone(tmp_path: Path):
+    """What is taken is not to be had, until it is let go of."""
+    first, second = Lock(tmp_path / "lock"), Lock(tmp_path / "lock")
+
+    assert [True, False] == [first.take(), second.take()]
+    first.release()
+
+    assert second.take()
+    second.release()
+
+
+def test_those_who_share_it_keep_out_who_wants_it_alone(tmp_path: Path):
+    """Several may share it, and then nobody has it alone."""
+    first, second, third = (Lock(tmp_path / "lock") for _ in range(3))
+
+    assert [True, True, False] == [first.take(shared=True), second.take(shared=True), third.take()]
+    first.release()
+    second.release()
+
+
+def test_a_file_that_was_removed_locks_nothing(tmp_path: Path):
+    """Who holds it may remove the file; who comes then has it, and nobody beside."""
+    first, second, third = (Lock(tmp_path / "lock") for _ in range(3))
+    assert first.take()
+    first.release(removed=True)
+
+    assert not (tmp_path / "lock").exists()
+    assert [True, False] == [second.take(), third.take()]
+    second.release()
+
+
+def test_who_waits_has_it_after_the_other(tmp_path: Path):
+    """Of several threads one is inside at a time, also where each removes the file."""
+    inside, most = [0], [0]
+
+    def enter() -> None:
+        for _ in range(20):
+            lock = Lock(tmp_path / "lock")
+            lock.wait()
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            inside[0] -= 1
+            lock.release(removed=True)
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with locked(tmp_path / "lock"):
+        assert not Lock(tmp_path / "lock").take()
+
+    assert ([0], [1]) == (inside, most)
