@@ -131,6 +131,8 @@ READING_ORDER = [
     "probing",
     "status",
     "suite",
+    "installer",
+    "releases",
     "blame",
     "onlooker",
     "minutes",
@@ -252,6 +254,7 @@ DOORS = {
     "rich": {"cli.screen"},
     "distributed": {"cluster"},
     "tomlkit": {"status"},
+    "packaging": {"releases"},
     "click": {
         "cli.app",
         "cli.console",
