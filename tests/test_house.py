@@ -121,6 +121,7 @@ READING_ORDER = [
     "status",
     "suite",
     "blame",
+    "onlooker",
     "settling",
     "finding",
     "terms",
