@@ -1,16 +1,16 @@
 """Tracking: how a bisect goes on, a line for each point that was tried, and live lines for what is done now."""
 
+import contextlib
 import os
-import shutil
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from replaykit.axis import Point
 from replaykit.blame import Blame, Tested
-from replaykit.cli.console import can_say, draw, is_live, note, printable
+from replaykit.cli.console import can_say, draw, is_live, printable
 from replaykit.cli.ticker import Ticker
 from replaykit.onlooker import Onlooker
 from replaykit.report.grounds import lasting, many, showed, why
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 WIDE = 120  # columns of a line where there is no terminal
+NARROW = 80  # of a report there
+_COLOURS = {"bad": "red", "good": "green", "skipped": "yellow"}
 _STATES = {"bad": "bad", "good": "good", "skipped": "skip"}
 
 
@@ -41,7 +43,7 @@ class Tracking(Onlooker):
         """Tell of a bisect whose points are called so."""
         self._quiet, self._noun = quiet, noun
         self._live = is_live() and not quiet
-        self._lock = threading.RLock()  # nothing is printed under it: who draws holds rich's lock, and waits for it
+        self._lock = threading.RLock()  # nothing is printed under it
         self._lanes: dict[int, _Lane] = {}
         self._stage = ""
         self._began: float | None = None
@@ -90,8 +92,7 @@ class Tracking(Onlooker):
                 self._tried += 1
             self._left = left, steps
             said = self._line(tested, left, steps)
-        if not self._quiet:
-            draw([(said, tested.state)], err=True)
+        self._tell(said, tested.state)
 
     def noted(self, text: str) -> None:
         """Tell a sentence."""
@@ -142,9 +143,14 @@ class Tracking(Onlooker):
             self._ticker = Ticker(HEARTBEAT, self._beat)
             self._ticker.start()
 
-    def _tell(self, text: str) -> None:
-        if not self._quiet:
-            note(text)
+    def _tell(self, text: str, style: str = "") -> None:
+        if self._quiet:
+            return
+        screen = self._screen
+        if screen is not None:
+            screen.above((printable(text), _COLOURS.get(style, "")))
+        else:
+            draw([(text, style)], err=True)
 
     def _plan(self, points: int, steps: float) -> str:
         said = f"{many(points, self._noun)}, {_about(steps)}"
@@ -164,7 +170,7 @@ class Tracking(Onlooker):
         return (time.monotonic() - self._began) / self._tried
 
     def _line(self, tested: Tested, left: int, steps: float) -> str:
-        sheet = self._sheet()
+        sheet = sheet_for(sys.stderr, WIDE)
         took = "known" if tested.cached else lasting(tested.seconds)
         head = f"  {_STATES[tested.state]:<4}  {sheet.said(tested.point.name)}  {showed(tested):<8}  {took:>6}  "
         tail = f"  ({self._to_go(left, steps)})"
@@ -176,16 +182,6 @@ class Tracking(Onlooker):
         each = self._each()
         parts = [f"{left:,} left", _about(steps), "" if each is None else lasting(each * steps)]
         return ", ".join(filter(None, parts))
-
-    def _sheet(self) -> Sheet:
-        width = WIDE
-        if self._live:
-            stream = sys.stderr
-            try:
-                width = os.get_terminal_size(stream.fileno()).columns - 1
-            except (OSError, ValueError, AttributeError):
-                width = shutil.get_terminal_size().columns - 1
-        return Sheet(max(NARROWEST, width), is_ascii=not can_say(sys.stderr, SIGNS))
 
     def _so_far(self, now: float) -> str:
         parts = [f"{many(self._tried, self._noun)} tried"]
@@ -211,3 +207,12 @@ class Tracking(Onlooker):
 def _about(steps: float) -> str:
     whole = round(steps)
     return f"about {many(whole, 'step')}" if whole else "no step" if steps == 0 else "about 1 step"
+
+
+def sheet_for(stream: TextIO | None, otherwise: int = NARROW) -> Sheet:
+    """Return the sheet that fits a stream: as wide as its terminal, or so many columns where it is none."""
+    width = otherwise
+    if stream is not None and stream.isatty():
+        with contextlib.suppress(OSError, ValueError):
+            width = os.get_terminal_size(stream.fileno()).columns or otherwise
+    return Sheet(max(NARROWEST, width), is_ascii=not can_say(stream, SIGNS))
