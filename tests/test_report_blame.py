@@ -13,6 +13,7 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 from replaykit.blame import Blame, Change, Stages
+from replaykit.cli.console import draw
 from replaykit.report import blame as text_report
 from replaykit.report import blame_json, blame_markdown, lineage
 from replaykit.report.grounds import Asked, between, conclusion, hints, lasting, nearest
@@ -80,6 +81,7 @@ def test_the_table_has_a_row_for_each_point():
     assert ["573", "skipped", "-", "1", "0.4", "s"] == [words[3][0], *words[3][2:7]]
     assert "unbuildable: make exited with 2: no rule to make target 'all'" == table[4].strip()
     assert ["1,024", "bad", "9", "of", "10", "1", "known"] == [words[-1][0], *words[-1][2:8]]
+    assert [f"▶   575  {HERE}"] == [line[:17] for line in table if line.startswith("▶")]
     assert len(LINE) + 2 == len(table)
 
 
@@ -101,6 +103,20 @@ def test_the_graph_is_the_line_of_history():
         f"  ✗ {point(1024).name} █████████░ 9 of 10  Answer faster",
         "  ✗ the bug shows, ✓ it does not, ○ not judged",
     ] == lines
+
+
+def test_states_are_told_apart_by_colour_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Where there are colours, good is green, bad is red, and a skip yellow; without them the signs say it."""
+    monkeypatch.setenv("NO_COLOR", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    draw(lineage.render(found(), Sheet()))
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    draw(lineage.render(found(), Sheet()))
+
+    colours = re.findall(r"(?m)^\x1b\[(\d+)m(?:▶|  ?)? *([✗✓○]) [0-9a-f]", coloured)
+    assert {("31", "✗"), ("32", "✓"), ("33", "○")} == set(colours)
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == capsys.readouterr().out
 
 
 def test_inside_of_a_merge_the_graph_is_indented():
@@ -155,10 +171,10 @@ def test_lines_are_as_wide_as_the_terminal(blame: Blame, width: int):
 
 def test_random_texts_are_cut_and_wrapped_to_the_column():
     """Of any text, as much is kept as there is room for, and wrapping loses nothing but spaces."""
-    draw = random.Random(5)
+    chance = random.Random(5)
     for _ in range(300):
-        text = "".join(draw.choice("ab  é日本\u0301") for _ in range(draw.randint(0, 40)))
-        room = draw.randint(4, 30)
+        text = "".join(chance.choice("ab  é日本\u0301") for _ in range(chance.randint(0, 40)))
+        room = chance.randint(4, 30)
         sheet = Sheet(80, is_ascii=False)
         lines = sheet.wrapped(text, room)
 

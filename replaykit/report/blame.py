@@ -127,11 +127,12 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     yield sheet.clipped(f"{head}  subject"), "dim"
     for each in tested:
         visits = f"{each.visits:>6}  " if has_visits else ""
-        cells = (
-            f"  {each.place:>{place},}  {sheet.padded(sheet.said(each.point.name), wide)}  {each.state:<{_STATE}}  "
-            f"{showed(each):>{shows}}  {visits}{_took(each):>{took}}"
-        )
         is_sought = blame.culprit is not None and each.point.id == blame.culprit.id
+        mark = sheet.arrow if is_sought else " "
+        cells = (
+            f"{mark} {each.place:>{place},}  {sheet.padded(sheet.said(each.point.name), wide)}  "
+            f"{each.state:<{_STATE}}  {showed(each):>{shows}}  {visits}{_took(each):>{took}}"
+        )
         style = "bold" if is_sought else "skipped" if each.state == "skipped" else ""
         inside = f"[{each.within}] " if each.within else ""
         yield sheet.clipped(f"{cells}  {sheet.said(f'{inside}{each.point.subject}')}".rstrip()), style

@@ -167,7 +167,8 @@ def hints(blame: Blame, asked: Asked = Asked()) -> list[Hint]:  # noqa: B008  it
     elif blame.outcome == "undecided":
         found = [*_range(blame), Hint("give it more time", _more(asked, MORE_TIME))]
     else:
-        found = [Hint("go on where it ended", _more(asked, "--resume"))]
+        first = "when the machine is well again, " if blame.outcome == "trouble" else ""
+        found = [Hint(f"{first}go on where it ended", _more(asked, "--resume"))]
     if blame.journal is not None:
         found.append(Hint("the logs of all that was tried", f"ls {shlex.quote(f'{blame.journal}/logs')}"))
     return found
