@@ -25,6 +25,8 @@ def changed(*paths: str, subject: str = "Change it", merges: list[str] | None = 
         (["requirements/dev.in", "requirements-dev.txt"], None),
         (["app.py", "README.md"], None),
         (["src/latest/app.py", "contest.py", "testing.py"], None),
+        (["bin/test"], None),
+        (["doc"], None),
         ([], None),
     ],
 )

@@ -169,6 +169,17 @@ def test_lanes_and_the_screen_do_not_wait_for_each_other(
     assert 1 + len(names) == len(seen)
 
 
+def test_what_was_said_last_is_not_lost(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """A line that was not yet drawn when the bisect ends is printed all the same."""
+    monkeypatch.setattr(module, "is_live", lambda: True)
+    monkeypatch.setattr("replaykit.cli.screen.FRAME", 3600)
+    with Tracking(quiet=False) as made:
+        made.began("search", point(511), 0)
+        made.tried("search", at(511, "bad", shown=4), 127, 7.0)
+
+    assert f"  bad   {point(511).name}  4 of 4 " in capsys.readouterr().err
+
+
 def test_a_sheet_is_as_wide_as_its_terminal_and_in_its_characters():
     """Without a terminal it has 80 columns; a stream that says only ASCII is given ASCII."""
     ascii_, utf8 = (io.TextIOWrapper(io.BytesIO(), encoding=each) for each in ("ascii", "utf-8"))

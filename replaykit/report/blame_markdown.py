@@ -59,7 +59,7 @@ class _Page:
         return code(self._cut(said))
 
     def _cut(self, said: str) -> str:
-        shown = visible(said)
+        shown = visible(said[: self.longest + 1])
         return shown if len(shown) <= self.longest else f"{shown[: self.longest]}..."
 
     def lines(self, blame: Blame, asked: Asked, rows: int) -> Iterator[str]:

@@ -56,7 +56,7 @@ class Sheet:
     def clipped(self, text: str, room: int | None = None) -> str:
         """Leave out the end of a text that is wider than the room for it, by default the sheet."""
         room = self.width if room is None else room
-        if columns(text) <= room:
+        if _fitting(text, room) == len(text):
             return text
         more = "..." if self.is_ascii else "…"
         return (text[: _fitting(text, room - len(more))].rstrip() + more)[: max(0, room)]
@@ -95,6 +95,8 @@ def columns(text: str) -> int:
 
 def _fitting(text: str, room: int) -> int:
     """Say how many characters of a text have room in so many columns."""
+    if text.isascii():
+        return min(len(text), max(0, room))
     left = room
     for place, each in enumerate(text):
         left -= columns(each)
