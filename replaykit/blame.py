@@ -6,6 +6,7 @@ It is data alone: which point brought the bug, how sure that is, and what was tr
 from typing import Literal
 
 from replaykit.axis import Point, State
+from replaykit.redact import Redactor
 from replaykit.value import Record
 from replaykit.verdict import FOUND, INTERNAL, NOT_JUDGED, OK
 
@@ -29,6 +30,7 @@ class Tested(Record):
     seconds: float  # all of that together
     cached: bool = False  # was it known from an earlier bisect, or from a point with the same code?
     log: str | None = None  # the file with what building and the service printed
+    within: str = ""  # name of the merge inside of which it was tried, and its place is counted
 
 
 class Suspect(Record):
@@ -70,6 +72,8 @@ class Blame(Record):
     bundle: str = ""
     failure: str = ""  # kind and name of the bug, as in "expectation add"
     axis: Literal["commits", "versions"] = "commits"
+    package: str | None = None  # whose versions they are
+    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
     fix: bool = False  # was the point searched for that mended the bug?
     near: Point | None = None  # the newer end: the bad one; of a fix, the good one
     far: Point | None = None  # the older end
@@ -92,6 +96,48 @@ class Blame(Record):
     def exit_code(self) -> int:
         """The exit code: 0 for one culprit, 1 for a wrong range, 125 where nobody knows; see `verdict`."""
         return _CODES[self.outcome] if self.signal is None else 128 + self.signal
+
+
+def covered(redactor: Redactor, blame: Blame) -> Blame:
+    """Cover the secrets of all that a repository, a build or a service says in it; names and hashes stay."""
+
+    def point(each: Point) -> Point:
+        return each.replace(subject=redactor.message(each.subject))
+
+    def maybe(each: Point | None) -> Point | None:
+        return None if each is None else point(each)
+
+    change = blame.change
+    if change is not None:
+        change = change.replace(
+            author=redactor.message(change.author),
+            subject=redactor.message(change.subject),
+            files=[(letter, redactor.message(path)) for letter, path in change.files],
+            merges=[redactor.message(each) for each in change.merges],
+            into=maybe(change.into),
+            into_subject=redactor.message(change.into_subject),
+        )
+    return blame.replace(
+        reason=redactor.message(blame.reason),
+        bundle=redactor.shown(blame.bundle),
+        failure=redactor.message(blame.failure),
+        near=maybe(blame.near),
+        far=maybe(blame.far),
+        culprit=maybe(blame.culprit),
+        parent=maybe(blame.parent),
+        change=change,
+        suspects=[each.replace(point=point(each.point)) for each in blame.suspects],
+        tested=[
+            each.replace(
+                point=point(each.point),
+                reason=redactor.message(each.reason),
+                log=None if each.log is None else redactor.shown(each.log),
+            )
+            for each in blame.tested
+        ],
+        notes=[redactor.message(each) for each in blame.notes],
+        journal=None if blame.journal is None else redactor.shown(blame.journal),
+    )
 
 
 _CODES: dict[Outcome, int] = {

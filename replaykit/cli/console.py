@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,6 +26,14 @@ _STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
     "  replay it:": {"bold": True},
 }
 
+_DRAWN: dict[str, dict[str, Any]] = {
+    "bold": {"bold": True},
+    "dim": {"dim": True},
+    "bad": {"fg": "red"},
+    "good": {"fg": "green"},
+    "skipped": {"fg": "yellow"},
+}
+
 _COLOURS = {0: "green", 1: "red", 125: "yellow"}
 
 
@@ -34,8 +42,13 @@ def is_live() -> bool:
     stream = sys.stderr
     if stream is None or not stream.isatty() or os.environ.get("TERM", "") in {"", "dumb", "unknown"} or _is_ci():
         return False
+    return can_say(stream, "━█░•…")
+
+
+def can_say(stream: TextIO | None, signs: str) -> bool:
+    """Say whether a stream can show some characters that are no ASCII."""
     try:
-        "━█░•…".encode(stream.encoding or "ascii")
+        signs.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -118,6 +131,13 @@ def show(text: str) -> None:
     for line in printable(text).split("\n"):
         style = next((style for mark, style in _STYLES.items() if line.startswith(mark)), None)
         _echo(click.style(line, **style) if style else line, err=False)
+
+
+def draw(lines: Iterable[tuple[str, str]], *, err: bool = False) -> None:
+    """Print lines with their styles, each in one of `_DRAWN`: a result, or progress."""
+    for text, style in lines:
+        line = printable(text)
+        _echo(click.style(line, **_DRAWN[style]) if _DRAWN.get(style) else line, err=err)
 
 
 def note(text: str) -> None:

@@ -5,6 +5,7 @@ Rich knows how wide a character is, which colours a terminal has, and how to let
 
 import contextlib
 import sys
+from collections import deque
 from collections.abc import Callable
 
 from rich.console import Console
@@ -42,7 +43,8 @@ class Screen:
             vertical_overflow="crop",
             get_renderable=self._rendered,
         )
-        self._ticker = Ticker(FRAME, self._live.refresh)
+        self._above: deque[Line] = deque()  # what is still to be printed
+        self._ticker = Ticker(FRAME, self._frame)
 
     def start(self) -> None:
         """Show the lines."""
@@ -54,7 +56,21 @@ class Screen:
         """Take the lines away."""
         self._ticker.stop()
         with contextlib.suppress(OSError, ValueError):
+            self._print()
             self._live.stop()
+
+    def above(self, line: Line) -> None:
+        """Print a line above the others, to stay there; with the next drawing, from whatever thread it comes."""
+        self._above.append(line)
+
+    def _frame(self) -> None:
+        self._print()
+        self._live.refresh()
+
+    def _print(self) -> None:
+        while self._above:
+            text, style = self._above.popleft()
+            self._console.print(Text(text, style, no_wrap=True, overflow="ellipsis"), soft_wrap=False)
 
     def _rendered(self) -> Text:
         size = self._console.size
