@@ -29,11 +29,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bisected import bisect_words, command, kept, left_of, trees_of, variables
 from histories import BUILD, KEEPER, NAMES, START, History, Plan, made, recorded
 
-from replaykit import bisecting
+from replaykit import bisecting, memory
 from replaykit.axis import Bench, Point, Tried, Visit
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError
-from replaykit.memory import Memory
 from replaykit.rate import Odds
 
 COMMITS = 1000
@@ -151,7 +150,7 @@ def drawn(luck: random.Random, culprit: int, kind: "Kind") -> Blame:
     bench = Draws(culprit, luck, kind.rate, kind.false, plan.broken, plan.masked, odds.needed)
     points = [Point(id=str(number), name=str(number), code=str(number)) for number in range(COMMITS)]
     asked = bisecting.Plan(steady=failed == RUNS, odds=odds)
-    return bisecting.Bisect(bisecting.Range(points), [bench], asked, Memory()).run()
+    return bisecting.Bisect(bisecting.Range(points), [bench], asked, memory.Memory()).run()
 
 
 # --- what is searched ---------------------------------------------------------------------------
