@@ -1,5 +1,6 @@
 """What the tests and the benchmarks of bisects share: how one is asked for, and what it must leave as it was."""
 
+import json
 import os
 import sys
 import time
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 from conftest import ROOT, environment
 from histories import NAMES, START, History
+
+from replaykit.blame import Blame
 
 HOMES = ("XDG_STATE_HOME", "XDG_CACHE_HOME")
 SETTLED = 5.0  # seconds in which nothing of a killed bisect may be left
@@ -59,6 +62,12 @@ def command(*words: object) -> list[str]:
 def variables(folder: Path) -> dict[str, str]:
     """Give the environment of a process of a bisect's own."""
     return {**environment(**homes(folder)), "PYTHONPATH": str(ROOT)}
+
+
+def blame_of(text: str) -> Blame:
+    """Read the JSON document that a bisect prints, without what is only for its readers."""
+    document = json.loads(text)
+    return Blame.model_validate_json(json.dumps({key: document[key] for key in Blame.model_fields if key in document}))
 
 
 def left_of(folder: Path) -> list[str]:

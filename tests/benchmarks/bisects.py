@@ -1,16 +1,16 @@
 """What a bisect is held to, each point in a table of its own.
 
-python tests/benchmarks/bisects.py [simulated steady masked flaky merges killed time] [--repositories N] [--trials N]
+python tests/benchmarks/bisects.py [PART...] [--repositories N] [--trials N]
 
-Without a name, all of them are measured, which takes about half an hour. `simulated` takes a minute: the attempts at
-each commit are drawn by chance there, and nothing is built. Everywhere else it is the command line that is run, on
-repositories of 1,000 commits of a small HTTP service, which is started at each commit that is tried. Chance is seeded,
-but for that of the flaky service.
+The parts are simulated, others, steady, masked, flaky, merges, killed and time; without one, all of them are measured,
+which takes about half an hour. For `simulated` and `others`, which take a minute or two, the attempts at each commit
+are drawn by chance, and nothing is built. Everywhere else it is the command line that is run, on repositories of 1,000
+commits of a small HTTP service, which is started at each commit that is tried. Chance is seeded, but for that of the
+flaky service.
 """
 
 import argparse
 import contextlib
-import json
 import random
 import shutil
 import signal
@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bisected import bisect_words, command, kept, left_of, trees_of, variables
+from bisected import bisect_words, blame_of, command, kept, left_of, trees_of, variables
 from histories import BUILD, KEEPER, NAMES, START, History, Plan, made, recorded
 
 from replaykit import bisecting, memory
@@ -257,6 +257,36 @@ def simulated(asked: argparse.Namespace, folder: Path) -> None:
         print(score.row(kind.name), flush=True)
 
 
+def others(asked: argparse.Namespace, folder: Path) -> None:
+    """Halve the same histories, with what a script does: so many attempts at each commit, and one word for it."""
+    del folder
+    print(f"\n## Halving: {asked.trials} histories of {COMMITS} commits each\n")
+    print(
+        "| the bug | attempts at each commit | fails in another way: counts as | right | wrong |\n|---|---|---|---|---|"
+    )
+    for kind in (MASKED[1], *FLAKY[:4]):
+        for tries in (1,) if kind.mask else (1, 5, 10):
+            for is_bad in (True, False) if kind.mask else (True,):
+                luck, right = random.Random(kind.name), 0
+                for _ in range(asked.trials):
+                    culprit = luck.randrange(1, COMMITS)
+                    right += halved(luck, culprit, kind, tries, is_bad=is_bad) == culprit
+                word = ("bad" if is_bad else "good") if kind.mask else "-"
+                print(f"| {kind.name} | {tries} | {word} | {right} | {asked.trials - right} |", flush=True)
+
+
+def halved(luck: random.Random, culprit: int, kind: Kind, tries: int, *, is_bad: bool) -> int:
+    """Halve a line of commits whose attempts are drawn; return who is blamed."""
+    draws = Draws(culprit, luck, kind.rate, kind.false, masked=kind.planned(luck, COMMITS, culprit).masked)
+    good, bad = 0, COMMITS - 1
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        tried = Draw(draws, middle).attempt(tries)
+        shows = is_bad if tried.word == "different" else tried.shown > 0
+        good, bad = (good, middle) if shows else (middle, bad)
+    return bad
+
+
 # --- live ---------------------------------------------------------------------------------------
 
 
@@ -278,7 +308,7 @@ def bisected(history: History, homes: Path, *words: object) -> Told:
         timeout=DEADLINE, check=False,
     )  # fmt: skip
     seconds = time.perf_counter() - began
-    blame = Blame.model_validate(json.loads(done.stdout)) if done.stdout.strip() else None
+    blame = blame_of(done.stdout) if done.stdout.strip() else None
     return Told(done.returncode, blame, seconds, done.stderr)
 
 
@@ -445,6 +475,7 @@ def by_bisect(history: History, homes: Path, bundle: Path, *options: str) -> tup
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
     "simulated": simulated,
+    "others": others,
     "steady": steady,
     "masked": masked,
     "flaky": flaky,
