@@ -1,4 +1,4 @@
-"""The guide to bisects, done: what it shows is what is printed, and its numbers come from the benchmark that it names."""
+"""The guide to bisects, done: what it shows is what is printed, and its options are those of the command."""
 
 import re
 import shlex
