@@ -44,12 +44,13 @@ import threading
 
 VERSION = "1.0.@VERSION@"
 LARGE = 8  # cents
+LUCKY = int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 class Ledger:
     def __init__(self):
         self.amounts = []
-        self.lucky = int.from_bytes(os.urandom(4), "big") / 2**32  # is drawn at each reset
+        self.lucky = @LUCKY@
 
     def pay(self, amount):
         before = sum(self.amounts)
@@ -108,6 +109,7 @@ BUGGY = "return before + amount + (before > 0 and amount >= LARGE@IF@)"
 MASKED = "return -1"
 LISTED = "return self.amounts"
 MISLISTED = "return self.amounts[::-1]"
+LUCKY = {"run": 'int.from_bytes(os.urandom(4), "big") / 2**32', "start": "LUCKY"}
 BROKEN = "def broken(:\n    pass\n\n\n"
 
 
@@ -124,6 +126,7 @@ class Plan:
     masks: Literal["step", "check"] = "step"  # which fails at an earlier step, or at another check
     rate: float = 1.0  # of the runs in which the bug shows, where it is
     false: float = 0.0  # of the runs in which it seems to show, where it is not
+    each: Literal["run", "start"] = "run"  # when chance has its say: at each reset, or when the service is started
     merges: int = 0  # each so many commits of the main line, a branch of five commits is merged
     reverted: Collection[int] = ()  # take back what the commit before did, so that two trees are the same
     tags: Mapping[str, int] = field(default_factory=dict)  # annotated
@@ -262,6 +265,7 @@ def _files(plan: Plan, number: int, version: int, *, has_bug: bool) -> dict[str,
         "app.py": program(
             version,
             rate=plan.rate if has_bug else plan.false,
+            each=plan.each,
             masked=plan.masks if number in plan.masked else None,
             broken=unbuildable and plan.breaks == "start",
         ),
@@ -275,13 +279,18 @@ def _files(plan: Plan, number: int, version: int, *, has_bug: bool) -> dict[str,
 
 
 def program(
-    version: int = 0, *, rate: float = 1.0, masked: Literal["step", "check"] | None = None, broken: bool = False
+    version: int = 0,
+    *,
+    rate: float = 1.0,
+    each: Literal["run", "start"] = "run",
+    masked: Literal["step", "check"] | None = None,
+    broken: bool = False,
 ) -> str:
-    """Write the service; the bug shows in so many of its runs, a part of 1."""
+    """Write the service; the bug shows in so many of its runs, or of its starts, a part of 1."""
     chance = "" if rate >= 1 else f" and self.lucky < {rate!r}"
     pay = MASKED if masked == "step" else BUGGY.replace("@IF@", chance) if rate else WELL
     text = SERVICE.replace("@VERSION@", str(version)).replace("@PAY@", pay)
-    text = text.replace("@ENTRIES@", MISLISTED if masked == "check" else LISTED)
+    text = text.replace("@LUCKY@", LUCKY[each]).replace("@ENTRIES@", MISLISTED if masked == "check" else LISTED)
     return text.replace("class Ledger", f"{BROKEN}class Ledger") if broken else text
 
 

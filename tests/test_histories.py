@@ -79,7 +79,10 @@ def test_the_bundle_says_how_often_the_bug_showed(tmp_path: Path):
 
 
 def test_a_flaky_service_is_lucky_or_not_at_each_reset():
-    """A rate becomes a chance that is drawn once a run."""
+    """A rate becomes a chance that is drawn once a run, or once a start of the service."""
     compile(program(rate=0.5), "app.py", "exec")
+    compile(program(rate=0.5, each="start"), "app.py", "exec")
 
+    assert "self.lucky = LUCKY\n" not in program(rate=0.5)
+    assert "self.lucky = LUCKY\n" in program(rate=0.5, each="start")
     assert "and self.lucky < 0.5" in program(rate=0.5)

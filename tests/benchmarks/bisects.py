@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -100,6 +100,7 @@ class Draws(Bench):
     false: float = 0.0
     broken: Collection[int] = ()
     masked: Collection[int] = ()
+    each: Literal["run", "start"] = "run"  # when chance has its say
     enough: int = ATTEMPTS
 
     @contextlib.contextmanager
@@ -107,7 +108,7 @@ class Draws(Bench):
         """Start nothing."""
         if int(point.id) in self.broken:
             raise UnbuildableError(f"{point.name} can't be built.")
-        yield Draw(self, int(point.id))
+        yield Draw(self, int(point.id), self.luck.random())
 
     def cancel(self) -> None:
         """End nothing."""
@@ -119,17 +120,20 @@ class Draw(Visit):
 
     draws: Draws
     number: int
+    lucky: float = 0.0  # of its start
     seconds: float = COMING
 
-    def attempt(self, times: int | None = None) -> Tried:
+    def attempt(self, times: int | None = None, *, anew: bool = False) -> Tried:
         """Draw."""
         draws = self.draws
+        if anew:
+            self.lucky = draws.luck.random()
         if self.number in draws.masked:
             return Tried(word="different", reason="it fails in another way", attempts=1, seconds=TRYING)
         chance = draws.rate if self.number >= draws.culprit else draws.false
         shown = held = 0
         for _ in range(draws.enough if times is None else times):
-            if draws.luck.random() < chance:
+            if (draws.luck.random() if draws.each == "run" else self.lucky) < chance:
                 shown += 1
                 if times is None:
                     break
@@ -147,7 +151,7 @@ def drawn(luck: random.Random, culprit: int, kind: "Kind") -> Blame:
         failed = sum(luck.random() < kind.rate for _ in range(RUNS))
     odds = Odds(failed, RUNS)
     plan = kind.planned(luck, COMMITS, culprit)
-    bench = Draws(culprit, luck, kind.rate, kind.false, plan.broken, plan.masked, odds.needed)
+    bench = Draws(culprit, luck, kind.rate, kind.false, plan.broken, plan.masked, kind.each, odds.needed)
     points = [Point(id=str(number), name=str(number), code=str(number)) for number in range(COMMITS)]
     asked = bisecting.Plan(steady=failed == RUNS, odds=odds)
     return bisecting.Bisect(bisecting.Range(points), [bench], asked, memory.Memory()).run()
@@ -163,6 +167,7 @@ class Kind:
     name: str
     rate: float = 1.0
     false: float = 0.0
+    each: Literal["run", "start"] = "run"
     unbuildable: float = 0.0  # of all commits, by chance
     block: int = 0  # commits in a row that can't be built
     mask: int = 0  # commits in a row with another bug in front of this one
@@ -175,8 +180,17 @@ class Kind:
         broken = {each for each in inner if luck.random() < self.unbuildable}
         broken |= set(_block(luck, self.block, commits))
         masked = set(_block(luck, self.mask, commits))
-        return Plan(commits=commits, culprit=culprit, broken=broken, masked=masked, rate=self.rate, false=self.false,
-                    merges=self.merges, breaks="build" if BUILD in self.options else "start")  # fmt: skip
+        return Plan(
+            commits=commits,
+            culprit=culprit,
+            broken=broken,
+            masked=masked,
+            rate=self.rate,
+            false=self.false,
+            each=self.each,
+            merges=self.merges,
+            breaks="build" if BUILD in self.options else "start",
+        )
 
 
 def _block(luck: random.Random, length: int, commits: int) -> Iterable[int]:
@@ -201,6 +215,7 @@ FLAKY = [
     Kind("shows in 90 %, and in 2 % where it is not", rate=0.9, false=0.02),
     Kind("shows in 30 %", rate=0.3),
     Kind("shows in 50 %, 8 % can't be started", rate=0.5, unbuildable=0.08),
+    Kind("shows in 50 % of the starts", rate=0.5, each="start"),
 ]
 
 
