@@ -84,5 +84,8 @@ class Bench(Protocol):
         Raises UnbuildableError and UnreachableError where it can't be tried, MachineError as `Site.lay`.
         """
 
-    def cancel(self) -> None:
+    def give_up(self) -> None:
         """End what goes on in another thread, as soon as that can be."""
+
+    def log_of(self, point: Point) -> Path | None:
+        """Say in which file it is kept what was printed at a point; None where that is not kept."""

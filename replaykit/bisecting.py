@@ -23,9 +23,11 @@ from dataclasses import dataclass, field
 from replaykit.axis import Bench, Point, State, Tried
 from replaykit.blame import Blame, Outcome, Suspect
 from replaykit.errors import MachineError
+from replaykit.memory import Memory
+from replaykit.minutes import Stage
 from replaykit.onlooker import Onlooker
 from replaykit.rate import MISSED, Odds
-from replaykit.survey import BudgetError, Memory, Stage, Stay, Survey
+from replaykit.survey import BudgetError, Stay, Survey
 from replaykit.suspects import Order, Suspects, chance
 
 STARTS = 3  # of the service, in which a bug has to show, or to stay away, before that is believed of its end
@@ -330,7 +332,7 @@ class Bisect:
             except BaseException:
                 self.survey.is_stopped = True
                 for bench in self.benches:
-                    bench.cancel()
+                    bench.give_up()
                 raise
 
     def _is_known(self) -> bool:

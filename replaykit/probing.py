@@ -147,6 +147,8 @@ class Prober:
         read_settings(adapter, recipe.stage.settings)
         self.bundle, self.model, self.adapter = bundle, model, adapter
         self.recipe, self.site, self.environments, self.logs = recipe, site, environments, logs
+        self.doing: Callable[[str], None] = lambda _: None  # hears what is done now
+        self.warn: Callable[[str], None] | None = None  # hears once, if so, that an installed copy may be served
         self._given_up = threading.Event()
         self._running: Running | None = None
 
@@ -163,15 +165,18 @@ class Prober:
         """
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
+            self.doing("checkout")
             self.site.lay(point)
             log = self._log(point, stack)
             variables = service.environment(self.site.variables)
+            self.doing("build")
             env = self._environment(variables, log)
             if env is not None:
                 path = f"{env / 'bin'}{os.pathsep}{variables['PATH']}"
                 variables = {**variables, "PATH": path, "VIRTUAL_ENV": str(env)}
                 variables.pop("PYTHONHOME", None)
             self._build(env, variables, log)
+            self.doing("start")
             running = self._started(env, variables, log, stack)
             stage = self.recipe.stage
             trial = stack.enter_context(
@@ -181,7 +186,12 @@ class Prober:
                 )
             )  # fmt: skip
             seconds = time.monotonic() - began
-            yield Visited(seconds, trial, running, variables, self.site.folder, self.recipe.replay_timeout)
+            visited = Visited(seconds, trial, running, variables, self.site.folder, self.recipe.replay_timeout)
+            if self.warn is not None and (shadow := visited.shadow()) is not None:
+                self.warn(shadow)
+            self.warn = None
+            self.doing("attempt")
+            yield visited
 
     def give_up(self) -> None:
         """End what runs, from another thread: no build goes on, and no service."""
@@ -286,10 +296,15 @@ class Visited:
         self._trial, self._variables, self._folder = trial, variables, folder
         self._patience = self._left = patience
 
-    def attempt(self, times: int | None = None) -> Tried:
-        """Try the bug so many times; with None, as often as it takes to say *fixed*."""
+    def attempt(self, times: int | None = None, *, anew: bool = False) -> Tried:
+        """Try the bug so many times; with None, as often as it takes to say *fixed*.
+
+        With `anew`, the service is started anew before, as far as it is started here.
+        """
         began = time.monotonic()
         try:
+            if anew and (client := self._trial.adapters.client) is not None:
+                self.running.begin_again(client)
             replayed = self.judged(times)
         except UnreachableError as error:
             return Tried(word="unreachable", reason=error.happened, attempts=1, seconds=time.monotonic() - began)

@@ -1,18 +1,21 @@
 """Releases: the published versions of a Python package, as an axis, each in an environment of its own."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from replaykit.axis import Point
+from replaykit.bisecting import Range
+from replaykit.blame import Blame
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, UsageError
 from replaykit.installer import Installer, variables
@@ -87,6 +90,7 @@ class Releases:
         self._installer = Installer(python)
         self._environments = environments
 
+    @functools.cache  # noqa: B019  it lives as long as a bisect
     def points(self) -> list[Point]:
         """List the versions from old to new, both ends included.
 
@@ -113,6 +117,39 @@ class Releases:
                 f"For this Python there are {_some(sorted(names))}.",
             )
         return [Point(id=names[version], name=names[version]) for version in within]
+
+    axis: Literal["versions"] = "versions"
+
+    @property
+    def where(self) -> str:
+        """The package."""
+        return self.span.package
+
+    @property
+    def near(self) -> str:
+        """The newest version of the range."""
+        return self.points()[-1].id
+
+    @property
+    def far(self) -> str:
+        """The oldest version of the range."""
+        return self.points()[0].id
+
+    def range(self) -> Range:
+        """List what is searched."""
+        return Range(self.points())
+
+    def inside(self, point: Point) -> None:
+        """Say that nothing is inside of a version."""
+        del point
+
+    def change(self, point: Point) -> None:
+        """Say that it is not known what a version did."""
+        del point
+
+    def log(self, blame: Blame) -> None:
+        """Say that git knows nothing of versions."""
+        del blame
 
     def environment(self, version: str) -> Path:
         """Give the environment of a version, that is made where it is not there yet.

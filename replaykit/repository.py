@@ -311,6 +311,10 @@ class Repository:
         answer = self._ask("merge-base", "--end-of-options", one, other, accepts=(0, 1))
         return answer.out.decode("ascii").split()[0] if answer.out.strip() else None
 
+    def commit(self, name: str) -> Commit:
+        """Return the commit with a hash."""
+        return commit.commits(self._log("--no-walk", name))[0]
+
     def line(self, far: str | None, near: str) -> list[Commit]:
         """List the commits after `far` up to `near` along first parents, the oldest first, with `far` at the front.
 
@@ -318,7 +322,7 @@ class Repository:
         itself, stands at the front all the same: it comes before all that is listed.
         """
         listed = self._listed(far, near, "--first-parent")
-        return listed if far is None else [*commit.commits(self._log("--no-walk", far)), *listed]
+        return listed if far is None else [self.commit(far), *listed]
 
     def graph(self, far: str | None, near: str) -> list[Commit]:
         """List all commits that `near` comes from and `far` does not, each after its parents; `far` is not listed."""

@@ -345,9 +345,8 @@ class Running:
         Raises UnreachableError where that fails, UsageError where it can't be done.
         """
         fresh, self._is_fresh = self._is_fresh, False
-        if self.resets.restart and self.started is not None and not fresh:
-            client.let_go()  # before the service does, so that nobody takes it for one that was restarted by others
-            self._begin_again(self.started)
+        if self.resets.restart and not fresh:
+            self.begin_again(client)
             self._is_fresh = False
         self.resets.ask(client, self.url)
         self.resets.call(self.url, environment() if self._variables is None else self._variables, folder=self._folder)
@@ -383,9 +382,14 @@ class Running:
         if self.started is None or not self._revives:
             return False
         self.restarts += 1
-        client.let_go()
-        self._begin_again(self.started)
+        self.begin_again(client)
         return True
+
+    def begin_again(self, client: Client) -> None:
+        """Start it anew, where it is started here. Raises UnreachableError where it does not start."""
+        if self.started is not None:
+            client.let_go()  # before the service does, so that nobody takes it for one that was restarted by others
+            self._begin_again(self.started)
 
     def _begin_again(self, started: Started) -> None:
         started.restart()

@@ -6,29 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
 
 from replaykit.axis import Bench, Point, State, Tried, Visit
 from replaykit.blame import Stages, Tested
 from replaykit.errors import MachineError, UnbuildableError, UnreachableError
+from replaykit.memory import Memory
+from replaykit.minutes import Stage
 from replaykit.onlooker import Onlooker
 
-Stage = Literal["end", "search", "confirm", "check"]
-
 MOST_TROUBLE = 3  # points in a row at which the machine is in trouble
-
-
-class Memory(Protocol):
-    """What is known from before, and where it is written down what was found out."""
-
-    def recall(self, stage: str, point: Point, *, steady: bool) -> Tried | None:
-        """Return what is known of a point at a stage, and was not recalled yet; None where nothing is."""
-
-    def learn(self, stage: str, point: Point, tried: Tried, seconds: float) -> None:
-        """Write down what was found out; `seconds` is how long it took to come there."""
-
-    def void(self, points: Sequence[Point]) -> None:
-        """Write down that it says nothing that these could not be tried."""
 
 
 class BudgetError(Exception):
@@ -129,7 +115,9 @@ class Survey:
         """Say what became of a point that shows the bug only now and then."""
         self._accounts[point.id].state = state
 
-    def count(self, stay: "Stay", tried: Tried, *, visited: bool, seconds: float, cached: bool) -> None:
+    def count(
+        self, stay: "Stay", tried: Tried, *, visited: bool, seconds: float, cached: bool = False, log: str | None = None
+    ) -> None:
         """Add what was tried to the account of a point."""
         with self._lock:
             each = self._accounts.setdefault(stay.point.id, _Account(stay.point, stay.place))
@@ -140,6 +128,7 @@ class Survey:
             each.visits += visited
             each.seconds += seconds + tried.seconds
             each.cached = each.cached and cached
+            each.log = log or each.log
             self.spent = self.spent.replace(
                 attempts=self.spent.attempts + (0 if cached else tried.attempts),
                 visits=self.spent.visits + visited,
@@ -173,13 +162,15 @@ class Stay:
             raise BudgetError("it was stopped")
         known = survey.memory.recall(self._stage, self.point, steady=survey.steady)
         if known is not None:
-            survey.count(self, known, visited=False, seconds=0.0, cached=True)
+            survey.count(
+                self, known, visited=known.coming > 0, seconds=known.coming, cached=known.cached, log=known.log
+            )
             return known
         survey.require_budget()
-        began, visited = time.monotonic(), self._visit is None
+        began, visited, bench = time.monotonic(), self._visit is None, survey.benches[self._lane]
         try:
             if self._visit is None:
-                self._visit = self._stack.enter_context(survey.benches[self._lane].visit(self.point))
+                self._visit = self._stack.enter_context(bench.visit(self.point))
                 began = time.monotonic() - self._visit.seconds
             seconds = self._visit.seconds if visited else 0.0
             anew = (anew or survey.anew) and self._is_used
@@ -194,8 +185,10 @@ class Stay:
         except MachineError as error:
             survey.troubled(error)
             tried = Tried(word="machine", reason=error.happened)
-            survey.count(self, tried, visited=visited, seconds=time.monotonic() - began, cached=False)
+            survey.count(self, tried, visited=visited, seconds=time.monotonic() - began)
             return tried
-        survey.count(self, tried, visited=visited, seconds=seconds, cached=False)
-        survey.memory.learn(self._stage, self.point, tried, seconds)
+        log = bench.log_of(self.point)
+        said = None if log is None else str(log)
+        survey.count(self, tried, visited=visited, seconds=seconds, log=said)
+        survey.memory.learn(self._stage, self.point, tried, seconds, steady=survey.steady, log=said)
         return tried

@@ -1,7 +1,7 @@
 """Histories of which nothing exists: what comes of an attempt at a point is drawn by chance."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -9,25 +9,12 @@ from replaykit.axis import Point, Tried
 from replaykit.bisecting import Bisect, Plan, Range
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError
+from replaykit.memory import Memory
 
 
 def points(size: int) -> list[Point]:
     """Return so many points."""
     return [Point(id=f"{place:040x}", name=f"{place:d}") for place in range(size)]
-
-
-class Nothing:
-    """A memory in which nothing is kept."""
-
-    def recall(self, stage: str, point: Point, *, steady: bool) -> Tried | None:
-        """Know nothing."""
-        del stage, point, steady
-
-    def learn(self, stage: str, point: Point, tried: Tried, seconds: float) -> None:
-        """Forget it."""
-
-    def void(self, points: Sequence[Point]) -> None:
-        """Forget that too."""
 
 
 @dataclass
@@ -57,8 +44,11 @@ class Drawn:
             raise UnbuildableError("its build fails")
         yield Draw(self, point)
 
-    def cancel(self) -> None:
+    def give_up(self) -> None:
         """Do nothing: nothing takes long here."""
+
+    def log_of(self, point: Point) -> None:
+        """Keep nothing of what is printed."""
 
 
 class Draw:
@@ -97,4 +87,4 @@ class Draw:
 def bisected(bench: Drawn, size: int, **more: object) -> Blame:
     """Bisect a line of points."""
     plan = Plan(**more)  # type: ignore[arg-type]
-    return Bisect(Range(points(size)), [bench], plan, Nothing()).run()
+    return Bisect(Range(points(size)), [bench], plan, Memory()).run()

@@ -4,11 +4,12 @@ import statistics
 from random import Random
 
 import pytest
-from drawn import Drawn, Nothing, bisected, points
+from drawn import Drawn, bisected, points
 
 from replaykit.axis import Point
 from replaykit.bisecting import Bisect, Plan, Range
 from replaykit.blame import Blame
+from replaykit.memory import Memory
 
 SIZE = 1000
 
@@ -162,7 +163,7 @@ def test_the_point_that_mended_a_bug_is_found():
 def test_without_a_far_end_it_goes_back_in_steps_that_double():
     """Where no good point is named, one is looked for backwards, twice as far each time."""
     bench = Drawn(after(970))
-    blame = Bisect(Range(points(SIZE), far=False), [bench], Plan(), Nothing()).run()
+    blame = Bisect(Range(points(SIZE), far=False), [bench], Plan(), Memory()).run()
 
     assert ("found", "970") == (blame.outcome, named(blame))
     assert ["999", "998", "997", "995", "991", "983", "967"] == bench.visits[:7]
@@ -170,7 +171,7 @@ def test_without_a_far_end_it_goes_back_in_steps_that_double():
 
 def test_a_bug_as_old_as_the_history_is_told():
     """Where the bug shows at the very first point, there is no good one."""
-    blame = Bisect(Range(points(100), far=False), [Drawn(after(0, 100))], Plan(), Nothing()).run()
+    blame = Bisect(Range(points(100), far=False), [Drawn(after(0, 100))], Plan(), Memory()).run()
 
     assert ("not good", 1) == (blame.outcome, blame.exit_code)
     assert "as old as the history" in blame.reason
@@ -179,7 +180,7 @@ def test_a_bug_as_old_as_the_history_is_told():
 def test_a_first_point_that_can_not_be_built_is_no_good_end():
     """Where the oldest points can't be judged, they are suspects too."""
     bench = Drawn(after(0, 100), broken={str(place) for place in range(20)})
-    blame = Bisect(Range(points(100), far=False), [bench], Plan(), Nothing()).run()
+    blame = Bisect(Range(points(100), far=False), [bench], Plan(), Memory()).run()
 
     assert "candidates" == blame.outcome
     assert {str(place) for place in range(20)} < {each.point.name for each in blame.suspects}
@@ -201,7 +202,7 @@ def test_a_graph_is_searched_along_all_parents():
         behind.append({place}.union(*(behind[each] for each in before)))
     for culprit in range(1, 201, 7):
         bad = {str(place) for place in range(201) if culprit in behind[place]}
-        blame = Bisect(Range(points(201), parents), [Drawn(bad)], Plan(), Nothing()).run()
+        blame = Bisect(Range(points(201), parents), [Drawn(bad)], Plan(), Memory()).run()
 
         assert ("found", str(culprit)) == (blame.outcome, named(blame))
         assert blame.spent.tests <= 14
@@ -218,7 +219,7 @@ def test_the_search_goes_on_inside_of_a_merge(culprit: str):
     """The merge is found, then the commit inside of it; or the merge itself, where none of them did it."""
     inner = [f"42.{place}" for place in range(1, 8)]
     bad = {*after(42, 100), *(inner[inner.index(culprit) :] if culprit in inner else [])}
-    bisect = Bisect(Range(points(100)), [Drawn(bad)], Plan(), Nothing(), inside=lambda _: merged(7))
+    bisect = Bisect(Range(points(100)), [Drawn(bad)], Plan(), Memory(), inside=lambda _: merged(7))
     blame = bisect.run()
 
     assert ("found", culprit) == (blame.outcome, named(blame))
@@ -230,7 +231,7 @@ def test_a_merge_of_which_nothing_can_be_built_is_blamed_itself():
     """Where nothing inside of a merge can be built, the merge is named, and who may have done it."""
     inner = {f"42.{place}" for place in range(1, 8)}
     bench = Drawn({*after(42, 100), *inner}, broken=inner)
-    blame = Bisect(Range(points(100)), [bench], Plan(), Nothing(), inside=lambda _: merged(7)).run()
+    blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: merged(7)).run()
 
     assert ("found", "42") == (blame.outcome, named(blame))
     assert inner <= {each.point.name for each in blame.suspects}
@@ -241,7 +242,7 @@ def test_several_benches_find_the_same(rate: float):
     """With four points tried at a time, the same one is found."""
     for culprit in (1, 333, 500, 999):
         benches = [Drawn(after(culprit), rate, chance=Random(lane)) for lane in range(4)]
-        blame = Bisect(Range(points(SIZE)), benches, Plan(steady=rate == 1), Nothing()).run()
+        blame = Bisect(Range(points(SIZE)), benches, Plan(steady=rate == 1), Memory()).run()
 
         assert ("found", str(culprit)) == (blame.outcome, named(blame))
         assert all(bench.visits for bench in benches)

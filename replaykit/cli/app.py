@@ -55,7 +55,7 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, probe, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair,
+    integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair,
     migrate, git_setup, scan, export, import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)

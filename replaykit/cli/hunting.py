@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from replaykit.cli.console import program, say, without_users
+from replaykit.cli.options import read_time
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,24 +22,12 @@ C = TypeVar("C", bound=Callable[..., Any])
 ENDS = ("hunt", "time", "plateau")  # what ends a campaign, beside its number of runs
 
 
-def _read_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    del context, parameter
-    if text is None:
-        return None
-    from replaykit.terms import Terms, seconds_in
-
-    try:
-        return Terms(max_time=seconds_in(text)).max_time
-    except UsageError as error:
-        raise click.BadParameter(str(error).replace("\n", " ")) from None
-
-
 def hunt_options(command: C) -> C:
     """Add what makes a campaign a hunt."""
     options = [
         click.option("--hunt", type=click.IntRange(min=1), metavar="N",
                      help="Hunt: go on until N distinct new bugs are found."),
-        click.option("--time", metavar="TIME", callback=_read_time,
+        click.option("--time", metavar="TIME", callback=read_time,
                      help="Begin no further run after this time: 90, 90s, 10m, 1h30m."),
         click.option("--plateau", type=click.IntRange(min=1), metavar="RUNS",
                      help="Stop when so many runs in a row found nothing new.  [default: 1,000 with --hunt]"),

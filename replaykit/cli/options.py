@@ -146,6 +146,19 @@ def service_options(command: C) -> C:
     return command
 
 
+def read_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read how long something may take, in seconds."""
+    del context, parameter
+    if text is None:
+        return None
+    from replaykit.terms import Terms, seconds_in
+
+    try:
+        return Terms(max_time=seconds_in(text)).max_time
+    except UsageError as error:
+        raise click.BadParameter(str(error).replace("\n", " ")) from None
+
+
 def _read_times(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
     del context, parameter
     if text == "auto":
