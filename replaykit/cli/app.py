@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli.bisect import bisect
 from replaykit.cli.bundles import migrate, repair, verify
 from replaykit.cli.config import config
 from replaykit.cli.console import complain, conclude
@@ -55,8 +56,8 @@ def commands() -> None:
 
 
 for command in (
-    integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify, repair,
-    migrate, git_setup, scan, export, import_, demo, config,
+    integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify,
+    repair, migrate, git_setup, scan, export, import_, demo, config,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)

@@ -46,7 +46,7 @@ _OPTIONS = (
     click.option("--max-time", metavar="TIME", callback=read_time,
                  help="Begin no further attempt after this time: 90, 90s, 10m, 1h30m."),
     click.option("--max-skips", type=click.IntRange(min=1), default=8, show_default=True, metavar="N",
-                 help="Commits that may turn out not to be testable, among those that are left, before these are listed."),
+                 help="Commits among those that are left that may turn out not to be testable."),
     click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
                  help="Commits that are tried at the same time, each in a checkout of its own."),
     click.option("--isolation", type=click.Choice(["auto", "worktree", "clone"]), default="auto", show_default=True,
@@ -98,9 +98,8 @@ def bisect(context: click.Context, /, bundle: Path | None, **options: Any) -> in
     from replaykit.report.grounds import Asked
 
     blame = covered(Redactor(policy_here()), _searched(context, bundle, options, words))
-    asked = Asked(
-        f"{program()} bisect {shlex.join(words)}", f"{program()} replay {shlex.join(_by_hand(context, bundle))}"
-    )
+    by_hand = shlex.join([str(bundle.absolute()), *_words(context, BY_HAND)])
+    asked = Asked(f"{program()} bisect {shlex.join(words)}", f"{program()} replay {by_hand}")
     if options["markdown"] is not None:
         _write_markdown(options["markdown"], blame, asked)
     if write is not None:
