@@ -269,8 +269,8 @@ def test_secrets_are_not_written(content: bytes, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("REPLAYKIT_SECRET_PIN", "very-secret-pin")
     options = {
         "header": ["x: k3y-k3y-k3y"], "start": "env API_KEY=k3y-k3y-k3y python app.py --port {port}",
-        "settings": {"token": "t0k3n-t0k3n"}, "build": "make PIN=very-secret-pin", "keep": ["a", "b"], "jobs": 2, "fix": False,
-        "log": Path("x.log"), "good": None,
+        "settings": {"token": "t0k3n-t0k3n"}, "build": "make PIN=very-secret-pin", "keep": ["a", "b"],
+        "jobs": 2, "fix": False, "log": Path("x.log"), "good": None,
     }  # fmt: skip
     with Kept.begin(REPOSITORY, asked(options=options), content) as kept:
         kept.learn("search", point(1), Tried(word="different", reason=f"got very-secret-pin {'x' * 5000}"))
