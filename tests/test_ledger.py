@@ -111,6 +111,27 @@ def test_a_line_that_can_not_be_written_leaves_no_part_of_it(path: Path, monkeyp
     assert [0, 1, 2, 8] == numbers(path)
 
 
+def test_each_line_is_seen_onto_the_disk_before_anybody_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """When a line is written, the disk has it: all bytes of it were there when fsync(2) was asked for."""
+    seen: list[int] = []
+    real = os.fsync
+
+    def watched(file: int) -> None:
+        seen.append(os.fstat(file).st_size)
+        real(file)
+
+    ledger = Ledger(tmp_path / "lines.jsonl", ADVICE)
+    ledger.begin()
+    monkeypatch.setattr(ledger_module.os, "fsync", watched)
+    sizes = []
+    for number in range(3):
+        ledger.write("number", {"number": number})
+        sizes.append(ledger.path.stat().st_size)
+    ledger.close()
+
+    assert sizes == seen
+
+
 def test_one_process_at_a_time_has_a_folder(tmp_path: Path):
     """A folder that is taken is refused, and is free again when it is left."""
     lock = locked(tmp_path, "Somebody has it.", "Wait.")
