@@ -3,7 +3,10 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +15,8 @@ import pytest
 from conftest import ROOT, Ran, environment, processes, replaykit
 from matrix import written
 from test_git_bisect import git
+
+from replaykit.port import free_port
 
 START = ("--start", lodge.START, "--health", "/")
 
@@ -193,9 +198,8 @@ def test_the_guide_finds_the_commit(yard: Yard, tmp_path: Path):
     (tmp_path / "bug").mkdir()
     shutil.copy(yard.bundle, tmp_path / "bug")
     shutil.copy(ROOT / "tests" / "mortal.py", tmp_path / "bug" / "model.py")
-    [script] = re.findall(r"(?s)<!-- run: probe -->\n\n```sh\n(.*?)```", GUIDE)
     done = subprocess.run(
-        ["sh", "-ec", script], cwd=yard.checkout, capture_output=True, text=True, check=False, timeout=120,
+        ["sh", "-ec", guide("probe")], cwd=yard.checkout, capture_output=True, text=True, check=False, timeout=120,
         env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)),
     )  # fmt: skip
 
@@ -204,3 +208,57 @@ def test_the_guide_finds_the_commit(yard: Yard, tmp_path: Path):
     assert "VERDICT unbuildable: The build failed: it exited with 1. (exit 125)" in done.stdout
     assert not list(yard.checkout.rglob("*.pyc"))
     assert "" == git(yard.checkout, "status", "--porcelain")
+
+
+def guide(name: str) -> str:
+    """Give the commands that the guide shows under a name."""
+    [script] = re.findall(rf"(?s)<!-- run: {name} -->\n\n```sh\n(.*?)```", GUIDE)
+    return str(script)
+
+
+def test_the_guide_judges_a_service_that_others_start(yard: Yard, tmp_path: Path):
+    """The script that the guide gives to git exits as the replay does, and with 125 where nothing could be started."""
+    (tmp_path / "bug").mkdir()
+    shutil.copy(yard.bundle, tmp_path / "bug")
+    shutil.copy(ROOT / "tests" / "mortal.py", tmp_path / "bug" / "model.py")
+    port = free_port()
+    script = guide("url").replace("git bisect run ", "exec ").replace("8080", str(port))
+    for name, text in (
+        ("start-it", f"test -e app.py || exit 1\npython app.py {port} > log 2>&1 &\necho $! > pid\n"),
+        ("stop-it", "kill $(cat pid)\n"),
+    ):
+        (yard.checkout / name).write_text(f"#!/bin/sh\n{text}")
+        (yard.checkout / name).chmod(0o700)
+    codes = []
+    for text in (lodge.app(lodge.BUGGY), None):
+        (yard.checkout / "app.py").unlink()
+        if text is not None:
+            (yard.checkout / "app.py").write_text(text)
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=yard.checkout, env=environment(PYTHONPATH=str(ROOT)), check=False, timeout=60,
+            capture_output=True,
+        )  # fmt: skip
+        codes.append(done.returncode)
+
+    assert [1, 125] == codes
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_probe_that_is_stopped_leaves_nothing(yard: Yard, tmp_path: Path, number: signal.Signals, code: int):
+    """The build is ended, and the exit code stops a bisect."""
+    mark = f"mark-{tmp_path.name}-{number}"
+    idle = "import time; time.sleep(600)"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "replaykit", *yard.line(*START, "--build", f"python -c '{idle}' {mark}-built")],
+        cwd=yard.checkout, env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)),
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(processes(f"{mark}-built")) < 3:  # replaykit, the supervisor, the build
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+
+    assert code == process.returncode
+    assert not processes(f"{mark}-built")
+    assert f"VERDICT interrupted: stopped on request (exit {code})" == said.rstrip().rpartition("\n")[2]
