@@ -47,6 +47,9 @@ def run(
             raise MachineError(
                 f"No process can be started: {error.strerror}.", "Let the machine have more memory or processes."
             ) from None
+        except BaseException:
+            os.close(hold)
+            raise
         finally:
             os.close(lifeline)
         try:

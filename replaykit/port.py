@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import stat
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,26 +103,45 @@ def stranger_at(number: int, ours: int) -> str | None:
     return None
 
 
-_LISTENS = "0A"  # the state of a socket, see proc_pid_net(5)
-_HERE = {  # addresses at which 127.0.0.1 is answered, as /proc/net/tcp and tcp6 write them
-    "0100007F", "00000000", "0" * 32, "0000000000000000FFFF00000100007F", "00000000000000000000000001000000",
+_NETLINK, _DIAG = 16, 4  # a family of sockets and a protocol of it, see sock_diag(7)
+_BY_FAMILY, _DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
+_TCP, _LISTENS = 6, 1 << 10
+_HERE = {  # addresses at which 127.0.0.1 is answered
+    bytes([127, 0, 0, 1]) + bytes(12), bytes(16), bytes(10) + b"\xff\xff\x7f\0\0\1", bytes(15) + b"\1",
 }  # fmt: skip
 
 
 def _listening(number: int) -> set[str]:
-    """List the sockets that listen at a port of the loopback interface, as the links in /proc/PID/fd name them."""
-    found, end = set(), f":{number:04X}"
-    for name in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):
-            text = Path(f"/proc/self/net/{name}").read_text(encoding="ascii", errors="replace")
-            if end not in text:
-                continue
-            for line in text.splitlines()[1:]:
-                words = line.split()
-                address, colon, port = words[1].partition(":")
-                if f"{colon}{port}" == end and words[3] == _LISTENS and address in _HERE:
-                    found.add(f"socket:[{words[9]}]")
-    return found
+    """List the sockets that listen at a port of the loopback interface, as the links in /proc/PID/fd name them.
+
+    The system is asked over netlink for these alone: reading /proc/net/tcp takes some 10 ms, since it goes through a
+    table with room for all connections.
+    """
+    found = set()
+    try:
+        with socket.socket(_NETLINK, socket.SOCK_DGRAM, _DIAG) as asking:
+            asking.settimeout(1.0)
+            for family in (socket.AF_INET, socket.AF_INET6):
+                asked = struct.pack("=IHHIIBBBBI48x", 72, _BY_FAMILY, _DUMP, 0, 0, family, _TCP, 0, 0, _LISTENS)
+                asking.send(asked)
+                found |= {inode for port, address, inode in _told(asking) if port == number and address in _HERE}
+    except (OSError, struct.error):
+        return set()
+    return {f"socket:[{inode}]" for inode in found}
+
+
+def _told(asking: socket.socket) -> Iterator[tuple[int, bytes, int]]:
+    """Read the answer, message by message: port, address and inode. Raises OSError, struct.error."""
+    while True:
+        rest = asking.recv(1 << 17)
+        while rest:
+            length, kind = struct.unpack_from("=IH", rest)
+            if kind in {_DONE, _ERROR} or length < struct.calcsize("=IHHII"):
+                return
+            (port,), address = struct.unpack_from("!H", rest, 20), rest[24:40]
+            (inode,) = struct.unpack_from("=I", rest, 84)
+            yield port, address, inode
+            rest = rest[(length + 3) & ~3 :]
 
 
 def _family(process: int) -> Iterator[int]:

@@ -119,6 +119,7 @@ class Started:
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
         self._hold, self._is_over = -1, False
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._changing = threading.Lock()
         self._port = _port(url)
         try:
@@ -165,8 +166,6 @@ class Started:
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            os.close(self._hold)
-            self._hold = -1
             if self.folder is not None and not self.folder.is_dir():
                 raise UnreachableError(f"The service can't be started in {self.folder}: {error.strerror}.") from None
             raise MachineError(
@@ -177,12 +176,12 @@ class Started:
 
     def alive(self) -> bool:
         """Whether the service's first process still runs."""
-        return self._supervisor.poll() is None
+        return self.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
         """The exit code of the service's first process, 128 and more for a signal; None while it runs."""
-        return self._supervisor.poll()
+        return None if self._supervisor is None else self._supervisor.poll()
 
     def log(self) -> str:
         """Return the last lines that the service printed since it was started, or started again."""
@@ -216,12 +215,14 @@ class Started:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
-            self._supervisor.wait()
+            if self._supervisor is not None:  # as where it was stopped while it was started
+                self._supervisor.wait()
 
     def require_own(self) -> None:
         """Raise UnreachableError where what listens at its port is known to be something else."""
         stranger = None
-        if self.has_free_port or host_and_port(self.url)[0] in _LOOPBACK:
+        is_near = self.has_free_port or host_and_port(self.url)[0] in _LOOPBACK
+        if is_near and self._supervisor is not None:
             stranger = stranger_at(self._port.number, self._supervisor.pid)
         if stranger is not None:
             raise UnreachableError(

@@ -1,15 +1,22 @@
 """replaykit probe: what lies in the current folder is built, started, judged and stopped."""
 
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import lodge
 import pytest
-from conftest import ROOT, Ran, processes, replaykit
+from conftest import ROOT, Ran, environment, processes, replaykit
 from matrix import written
 from test_git_bisect import git
+
+from replaykit.port import free_port
 
 START = ("--start", lodge.START, "--health", "/")
 
@@ -99,11 +106,8 @@ def test_json_is_that_of_a_replay(yard: Yard):
     assert (1, "reproduced") == (judged.code, json.loads(judged.out)["replays"][0]["verdict"])
     assert "VERDICT reproduced" in judged.err
     [told] = json.loads(unbuilt.out)["replays"]
-    assert (125, "unreachable", "The build failed: it exited with 1.") == (
-        unbuilt.code,
-        told["verdict"],
-        told["reason"],
-    )
+    assert (125, "unreachable") == (unbuilt.code, told["verdict"])
+    assert "The build failed: it exited with 1." == told["reason"]
 
 
 def test_a_profile_says_how_it_is_built(yard: Yard):
@@ -167,7 +171,8 @@ def test_what_may_be_served_from_elsewhere_is_warned_of(yard: Yard, tmp_path: Pa
 
 # --- git bisect run -----------------------------------------------------------------------------
 
-COMMITS, CULPRIT, UNBUILDABLE = 12, 7, (3, 5, 8)
+COMMITS, CULPRIT, UNBUILDABLE = 7, 5, (3,)
+GUIDE = (ROOT / "docs" / "guides" / "git-bisect.md").read_text(encoding="utf-8")
 
 
 def history(folder: Path) -> list[str]:
@@ -186,20 +191,74 @@ def history(folder: Path) -> list[str]:
     return commits
 
 
-def test_git_finds_the_commit(yard: Yard):
-    """Commits that can't be built are skipped, and no byte code of one is run at another."""
+def test_the_guide_finds_the_commit(yard: Yard, tmp_path: Path):
+    """The commands of the guide do: a commit that can't be built is skipped, no byte code of one is run at another."""
     commits = history(yard.checkout)
-    line = yard.line(*START, "--build", "sh make.sh", "--times", "4")
-    script = yard.bundle.parent / "run.sh"
-    script.write_text('#!/bin/sh\nexec python -m replaykit "$@"\n')
-    git(yard.checkout, "bisect", "start", commits[-1], commits[0])
-    said = git(
-        yard.checkout, "bisect", "run", "sh", str(script), *line, PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)
-    )
+    git(yard.checkout, "tag", "v1", commits[0])
+    (tmp_path / "bug").mkdir()
+    shutil.copy(yard.bundle, tmp_path / "bug")
+    shutil.copy(ROOT / "tests" / "mortal.py", tmp_path / "bug" / "model.py")
+    done = subprocess.run(
+        ["sh", "-ec", guide("probe")], cwd=yard.checkout, capture_output=True, text=True, check=False, timeout=120,
+        env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)),
+    )  # fmt: skip
 
-    assert f"{commits[CULPRIT]} is the first bad commit" in said or (
-        "could be any of" in said and commits[CULPRIT] in said
-    ), said
-    assert "VERDICT unbuildable" in said
+    assert 0 == done.returncode, done
+    assert f"{commits[CULPRIT]} is the first bad commit" in done.stdout
+    assert "VERDICT unbuildable: The build failed: it exited with 1. (exit 125)" in done.stdout
     assert not list(yard.checkout.rglob("*.pyc"))
     assert "" == git(yard.checkout, "status", "--porcelain")
+
+
+def guide(name: str) -> str:
+    """Give the commands that the guide shows under a name."""
+    [script] = re.findall(rf"(?s)<!-- run: {name} -->\n\n```sh\n(.*?)```", GUIDE)
+    return str(script)
+
+
+def test_the_guide_judges_a_service_that_others_start(yard: Yard, tmp_path: Path):
+    """The script that the guide gives to git exits as the replay does, and with 125 where nothing could be started."""
+    (tmp_path / "bug").mkdir()
+    shutil.copy(yard.bundle, tmp_path / "bug")
+    shutil.copy(ROOT / "tests" / "mortal.py", tmp_path / "bug" / "model.py")
+    port = free_port()
+    script = guide("url").replace("git bisect run ", "exec ").replace("8080", str(port))
+    for name, text in (
+        ("start-it", f"test -e app.py || exit 1\npython app.py {port} > log 2>&1 &\necho $! > pid\n"),
+        ("stop-it", "kill $(cat pid)\n"),
+    ):
+        (yard.checkout / name).write_text(f"#!/bin/sh\n{text}")
+        (yard.checkout / name).chmod(0o700)
+    codes = []
+    for text in (lodge.app(lodge.BUGGY), None):
+        (yard.checkout / "app.py").unlink()
+        if text is not None:
+            (yard.checkout / "app.py").write_text(text)
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=yard.checkout, env=environment(PYTHONPATH=str(ROOT)), check=False, timeout=60,
+            capture_output=True,
+        )  # fmt: skip
+        codes.append(done.returncode)
+
+    assert [1, 125] == codes
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_probe_that_is_stopped_leaves_nothing(yard: Yard, tmp_path: Path, number: signal.Signals, code: int):
+    """The build is ended, and the exit code stops a bisect."""
+    mark = f"mark-{tmp_path.name}-{number}"
+    idle = "import time; time.sleep(600)"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "replaykit", *yard.line(*START, "--build", f"python -c '{idle}' {mark}-built")],
+        cwd=yard.checkout, env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)),
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(processes(f"{mark}-built")) < 3:  # replaykit, the supervisor, the build
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+
+    assert code == process.returncode
+    assert not processes(f"{mark}-built")
+    assert f"VERDICT interrupted: stopped on request (exit {code})" == said.rstrip().rpartition("\n")[2]
