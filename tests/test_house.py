@@ -126,6 +126,8 @@ READING_ORDER = [
     "probing",
     "status",
     "suite",
+    "installer",
+    "releases",
     "blame",
     "settling",
     "finding",
@@ -240,6 +242,7 @@ DOORS = {
     "rich": {"cli.screen"},
     "distributed": {"cluster"},
     "tomlkit": {"status"},
+    "packaging": {"releases"},
     "click": {
         "cli.app",
         "cli.console",
