@@ -1,0 +1,142 @@
+"""Releases: a range of versions, and each of them in an environment of its own."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+from parrots import BROKEN, Index, asked_alone, index
+
+from replaykit.axis import Point
+from replaykit.environments import Environments
+from replaykit.errors import UnbuildableError, UsageError
+from replaykit.releases import Releases, Span, parse
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory):
+    """Serve the parrots to all tests of the module."""
+    with index(tmp_path_factory.mktemp("index")) as there:
+        yield there
+
+
+@pytest.fixture
+def parrots(served: Index, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """Let pip ask the parrots' index alone."""
+    return asked_alone(served, monkeypatch)
+
+
+@pytest.fixture
+def environments(tmp_path: Path):
+    """Keep the environments of a test."""
+    with Environments(tmp_path / "environments") as kept:
+        yield kept
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("parrot==1.0..2.0", Span("parrot", (), Version("1.0"), Version("2"))),
+        ("moto[server,s3]==4.0..5.1.post1", Span("moto", ("s3", "server"), Version("4"), Version("5.1.post1"))),
+        ("parrot==..2.0", Span("parrot", (), None, Version("2"))),
+        ("parrot==1.0rc1..", Span("parrot", (), Version("1rc1"), None)),
+        ("parrot == .. ", Span("parrot", (), None, None)),
+    ],
+)
+def test_a_range_is_read(text: str, span: Span):
+    """A range is a package, its extras, and two versions that may be left open."""
+    assert span == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parrot", "'parrot' is no range"),
+        ("parrot==1.0", "is no range"),
+        ("parrot>=1.0..2.0", "is no range|is no name"),
+        ("parrot @ file:///tmp==1..2", "is no range|is no name"),
+        ("-r==1.0..2.0", "'-r' is no name of a package"),
+        ("==1.0..2.0", "'' is no name of a package"),
+        ("parrot==one..2.0", "'one' is no version"),
+        ("parrot==1.0..2.0..3.0", "'2.0..3.0' is no version"),
+        ("parrot==2.0..1.0", "does not go from an older version to a newer one"),
+        ("parrot==1.0..1.0.0", "does not go from an older version to a newer one"),
+    ],
+)
+def test_what_is_no_range_is_told_with_an_example(text: str, said: str):
+    """Each mistake is named, and an example shows how a range is written."""
+    with pytest.raises(UsageError, match=said) as wrong:
+        parse(text)
+
+    assert "--versions radicale==3.0.0..3.2.3" in wrong.value.todo
+
+
+def names(points: list[Point]) -> list[str]:
+    """Name the points, whose ids are the same."""
+    assert [point.id for point in points] == [point.name for point in points]
+    return [point.id for point in points]
+
+
+@pytest.mark.usefixtures("parrots")
+def test_points_go_from_old_to_new(environments: Environments):
+    """Versions are ordered as versions are, with both ends, and none that is not final unless it was asked for."""
+    most = Releases(parse("parrot==1.2.."), environments=environments)
+    ended = Releases(parse("parrot==1.10..2.0rc1"), environments=environments)
+    every = Releases(parse("parrot==..2.0"), pre=True, environments=environments)
+
+    assert ["1.2", BROKEN, "1.10", "2.0"] == names(most.points())
+    assert ["1.10", "2.0rc1"] == names(ended.points())
+    assert ["1.0", "1.1", "1.2", BROKEN, "1.10", "2.0rc1", "2.0"] == names(every.points())
+
+
+@pytest.mark.usefixtures("parrots")
+def test_ends_have_to_be_there(environments: Environments):
+    """An end that pip does not list is a mistake, told with its neighbours; one version is no range."""
+    with pytest.raises(UsageError, match=r"There is no version 1\.5 of parrot(.|\n)*Nearest are 1\.2 and 1\.6\."):
+        Releases(parse("parrot==1.5..2.0"), environments=environments).points()
+    with pytest.raises(UsageError, match=r"not two versions of parrot in this range, only 2\.0\."):
+        Releases(parse("parrot==2.0.."), environments=environments).points()
+
+
+def test_what_can_be_no_requirement_is_told(environments: Environments):
+    """What is installed beside each version is a requirement, never an option of pip."""
+    with pytest.raises(UsageError, match="'-r file' is no name of a package"):
+        Releases(parse("parrot==.."), with_=["-r file"], environments=environments)
+
+
+def test_a_lane_holds_one_version_after_the_other(
+    parrots: Index, environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each version is what `python` finds, with its extras; never the user's checkout, nor what another one left."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "parrot.py").write_text("VERSION = 'mine'\n")
+    monkeypatch.chdir(mine)
+    monkeypatch.setenv("PYTHONPATH", str(mine))
+    releases = Releases(parse("parrot[caged]==1.0..1.2"), environments=environments)
+    show = "import parrot, cage, os; print(parrot.VERSION, cage.BARS, *os.listdir()); os.makedirs('left/over')"
+    seen = []
+    with releases.lane(3) as lane:
+        for version in ("1.0", "1.1", "1.0"):
+            if seen[1:]:
+                parrots.answers = False  # it is not asked for what is there
+            lane.lay(Point(id=version, name=version))
+            command = ["python", "-c", show]
+            ran = subprocess.run(
+                command, cwd=lane.folder, env=dict(lane.variables), capture_output=True, text=True, check=True
+            )
+            seen.append(ran.stdout.strip())
+        folder = lane.folder
+
+    assert ["1.0 12", "1.1 12", "1.0 12"] == seen
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("parrots")
+def test_a_version_that_cannot_be_had_leaves_nothing(environments: Environments):
+    """What can't be installed is unbuildable, and no half of an environment stays."""
+    releases = Releases(parse("parrot==1.0..2.0"), environments=environments)
+    with releases.lane() as lane, pytest.raises(UnbuildableError, match=f"parrot=={BROKEN} can't be installed"):
+        lane.lay(Point(id=BROKEN, name=BROKEN))
+
+    assert [] == [path for path in environments.home.iterdir() if path.is_dir()]
