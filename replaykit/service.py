@@ -287,12 +287,16 @@ def _path(variables: Mapping[str, str]) -> str:
 
     So `.venv/bin/replaykit` starts services from .venv without activating it, and a replaykit that was
     installed apart (pipx, uv tool) finds the user's own programs. An environment that is activated goes before
-    one that lies elsewhere, not before the one inside of the current folder.
+    one that lies elsewhere, not before the one inside of the current folder. One that was made for what is started
+    stays where it is: first.
     """
     path = variables.get("PATH", os.defpath)
+    activated = variables.get("VIRTUAL_ENV")
+    if activated and activated != os.environ.get("VIRTUAL_ENV"):
+        return path
     called = Path(sys.argv[0])
     folder = called.parent.absolute() if called.name == "replaykit" else Path(sys.executable).parent
-    is_own = folder.is_relative_to(Path.cwd()) or not variables.get("VIRTUAL_ENV")
+    is_own = folder.is_relative_to(Path.cwd()) or not activated
     return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
 
 

@@ -1,5 +1,6 @@
 """Releases: a range of versions, and each of them in an environment of its own."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from packaging.version import Version
 from parrots import BROKEN, Index, asked_alone, index
 
+from replaykit import service
 from replaykit.axis import Point
 from replaykit.environments import Environments
 from replaykit.errors import UnbuildableError, UsageError
@@ -130,6 +132,25 @@ def test_a_lane_holds_one_version_after_the_other(
 
     assert ["1.0 12", "1.1 12", "1.0 12"] == seen
     assert not folder.exists()
+
+
+@pytest.mark.usefixtures("parrots")
+def test_what_is_called_in_a_project_does_not_go_before_the_version(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The programs beside a replaykit that lies in the current folder are those of the user's own checkout."""
+    own = tmp_path / ".venv" / "bin"
+    own.mkdir(parents=True)
+    (own / "python").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(own / "replaykit")])
+    monkeypatch.setenv("VIRTUAL_ENV", str(own.parent))
+    with Releases(parse("parrot==1.0..2.0"), environments=environments).lane() as lane:
+        lane.lay(Point(id="1.0", name="1.0"))
+        path = service.environment(lane.variables)["PATH"].split(os.pathsep)
+
+    assert str(environments.home) == str(Path(path[0]).parent.parent)
+    assert str(own) == service.environment()["PATH"].split(os.pathsep)[0]
 
 
 @pytest.mark.usefixtures("parrots")
