@@ -96,6 +96,7 @@ class Bisect:
     )  # of them, those for which the machine may be to blame
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
     _known: tuple[int, int] = field(init=False, default=(0, 0))  # how often it shows where it is: yes, no
+    _is_at_ends: bool = field(init=False, default=True)  # are the ends being tried?
     _present: int | None = field(init=False, default=None)  # the end where it is
     _starts: list[list[int]] = field(init=False, default_factory=list)  # of the service: place, attempts shown, held
     _latest: dict[int, list[int]] = field(init=False, default_factory=dict)  # the latest start by place
@@ -135,6 +136,7 @@ class Bisect:
         size = len(self.range.points) - self.range.far
         self.onlooker.planned(size, self._steps())
         self._try_ends()
+        self._is_at_ends = False
         self._search()
         self._confirm_all()
         merge = self._culprit
@@ -273,7 +275,8 @@ class Bisect:
                 self.suspects.learn(place, min(1, tried.shown), 0 if tried.shown else 1)
             else:
                 self.suspects.learn(place, tried.shown, tried.held)
-            if self.suspects.is_contradicted and (self.survey.steady or not self.survey.anew):
+            is_open = not self._is_at_ends or all(self.suspects.seen(place))  # else the range is wrong
+            if is_open and self.suspects.is_contradicted and not self.survey.anew:
                 name = self.range.points[place].name
                 self._doubt(f"What is seen at {name} contradicts what was seen before: the bug is flaky.")
 

@@ -100,7 +100,8 @@ class Installer:
             )
         [what, *_] = requirements
         pip = self._words(str(folder / "bin" / "python"))
-        words = [*pip, "install", "--no-user", "--progress-bar", "off", *requirements]
+        how = ["--no-user", "--no-compile", "--progress-bar", "off"]  # Python compiles what the service needs
+        words = [*pip, "install", *how, *requirements]
         code, printed = _patiently(words, INSTALLED, f"{what} to be installed")
         if code is None:
             raise UnbuildableError(f"Installing {what} took more than {INSTALLED:g} seconds.", "", _last(printed))

@@ -4,6 +4,8 @@ import contextlib
 import functools
 import json
 import os
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +19,7 @@ from replaykit.axis import Point
 from replaykit.bisecting import Range
 from replaykit.blame import Blame
 from replaykit.environments import Environments
-from replaykit.errors import MachineError, UsageError
+from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.installer import Installer, variables
 
 EXAMPLE = "Write a package and two versions, as in --versions radicale==3.0.0..3.2.3; an end may be left open."
@@ -72,12 +74,13 @@ class Releases:
         self,
         span: Span,
         *,
+        start: str | None = None,
         python: str | None = None,
         with_: Sequence[str] = (),
         pre: bool = False,
         environments: Environments,
     ) -> None:
-        """Take a range, and what is installed beside each version.
+        """Take a range, the command that starts the service, and what is installed beside each version.
 
         `python` is the interpreter that makes the environments; the one that runs us, if it is None. With `pre`, the
         versions that are not final belong to the range too. Raises UsageError.
@@ -86,6 +89,7 @@ class Releases:
             _requirement(requirement, "Write it as pip takes it, as in --with 'setuptools<80'.")
         self.span = span
         self._with = tuple(with_)
+        self._program = _program(start)
         self._pre = pre
         self._installer = Installer(python)
         self._environments = environments
@@ -158,13 +162,55 @@ class Releases:
         """
         requirements = [self.span.requirement(version), *self._with]
         key = json.dumps(["version", self._installer.identity, requirements])
-        return self._environments.made(key, lambda folder: self._installer.install(folder, requirements))
+        folder = self._environments.made(key, lambda folder: self._installer.install(folder, requirements))
+        self._require_program(folder, version)
+        return folder
+
+    def _require_program(self, environment: Path, version: str) -> None:
+        """Hold that the service is started with what the version brings, not with what is installed elsewhere."""
+        program = self._program
+        if program is None or (environment / "bin" / program).exists():
+            return
+        elsewhere = shutil.which(program, path=variables().get("PATH"))
+        if _PYTHON.fullmatch(program):
+            raise UsageError(
+                f"The start command runs {program}, which is not the Python that has the version.",
+                "Write python in it, and name another Python with --python.",
+            )
+        if elsewhere is None or _is_python_script(Path(elsewhere)):
+            raise UnbuildableError(
+                f"{self.span.requirement(version)} has no program {program}"
+                f"{f', and {elsewhere} is another installation' if elsewhere else ''}.",
+                "Start it in a way that all versions have, or put what brings the program beside them, with --with.",
+            )
 
     @contextlib.contextmanager
     def lane(self, number: int = 0) -> Iterator["Lane"]:
         """Give a place for one version after the other; several may be used at once."""
         with tempfile.TemporaryDirectory(prefix=f"replaykit-versions-{number}-", ignore_cleanup_errors=True) as folder:
             yield Lane(self, Path(folder))
+
+
+_PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
+
+
+def _program(start: str | None) -> str | None:
+    """Return the program that a command runs, if it is looked for on PATH."""
+    try:
+        [first, *_] = shlex.split(start or "")
+    except ValueError:  # there is none; whoever starts it says so
+        return None
+    return None if "/" in first else first
+
+
+def _is_python_script(path: Path) -> bool:
+    """Say whether a program belongs to some Python: by its first line, or as one that pyenv stands before."""
+    try:
+        with path.open("rb") as program:
+            begin = program.read(512)
+    except OSError:
+        return True
+    return begin.startswith(b"#!") and (b"python" in begin.partition(b"\n")[0] or b"pyenv" in begin.lower())
 
 
 class Lane:

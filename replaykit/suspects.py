@@ -199,7 +199,7 @@ class Suspects:
         found = []
         total = sum(each.weight * each.members.bit_count() for each in self.classes)
         for each in self.classes:
-            if total and each.weight / total >= least:
+            if each.weight > 0 and each.weight / total >= least:
                 found += [(place, each.weight / total) for place in places(each.members)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 

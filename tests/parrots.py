@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-WHEELS = ("1.0", "1.1", "1.2", "1.10", "2.0rc1", "2.0")
+NOT_FINAL = ("1.9b1", "2.0rc1")
+WHEELS = ("1.0", "1.1", "1.2", "1.10", "2.0", *NOT_FINAL)
 OTHER_PYTHON = "1.5"  # only for a Python of long ago
 BROKEN = "1.6"  # raises while it is built
 

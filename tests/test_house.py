@@ -131,6 +131,8 @@ READING_ORDER = [
     "probing",
     "status",
     "suite",
+    "installer",
+    "releases",
     "blame",
     "doubt",
     "onlooker",

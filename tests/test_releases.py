@@ -83,12 +83,12 @@ def names(points: list[Point]) -> list[str]:
 def test_points_go_from_old_to_new(environments: Environments):
     """Versions are ordered as versions are, with both ends, and none that is not final unless it was asked for."""
     most = Releases(parse("parrot==1.2.."), environments=environments)
-    ended = Releases(parse("parrot==1.10..2.0rc1"), environments=environments)
+    ended = Releases(parse("parrot==1.2..2.0rc1"), environments=environments)
     every = Releases(parse("parrot==..2.0"), pre=True, environments=environments)
 
     assert ["1.2", BROKEN, "1.10", "2.0"] == names(most.points())
-    assert ["1.10", "2.0rc1"] == names(ended.points())
-    assert ["1.0", "1.1", "1.2", BROKEN, "1.10", "2.0rc1", "2.0"] == names(every.points())
+    assert ["1.2", BROKEN, "1.10", "2.0rc1"] == names(ended.points())
+    assert ["1.0", "1.1", "1.2", BROKEN, "1.9b1", "1.10", "2.0rc1", "2.0"] == names(every.points())
 
 
 @pytest.mark.usefixtures("parrots")
@@ -151,6 +151,36 @@ def test_what_is_called_in_a_project_does_not_go_before_the_version(
 
     assert str(environments.home) == str(Path(path[0]).parent.parent)
     assert str(own) == service.environment()["PATH"].split(os.pathsep)[0]
+
+
+@pytest.mark.usefixtures("parrots")
+def test_no_other_installation_is_started_in_place_of_a_version(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A version without the program is left out, wherever else there is one; programs that are no Python's are fine."""
+    for name, code in (
+        ("squawk", "#!/usr/bin/python3\n"),
+        ("shimmed", "#!/bin/bash\n# pyenv\n"),
+        ("tool", "#!/bin/sh\n"),
+    ):
+        (tmp_path / name).write_text(code)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def laid(start: str | None) -> None:
+        releases = Releases(parse("parrot==1.0..2.0"), start=start, environments=environments)
+        with releases.lane() as lane:
+            lane.lay(Point(id="1.0", name="1.0"))
+
+    for start in ("python -m parrot {port}", "tool parrot {port}", "/usr/bin/squawk {port}", "", "'", None):
+        laid(start)
+    for start in ("squawk {port}", "shimmed {port}"):
+        with pytest.raises(UnbuildableError, match=r"parrot==1\.0 has no program .*, and /.* is another installation"):
+            laid(start)
+    with pytest.raises(UnbuildableError, match=r"parrot==1\.0 has no program nowhere\."):
+        laid("nowhere --port {port}")
+    with pytest.raises(UsageError, match=r"runs python2\.7, which is not the Python that has the version"):
+        laid("python2.7 -m parrot")
 
 
 @pytest.mark.usefixtures("parrots")

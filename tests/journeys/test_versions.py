@@ -39,7 +39,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environme
 @pytest.fixture(scope="module")
 def releases(environments: Environments) -> Releases:
     """Give the versions of the guide's range."""
-    return Releases(parse(RANGE), with_=[BESIDE], environments=environments)
+    return Releases(parse(RANGE), start=START, with_=[BESIDE], environments=environments)
 
 
 @pytest.fixture(scope="module")
