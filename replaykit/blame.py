@@ -30,7 +30,6 @@ class Tested(Record):
     seconds: float  # all of that together
     cached: bool = False  # was it known from an earlier bisect, or from a point with the same code?
     log: str | None = None  # the file with what building and the service printed
-    within: str = ""  # name of the merge inside of which it was tried, and its place is counted
 
 
 class Suspect(Record):
@@ -68,11 +67,10 @@ class Blame(Record):
     version: int = VERSION
     outcome: Outcome
     reason: str  # a sentence
-    bundle: str
-    failure: str  # kind and name of the bug, as in "expectation add"
-    axis: Literal["commits", "versions"]
-    package: str | None = None  # whose versions they are
-    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
+    signal: int | None = None  # that stopped it
+    bundle: str = ""
+    failure: str = ""  # kind and name of the bug, as in "expectation add"
+    axis: Literal["commits", "versions"] = "commits"
     fix: bool = False  # was the point searched for that mended the bug?
     near: Point | None = None  # the newer end: the bad one; of a fix, the good one
     far: Point | None = None  # the older end
@@ -81,6 +79,7 @@ class Blame(Record):
     rate: tuple[int, int] | None = None  # in how many of how many attempts it shows where it is
     culprit: Point | None = None
     parent: Point | None = None  # the point before the culprit, that was tried once more with it
+    merge: Point | None = None  # that the culprit came with, or is; None where it stands on the line itself
     change: Change | None = None  # what the culprit did; None of a version
     confidence: float | None = None  # a part of 1
     confirmed: bool = False  # were culprit and parent tried once more, with the same result?
@@ -88,12 +87,14 @@ class Blame(Record):
     tested: list[Tested] = []  # noqa: RUF012  from old to new
     spent: Stages = Stages()
     notes: list[str] = []  # noqa: RUF012  sentences that are said beside it: what makes it doubtful
+    package: str | None = None  # of an axis of versions
+    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
     journal: str | None = None  # the folder in which all of it is written down
 
     @property
     def exit_code(self) -> int:
         """The exit code: 0 for one culprit, 1 for a wrong range, 125 where nobody knows; see `verdict`."""
-        return _CODES[self.outcome]
+        return _CODES[self.outcome] if self.signal is None else 128 + self.signal
 
 
 def covered(redactor: Redactor, blame: Blame) -> Blame:
@@ -123,6 +124,7 @@ def covered(redactor: Redactor, blame: Blame) -> Blame:
         far=maybe(blame.far),
         culprit=maybe(blame.culprit),
         parent=maybe(blame.parent),
+        merge=maybe(blame.merge),
         change=change,
         suspects=[each.replace(point=point(each.point)) for each in blame.suspects],
         tested=[

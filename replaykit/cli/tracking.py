@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 WIDE = 120  # columns of a line where there is no terminal
 NARROW = 80  # of a report there
+_STAGES = {"end": "the ends", "confirm": "once more", "check": "is the machine well?"}
 _COLOURS = {"bad": "red", "good": "green", "skipped": "yellow"}
 _STATES = {"bad": "bad", "good": "good", "skipped": "skip"}
 
@@ -72,7 +73,7 @@ class Tracking(Onlooker):
             is_new, self._stage = stage != self._stage, stage
             self._lanes[lane] = _Lane(point.name, point.subject)
         if is_new and stage:
-            self._tell(f"{stage}:")
+            self._tell(f"{_STAGES.get(stage, stage)}:")
 
     def doing(self, lane: int, what: str) -> None:
         """Take note of what a lane does now, and since when."""

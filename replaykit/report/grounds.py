@@ -78,9 +78,9 @@ def facts(blame: Blame) -> list[tuple[str, str]]:
     found = [("subject", change.subject if change is not None else point.subject)]
     if change is not None:
         found += [("author", change.author), ("date", change.date), ("pull request", _number(change.pull_request))]
-        if change.into is not None:
-            subject = change.into_subject or change.into.subject
-            found.append(("merged by", " ".join(filter(None, [change.into.name, subject]))))
+        into = change.into or blame.merge
+        if into is not None and into.id != point.id:
+            found.append(("merged by", " ".join(filter(None, [into.name, change.into_subject or into.subject]))))
         if change.merges:
             found.append(("merges", ", ".join(change.merges)))
         found.append(("files", files(change.files)))
@@ -101,11 +101,10 @@ def grounds(blame: Blame) -> list[str]:
     found = [] if blame.confidence is None else [f"confidence {percent(blame.confidence)}"]
     if blame.culprit is not None:
         found += [_here_and_there(blame)]
-        found.append(
-            "both were tried once more at the end, with the same result"
-            if blame.confirmed
-            else f"it and the {noun(blame)} before it were not tried once more"
-        )
+        if blame.confirmed:
+            found.append("both were tried once more at the end, with the same result")
+        elif blame.merge is None:
+            found.append(f"it and the {noun(blame)} before it were not tried once more")
     return [each for each in found if each]
 
 
@@ -143,7 +142,8 @@ def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
     """Give the points between which it changed: the last one before, and the first one that is otherwise."""
-    line = [each for each in blame.tested if not each.within and each.state != "skipped"]
+    inside = inner(blame.tested)
+    line = [each for each in blame.tested if each.point.id not in inside and each.state != "skipped"]
     after = next((place for place, each in enumerate(line) if (each.state == "bad") is not blame.fix), None)
     return (line[after - 1], line[after]) if after else None
 
@@ -171,6 +171,17 @@ def hints(blame: Blame, asked: Asked = Asked()) -> list[Hint]:  # noqa: B008  it
         found = [Hint(f"{first}go on where it ended", _more(asked, "--resume"))]
     if blame.journal is not None:
         found.append(Hint("the logs of all that was tried", f"ls {shlex.quote(f'{blame.journal}/logs')}"))
+    return found
+
+
+def inner(tested: Iterable[Tested]) -> set[str]:
+    """List the points that were tried inside of a merge: they have the place of the point before it, and follow it."""
+    found: set[str] = set()
+    before: Tested | None = None
+    for each in tested:
+        if before is not None and each.place == before.place:
+            found.add(each.point.id)
+        before = each
     return found
 
 
