@@ -147,7 +147,7 @@ def test_a_merge_of_which_no_more_is_known_has_candidates_inside():
     assert f"CULPRIT {point(575).id}" == said.splitlines()[0]
     assert "candidates inside of the merge, the most probable first (2)" in said
     assert "were not tried once more" not in said
-    assert "merged by" not in said
+    assert "merged by" not in written(found(merge=point(575)))
     assert "## Candidates inside of the merge (2)" in blame_markdown.render(blame)
 
 
@@ -232,6 +232,29 @@ def test_candidates_are_named(number: int, named: int, more: int):
     assert [f"  and {more} more"] * (more > 0) == re.findall(r"(?m)^  and \d+ more$", said)
     assert (f"git log --oneline {BEFORE}..{HERE}" in said) is (more > 0)
     assert re.search(r"skipped +1 could not be had or built", said)
+
+
+def test_who_it_can_not_be_is_no_candidate():
+    """Suspects with no probability at all are neither counted nor marked; where each has none, all are."""
+    blame = lost("undecided", 40)
+    few = blame.replace(suspects=[*blame.suspects[:3], *(each.replace(probability=0.0) for each in blame.suspects[3:])])
+    none = blame.replace(suspects=[each.replace(probability=0.0) for each in blame.suspects])
+
+    assert "UNDECIDED one of 3 commits brought it" == written(few).splitlines()[0]
+    assert {"?"} == {line[0] for line, _ in lineage.render(few, Sheet()) if line[4:12] in {HERE, BEFORE}}
+    assert " " == next(line[0] for line, _ in lineage.render(few, Sheet()) if line[4:12] == point(0).name)
+    assert "UNDECIDED one of 40 commits brought it" == written(none).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "steady", "said"),
+    [((3, 3), False, False), ((2, 3), False, True), ((2, 3), True, False), (None, False, False)],
+)
+def test_how_often_is_told_of_what_shows_now_and_then(rate: tuple[int, int] | None, steady: bool, said: bool):
+    """Of a bug that was seen each time nothing is said."""
+    told = re.findall("not each time: .*", written(found(rate=rate, steady=steady)))
+
+    assert ["not each time: in 2 of 3 attempts where it is"] * said == told
 
 
 def test_what_to_type_next_follows_from_how_it_ended():

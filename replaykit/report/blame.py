@@ -104,7 +104,7 @@ def _candidates(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     named, more = suspected(blame)
     inside = " inside of the merge" if blame.merge is not None else ""
     yield "", ""
-    yield sheet.clipped(f"candidates{inside}, the most probable first ({len(blame.suspects):,})"), "bold"
+    yield sheet.clipped(f"candidates{inside}, the most probable first ({len(named) + more:,})"), "bold"
     wide = max(columns(sheet.said(point.name)) for point, _ in named)
     most = max(len(part) for _, part in named)
     for point, part in named:

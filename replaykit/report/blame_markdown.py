@@ -83,7 +83,7 @@ class _Page:
         if blame.suspects:
             named, more = suspected(blame)
             inside = " inside of the merge" if blame.merge is not None else ""
-            yield f"\n## Candidates{inside} ({len(blame.suspects):,})\n"
+            yield f"\n## Candidates{inside} ({len(named) + more:,})\n"
             yield from table(
                 ("Probability", noun(blame).capitalize(), "Subject"),
                 [(part, self.code(point.name), self.text(point.subject)) for point, part in named],

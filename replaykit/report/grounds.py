@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from replaykit.axis import Point
-from replaykit.blame import Blame, Tested
+from replaykit.blame import Blame, Suspect, Tested
 from replaykit.rate import percent
 
 FEW_FILES = 5  # that are named
@@ -58,8 +58,9 @@ def title(blame: Blame) -> str:
     did = "mended" if blame.fix else "brought"
     if blame.outcome == "found" and blame.culprit is not None:
         return f"{blame.culprit.id} {did} it"
-    if blame.suspects:
-        return f"one of {many(len(blame.suspects), kind)} {did} it"
+    number = len(candidates(blame))
+    if number and blame.outcome in {"candidates", "undecided"}:
+        return f"one of {many(number, kind)} {did} it" if number > 1 else f"one {kind} may have {did} it"
     said = {
         "not bad": "the bug does not show where it should",
         "not good": "the bug shows where it should not",
@@ -110,9 +111,9 @@ def grounds(blame: Blame) -> list[str]:
 
 def often(blame: Blame) -> str:
     """Say how often the bug shows where it is; nothing where it does so each time."""
-    if blame.rate is None or blame.steady:
+    shown, runs = blame.rate or (0, 0)
+    if blame.steady or shown == runs:
         return ""
-    shown, runs = blame.rate
     return f"not each time: in {shown} of {many(runs, 'attempt')} where it is"
 
 
@@ -133,11 +134,16 @@ def spent(blame: Blame) -> str:
     )
 
 
+def candidates(blame: Blame) -> list[Suspect]:
+    """List the suspects but for those that it can't be; where each is as improbable as can be, all of them."""
+    return [each for each in blame.suspects if each.probability > 0] or blame.suspects
+
+
 def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
     """List the candidates with how probable each is, or the first of many; and say how many more there are."""
-    most = len(blame.suspects) if len(blame.suspects) <= FEW_SUSPECTS else SOME_SUSPECTS
-    named = [(each.point, probability(each.probability)) for each in blame.suspects[:most]]
-    return named, len(blame.suspects) - most
+    found = candidates(blame)
+    most = len(found) if len(found) <= FEW_SUSPECTS else SOME_SUSPECTS
+    return [(each.point, probability(each.probability)) for each in found[:most]], len(found) - most
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
@@ -295,7 +301,7 @@ def _where_it_is_not(blame: Blame, asked: Asked) -> list[Hint]:
 
 def _range(blame: Blame) -> list[Hint]:
     ends = between(blame)
-    if ends is None or blame.axis != "commits" or len(blame.suspects) <= FEW_SUSPECTS:
+    if ends is None or blame.axis != "commits" or len(candidates(blame)) <= FEW_SUSPECTS:
         return []
     return [
         Hint("what lies between", f"git log --oneline {shlex.quote(f'{ends[0].point.name}..{ends[1].point.name}')}")

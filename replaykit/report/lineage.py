@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from replaykit.blame import Blame, Tested
-from replaykit.report.grounds import inner, many, nearest, noun, share, showed, why
+from replaykit.report.grounds import candidates, inner, many, nearest, noun, share, showed, why
 from replaykit.report.sheet import Line, Sheet, columns
 
 MOST = 100  # rows
@@ -43,16 +43,16 @@ def name_columns(tested: Sequence[Tested], sheet: Sheet) -> int:
 def _row(blame: Blame, tested: Tested, sheet: Sheet, wide: int, often: int, *, is_inside: bool) -> str:
     part = share(tested)
     is_sought = blame.culprit is not None and tested.point.id == blame.culprit.id
-    is_suspect = any(each.point.id == tested.point.id for each in blame.suspects)
+    is_suspect = any(each.point.id == tested.point.id for each in candidates(blame))
     mark = f"{sheet.arrow} " if is_sought else "? " if is_suspect else "  "
     said = sheet.said(tested.point.subject or why(tested))
-    word = "CULPRIT: " if is_sought and not blame.fix else "FIX: " if is_sought else ""
+    word = ("FIX" if blame.fix else "CULPRIT") if is_sought else ""
     cells = [
         sheet.sign(tested.state),
         sheet.padded(sheet.said(tested.point.name), wide),
         " " * BAR if part is None else sheet.bar(part, BAR),
         f"{showed(tested):>{often}}",
-        f" {word}{said}",
+        f" {': '.join(filter(None, [word, said]))}",
     ]
     rail = f"{sheet.rail} " if is_inside else ""
     return f"{mark}{rail}{' '.join(cells)}".rstrip()
