@@ -30,7 +30,6 @@ class Tested(Record):
     seconds: float  # all of that together
     cached: bool = False  # was it known from an earlier bisect, or from a point with the same code?
     log: str | None = None  # the file with what building and the service printed
-    within: str = ""  # name of the merge inside of which it was tried, and its place is counted
 
 
 class Suspect(Record):
@@ -72,8 +71,6 @@ class Blame(Record):
     bundle: str = ""
     failure: str = ""  # kind and name of the bug, as in "expectation add"
     axis: Literal["commits", "versions"] = "commits"
-    package: str | None = None  # whose versions they are
-    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
     fix: bool = False  # was the point searched for that mended the bug?
     near: Point | None = None  # the newer end: the bad one; of a fix, the good one
     far: Point | None = None  # the older end
@@ -90,6 +87,8 @@ class Blame(Record):
     tested: list[Tested] = []  # noqa: RUF012  from old to new
     spent: Stages = Stages()
     notes: list[str] = []  # noqa: RUF012  sentences that are said beside it: what makes it doubtful
+    package: str | None = None  # of an axis of versions
+    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
     journal: str | None = None  # the folder in which all of it is written down
 
     @property
@@ -125,6 +124,7 @@ def covered(redactor: Redactor, blame: Blame) -> Blame:
         far=maybe(blame.far),
         culprit=maybe(blame.culprit),
         parent=maybe(blame.parent),
+        merge=maybe(blame.merge),
         change=change,
         suspects=[each.replace(point=point(each.point)) for each in blame.suspects],
         tested=[

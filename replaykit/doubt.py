@@ -27,7 +27,7 @@ def doubts(blame: Blame) -> list[str]:
     tried = None if parent is None else next((each for each in blame.tested if each.point.id == parent.id), None)
     if parent is not None and (tried is None or tried.state == "skipped"):
         how = "was not tried" if tried is None else "could not be tried"
-        found.append(f"the {_one(blame)} before it, {parent.name}, {how}: an earlier one may be to blame")
+        found.append(f"The {_one(blame)} before it, {parent.name}, {how}: an earlier one may be to blame.")
     return found
 
 
@@ -36,7 +36,7 @@ def _of_its_code(blame: Blame) -> list[str]:
     is_same = culprit is not None and parent is not None and culprit.code == parent.code != ""
     if not is_same:
         return []
-    return ["it holds the same files as its parent: what changed is something else, or the bug shows by chance"]
+    return ["It holds the same files as its parent: what changed is something else, or the bug shows by chance."]
 
 
 def _of_its_files(blame: Blame, change: Change) -> list[str]:
@@ -44,23 +44,25 @@ def _of_its_files(blame: Blame, change: Change) -> list[str]:
     paths = [path for _, path in change.files]
     found = []
     if change.merges:
-        found.append("it is a merge: no commit by itself, but how its sides were put together may have " + did + " it")
+        found.append(f"It is a merge: no commit by itself, but how its sides were put together may have {did} it.")
     if change.subject.startswith('Revert "'):
         before = (
             "another may have mended it before" if blame.fix else "the bug may be older, and was mended by that one"
         )
-        found.append(f"it takes back an earlier commit: {before}")
+        found.append(f"It takes back an earlier commit: {before}.")
     if not paths:
         return found
     idle = [each for each in paths if _is_text(each) or _is_test(each)]
     rest = [each for each in paths if each not in idle]
     if not rest:
         kinds = {"tests" if _is_test(each) else "documentation" for each in idle}
-        found.append(f"it touches only {' and '.join(sorted(kinds))} ({_named(paths)}), which the service does not run")
+        found.append(
+            f"It touches only {' and '.join(sorted(kinds))} ({_named(paths)}), which the service does not run."
+        )
     elif all(_is_any(each, (*_PINS, *_VERSIONS)) for each in rest):
         found.append(
-            f"it touches only versions and what is installed ({_named(rest)}): a dependency may have {did} it; "
-            "--versions PACKAGE==OLD..NEW finds out which version of it"
+            f"It touches only versions and what is installed ({_named(rest)}): a dependency may have {did} it; "
+            "--versions PACKAGE==OLD..NEW finds out which version of it."
         )
     return found
 

@@ -16,8 +16,9 @@ SECRET = "correct-horse-battery"
      ("trouble", 128), ("interrupted", 130)],
 )  # fmt: skip
 def test_exit_codes_are_those_of_the_table(outcome: str, code: int):
-    """One culprit is 0, a wrong range 1, what nobody knows 125."""
+    """One culprit is 0, a wrong range 1, what nobody knows 125; a signal is told as shells do."""
     assert code == lost(outcome).exit_code
+    assert 143 == lost(outcome, signal=15).exit_code
 
 
 def test_secrets_are_covered_wherever_somebody_else_speaks():
@@ -30,8 +31,8 @@ def test_secrets_are_covered_wherever_somebody_else_speaks():
     )  # fmt: skip
     blame = found(
         reason=said, bundle=f"{SECRET}.pd", failure=f"check {SECRET}", near=row.point, far=row.point,
-        culprit=row.point, parent=row.point, change=change, tested=[row, at(574, "good")], notes=[said],
-        suspects=[Suspect(point=row.point, probability=0.5)], journal=f"/tmp/{SECRET}",
+        culprit=row.point, parent=row.point, merge=row.point, change=change, notes=[said],
+        tested=[row, at(574, "good")], suspects=[Suspect(point=row.point, probability=0.5)], journal=f"/tmp/{SECRET}",
     )  # fmt: skip
     told = covered(Redactor(Policy(given=(("word", SECRET),))), blame)
 

@@ -17,10 +17,10 @@ def changed(*paths: str, subject: str = "Change it", merges: list[str] | None = 
 @pytest.mark.parametrize(
     ("paths", "said"),
     [
-        (["README.md", "docs/conf.py"], "it touches only documentation (README.md, docs/conf.py)"),
-        (["tests/app.py", "pkg/test_a.py"], "it touches only tests (tests/app.py, pkg/test_a.py)"),
+        (["README.md", "docs/conf.py"], "It touches only documentation (README.md, docs/conf.py)"),
+        (["tests/app.py", "pkg/test_a.py"], "It touches only tests (tests/app.py, pkg/test_a.py)"),
         (["a.md", "b.md", "c.md", "web/x.spec.ts"], "only documentation and tests (a.md, b.md, c.md and 1 more)"),
-        (["poetry.lock"], "it touches only versions and what is installed (poetry.lock)"),
+        (["poetry.lock"], "It touches only versions and what is installed (poetry.lock)"),
         (["pyproject.toml", "uv.lock", "CHANGELOG.md"], "what is installed (pyproject.toml, uv.lock): a dependency"),
         (["requirements/dev.in", "requirements-dev.txt"], None),
         (["app.py", "README.md"], None),
@@ -42,7 +42,7 @@ def test_the_same_files_as_the_parent_are_doubtful():
     same = changed("app.py", culprit=point(575, code="tree"), parent=point(574, code="tree"))
     unknown = changed("app.py", culprit=point(575, code=""), parent=point(574, code=""))
 
-    assert ["it holds the same files as its parent: what changed is something else, or the bug shows by chance"] == (
+    assert ["It holds the same files as its parent: what changed is something else, or the bug shows by chance."] == (
         doubts(same)
     )
     assert [] == doubts(unknown)
@@ -54,7 +54,7 @@ def test_merges_and_reverts_are_doubtful():
     [revert] = doubts(changed("app.py", subject='Revert "Round down"'))
     [fix] = doubts(changed("app.py", subject='Revert "Round down"', fix=True))
 
-    assert "it is a merge" in merge
+    assert "It is a merge" in merge
     assert "the bug may be older" in revert
     assert "another may have mended it before" in fix
 
@@ -65,7 +65,7 @@ def test_a_parent_that_was_not_tried_is_doubtful():
     [could_not] = doubts(changed("app.py", tested=skipped))
     [was_not] = doubts(changed("app.py", tested=[*LINE[:3], *LINE[4:]]))
 
-    assert f"the commit before it, {point(574).name}, could not be tried: an earlier one may be to blame" == could_not
+    assert f"The commit before it, {point(574).name}, could not be tried: an earlier one may be to blame." == could_not
     assert "was not tried" in was_not
 
 

@@ -64,7 +64,7 @@ def test_the_culprit_comes_first():
     assert f"reproduced in 9 of 10 attempts here, in 0 of 13 at its parent {BEFORE}" in "\n".join(lines)
     assert "both were tried once more at the end, with the same result" in "\n".join(lines)
     assert "not each time: in 9 of 10 attempts where it is" == labels["how often"]
-    assert "it touches only tests" == labels["doubtful"]
+    assert "it touches only tests" == labels["notes"]
     assert [lines.index(each) for each in ("tried, from old to new", "history, from old to new", "next")] == sorted(
         lines.index(each) for each in ("tried, from old to new", "history, from old to new", "next")
     )
@@ -120,17 +120,35 @@ def test_states_are_told_apart_by_colour_too(monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_inside_of_a_merge_the_graph_is_indented():
-    """What was tried inside of a merge stands before the merge, with gaps of its own, wherever it was told."""
-    inner = [at(1, "good", held=4, within=HERE), at(3, "bad", shown=4, within=HERE)]
-    blame = found(tested=[*LINE, *inner], culprit=inner[1].point, parent=inner[0].point)
+    """What was tried inside of a merge has the place of the commit before the merge, and stands between them."""
+    inside = [at(1, "good", held=4).replace(place=574), at(3, "bad", shown=4).replace(place=574)]
+    rows = [*LINE[:4], *inside, *LINE[4:]]
+    blame = found(tested=rows, culprit=inside[1].point, parent=inside[0].point, merge=LINE[4].point)
     lines = [line for line, _ in lineage.render(blame, Sheet())]
     place = next(place for place, line in enumerate(lines) if line.startswith(f"  ✗ {HERE}"))
 
-    assert f"  │ ✓ {point(1).name} ░░░░░░░░░░  0 of 4  Change 1" == lines[place - 3]
-    assert "  │ ┆ 1 commit" == lines[place - 2]
-    assert f"▶ │ ✗ {point(3).name} ██████████  4 of 4  CULPRIT: Change 3" == lines[place - 1]
-    assert f"  ✓ {BEFORE}" == lines[place - 4][:12]
+    assert [
+        f"  ✓ {BEFORE} ░░░░░░░░░░ 0 of 13  Round each entry by itself",
+        f"  │ ✓ {point(1).name} ░░░░░░░░░░  0 of 4  Change 1",
+        f"▶ │ ✗ {point(3).name} ██████████  4 of 4  CULPRIT: Change 3",
+    ] == lines[place - 3 : place]
+    assert "  ┆ 64 commits" == lines[place + 1]
     assert "│ inside of a merge" in lines[-1]
+    assert f"▶     │  {point(3).name}  bad " in written(blame)
+    assert f"merged by      {HERE} Keep rounding in one place (#42)" in written(blame)
+    assert (LINE[3], LINE[4]) == between(blame)
+
+
+def test_a_merge_of_which_no_more_is_known_has_candidates_inside():
+    """The merge is the culprit, and the commits that came with it are told with what is known of them."""
+    blame = lost("found", 2, culprit=point(575), parent=point(574), merge=point(575))
+    said = written(blame)
+
+    assert f"CULPRIT {point(575).id}" == said.splitlines()[0]
+    assert "candidates inside of the merge, the most probable first (2)" in said
+    assert "were not tried once more" not in said
+    assert "merged by" not in written(found(merge=point(575)))
+    assert "## Candidates inside of the merge (2)" in blame_markdown.render(blame)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +232,29 @@ def test_candidates_are_named(number: int, named: int, more: int):
     assert [f"  and {more} more"] * (more > 0) == re.findall(r"(?m)^  and \d+ more$", said)
     assert (f"git log --oneline {BEFORE}..{HERE}" in said) is (more > 0)
     assert re.search(r"skipped +1 could not be had or built", said)
+
+
+def test_who_it_can_not_be_is_no_candidate():
+    """Suspects with no probability at all are neither counted nor marked; where each has none, all are."""
+    blame = lost("undecided", 40)
+    few = blame.replace(suspects=[*blame.suspects[:3], *(each.replace(probability=0.0) for each in blame.suspects[3:])])
+    none = blame.replace(suspects=[each.replace(probability=0.0) for each in blame.suspects])
+
+    assert "UNDECIDED one of 3 commits brought it" == written(few).splitlines()[0]
+    assert {"?"} == {line[0] for line, _ in lineage.render(few, Sheet()) if line[4:12] in {HERE, BEFORE}}
+    assert " " == next(line[0] for line, _ in lineage.render(few, Sheet()) if line[4:12] == point(0).name)
+    assert "UNDECIDED one of 40 commits brought it" == written(none).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "steady", "said"),
+    [((3, 3), False, False), ((2, 3), False, True), ((2, 3), True, False), (None, False, False)],
+)
+def test_how_often_is_told_of_what_shows_now_and_then(rate: tuple[int, int] | None, steady: bool, said: bool):
+    """Of a bug that was seen each time nothing is said."""
+    told = re.findall("not each time: .*", written(found(rate=rate, steady=steady)))
+
+    assert ["not each time: in 2 of 3 attempts where it is"] * said == told
 
 
 def test_what_to_type_next_follows_from_how_it_ended():

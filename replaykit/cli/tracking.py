@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 WIDE = 120  # columns of a line where there is no terminal
 NARROW = 80  # of a report there
+_STAGES = {"end": "the ends:", "confirm": "once more:", "check": "is the machine well?"}
 _COLOURS = {"bad": "red", "good": "green", "skipped": "yellow"}
 _STATES = {"bad": "bad", "good": "good", "skipped": "skip"}
 
@@ -48,6 +49,7 @@ class Tracking(Onlooker):
         self._stage = ""
         self._began: float | None = None
         self._tried, self._known = 0, 0  # points: that were tried, and whose answer was known
+        self._wide = 0  # columns of the longest name so far
         self._left: tuple[int, float] | None = None  # points, and about so many tries
         self._screen: Screen | None = None
         self._ticker: Ticker | None = None
@@ -72,7 +74,7 @@ class Tracking(Onlooker):
             is_new, self._stage = stage != self._stage, stage
             self._lanes[lane] = _Lane(point.name, point.subject)
         if is_new and stage:
-            self._tell(f"{stage}:")
+            self._tell(_STAGES.get(stage, f"{stage}:"))
 
     def doing(self, lane: int, what: str) -> None:
         """Take note of what a lane does now, and since when."""
@@ -155,7 +157,7 @@ class Tracking(Onlooker):
     def _plan(self, points: int, steps: float) -> str:
         said = f"{many(points, self._noun)}, {_about(steps)}"
         each = self._each()
-        if each is None:
+        if each is None or not steps:
             return said
         return f"{said}, some {lasting(each * steps)} if each takes as long as {self._so_long}"
 
@@ -172,7 +174,9 @@ class Tracking(Onlooker):
     def _line(self, tested: Tested, left: int, steps: float) -> str:
         sheet = sheet_for(sys.stderr, WIDE)
         took = "known" if tested.cached else lasting(tested.seconds)
-        head = f"  {_STATES[tested.state]:<4}  {sheet.said(tested.point.name)}  {showed(tested):<8}  {took:>6}  "
+        name = sheet.said(tested.point.name)
+        self._wide = max(self._wide, columns(name))
+        head = f"  {_STATES[tested.state]:<4}  {sheet.padded(name, self._wide)}  {showed(tested):<8}  {took:>6}  "
         tail = f"  ({self._to_go(left, steps)})"
         said = " ".join(filter(None, [f"[{why(tested)}]" if tested.state == "skipped" else "", tested.point.subject]))
         room = max(12, sheet.width - columns(head) - columns(tail))
@@ -180,7 +184,9 @@ class Tracking(Onlooker):
 
     def _to_go(self, left: int, steps: float) -> str:
         each = self._each()
-        parts = [f"{left:,} left", _about(steps), "" if each is None else lasting(each * steps)]
+        parts = [f"{left:,} left"]
+        if steps > 0:
+            parts += [_about(steps), "" if each is None else lasting(each * steps)]
         return ", ".join(filter(None, parts))
 
     def _so_far(self, now: float) -> str:

@@ -9,6 +9,7 @@ from replaykit.report.grounds import (
     facts,
     grounds,
     hints,
+    inner,
     lasting,
     nearest,
     noun,
@@ -63,7 +64,7 @@ def _head(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     if often(blame):
         yield from _labelled("how often", often(blame), sheet)
     for number, each in enumerate(blame.notes):
-        yield from ((text, "skipped") for text, _ in _labelled("doubtful" if number == 0 else "", each, sheet))
+        yield from ((text, "skipped") for text, _ in _labelled("notes" if number == 0 else "", each, sheet))
     if blame.failure:
         yield from _labelled("the bug", f"{blame.failure}, of {blame.bundle}", sheet)
     if blame.spent.tests:
@@ -98,11 +99,12 @@ def _seen(tested: Tested) -> str:
 
 
 def _candidates(blame: Blame, sheet: Sheet) -> Iterator[Line]:
-    if not blame.suspects or blame.culprit is not None:
+    if not blame.suspects:
         return
     named, more = suspected(blame)
+    inside = " inside of the merge" if blame.merge is not None else ""
     yield "", ""
-    yield sheet.clipped(f"candidates, the most probable first ({len(blame.suspects):,})"), "bold"
+    yield sheet.clipped(f"candidates{inside}, the most probable first ({len(named) + more:,})"), "bold"
     wide = max(columns(sheet.said(point.name)) for point, _ in named)
     most = max(len(part) for _, part in named)
     for point, part in named:
@@ -117,7 +119,7 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     if not tested:
         return
     yield "tried, from old to new", "bold"
-    kind, has_visits = noun(blame), sheet.width >= _SHOWN_FROM
+    inside, kind, has_visits = inner(blame.tested), noun(blame), sheet.width >= _SHOWN_FROM
     wide = max(len(kind), lineage.name_columns(tested, sheet))
     place = max(len("place"), *(len(f"{each.place:,}") for each in tested))
     shows = max(len("showed"), *(len(showed(each)) for each in tested))
@@ -128,14 +130,13 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     for each in tested:
         visits = f"{each.visits:>6}  " if has_visits else ""
         is_sought = blame.culprit is not None and each.point.id == blame.culprit.id
-        mark = sheet.arrow if is_sought else " "
+        mark, at = sheet.arrow if is_sought else " ", sheet.rail if each.point.id in inside else f"{each.place:,}"
         cells = (
-            f"{mark} {each.place:>{place},}  {sheet.padded(sheet.said(each.point.name), wide)}  "
+            f"{mark} {at:>{place}}  {sheet.padded(sheet.said(each.point.name), wide)}  "
             f"{each.state:<{_STATE}}  {showed(each):>{shows}}  {visits}{_took(each):>{took}}"
         )
         style = "bold" if is_sought else "skipped" if each.state == "skipped" else ""
-        inside = f"[{each.within}] " if each.within else ""
-        yield sheet.clipped(f"{cells}  {sheet.said(f'{inside}{each.point.subject}')}".rstrip()), style
+        yield sheet.clipped(f"{cells}  {sheet.said(each.point.subject)}".rstrip()), style
         if each.state == "skipped":
             yield sheet.clipped(f"  {' ' * place}  {sheet.said(why(each))}"), "skipped"
     if left:

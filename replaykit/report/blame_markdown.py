@@ -11,6 +11,7 @@ from replaykit.report.grounds import (
     facts,
     grounds,
     hints,
+    inner,
     lasting,
     many,
     nearest,
@@ -77,11 +78,12 @@ class _Page:
         ]
         yield from table(("", ""), known)
         if blame.notes:
-            yield "\n## What makes it doubtful\n"
+            yield "\n## Notes\n"
             yield from (f"- {self.text(each)}" for each in blame.notes[:_NOTES])
-        if blame.suspects and blame.culprit is None:
+        if blame.suspects:
             named, more = suspected(blame)
-            yield f"\n## Candidates ({len(blame.suspects):,})\n"
+            inside = " inside of the merge" if blame.merge is not None else ""
+            yield f"\n## Candidates{inside} ({len(named) + more:,})\n"
             yield from table(
                 ("Probability", noun(blame).capitalize(), "Subject"),
                 [(part, self.code(point.name), self.text(point.subject)) for point, part in named],
@@ -102,10 +104,11 @@ class _Page:
         tested, left = nearest(blame, rows)
         if not tested:
             return
+        inside = inner(blame.tested)
         yield "\n## Tried, from old to new\n"
         yield from table(
             ("Place", noun(blame).capitalize(), "State", "Showed", "Visits", "Time", "Subject"),
-            [self._row(blame, each) for each in tested],
+            [self._row(blame, each, is_inside=each.point.id in inside) for each in tested],
         )
         if left:
             yield f"\nAnd {many(left, noun(blame))} more, further away."
@@ -113,15 +116,13 @@ class _Page:
         yield from fenced("\n".join(line for line, _ in lineage.render(blame, Sheet(), most=rows)))
         yield "\n</details>"
 
-    def _row(self, blame: Blame, tested: Tested) -> tuple[str, ...]:
+    def _row(self, blame: Blame, tested: Tested, *, is_inside: bool) -> tuple[str, ...]:
         said = self.text(tested.point.subject)
-        if tested.within:
-            said = f"(inside of {self.text(tested.within)}) {said}"
         if tested.state == "skipped":
             said = f"{said} ({self.text(why(tested))})"
         name = self.code(tested.point.name)
         return (
-            f"{tested.place:,}",
+            "inside" if is_inside else f"{tested.place:,}",
             f"**{name}**" if blame.culprit is not None and tested.point.id == blame.culprit.id else name,
             _SIGNS[tested.state],
             showed(tested),

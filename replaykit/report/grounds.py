@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from replaykit.axis import Point
-from replaykit.blame import Blame, Tested
+from replaykit.blame import Blame, Suspect, Tested
 from replaykit.rate import percent
 
 FEW_FILES = 5  # that are named
@@ -58,8 +58,9 @@ def title(blame: Blame) -> str:
     did = "mended" if blame.fix else "brought"
     if blame.outcome == "found" and blame.culprit is not None:
         return f"{blame.culprit.id} {did} it"
-    if blame.suspects:
-        return f"one of {many(len(blame.suspects), kind)} {did} it"
+    number = len(candidates(blame))
+    if number and blame.outcome in {"candidates", "undecided"}:
+        return f"one of {many(number, kind)} {did} it" if number > 1 else f"one {kind} may have {did} it"
     said = {
         "not bad": "the bug does not show where it should",
         "not good": "the bug shows where it should not",
@@ -78,9 +79,9 @@ def facts(blame: Blame) -> list[tuple[str, str]]:
     found = [("subject", change.subject if change is not None else point.subject)]
     if change is not None:
         found += [("author", change.author), ("date", change.date), ("pull request", _number(change.pull_request))]
-        if change.into is not None:
-            subject = change.into_subject or change.into.subject
-            found.append(("merged by", " ".join(filter(None, [change.into.name, subject]))))
+        into = change.into or blame.merge
+        if into is not None and into.id != point.id:
+            found.append(("merged by", " ".join(filter(None, [into.name, change.into_subject or into.subject]))))
         if change.merges:
             found.append(("merges", ", ".join(change.merges)))
         found.append(("files", files(change.files)))
@@ -101,19 +102,18 @@ def grounds(blame: Blame) -> list[str]:
     found = [] if blame.confidence is None else [f"confidence {percent(blame.confidence)}"]
     if blame.culprit is not None:
         found += [_here_and_there(blame)]
-        found.append(
-            "both were tried once more at the end, with the same result"
-            if blame.confirmed
-            else f"it and the {noun(blame)} before it were not tried once more"
-        )
+        if blame.confirmed:
+            found.append("both were tried once more at the end, with the same result")
+        elif blame.merge is None:
+            found.append(f"it and the {noun(blame)} before it were not tried once more")
     return [each for each in found if each]
 
 
 def often(blame: Blame) -> str:
     """Say how often the bug shows where it is; nothing where it does so each time."""
-    if blame.rate is None or blame.steady:
+    shown, runs = blame.rate or (0, 0)
+    if blame.steady or shown == runs:
         return ""
-    shown, runs = blame.rate
     return f"not each time: in {shown} of {many(runs, 'attempt')} where it is"
 
 
@@ -134,16 +134,22 @@ def spent(blame: Blame) -> str:
     )
 
 
+def candidates(blame: Blame) -> list[Suspect]:
+    """List the suspects but for those that it can't be; where each is as improbable as can be, all of them."""
+    return [each for each in blame.suspects if each.probability > 0] or blame.suspects
+
+
 def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
     """List the candidates with how probable each is, or the first of many; and say how many more there are."""
-    most = len(blame.suspects) if len(blame.suspects) <= FEW_SUSPECTS else SOME_SUSPECTS
-    named = [(each.point, probability(each.probability)) for each in blame.suspects[:most]]
-    return named, len(blame.suspects) - most
+    found = candidates(blame)
+    most = len(found) if len(found) <= FEW_SUSPECTS else SOME_SUSPECTS
+    return [(each.point, probability(each.probability)) for each in found[:most]], len(found) - most
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
     """Give the points between which it changed: the last one before, and the first one that is otherwise."""
-    line = [each for each in blame.tested if not each.within and each.state != "skipped"]
+    inside = inner(blame.tested)
+    line = [each for each in blame.tested if each.point.id not in inside and each.state != "skipped"]
     after = next((place for place, each in enumerate(line) if (each.state == "bad") is not blame.fix), None)
     return (line[after - 1], line[after]) if after else None
 
@@ -171,6 +177,17 @@ def hints(blame: Blame, asked: Asked = Asked()) -> list[Hint]:  # noqa: B008  it
         found = [Hint(f"{first}go on where it ended", _more(asked, "--resume"))]
     if blame.journal is not None:
         found.append(Hint("the logs of all that was tried", f"ls {shlex.quote(f'{blame.journal}/logs')}"))
+    return found
+
+
+def inner(tested: Iterable[Tested]) -> set[str]:
+    """List the points that were tried inside of a merge: they have the place of the point before it, and follow it."""
+    found: set[str] = set()
+    before: Tested | None = None
+    for each in tested:
+        if before is not None and each.place == before.place:
+            found.add(each.point.id)
+        before = each
     return found
 
 
@@ -284,7 +301,7 @@ def _where_it_is_not(blame: Blame, asked: Asked) -> list[Hint]:
 
 def _range(blame: Blame) -> list[Hint]:
     ends = between(blame)
-    if ends is None or blame.axis != "commits" or len(blame.suspects) <= FEW_SUSPECTS:
+    if ends is None or blame.axis != "commits" or len(candidates(blame)) <= FEW_SUSPECTS:
         return []
     return [
         Hint("what lies between", f"git log --oneline {shlex.quote(f'{ends[0].point.name}..{ends[1].point.name}')}")
