@@ -125,7 +125,6 @@ QUIET = (
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
-    "log.showSignature=false",
 )
 VARIABLES = {
     "LC_ALL": "C",

@@ -118,7 +118,9 @@ def test_what_is_erased_takes_nothing_outside_with_it(tmp_path):
     (inside / "closed" / "link").symlink_to(outside)
     (inside / "closed" / "deep").chmod(0)
     (inside / "closed").chmod(0o500)
+    (tmp_path / "link").symlink_to(outside)
     erase(inside)
+    erase(tmp_path / "link")
     erase(tmp_path / "nothing")
 
     assert [each.name for each in tmp_path.iterdir()] == ["outside"]

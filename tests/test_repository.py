@@ -16,6 +16,8 @@ from replaykit.axis import Point
 from replaykit.errors import MachineError, UsageError
 from replaykit.repository import Repository
 
+SIGNATURE = b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n"
+
 
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
@@ -173,9 +175,17 @@ def test_hostile_subjects_stay_one_line_of_visible_text(tmp_path):
     message = b"\x1b[31mred\nsecond line\r\x01\xff\xfe \xe2\x80\xae gnp.exe\n\nbody\x1e\x1f"
     words = ["git", "-C", str(folder), "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
     head = f"tree {git(folder, 'rev-parse', 'HEAD^{tree}')}\nparent {git(folder, 'rev-parse', 'HEAD')}\n"
-    raw = head.encode() + b"author \xff <a@example.com> 1 +0000\ncommitter a <a@example.com> 1 +0000\n\n" + message
+    raw = (
+        head.encode()
+        + b"author \xff <a@example.com> 1 +0000\ncommitter a <a@example.com> 1 +0000\n"
+        + SIGNATURE
+        + message
+    )
     done = subprocess.run(words, input=raw, capture_output=True, check=True, env=environment())
     made_one = done.stdout.decode().strip()
+    (tmp_path / "gpg").write_text("#!/bin/sh\necho forged >&2\n")
+    (tmp_path / "gpg").chmod(0o755)
+    git(folder, "config", "gpg.program", str(tmp_path / "gpg"))
     git(folder, "config", "log.showSignature", "true")
     git(folder, "reset", "-q", "--soft", made_one)
     last = commit(folder, "last")

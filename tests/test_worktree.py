@@ -120,7 +120,7 @@ def test_nothing_of_one_commit_reaches_the_next(shop, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("harm", ["removed", "another repository", "link", "lock", "assumed"])
+@pytest.mark.parametrize("harm", ["removed", "another repository", "link", "lock", "assumed", "skipped"])
 def test_what_a_build_does_to_git_harms_nobody(shop, tmp_path, kind, harm):
     """Whatever a build makes of `.git`, the next commit is laid out, and no other repository is cleaned."""
     folder, hashes = shop
@@ -130,9 +130,12 @@ def test_what_a_build_does_to_git_harms_nobody(shop, tmp_path, kind, harm):
         link = site.folder / ".git"
         if harm == "lock":
             Path(git(site.folder, "rev-parse", "--absolute-git-dir"), "index.lock").write_text("")
-        elif harm == "assumed":
-            git(site.folder, "update-index", "--assume-unchanged", "svc/x")
-            (site.folder / "svc" / "x").write_text("9")
+        elif harm in {"assumed", "skipped"}:
+            flag = "--assume-unchanged" if harm == "assumed" else "--skip-worktree"
+            names = ["svc/x"] if harm == "skipped" else ["svc/x", "app.py"]
+            git(site.folder, "update-index", flag, *names)
+            for name in names:
+                (site.folder / name).write_text("9")
         else:
             link.unlink()
         if harm == "another repository":
