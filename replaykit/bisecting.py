@@ -31,8 +31,9 @@ from replaykit.survey import BudgetError, Stay, Survey
 from replaykit.suspects import Order, Suspects, chance
 
 STARTS = 3  # of the service, in which a bug has to show, or to stay away, before that is believed of its end
-ANEW = {1, 2, 6}  # attempts at the end where the bug is for which the service is started anew
-LOOKS = 10  # attempts at the end where a flaky bug is, at least
+ANEW = {1, 2, 5, 8, 11}  # attempts at the end where the bug is for which the service is started anew
+MOST_MEASURED = 3  # times that it is measured anew how often a bug shows
+LOOKS = 12  # attempts at the end where a flaky bug is, at least
 SHOWS = 5  # how often it has to show there, so that its rate is known
 MOST_LOOKS = 200  # attempts at a point, at most
 INVALID = 5  # attempts at a point that say nothing, none that does being among them
@@ -100,6 +101,8 @@ class Bisect:
     _present: int | None = field(init=False, default=None)  # the end where it is
     _starts: list[list[int]] = field(init=False, default_factory=list)  # of the service: place, attempts shown, held
     _latest: dict[int, list[int]] = field(init=False, default_factory=dict)  # the latest start by place
+    _is_unmeasured: bool = field(init=False, default=False)  # is it to be found out how often it shows?
+    _measured_again: int = field(init=False, default=0)
     _culprit: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -198,6 +201,9 @@ class Bisect:
         self._known = (shown, held)
         if held or not self.plan.steady:
             self._doubt(f"The bug shows in {shown} of {shown + held} attempts at {name}, so evidence is weighed.")
+            self._is_unmeasured = False
+            if held:
+                self._look_for_moods()
 
     def _measured(self, stay: Stay, place: int) -> tuple[int, int, Tried]:
         """Try an end where the bug is to show until its rate is known."""
@@ -205,7 +211,7 @@ class Bisect:
         shown = held = others = done = 0
         last: Tried | None = None
         while done < MOST_LOOKS:
-            first = self.plan.steady and last is None
+            first = self.survey.steady and last is None
             tried = stay.attempt(None if first else 1, anew=done in ANEW)
             done += 1
             if not tried.shown + tried.held:
@@ -216,7 +222,7 @@ class Bisect:
             self._learn(place, tried)
             shown, held = shown + tried.shown, held + tried.held
             last = tried if last is None or tried.shown or not shown else last
-            if self.plan.steady and done >= STARTS and (not held or not shown):
+            if self.survey.steady and done >= STARTS:
                 break
             if shown + held >= LOOKS and (shown >= SHOWS or (not shown and held >= wanted)):
                 break
@@ -276,19 +282,38 @@ class Bisect:
             else:
                 self.suspects.learn(place, tried.shown, tried.held)
             is_open = not self._is_at_ends or all(self.suspects.seen(place))  # else the range is wrong
-            if is_open and self.suspects.is_contradicted and not self.survey.anew:
+            is_doubtful = self.survey.steady or (not self._known[1] and not self.survey.anew)
+            if is_open and is_doubtful and self.suspects.is_contradicted:
                 name = self.range.points[place].name
                 self._doubt(f"What is seen at {name} contradicts what was seen before: the bug is flaky.")
 
     def _doubt(self, why: str) -> None:
-        """Take the bug for one that shows only now and then; see whether that depends on the start of the service."""
+        """Take the bug for one that shows only now and then."""
         if self.survey.steady:
             self.notes.append(why)
             self.onlooker.noted(why)
-        self.survey.steady = False
-        self.suspects.doubt()
-        seen = [(place, shown > 0) for place, shown, held in self._starts if not (shown and held)]
-        if self.survey.anew or len(seen) < len(self._starts) or not self.suspects.is_contradicted:
+            self.survey.steady = False
+            self.suspects.doubt()
+        self._is_unmeasured = True
+
+    def _measure_again(self) -> None:
+        """Find out how often a bug shows that was thought to do so each time."""
+        self._is_unmeasured = False
+        if self._present is None or self._measured_again >= MOST_MEASURED or self.survey.anew:
+            return
+        self._measured_again += 1
+        with self._stay("check", self._present) as stay:
+            shown, held, _ = self._measured(stay, self._present)
+        self._known = (self._known[0] + shown, self._known[1] + held)
+        self._look_for_moods()
+
+    def _look_for_moods(self) -> None:
+        """See whether each start of the service may decide whether the bug shows: then only starts count.
+
+        That is so unless one start has shown it in some of its attempts alone. To start the service anew for each
+        attempt takes longer; to count the attempts of one start as if each said something new accuses the wrong one.
+        """
+        if any(shown and held for place, shown, held in self._starts if place == self._present):
             return
         why = "Each start of the service shows it always or never, so it is started anew for each attempt."
         self.notes.append(why)
@@ -296,8 +321,9 @@ class Bisect:
         self.survey.anew = True
         untried, self.suspects = self.suspects.untried, self._suspects()
         self.suspects.untried = untried
-        for place, shown in seen:
-            self.suspects.learn(place, int(shown), int(not shown))
+        for place, shown, held in self._starts:
+            if not (shown and held):
+                self.suspects.learn(place, min(1, shown), min(1, held))
         if self._present is not None:
             self._known = self.suspects.seen(self._present)
 
@@ -309,6 +335,9 @@ class Bisect:
             self._search_at_once()
             return
         while not self._is_known():
+            if self._is_unmeasured:
+                self._measure_again()
+                continue
             place = self._next(())
             if place is None:
                 return
@@ -321,7 +350,9 @@ class Bisect:
         with ThreadPoolExecutor(len(self.benches)) as pool:
             try:
                 while True:
-                    while free and not self._is_known():
+                    if self._is_unmeasured and not pending:
+                        self._measure_again()
+                    while free and not self._is_known() and not self._is_unmeasured:
                         place = self._next([place for place, _ in pending.values()])
                         if place is None:
                             break
@@ -341,7 +372,8 @@ class Bisect:
     def _is_known(self) -> bool:
         with self._lock:
             group = sum(1 << place for place in self.suspects.likeliest())
-            return self._is_anchored() and self.suspects.probability(group) >= self.plan.confidence
+            is_sure = self.suspects.probability(group) >= self.plan.confidence
+            return is_sure and self._is_anchored() and not self._is_unmeasured
 
     def _is_anchored(self) -> bool:
         """Say whether there is a point at which the bug is not; of a fix, one at which it is."""

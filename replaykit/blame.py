@@ -48,8 +48,6 @@ class Change(Record):
     files: list[tuple[str, str]] = []  # noqa: RUF012  (status letter, path), against the first parent
     merges: list[str] = []  # noqa: RUF012  names of the other parents of a merge
     pull_request: str | None = None  # its number, where the subject has one
-    into: Point | None = None  # the merge that brought it onto the line that was searched first
-    into_subject: str = ""
 
 
 class Stages(Record):
@@ -113,8 +111,6 @@ def covered(redactor: Redactor, blame: Blame) -> Blame:
             subject=redactor.message(change.subject),
             files=[(letter, redactor.message(path)) for letter, path in change.files],
             merges=[redactor.message(each) for each in change.merges],
-            into=maybe(change.into),
-            into_subject=redactor.message(change.into_subject),
         )
     return blame.replace(
         reason=redactor.message(blame.reason),

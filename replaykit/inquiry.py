@@ -107,6 +107,7 @@ class Inquiry:
             bundle=self.name,
             failure="a run that passed" if failure is None else f"{failure.kind} {failure.name}",
             axis=self.place.axis,
+            package=self.place.where if self.place.axis == "versions" else None,
             revision=origin.revision,
             change=None if blame.culprit is None else self.place.change(blame.culprit),
             journal=str(memory.folder) if isinstance(memory, Kept) else None,

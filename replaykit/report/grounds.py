@@ -79,9 +79,9 @@ def facts(blame: Blame) -> list[tuple[str, str]]:
     found = [("subject", change.subject if change is not None else point.subject)]
     if change is not None:
         found += [("author", change.author), ("date", change.date), ("pull request", _number(change.pull_request))]
-        into = change.into or blame.merge
+        into = blame.merge
         if into is not None and into.id != point.id:
-            found.append(("merged by", " ".join(filter(None, [into.name, change.into_subject or into.subject]))))
+            found.append(("merged by", " ".join(filter(None, [into.name, into.subject]))))
         if change.merges:
             found.append(("merges", ", ".join(change.merges)))
         found.append(("files", files(change.files)))
