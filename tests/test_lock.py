@@ -1,7 +1,10 @@
 """Locks: who has something, as long as it lives."""
 
+import fcntl
 import threading
 from pathlib import Path
+
+import pytest
 
 from replaykit.lock import Lock, locked
 
@@ -35,6 +38,25 @@ def test_a_file_that_was_removed_locks_nothing(tmp_path: Path):
     assert not (tmp_path / "lock").exists()
     assert [True, False] == [second.take(), third.take()]
     second.release()
+
+
+def test_a_file_that_is_removed_while_it_is_taken_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who had it before removes it just then: what is held in the end is the file that others see."""
+    real, count = fcntl.flock, []
+
+    def flock(file: int, how: int) -> None:
+        if not count:
+            (tmp_path / "lock").unlink()
+        count.append(file)
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = Lock(tmp_path / "lock")
+
+    assert lock.take()
+    assert 2 == len(count)
+    assert not Lock(tmp_path / "lock").take()
+    lock.release()
 
 
 def test_who_waits_has_it_after_the_other(tmp_path: Path):

@@ -256,6 +256,7 @@ def test_an_end_from_another_thread_ends_all(prober: Any):
         threading.Timer(0.2, running.give_up).start()
 
         assert "unreachable" == visit.attempt().word
+        assert not visit.running.lives()
     timer.join()
 
 
@@ -299,6 +300,7 @@ def test_another_recipe_has_another_digest():
 def test_here_leaves_no_byte_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """What is run in the current folder writes none, and hears nothing of the git that calls us."""
     monkeypatch.setenv("GIT_PREFIX", "x")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.chdir(tmp_path)
     here = Here()
     here.lay(POINT)

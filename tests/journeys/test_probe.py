@@ -200,7 +200,7 @@ def test_the_guide_finds_the_commit(yard: Yard, tmp_path: Path):
     shutil.copy(ROOT / "tests" / "mortal.py", tmp_path / "bug" / "model.py")
     done = subprocess.run(
         ["sh", "-ec", guide("probe")], cwd=yard.checkout, capture_output=True, text=True, check=False, timeout=120,
-        env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches)),
+        env=environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=str(yard.caches), PYTHONDONTWRITEBYTECODE=""),
     )  # fmt: skip
 
     assert 0 == done.returncode, done
