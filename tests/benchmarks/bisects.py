@@ -234,7 +234,7 @@ class Score:
 
     def count(self, blame: Blame, culprit: str, seconds: float) -> None:
         """Take note of one."""
-        suspects = [each.point.id for each in blame.suspects]
+        suspects = [each.point.id for each in blame.suspects if each.probability > 0]
         if blame.outcome == "found" and blame.culprit is not None:
             is_right = blame.culprit.id == culprit
             self.right, self.wrong = self.right + is_right, self.wrong + (not is_right)

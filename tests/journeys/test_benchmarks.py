@@ -139,3 +139,15 @@ def test_the_service_of_cassettes_ends_with_what_started_it():
 
     assert (0, "") == (done.returncode, done.stderr)
     assert 0 < int(done.stdout) < 1 << 16
+
+
+def test_simulated_bisects_accuse_nobody_wrongly():
+    """Where a bug shows each time, the culprit is named or among the candidates, in 18 tests or fewer in the median."""
+    rows = [row for row in table("bisects", "simulated", "--trials", "10") if "shows in" not in row[0]]
+    right, listed, unknown, wrong = zip(*[map(int, row[2:6]) for row in rows], strict=True)
+
+    assert 6 == len(rows)
+    assert ["10", "0", "0", "0"] == rows[0][2:6]
+    assert [10] * 6 == [sum(each) for each in zip(right, listed, strict=True)]
+    assert (set(unknown), set(wrong)) == ({0}, {0})
+    assert all(float(row[6].partition(",")[0]) <= 18 for row in rows)

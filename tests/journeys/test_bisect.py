@@ -131,6 +131,7 @@ def test_a_block_that_can_not_be_started_leaves_candidates(bundle: Path, tmp_pat
 
     assert (ran.code, blame.outcome) == (125, "candidates"), ran
     assert {each.point.id for each in blame.suspects} == {history.hashes[each] for each in (*broken, CULPRIT + 2)}
+    assert {each.place for each in blame.tested if each.state == "skipped"} <= set(broken)
 
 
 @pytest.mark.parametrize("masks", ["step", "check"])
