@@ -21,7 +21,7 @@ class Tested(Record):
     point: Point
     place: int  # how many points of the range stand before it; the good end, or of a fix the bad one, is 0
     state: State
-    word: str  # of the attempts that say so: a verdict, `unbuildable`, `machine`
+    word: str  # of the attempts that say so: a verdict, `held` of a few attempts, `unbuildable`, `machine`
     reason: str
     shown: int  # attempts in which the bug showed
     held: int

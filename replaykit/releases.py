@@ -74,13 +74,12 @@ class Releases:
         self,
         span: Span,
         *,
-        start: str | None = None,
         python: str | None = None,
         with_: Sequence[str] = (),
         pre: bool = False,
         environments: Environments,
     ) -> None:
-        """Take a range, the command that starts the service, and what is installed beside each version.
+        """Take a range, and what is installed beside each version.
 
         `python` is the interpreter that makes the environments; the one that runs us, if it is None. With `pre`, the
         versions that are not final belong to the range too. Raises UsageError.
@@ -89,7 +88,7 @@ class Releases:
             _requirement(requirement, "Write it as pip takes it, as in --with 'setuptools<80'.")
         self.span = span
         self._with = tuple(with_)
-        self._program = _program(start)
+        self._program: str | None = None
         self._pre = pre
         self._installer = Installer(python)
         self._environments = environments
@@ -121,6 +120,10 @@ class Releases:
                 f"For this Python there are {_some(sorted(names))}.",
             )
         return [Point(id=names[version], name=names[version]) for version in within]
+
+    def require(self, start: str | None) -> None:
+        """Hold that each version brings the program of the command that starts the service."""
+        self._program = _program(start)
 
     axis: Literal["versions"] = "versions"
 

@@ -121,8 +121,11 @@ class Survey:
         """Add what was tried to the account of a point."""
         with self._lock:
             each = self._accounts.setdefault(stay.point.id, _Account(stay.point, stay.place))
-            if each.word not in {"reproduced", "failed"} or tried.state == "bad":
-                each.word, each.reason, each.state = tried.word, tried.reason, tried.state
+            state: State = "bad" if tried.shown else "good" if tried.held else "skipped"
+            if not each.word or state == "bad" or each.state == "skipped":
+                each.word, each.reason, each.state = tried.word, tried.reason, state
+                if state == "good" and tried.word == "undecided":  # one attempt alone says *fixed* of nothing
+                    each.word, each.reason = "held", "all steps ran, and all checks hold"
             each.shown, each.held = each.shown + tried.shown, each.held + tried.held
             each.attempts += tried.attempts
             each.visits += visited

@@ -27,7 +27,6 @@ def test_secrets_are_covered_wherever_somebody_else_speaks():
     row = LINE[2].replace(point=LINE[2].point.replace(subject=said), reason=said, log=f"/tmp/{SECRET}/a.log")
     change = Change(
         author=said, date="2026-03-01", subject=said, files=[("M", f"{SECRET}.py")], merges=[said],
-        into=row.point, into_subject=said,
     )  # fmt: skip
     blame = found(
         reason=said, bundle=f"{SECRET}.pd", failure=f"check {SECRET}", near=row.point, far=row.point,

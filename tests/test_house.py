@@ -131,8 +131,6 @@ READING_ORDER = [
     "probing",
     "status",
     "suite",
-    "installer",
-    "releases",
     "blame",
     "doubt",
     "onlooker",

@@ -168,7 +168,8 @@ def test_no_other_installation_is_started_in_place_of_a_version(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     def laid(start: str | None) -> None:
-        releases = Releases(parse("parrot==1.0..2.0"), start=start, environments=environments)
+        releases = Releases(parse("parrot==1.0..2.0"), environments=environments)
+        releases.require(start)
         with releases.lane() as lane:
             lane.lay(Point(id="1.0", name="1.0"))
 

@@ -42,8 +42,7 @@ def hostile(said: str) -> Blame:
     here = point(575, subject=said)
     rows = [each.replace(point=each.point.replace(subject=said), reason=said) for each in LINE]
     change = Change(
-        author=said, date=said, subject=said, files=[("M", said)] * 9, merges=[said], pull_request=said, into=here,
-        into_subject=said,
+        author=said, date=said, subject=said, files=[("M", said)] * 9, merges=[said], pull_request=said,
     )  # fmt: skip
     return found(culprit=here, tested=rows, change=change, notes=[said] * 3, failure=said, bundle=said, reason=said)
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from replaykit.inquiry import Lane, Place
     from replaykit.memory import Kept
     from replaykit.minutes import Asked as Question
+    from replaykit.probing import Recipe
     from replaykit.report.grounds import Asked
     from replaykit.repository import Repository
+
+    Places = Callable[[Kept, Recipe], Lane]
 
 BY_HAND = {*PLAIN, "model", "adapter", "settings", "latency"}  # options that a replay has too
 
@@ -170,14 +173,14 @@ def _searched(context: click.Context, path: Path, options: dict[str, Any], words
         )
         kept = stack.enter_context(_kept(name, asked, content, resume=options["resume"]))
         tracking = stack.enter_context(Tracking(quiet=options["quiet"], noun=place.axis.removesuffix("s")))
-        blame = inquiry.answered(kept, lane(kept), tracking)
+        blame = inquiry.answered(kept, lane(kept, recipe), tracking)
         _keep(kept, blame, place)
     if blame.outcome == "found" and not blame.fix:
         _write_culprit(path, content, blame)
     return blame
 
 
-def _place(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place, str, Callable[[Kept], Lane]]":
+def _place(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place, str, Places]":
     """Return where the bug is searched, the name of the folder of its bisects, and what makes places to try it."""
     if options["versions"] is not None:
         return _versions(options, stack)
@@ -194,7 +197,7 @@ def _place(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place
     near, far = _ends(repository, options)
     sweep(repository, home())
 
-    def lane(kept: "Kept") -> "Lane":
+    def lane(kept: "Kept", _: "Recipe") -> "Lane":
         return Trees(repository, kept.trees, options["isolation"], options["keep"] or ()).lane
 
     return Ancestry(repository, near, far, all_parents=options["all_parents"]), repository.identity(), lane
@@ -209,7 +212,7 @@ def _ends(repository: "Repository", options: dict[str, Any]) -> tuple[str, str |
     return near, None if options[old] in {None, "auto"} else repository.resolve(options[old])
 
 
-def _versions(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place, str, Callable[[Kept], Lane]]":
+def _versions(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place, str, Places]":
     """Return the versions of a package as the place."""
     from replaykit.environments import Environments, home
     from replaykit.releases import Releases, parse
@@ -227,7 +230,12 @@ def _versions(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Pl
         pre=options["pre"],
         environments=stack.enter_context(Environments(home())),
     )
-    return releases, f"package-{span.package}", lambda _: releases.lane
+
+    def lane(_: "Kept", recipe: "Recipe") -> "Lane":
+        releases.require(recipe.stage.start)
+        return releases.lane
+
+    return releases, f"package-{span.package}", lane
 
 
 # --- what is kept -------------------------------------------------------------------------------

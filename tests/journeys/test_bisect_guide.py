@@ -29,7 +29,7 @@ def test_what_is_printed_is_what_the_guide_shows(tmp_path: Path):
         ran = replaykit(*shlex.split(line)[1:], cwd=history.folder, **homes(tmp_path))
         wanted = "".join(".*" if part == "..." else re.escape(part) for part in re.split(r"(\.\.\.)", shown))
 
-        assert re.search(wanted, ran.out, re.DOTALL), ran
+        assert re.search(wanted, f"\n{ran.out}", re.DOTALL), ran
         assert ran.verdict.endswith(f"(exit {ran.code})")
         codes.append(ran.code)
 

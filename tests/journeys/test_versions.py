@@ -3,23 +3,19 @@
 It is installed from the package index, some versions of it. Where pip can't reach that, nothing can be shown.
 """
 
-import bisect
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bisected import blame_of
 from conftest import ROOT, replaykit
 
-from replaykit import project
-from replaykit.adapter import Adapter
-from replaykit.axis import Point, Tried
+from replaykit.axis import Point
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, UsageError
-from replaykit.model import Model
-from replaykit.probing import Prober, Recipe
+from replaykit.reader import read
 from replaykit.releases import Releases, parse
-from replaykit.replaying import load_failure
-from replaykit.stage import Stage
 
 SAVED = ROOT / "tests" / "known" / "asking-8d06bb4a.pd"
 GUIDE = (ROOT / "docs" / "guides" / "bisect-versions.md").read_text(encoding="utf-8")
@@ -32,14 +28,21 @@ BAD = {"3.2.0", "3.2.1", "3.2.2", "3.2.3"}
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environments]:
     """Keep what is installed for all tests of the module."""
-    with Environments(tmp_path_factory.mktemp("environments")) as kept:
+    with Environments(tmp_path_factory.mktemp("caches") / "replaykit" / "environments") as kept:
         yield kept
+
+
+@pytest.fixture(scope="module")
+def homes(environments: Environments) -> dict[str, str]:
+    """Name the folders in which a bisect keeps what it knows, its environments being those of the other tests."""
+    caches = environments.home.parent.parent
+    return {"XDG_CACHE_HOME": str(caches), "XDG_STATE_HOME": str(caches / "state")}
 
 
 @pytest.fixture(scope="module")
 def releases(environments: Environments) -> Releases:
     """Give the versions of the guide's range."""
-    return Releases(parse(RANGE), start=START, with_=[BESIDE], environments=environments)
+    return Releases(parse(RANGE), with_=[BESIDE], environments=environments)
 
 
 @pytest.fixture(scope="module")
@@ -53,31 +56,21 @@ def points(releases: Releases) -> list[Point]:
         pytest.skip(f"NOT SHOWN that the version with a known bug is found, since pip does not reach it: {error}")
 
 
-def test_the_version_that_brought_a_known_bug_is_found(
-    releases: Releases, points: list[Point], environments: Environments, tmp_path: Path
-):
+def test_the_version_that_brought_a_known_bug_is_found(points: list[Point], homes: dict[str, str], tmp_path: Path):
     """Among 21 versions, halving comes to 3.2.0 with 7 that are tried; the others are good before it and bad after."""
-    bundle, recipe = load_failure(SAVED), Recipe(Stage(start=START, health="/.web/"))
-    model = project.load(bundle.provenance.model, Model)
-    adapter = project.load(bundle.provenance.adapter, Adapter)
-    found: dict[str, Tried] = {}
-    with releases.lane() as lane:
-        prober = Prober(bundle, model, adapter, recipe, lane, environments, tmp_path)
+    bundle = Path(shutil.copy(SAVED, tmp_path))
+    ran = replaykit(
+        "bisect", bundle, "--versions", RANGE, "--with", BESIDE, "--start", START, "--health", "/.web/", "--json", **homes
+    )  # fmt: skip
+    blame = blame_of(ran.out)
 
-        def is_bad(point: Point) -> bool:
-            with prober.visit(point) as visit:
-                found[point.id] = visit.attempt()
-            return found[point.id].state == "bad"
-
-        ends = is_bad(points[0]), is_bad(points[-1])
-        first = points[1:-1][bisect.bisect_left(points[1:-1], True, key=is_bad)]
-
-    assert "3.2.0" == first.id
-    assert (False, True) == ends
-    assert (21, 7) == (len(points), len(found))
-    assert {version: "reproduced" if version in BAD else "fixed" for version in found} == {
-        version: tried.word for version, tried in found.items()
+    assert 0 == ran.code, ran
+    assert ("3.2.0", "3.1.9") == (blame.culprit and blame.culprit.name, blame.parent and blame.parent.name)
+    assert (21, 7) == (len(points), blame.spent.tests)
+    assert {each.point.name: each.state for each in blame.tested} == {
+        each.point.name: "bad" if each.point.name in BAD else "good" for each in blame.tested
     }
+    assert "3.2.0" == read(bundle).provenance.culprit
     assert "Of the 21 versions in this range, 7 are tried, both ends among them: 3.2.0 is the first" in GUIDE
 
 
