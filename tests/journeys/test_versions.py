@@ -60,7 +60,8 @@ def test_the_version_that_brought_a_known_bug_is_found(points: list[Point], home
     """Among 21 versions, halving comes to 3.2.0 with 7 that are tried; the others are good before it and bad after."""
     bundle = Path(shutil.copy(SAVED, tmp_path))
     ran = replaykit(
-        "bisect", bundle, "--versions", RANGE, "--with", BESIDE, "--start", START, "--health", "/.web/", "--json", **homes
+        "bisect", bundle, "--versions", RANGE, "--with", BESIDE, "--start", START, "--health", "/.web/", "--json",
+        **homes,
     )  # fmt: skip
     blame = blame_of(ran.out)
 
