@@ -30,7 +30,8 @@ from replaykit.rate import MISSED, Odds
 from replaykit.survey import BudgetError, Stay, Survey
 from replaykit.suspects import Order, Suspects, chance
 
-STARTS = 3  # of the service, in which a bug has to show, or to stay away, before that is believed of its end
+STARTS = 3  # of the service, in each of which a bug has to show at its end before it is taken for a steady one
+CONFIRMED = 4  # starts in which it has to stay away from the point before the culprit
 ANEW = {1, 2, 5, 8, 11}  # attempts at the end where the bug is for which the service is started anew
 MOST_MEASURED = 3  # times that it is measured anew how often a bug shows
 LOOKS = 12  # attempts at the end where a flaky bug is, at least
@@ -469,7 +470,7 @@ class Bisect:
         is_confirmed = True
         for place, wanted in ((culprit, after), *((each, before) for each in self._order.before(culprit))):
             with self._stay("confirm", place) as stay:
-                state, tried = self._judged(stay, place, STARTS)
+                state, tried = self._judged(stay, place, CONFIRMED if wanted == "good" else 1)
             self._tell("confirm", place, state)
             if state == "skipped":
                 name = self.range.points[place].name

@@ -25,6 +25,7 @@ PATIENCE = 5.0  # seconds that a running service may take to answer
 PROBE = 2.0  # seconds that one health request may take
 LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
+LEAST_PAUSE = 0.002  # seconds
 WATCHED = 1.0  # seconds between two looks at a service with which nothing was wrong
 RECOVERY = 1.0  # seconds in which a running service has to be healthy again
 MARK = "--- replaykit starts the service ---\n"  # in its log
@@ -38,16 +39,14 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
 
     `alive` says whether the process behind it still runs. Raises UnreachableError.
     """
-    deadline = time.monotonic() + patience
-    pause, place = 0.01, without_credentials(url)
+    began, place = time.monotonic(), without_credentials(url)
+    deadline = began + patience
     with Prober(url, PROBE) as prober:
         while (trouble := prober.trouble(max(LEAST, deadline - time.monotonic()))) is not None:
-            if not alive():
-                raise UnreachableError(f"The service ended before it was healthy ({trouble}).", trace)
-            if time.monotonic() + pause > deadline:
+            if not _awaited_port(url, began, deadline, alive):
                 break
-            time.sleep(pause)
-            pause = min(pause * 1.5, PAUSE)
+        if trouble is not None and not alive():
+            raise UnreachableError(f"The service ended before it was healthy ({trouble}).", trace)
     if trouble is None and not alive():
         raise UnreachableError("The service ended, and something else answers in its place.", trace)
     if trouble is not None:
@@ -57,18 +56,31 @@ def await_health(url: str, *, patience: float, alive: Callable[[], bool] = lambd
         )
 
 
+def _awaited_port(url: str, began: float, deadline: float, alive: Callable[[], bool]) -> bool:
+    """Pause, and as long as nothing accepts connections, pause again; say whether something does in time.
+
+    A refused connection costs next to nothing, so it is tried often: what starts is hardly ever waited for in vain.
+    """
+    while True:
+        pause = min(max(LEAST_PAUSE, (time.monotonic() - began) / 10), PAUSE)
+        if not alive() or time.monotonic() + pause > deadline:
+            return False
+        time.sleep(pause)
+        if _accepts(url, min(PROBE, max(LEAST, deadline - time.monotonic()))):
+            return True
+
+
 def await_port(url: str, *, patience: float, alive: Callable[[], bool] = lambda: True) -> None:
     """Wait until something accepts connections at `url`, at most `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not _accepts(url, min(PROBE, max(LEAST, deadline - time.monotonic()))):
-        if not alive():
-            raise UnreachableError("The service ended before it accepted connections.")
-        if time.monotonic() > deadline:
-            raise UnreachableError(
-                f"Nothing accepts connections at {without_credentials(url)} after {patience:g} seconds.",
-                "Is the service running there?",
-            )
-        time.sleep(0.02)
+    began = time.monotonic()
+    if _accepts(url, PROBE) or _awaited_port(url, began, began + patience, alive):
+        return
+    if not alive():
+        raise UnreachableError("The service ended before it accepted connections.")
+    raise UnreachableError(
+        f"Nothing accepts connections at {without_credentials(url)} after {patience:g} seconds.",
+        "Is the service running there?",
+    )
 
 
 def _accepts(url: str, timeout: float = PROBE) -> bool:

@@ -12,23 +12,27 @@ it is kept short: beyond MOST_LOG bytes, only the last KEPT_LOG stay.
 On Linux it also adopts what the command left behind (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a
 daemon that left the process group does not get away. It is a program of its own, with the standard
 library only, because it has to outlive the process that it watches.
+
+It stands between a user and each start of a service, so it imports little, and nothing that imports much: subprocess,
+pathlib and contextlib would double the time that it takes.
 """
 
-import contextlib
 import ctypes
 import fcntl
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 GRACE = 5.0  # seconds between TERM and KILL
 POLL = 0.05  # seconds
 MOST_LOG = 4 * 1024 * 1024  # bytes
 KEPT_LOG = 256 * 1024  # bytes
+
+NOT_STARTED = 127  # the exit code of what can't be started, as in a shell
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LEFT = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and so would what it starts
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,17 +41,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main() -> int:
     """Run the command of the command line; return its exit code."""
     lifeline, command = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    os.set_inheritable(lifeline, False)
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
     woken = _told_of_ends()
-    try:
-        process = subprocess.Popen(command, start_new_session=True, restore_signals=True, preexec_fn=_before_command)  # noqa: PLW1509
-    except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        return 127
+    process = Process(command, libc)
     while process.poll() is None:
         readable, _, _ = select.select([lifeline, woken], [], [], POLL)
         if lifeline in readable:
@@ -56,7 +57,44 @@ def main() -> int:
             os.read(woken, 1024)
         keep_short(sys.stdout.fileno())
     end(process)
-    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return process.code if process.code is not None else NOT_STARTED
+
+
+class Process:
+    """The command, in a session of its own."""
+
+    def __init__(self, command: list[str], libc: "ctypes.CDLL | None") -> None:
+        self.code: int | None = None  # its exit code, 128 and more for a signal
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.setsid()
+                for number in (*_STOPS, *_LEFT):
+                    signal.signal(number, signal.SIG_DFL)
+                if libc is not None:  # should the supervisor itself be killed, the command goes with it
+                    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+                os.execvp(command[0], command)  # noqa: S606  it has a shell where the user wants one
+            except OSError as error:
+                os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+            finally:
+                os._exit(NOT_STARTED)
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._learn(status)
+        return self.code
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        if self.code is None:
+            self._learn(os.waitpid(self.pid, 0)[1])
+
+    def _learn(self, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        self.code = code if code >= 0 else 128 - code
 
 
 def _told_of_ends() -> int:
@@ -78,15 +116,7 @@ def keep_short(log: int) -> None:
     os.write(log, last[last.find(b"\n") + 1 :])
 
 
-def _before_command() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    if sys.platform == "linux":  # should the supervisor itself be killed, the command goes with it
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: Process) -> None:
     """End the command's process group, and whatever else of it is left."""
     _tell(process.pid, signal.SIGTERM)
     deadline, pause = time.monotonic() + GRACE, 0.002
@@ -101,15 +131,19 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         if not orphans:
             return
         for pid in orphans:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
                 os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
         _reap(process.pid)
         time.sleep(POLL)
 
 
 def _tell(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    try:
         os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _alive(group: int) -> bool:
@@ -125,14 +159,17 @@ def _reap(command: int) -> None:
     for pid in _children():
         if pid == command:
             continue
-        with contextlib.suppress(ChildProcessError):
+        try:
             os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass
 
 
 def _children() -> list[int]:
     """List the processes whose parent is this one, the command's own aside once it has ended (Linux)."""
     try:
-        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
+            text = file.read()
     except OSError:
         return []
     return [int(pid) for pid in text.split()]
