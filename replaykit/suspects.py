@@ -28,7 +28,7 @@ from functools import lru_cache
 
 FALSE = ((0.01, 0.7), (0.03, 0.3))  # rates at which the bug may show where it is not, and how probable each is
 APART = 1 / 8  # how far to stay off what can't be tried, as a part of the suspects
-MOST_LOOKED_AT = 1024  # points of a class that are compared before one is chosen
+MOST_LOOKED_AT = 256  # points of a class that are compared before one is chosen
 LEAST = 1e-9  # bits that an attempt says that is worth it
 WORTH = 1e-3  # of the weight of the likeliest: who has less is not worth a look
 UNLIKELY = 1e-6  # a class with less than this part of all is not looked at
@@ -258,9 +258,10 @@ class Suspects:
 
         `coming` and `trying` are the seconds that it takes to come there, and that an attempt takes.
         """
-        share = _Judge(self, self.classes).share(place)
+        share, rate = _Judge(self, self.classes).share(place), round(self.rate, 3)
         present = 1 - share if self.fix else share
-        return max(_told(present, self.rate, tries) / (coming + tries * trying) for tries in range(1, MOST_PLANNED + 1))
+        signals = ((tries, _Signal(rate, FALSE[0][0], tries)) for tries in range(1, MOST_PLANNED + 1))
+        return max(signal.bits(present) / (coming + tries * trying) for tries, signal in signals)
 
 
 class _Judge:
@@ -268,14 +269,15 @@ class _Judge:
 
     def __init__(self, suspects: Suspects, classes: Sequence[Class], pending: Sequence[int] = ()) -> None:
         self._order, self._fix = suspects.order, suspects.fix
-        self._rate = 1.0 if suspects.steady else suspects.rate
-        self._false = 0.0 if suspects.steady else FALSE[0][0]
+        self._signal = _Signal(1.0, 0.0) if suspects.steady else _Signal(suspects.rate, FALSE[0][0])
         total = sum(each.weight * each.members.bit_count() for each in classes)
         groups: dict[tuple[bool, ...], list[tuple[int, float]]] = {}
         for each in classes:
             for key, members in self._parted(each.members, pending) if each.weight > 0 else ():
                 groups.setdefault(key, []).append((members, each.weight / total))
-        self._groups = list(groups.values())
+        self._groups = [
+            (sum(weight * members.bit_count() for members, weight in group), group) for group in groups.values()
+        ]
 
     def _parted(self, members: int, pending: Sequence[int]) -> list[tuple[tuple[bool, ...], int]]:
         """Part suspects by points that are being tried: what these will say is not known, but it will part them."""
@@ -291,18 +293,24 @@ class _Judge:
     def share(self, place: int) -> float:
         """Say how probable it is that the culprit is behind a point: a part of 1."""
         behind = self._order.behind(place)
-        return sum(weight * (members & behind).bit_count() for group in self._groups for members, weight in group)
+        return sum(_mass(group, behind) for _, group in self._groups)
 
     def gain(self, place: int) -> float:
         """Say how much an attempt at a point is expected to say, in bits."""
         behind = self._order.behind(place)
         gain = 0.0
-        for group in self._groups:
-            inside = sum(weight * (members & behind).bit_count() for members, weight in group)
-            mass = sum(weight * members.bit_count() for members, weight in group)
-            present = inside / mass
-            gain += mass * _bits(1 - present if self._fix else present, self._rate, self._false)
+        for mass, group in self._groups:
+            present = min(1.0, _mass(group, behind) / mass)
+            gain += mass * self._signal.bits(1 - present if self._fix else present)
         return gain
+
+
+def _mass(group: list[tuple[int, float]], behind: int) -> float:
+    """Say how probable it is that the culprit is one of a group, and behind a point."""
+    mass = 0.0
+    for members, weight in group:
+        mass += weight * (members & behind).bit_count()
+    return mass
 
 
 def _is_explained(there: tuple[int, int], absent: tuple[int, int]) -> bool:
@@ -350,26 +358,22 @@ def _if_absent(shown: int, held: int) -> float:
     return most + math.log(sum(math.exp(each - most) for each in logs))
 
 
-def _bits(present: float, rate: float, false: float) -> float:
-    """Say how much one attempt says of whether a bug is there, in bits."""
-    seen = present * rate + (1 - present) * false
-    return _entropy(seen) - present * _entropy(rate) - (1 - present) * _entropy(false)
+class _Signal:
+    """What some attempts at a point may come to, and what that says."""
+
+    def __init__(self, rate: float, false: float, tries: int = 1) -> None:
+        there, absent = _counts(rate, tries), _counts(false, tries)
+        self._pairs = list(zip(there, absent, strict=True))
+        self._there, self._absent = _entropy(there), _entropy(absent)
+
+    def bits(self, present: float) -> float:
+        """Say how much that says of whether a bug is there, if it is so probable now, in bits."""
+        seen = _entropy([present * one + (1 - present) * other for one, other in self._pairs])
+        return seen - present * self._there - (1 - present) * self._absent
 
 
-def _entropy(part: float) -> float:
-    return 0.0 if part <= 0 or part >= 1 else -part * math.log2(part) - (1 - part) * math.log2(1 - part)
-
-
-def _told(present: float, rate: float, tries: int) -> float:
-    """Say how much some attempts say of whether a bug is there, in bits."""
-    there, absent = _counts(round(rate, 3), tries), _counts(FALSE[0][0], tries)
-    bits = 0.0
-    for one, other in zip(there, absent, strict=True):
-        seen = present * one + (1 - present) * other
-        bits -= seen * math.log2(seen) if seen > 0 else 0
-        bits += present * one * math.log2(one) if one > 0 else 0
-        bits += (1 - present) * other * math.log2(other) if other > 0 else 0
-    return bits
+def _entropy(parts: Iterable[float]) -> float:
+    return -sum(part * math.log2(part) for part in parts if part > 0)
 
 
 @lru_cache(maxsize=4096)
