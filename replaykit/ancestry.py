@@ -3,11 +3,11 @@
 from typing import Literal
 
 from replaykit.axis import Point
-from replaykit.bisecting import Range
 from replaykit.blame import Blame, Change
 from replaykit.commit import SHORT, Commit, log_of_bisect
 from replaykit.errors import UsageError
 from replaykit.repository import Repository
+from replaykit.search import Range
 
 MOST_OF_GRAPH = 30_000  # commits of which it is kept which come from which
 
@@ -69,12 +69,16 @@ class Ancestry:
         if far is not None:
             points.insert(0, point_of(self.repository.commit(far)))
         places = {point.id: place for place, point in enumerate(points)}
-        # a parent that is not listed is one that the far end comes from, or the far end itself
         parents: list[list[int]] = [] if far is None else [[]]
+        outside: dict[int, list[Point]] = {}
         for each in commits:
             known = [places[parent] for parent in each.parents if parent in places]
-            parents.append(known or ([] if far is None else [0]))
-        return Range(points, parents, far=far is not None)
+            # one that is not listed comes before the far end; the order needs to know no more of it
+            missing = [parent for parent in each.parents if parent not in places]
+            if missing:
+                outside[len(parents)] = [Point(id=parent, name=parent[:SHORT]) for parent in missing]
+            parents.append(known if far is None or not missing or 0 in known else [0, *known])
+        return Range(points, parents, far=far is not None, outside=outside)
 
     def change(self, point: Point) -> Change:
         """Say what a commit is, and what it did."""

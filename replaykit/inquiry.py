@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from replaykit.adapter import Adapter
 from replaykit.attempts import is_steady, odds_of
 from replaykit.axis import Point, Site
-from replaykit.bisecting import Bisect, Plan, Range
+from replaykit.bisecting import Bisect
 from replaykit.blame import Blame, Change
 from replaykit.bundle import Bundle
 from replaykit.doubt import doubts
@@ -19,6 +19,7 @@ from replaykit.memory import Kept, Memory
 from replaykit.model import Model
 from replaykit.onlooker import Onlooker
 from replaykit.probing import Prober, Recipe
+from replaykit.search import Plan, Range
 
 
 class Place(Protocol):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from replaykit.axis import Bench, Point, State, Tried, Visit
 from replaykit.blame import Stages, Tested
-from replaykit.errors import MachineError, UnbuildableError, UnreachableError
+from replaykit.errors import MachineError, UnbuildableError, UnreachableError, UnwritableError
+from replaykit.gauge import Gauge
 from replaykit.memory import Memory
 from replaykit.minutes import Stage
 from replaykit.onlooker import Onlooker
@@ -46,11 +47,11 @@ class Survey:
     benches: Sequence[Bench]  # one for each lane
     memory: Memory
     onlooker: Onlooker
+    gauge: Gauge
     most_attempts: int
     most_seconds: float | None
-    steady: bool = True  # does the bug show each time?
+    trusts: bool = True  # does it count what is known from other bisects, and of other points with the same code?
     spent: Stages = field(default_factory=Stages)
-    anew: bool = False  # is the service started anew before each attempt?
     is_stopped: bool = False
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -111,9 +112,19 @@ class Survey:
         """Say what it took so far."""
         return self.spent.replace(tests=len(self._accounts), seconds=round(time.monotonic() - self._began, 3))
 
-    def rate(self, point: Point, state: State) -> None:
-        """Say what became of a point that shows the bug only now and then."""
-        self._accounts[point.id].state = state
+    def settle(self, point: Point, state: State, tried: Tried | None = None) -> None:
+        """Say what became of a point; where it can't be judged, `tried` says why."""
+        each = self._accounts[point.id]
+        each.state = state
+        if state == "skipped" and tried is not None:
+            each.word, each.reason = tried.word, tried.reason
+
+    def void(self, points: Sequence[Point]) -> None:
+        """Write down that it says nothing that these could not be tried. Raises MachineError."""
+        try:
+            self.memory.void(points)
+        except UnwritableError as error:
+            raise MachineError(error.happened, error.todo) from None
 
     def count(
         self, stay: "Stay", tried: Tried, *, visited: bool, seconds: float, cached: bool = False, log: str | None = None
@@ -163,7 +174,8 @@ class Stay:
         survey = self._survey
         if survey.is_stopped:
             raise BudgetError("it was stopped")
-        known = survey.memory.recall(self._stage, self.point, steady=survey.steady)
+        steady = survey.gauge.steady
+        known = survey.memory.recall(self._stage, self.point, steady=steady and survey.trusts)
         if known is not None:
             survey.count(
                 self, known, visited=known.coming > 0, seconds=known.coming, cached=known.cached, log=known.log
@@ -176,7 +188,7 @@ class Stay:
                 self._visit = self._stack.enter_context(bench.visit(self.point))
                 began = time.monotonic() - self._visit.seconds
             seconds = self._visit.seconds if visited else 0.0
-            anew = (anew or survey.anew) and self._is_used
+            anew = (anew or survey.gauge.anew) and self._is_used
             tried = self._visit.attempt(times, anew=anew).replace(anew=anew or not self._is_used)
             self._is_used = True
             survey.troubled(None)
@@ -193,5 +205,8 @@ class Stay:
         log = bench.log_of(self.point)
         said = None if log is None else str(log)
         survey.count(self, tried, visited=visited, seconds=seconds, log=said)
-        survey.memory.learn(self._stage, self.point, tried, seconds, steady=survey.steady, log=said)
+        try:
+            survey.memory.learn(self._stage, self.point, tried, seconds, steady=steady, log=said)
+        except UnwritableError as error:
+            raise MachineError(error.happened, error.todo) from None
         return tried

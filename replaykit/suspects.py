@@ -52,6 +52,11 @@ class Order:
                 mask |= self._behind[each]
             self._behind.append(mask)
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether it is more than a line."""
+        return self._parents is not None
+
     def behind(self, place: int) -> int:
         """Return the points behind one, and itself."""
         return self._behind[place] if self._behind else (2 << place) - 1
@@ -177,10 +182,15 @@ class Suspects:
     @property
     def in_the_way(self) -> int:
         """How many points that can't be tried stand among those who are worth a look."""
+        return len(self.among(self.untried))
+
+    def among(self, untried: Iterable[int]) -> list[int]:
+        """Return those of some points that stand among who is worth a look, the newest first."""
         least = 0.0 if self.steady else WORTH
-        return sum(
-            any(each.weight > least and each.members >> place & 1 for each in self.classes) for place in self.untried
-        )
+        members = 0
+        for each in self.classes:
+            members |= each.members if each.weight > least else 0
+        return sorted((place for place in untried if members >> place & 1), reverse=True)
 
     def probability(self, members: int) -> float:
         """Say how probable it is that the culprit is one of these: a part of 1."""
@@ -224,6 +234,8 @@ class Suspects:
     def _worth_a_look(self) -> set[int]:
         """Return the points that can split those who are suspected, or some of them that lie evenly."""
         found = set() if self.steady else set(self.tests)
+        if self.order.is_graph:  # a point that is not suspected may have some of them behind it
+            found |= set(_some((1 << self.order.size) - 1))
         total = sum(each.weight * each.members.bit_count() for each in self.classes)
         for each in self.classes:
             if each.weight * each.members.bit_count() > UNLIKELY * total:

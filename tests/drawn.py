@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from random import Random
 
 from replaykit.axis import Point, Tried
-from replaykit.bisecting import Bisect, Plan, Range
+from replaykit.bisecting import Bisect
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError
 from replaykit.memory import Memory
+from replaykit.search import Plan, Range
 
 
 def points(size: int) -> list[Point]:

@@ -7,9 +7,10 @@ import pytest
 from drawn import Drawn, bisected, points
 
 from replaykit.axis import Point
-from replaykit.bisecting import Bisect, Plan, Range
+from replaykit.bisecting import Bisect
 from replaykit.blame import Blame
 from replaykit.memory import Memory
+from replaykit.search import Plan, Range
 
 SIZE = 1000
 

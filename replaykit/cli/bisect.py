@@ -137,12 +137,12 @@ def _write_markdown(path: Path, blame: "Blame", asked: "Asked") -> None:
 def _searched(context: click.Context, path: Path, options: dict[str, Any], words: list[str]) -> "Blame":
     """Make a bisect, and keep what it came to."""
     from replaykit import configuration
-    from replaykit.bisecting import Plan
     from replaykit.bundle import require_whole
     from replaykit.cli.tracking import Tracking
     from replaykit.inquiry import Inquiry
     from replaykit.minutes import Asked as Question
     from replaykit.reader import read_bytes
+    from replaykit.search import Plan
 
     with contextlib.ExitStack() as stack:
         place, name, lane = _place(options, stack)
