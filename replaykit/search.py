@@ -31,7 +31,7 @@ SHOWS = 5  # how often it has to show there, so that its rate is known
 ANEW = {1, 2, 5, 8, 11}  # attempts there for which the service is started anew
 MOST_LOOKS = 200  # attempts at a point, at most
 MASKING = 1 / 4  # of the attempts in which it would show may fail otherwise, before a point is left out
-INVALID = 5  # attempts at a point that say nothing, none that does being among them
+INVALID = 3  # attempts at a point that say nothing, none that does being among them
 VISITS = 3  # to a point that has to be judged
 CHECKED = 4  # points in a row that can't be tried, after which one is tried that could be
 MOST_SKIPS = 8  # points among the suspects that can't be tried, after which it is told who is left
@@ -219,7 +219,7 @@ class Search:
                 last = tried if last is None or tried.shown else last
             if tried.word == "different" or not tried.shown + tried.held:
                 others, mask = others + 1, tried
-                if not tried.attempts or (is_first and not tried.held) or others >= INVALID + shown + held:
+                if not tried.attempts or others >= INVALID + shown + held:
                     return self._left_out(stay.point, tried)
             is_clear = shown > 0 or held >= enough or tried.state == "good"
             if not gauge.steady:
@@ -462,16 +462,12 @@ class Search:
         for point in (itself, *self.before(culprit)):
             wanted = self.plan.after if point.id == itself.id else self.plan.before
             place = self._places.get(point.id)
-            if wanted == self.plan.before and place in self.suspects.untried:
-                self._note(
-                    f"{point.name}, right before it, can't be tried; what comes from that one alone is {wanted}."
-                )
-                continue
+            was_judged = place is not None and self.states.get(place, "skipped") != "skipped"
             state, tried = self._settled("confirm", point, CONFIRMED if wanted == "good" else 1)
-            if state == "skipped" and place is None:
-                self._note(f"{point.name}, right before it, can't be judged ({tried.word}).")
-            elif state == "skipped":
+            if state == "skipped" and was_judged:
                 self._give_up(point, tried)
+            elif state == "skipped":  # what comes from it is as wanted, so it should be
+                self._note(f"{point.name}, right before it, can't be judged itself ({tried.word}).")
             elif state != wanted and place is None:
                 raise OlderError(point)
             is_confirmed = is_confirmed and state in {wanted, "skipped"}
