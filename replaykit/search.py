@@ -35,7 +35,7 @@ INVALID = 3  # attempts at a point that say nothing, none that does being among 
 VISITS = 3  # to a point that has to be judged
 CHECKED = 4  # points in a row that can't be tried, after which one is tried that could be
 MOST_SKIPS = 8  # points among the suspects that can't be tried, after which it is told who is left
-AGAIN = 3  # points that could not be judged that are tried once more, if that would tell more
+AGAIN = 3  # points at a time that could not be judged, and are tried once more if that would tell more
 MOST_CONFIRMED = 5  # times that who it is may be contradicted
 LEAVE = 0.1  # a point is left when an attempt there says less than this part of what a visit elsewhere does
 _MACHINE = {"unbuildable", "unreachable", "machine"}  # words of what the machine may be to blame for
@@ -100,6 +100,7 @@ class Search:
     _places: dict[str, int] = field(init=False)  # by id
     _words: dict[int, str] = field(init=False, default_factory=dict)  # of points that can't be tried, by place
     _troubled: list[int] = field(init=False, default_factory=list)  # those in a row that may be the machine's fault
+    _opened: set[int] = field(init=False, default_factory=set)  # places that were tried once more
     _is_at_ends: bool = field(init=False, default=False)  # are the ends being tried?
     _is_ungauged: bool = field(init=False, default=False)  # is it to be found out how often it shows?
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
@@ -306,19 +307,21 @@ class Search:
         """Search until the culprit is confirmed, or nothing more can be found out. Raises EndedError, MachineError."""
         for _ in range(MOST_CONFIRMED):
             self._narrow()
-            while not self._is_known() and self._open_again():
+            while not self._is_one() and self._open_again():
                 self._narrow()
-            if not self._is_known() and any(
-                self._words[place] == "machine" for place in self.suspects.among(self._words)
-            ):
-                raise MachineError("Some points could not be tried, and would tell more.")
-            group = self.suspects.likeliest()
-            if len(group) > 1 or not self._is_known():
+            if not self._is_one():
+                if any(self._words[place] == "machine" for place in self.suspects.among(self._words)):
+                    raise MachineError("Some points could not be tried, and would tell more.")
                 return
+            group = self.suspects.likeliest()
             if self._is_confirmed(group[0]):
                 self.culprit = group[0]
                 return
         raise EndedError("undecided", "what is seen contradicts itself again and again")
+
+    def _is_one(self) -> bool:
+        """Say whether it is known well enough who it is, and it is one point alone."""
+        return self._is_known() and len(self.suspects.likeliest()) == 1
 
     def _narrow(self) -> None:
         """Try points until it is known well enough who it is, or no point says more."""
@@ -447,9 +450,10 @@ class Search:
     def _open_again(self) -> bool:
         """Let some points be tried once more that did not come up or failed otherwise, if they are in the way."""
         ways = {"unreachable", "different"}
-        places = [place for place in self.suspects.among(self._words) if self._words[place] in ways][:AGAIN]
+        found = [place for place in self.suspects.among(self._words) if self._words[place] in ways]
+        places = [place for place in found if place not in self._opened][:AGAIN]
         for place in places:
-            self._words[place] = "given up"
+            self._opened.add(place)
             self.suspects.untried.discard(place)
             self.states.pop(place, None)
         return bool(places)
@@ -458,7 +462,7 @@ class Search:
 
     def _is_confirmed(self, culprit: int) -> bool:
         """Try a point and those right before it once more; say whether it is still the culprit."""
-        is_confirmed, itself = True, self.range.points[culprit]
+        is_confirmed, itself, trusted = True, self.range.points[culprit], self.survey.trusts
         for point in (itself, *self.before(culprit)):
             wanted = self.plan.after if point.id == itself.id else self.plan.before
             place = self._places.get(point.id)
@@ -471,7 +475,7 @@ class Search:
             elif state != wanted and place is None:
                 raise OlderError(point)
             is_confirmed = is_confirmed and state in {wanted, "skipped"}
-        if not is_confirmed and self.survey.gauge.steady:
+        if not is_confirmed and self.survey.gauge.steady and trusted == self.survey.trusts:
             self._doubt("What is seen changes from one start of the service to the next.")
         return is_confirmed and self._is_known() and self.suspects.likeliest() == (culprit,)
 

@@ -27,6 +27,7 @@ class Drawn:
     false: float = 0.0
     broken: Collection[str] = ()
     other: Collection[str] = ()  # where another bug hides this one
+    other_rate: float = 0.0  # how often another bug hides this one anywhere
     chance: Random = field(default_factory=lambda: Random(1))
     coming: float = 1.0
     trying: float = 0.05
@@ -76,6 +77,9 @@ class Draw:
         there = bench.rate if self._mood is None else self._mood
         rate = there if self._point.name in bench.bad else bench.false
         while shown + held < wanted:
+            if bench.chance.random() < bench.other_rate:
+                tries = shown + held + 1
+                return Tried(word="different", reason="it fails in another way", held=held, attempts=tries, seconds=0.1)
             seen = bench.chance.random() < rate
             shown, held = shown + seen, held + (not seen)
             if seen and times is None:

@@ -1,14 +1,16 @@
 """Bisecting, on histories of which nothing exists: what comes of an attempt is drawn by chance."""
 
 import statistics
+from contextlib import AbstractContextManager
 from random import Random
 
 import pytest
-from drawn import Drawn, bisected, points
+from drawn import Draw, Drawn, bisected, points
 
-from replaykit.axis import Point
+from replaykit.axis import Point, Tried
 from replaykit.bisecting import Bisect
 from replaykit.blame import Blame
+from replaykit.errors import UnreachableError
 from replaykit.memory import Memory
 from replaykit.search import Plan, Range
 
@@ -133,6 +135,132 @@ def test_a_bug_that_depends_on_the_start_of_the_service_is_found(moods: float, *
             wrong.append(seed)
 
     assert wrong == []
+
+
+def test_a_bug_that_each_start_decides_is_found_with_several_benches():
+    """Where a start of the service decides, three benches at a time name the same point, and lose none."""
+    for seed in range(20):
+        _, culprit = chosen(seed)
+        benches = [Drawn(after(culprit), moods=0.6, chance=Random(seed * 3 + lane)) for lane in range(3)]
+        blame = Bisect(Range(points(SIZE)), benches, Plan(), Memory()).run()
+
+        assert blame.outcome in {"found", "not bad"}, (seed, blame.reason)
+        assert blame.outcome == "not bad" or named(blame) == str(culprit), seed
+
+
+def test_a_flaky_bug_inside_of_a_merge_is_found():
+    """A bug that turns out to be flaky only inside of a merge is searched for like one there."""
+    for seed in range(20):
+        inner = [f"42.{place}" for place in range(1, 8)]
+        bad = {*after(42, 100), *inner[3:]}
+        bench = Drawn(bad, 0.8, chance=Random(seed))
+        blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: merged(7)).run()
+
+        assert ("found", "42.4") == (blame.outcome, named(blame)), (seed, blame.reason)
+
+
+def test_a_flaky_bug_that_was_mended_is_found_without_an_older_end():
+    """With `fix` and no bad end, a bug that turns out to be flaky is found all the same."""
+    for seed in range(20):
+        bench = Drawn({str(place) for place in range(137)}, 0.6, chance=Random(seed))
+        blame = Bisect(Range(points(200), far=False), [bench], Plan(fix=True), Memory()).run()
+
+        assert ("found", "137") == (blame.outcome, named(blame)), (seed, blame.reason)
+
+
+def test_what_was_merged_may_be_older_than_the_good_end():
+    """Where the point before a branch has the bug already, no commit of the branch is blamed, but the merge."""
+    inner = [f"42.{place}" for place in range(1, 8)]
+    outside = Point(id="base", name="base")
+    came = merged(7)
+    came = Range(came.points, came.parents, outside={1: [outside]})
+    bench = Drawn({*after(42, 100), *inner, "base"})
+    blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: came).run()
+
+    assert ("found", "42") == (blame.outcome, named(blame))
+    assert any("brought it back" in note for note in blame.notes)
+
+
+def test_the_parent_that_is_told_is_the_real_one():
+    """The first commit of a branch is told beside the one that the branch comes from, which is tried too."""
+    came = merged(7)
+    came = Range(came.points, came.parents, outside={1: [Point(id="base", name="base")]})
+    bench = Drawn({*after(42, 100), *(f"42.{place}" for place in range(1, 8))})
+    blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: came).run()
+
+    assert ("found", "42.1", "base") == (blame.outcome, named(blame), blame.parent and blame.parent.name)
+    assert "base" in bench.visits
+
+
+def test_a_merge_of_which_some_commits_show_the_bug_is_not_blamed_itself():
+    """Where a commit inside of a merge shows the bug, and the one before it can't be built, both are told."""
+    inner = [f"42.{place}" for place in range(1, 8)]
+    bench = Drawn({*after(42, 100), *inner[2:]}, broken={"42.2"})
+    bench.broken = {"42.3"}
+    blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: merged(7)).run()
+
+    assert ("candidates", 125) == (blame.outcome, blame.exit_code)
+    assert {"42.3", "42.4"} == {each.point.name for each in blame.suspects}
+    assert blame.merge is not None
+
+
+def test_a_parent_that_can_not_be_built_is_no_trouble_of_the_machine():
+    """A parent that is good since what comes from it is may be one that can't be built."""
+    # 1 -> 2 -> 3, and 4 from 2: the culprit is 3, 4 is good, 2 can't be built
+    parents = [[], [0], [1], [2], [2], [3, 4]]
+    bench = Drawn({"3", "5"}, broken={"2"})
+    blame = Bisect(Range(points(6), parents), [bench], Plan(), Memory()).run()
+
+    assert ("found", "3") == (blame.outcome, named(blame)), blame.reason
+    assert any("can't be judged itself" in note for note in blame.notes)
+
+
+class Dying(Drawn):
+    """A bench whose service does not come up one time."""
+
+    dies_at: int = 0
+
+    def visit(self, point: Point) -> AbstractContextManager[Draw]:
+        """Come to a point, or not."""
+        if len(self.visits) + 1 == self.dies_at:
+            self.visits.append(point.name)
+            raise UnreachableError("it did not come up")
+        return super().visit(point)
+
+
+def test_a_service_that_does_not_come_up_once_changes_nothing():
+    """One hiccup, whenever it comes, does not end a bisect, nor make it blame somebody else."""
+    for dies_at in range(1, 12):
+        bench = Dying(after(47, 100))
+        bench.dies_at = dies_at
+        blame = bisected(bench, 100)
+
+        assert ("found", "47") == (blame.outcome, named(blame)), (dies_at, blame.reason)
+
+
+def test_another_bug_that_hides_this_one_now_and_then_is_no_reason_to_give_up():
+    """A failure of another kind in one of ten attempts leaves a point judged; in most of them, nobody else is blamed."""
+    for other, outcomes in ((0.1, {"found"}), (0.7, {"found", "candidates", "not judged", "undecided"})):
+        for seed in range(10):
+            bench = Drawn(after(47, 100), other_rate=other, chance=Random(seed))
+            blame = bisected(bench, 100)
+
+            assert blame.outcome in outcomes, (other, seed, blame.reason)
+            assert blame.outcome != "found" or named(blame) == "47"
+
+
+def test_what_is_known_from_elsewhere_is_forgotten_where_it_contradicts():
+    """Verdicts of another bisect that do not fit make no bug flaky: they are tried anew."""
+    memory = Memory()
+    lie = Tried(word="reproduced", reason="known", shown=1, attempts=1, anew=True)
+    lines = points(100)
+    same = [point.replace(code=f"{place % 50}") if place in {24, 74} else point for place, point in enumerate(lines)]
+    memory.learn("search", same[24], lie, steady=True)
+    memory.rewind()
+    bench = Drawn(after(80, 100))
+    blame = Bisect(Range(same), [bench], Plan(), memory).run()
+
+    assert ("found", "80", True) == (blame.outcome, named(blame), blame.steady), blame.notes
 
 
 def test_a_range_in_which_nothing_can_be_found_says_so():
