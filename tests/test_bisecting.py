@@ -239,7 +239,7 @@ def test_a_service_that_does_not_come_up_once_changes_nothing():
 
 
 def test_another_bug_that_hides_this_one_now_and_then_is_no_reason_to_give_up():
-    """A failure of another kind in one of ten attempts leaves a point judged; in most of them, nobody else is blamed."""
+    """A failure of another kind in one of ten attempts leaves a point judged; in most, nobody else is blamed."""
     for other, outcomes in ((0.1, {"found"}), (0.7, {"found", "candidates", "not judged", "undecided"})):
         for seed in range(10):
             bench = Drawn(after(47, 100), other_rate=other, chance=Random(seed))
