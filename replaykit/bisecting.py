@@ -41,6 +41,7 @@ class Bisect:
     _survey: Survey = field(init=False)
     _search: Search = field(init=False)
     _within: Search | None = field(init=False, default=None)  # that of what came with a merge
+    _is_older: bool = field(init=False, default=False)  # did what was merged have it before it went apart?
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -96,6 +97,7 @@ class Bisect:
         try:
             search.run()
         except OlderError as older:
+            self._is_older = True
             self._notes.append(
                 f"What was merged comes from {older.point.name}, where it was like that already: the merge brought it "
                 "back."
@@ -142,7 +144,7 @@ class Bisect:
             confidence = self._confidence(search, culprit, before)
         open_ = self._within if self._within is not None and self._within.culprit is None else self._search
         suspects: list[Suspect] = []
-        if outcome in _OPEN or (outcome == "found" and open_.culprit is None):
+        if outcome in _OPEN or (outcome == "found" and open_.culprit is None and not self._is_older):
             ranked = open_.suspects.ranked(0.0 if gauge.steady else UNLIKELY)[:MOST_TOLD]
             suspects = [Suspect(point=open_.range.points[place], probability=round(each, 4)) for place, each in ranked]
         known = gauge.known
