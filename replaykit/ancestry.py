@@ -6,8 +6,8 @@ from replaykit.axis import Point
 from replaykit.blame import Blame, Change
 from replaykit.commit import SHORT, Commit, log_of_bisect
 from replaykit.errors import UsageError
+from replaykit.plan import Range
 from replaykit.repository import Repository
-from replaykit.search import Range
 
 MOST_OF_GRAPH = 30_000  # commits of which it is kept which come from which
 

@@ -18,7 +18,8 @@ from replaykit.errors import MachineError
 from replaykit.gauge import Gauge
 from replaykit.memory import Memory
 from replaykit.onlooker import Onlooker
-from replaykit.search import EndedError, OlderError, Plan, Range, Search
+from replaykit.plan import Plan, Range
+from replaykit.search import EndedError, OlderError, Search
 from replaykit.survey import BudgetError, Survey
 from replaykit.suspects import chance
 

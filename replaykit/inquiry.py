@@ -18,8 +18,8 @@ from replaykit.errors import UsageError
 from replaykit.memory import Kept, Memory
 from replaykit.model import Model
 from replaykit.onlooker import Onlooker
+from replaykit.plan import Plan, Range
 from replaykit.probing import Prober, Recipe
-from replaykit.search import Plan, Range
 
 
 class Place(Protocol):

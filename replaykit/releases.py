@@ -20,7 +20,7 @@ from replaykit.blame import Blame
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.installer import Installer, variables
-from replaykit.search import Range
+from replaykit.plan import Range
 
 EXAMPLE = "Write a package and two versions, as in --versions radicale==3.0.0..3.2.3; an end may be left open."
 MOST_TOLD = 12  # versions

@@ -12,7 +12,7 @@ them is evidence as well: the bug is flaky then, and the search goes on.
 import contextlib
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -20,7 +20,8 @@ from replaykit.axis import Point, State, Tried
 from replaykit.blame import Outcome
 from replaykit.errors import MachineError
 from replaykit.minutes import Stage
-from replaykit.rate import MISSED, Odds
+from replaykit.plan import Plan, Range
+from replaykit.rate import MISSED
 from replaykit.survey import Stay, Survey
 from replaykit.suspects import Order, Suspects, chance
 
@@ -34,44 +35,11 @@ MASKING = 1 / 4  # of the attempts in which it would show may fail otherwise, be
 INVALID = 3  # attempts at a point that say nothing, none that does being among them
 VISITS = 3  # to a point that has to be judged
 CHECKED = 4  # points in a row that can't be tried, after which one is tried that could be
-MOST_SKIPS = 8  # points among the suspects that can't be tried, after which it is told who is left
 AGAIN = 3  # points at a time that could not be judged, and are tried once more if that would tell more
 MOST_CONFIRMED = 5  # times that who it is may be contradicted
 LEAVE = 0.1  # a point is left when an attempt there says less than this part of what a visit elsewhere does
+_FOR_GOOD = {"stale", "unbuildable"}  # words of what is the same the next time, as long as nobody has seen it better
 _MACHINE = {"unbuildable", "unreachable", "machine"}  # words of what the machine may be to blame for
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The points that are searched, from old to new."""
-
-    points: Sequence[Point]  # the last one is the near end; the first one the far end, where that is known
-    parents: Sequence[Sequence[int]] | None = None  # places of those right before each; None for a line
-    far: bool = True  # is the first one the far end?
-    outside: Mapping[int, Sequence[Point]] = field(default_factory=dict)  # points right before one that are not listed
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a bisect is made."""
-
-    fix: bool = False  # search for the point that mended the bug
-    steady: bool = True  # did the bug show each time when it was recorded?
-    odds: Odds | None = None  # how often it did
-    confidence: float = 0.99  # a part of 1
-    most_attempts: int = 2000
-    most_seconds: float | None = None
-    most_skips: int = MOST_SKIPS
-
-    @property
-    def before(self) -> State:
-        """What points are that do not have the culprit behind them."""
-        return "bad" if self.fix else "good"
-
-    @property
-    def after(self) -> State:
-        """What points are that have."""
-        return "good" if self.fix else "bad"
 
 
 class EndedError(Exception):
@@ -145,7 +113,7 @@ class Search:
             with self._stay("end", point) as stay:
                 last = self._measured(stay)
             shown, held = gauge.seen(point)
-            if shown or held or visit == VISITS - 1 or last.word == "stale":
+            if shown or held or visit == VISITS - 1 or last.word in _FOR_GOOD:
                 break
             self.survey.void([point])
         self._tell("end", point, "bad" if shown else "good" if held else "skipped", last)
@@ -251,7 +219,7 @@ class Search:
         for visit in range(VISITS):
             with self._stay(stage, point) as stay:
                 state, tried = self._judged(stay, starts)
-            if state != "skipped" or visit == VISITS - 1 or tried.word == "stale":
+            if state != "skipped" or visit == VISITS - 1 or (stage == "end" and tried.word in _FOR_GOOD):
                 break
             self.survey.void([point])  # nobody is to take it for the answer after a stop
         if state == "skipped":

@@ -10,7 +10,7 @@ from replaykit.bisecting import Bisect
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError
 from replaykit.memory import Memory
-from replaykit.search import Plan, Range
+from replaykit.plan import Plan, Range
 
 
 def points(size: int) -> list[Point]:

@@ -12,7 +12,7 @@ from replaykit.bisecting import Bisect
 from replaykit.blame import Blame
 from replaykit.errors import UnreachableError
 from replaykit.memory import Memory
-from replaykit.search import Plan, Range
+from replaykit.plan import Plan, Range
 
 SIZE = 1000
 

@@ -138,6 +138,7 @@ READING_ORDER = [
     "memory",
     "configuration",
     "suspects",
+    "plan",
     "gauge",
     "survey",
     "search",

@@ -141,8 +141,8 @@ def _searched(context: click.Context, path: Path, options: dict[str, Any], words
     from replaykit.cli.tracking import Tracking
     from replaykit.inquiry import Inquiry
     from replaykit.minutes import Asked as Question
+    from replaykit.plan import Plan
     from replaykit.reader import read_bytes
-    from replaykit.search import Plan
 
     with contextlib.ExitStack() as stack:
         place, name, lane = _place(options, stack)
