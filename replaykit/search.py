@@ -35,7 +35,7 @@ MASKING = 1 / 4  # of the attempts in which it would show may fail otherwise, be
 INVALID = 3  # attempts at a point that say nothing, none that does being among them
 VISITS = 3  # to a point that has to be judged
 CHECKED = 4  # points in a row that can't be tried, after which one is tried that could be
-AGAIN = 3  # points at a time that could not be judged, and are tried once more if that would tell more
+AGAIN = 3  # points that could not be judged that are tried once more, if that would tell more
 MOST_CONFIRMED = 5  # times that who it is may be contradicted
 LEAVE = 0.1  # a point is left when an attempt there says less than this part of what a visit elsewhere does
 _FOR_GOOD = {"stale", "unbuildable"}  # words of what is the same the next time, as long as nobody has seen it better
@@ -419,7 +419,7 @@ class Search:
         """Let some points be tried once more that did not come up or failed otherwise, if they are in the way."""
         ways = {"unreachable", "different"}
         found = [place for place in self.suspects.among(self._words) if self._words[place] in ways]
-        places = [place for place in found if place not in self._opened][:AGAIN]
+        places = [place for place in found if place not in self._opened][: AGAIN - len(self._opened)]
         for place in places:
             self._opened.add(place)
             self.suspects.untried.discard(place)

@@ -372,9 +372,7 @@ def merges(asked: argparse.Namespace, folder: Path) -> None:
                 told = bisected(history, Path(place), *bisect_words(bundle), *options)
                 assert told.blame is not None, told
                 right += told.blame.culprit is not None and told.blame.culprit.id == history.culprit
-                merge += told.blame.change is not None and told.blame.change.into is not None and (
-                    told.blame.change.into.id == brought
-                )  # fmt: skip
+                merge += told.blame.merge is not None and told.blame.merge.id == brought  # fmt: skip
                 tests.append(told.blame.spent.tests)
         print(f"| {name} | {len(tests)} | {right} | {merge} | {median(tests):.0f}, {max(tests)} |", flush=True)
 
