@@ -26,9 +26,10 @@ from replaykit.configuration import digest_of
 from replaykit.culprit import marked
 from replaykit.errors import JournalError, MissingFileError, UnwritableError, UsageError
 from replaykit.ledger import Ledger, summed
-from replaykit.memory import KEPT_FOR, Kept, Memory, Recalled, asked_in, forget_old, home, place
-from replaykit.memory import unfinished as unfinished_in
+from replaykit.memory import Kept, Memory, Recalled
 from replaykit.minutes import ADVICE, Asked
+from replaykit.shelf import KEPT_FOR, asked_in, forget_old, home, place
+from replaykit.shelf import unfinished as unfinished_in
 from replaykit.writer import save
 
 REPOSITORY = "shop-0123456789ab"
@@ -224,7 +225,7 @@ def test_a_bisect_goes_on_with_what_it_had_found_out(stopped: Path, content: byt
 def test_the_folder_holds_the_bundle_and_is_for_its_user_alone(stopped: Path, content: bytes):
     """The bundle is copied to the byte; nobody else may look in; folders sort by when they began."""
     with Kept.begin(REPOSITORY, asked(), content) as later:
-        assert content == later.bundle.read_bytes()
+        assert content == (later.folder / "bundle.pd").read_bytes()
         assert later.logs.is_dir()
         assert later.trees.is_dir()
 
@@ -337,7 +338,7 @@ def test_another_bundle_is_refused_and_a_culprit_in_it_is_no_other(stopped: Path
     with Kept.resume(stopped, asked(), marked(content, "somebody")) as again:
         assert ["fixed"] == words(again, "end", point(0))
 
-    assert content == again.bundle.read_bytes()
+    assert content == (again.folder / "bundle.pd").read_bytes()
 
 
 def test_a_copy_that_was_changed_or_is_gone_is_told(stopped: Path):
@@ -602,7 +603,8 @@ KILLED = """
     import itertools, sys
     from pathlib import Path
     from replaykit.axis import Point, Tried
-    from replaykit.memory import Asked, Kept
+    from replaykit.memory import Kept
+    from replaykit.minutes import Asked
     asked = Asked(axis="commits", where="/", bundle="x.pd", near="9")
     with Kept.begin("killed", asked, Path(sys.argv[1]).read_bytes()) as kept:
         for number in itertools.count():

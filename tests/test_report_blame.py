@@ -26,9 +26,11 @@ HOSTILE = (
     "::error::owned\r\n</details> ~~~ $(rm -rf .)"
 )
 ASKED = Asked(
-    again="replaykit bisect failures/balance.pd --good v1.2 --start 'python app.py --port {port}'",
+    words=[["failures/balance.pd"], ["--good", "v1.2"], ["--start", "python app.py --port {port}"], ["--resume"]],
+    raised=["--max-replays", "4000"],
     replay="replaykit replay failures/balance.pd --start 'python app.py --port {port}'",
 )
+START = "--start 'python app.py --port {port}'"
 HERE, BEFORE = point(575).name, point(574).name
 
 
@@ -271,9 +273,9 @@ def test_what_to_type_next_follows_from_how_it_ended():
             "ls /tmp/bisect/logs",
         ],
         "candidates": ["ls /tmp/bisect/logs"],
-        "undecided": [f"{ASKED.again} --resume --max-time 1h", "ls /tmp/bisect/logs"],
-        "not good": [f"{ASKED.again} --good auto", "ls /tmp/bisect/logs"],
-        "interrupted": [f"{ASKED.again} --resume", "ls /tmp/bisect/logs"],
+        "undecided": ["replaykit bisect --resume --max-replays 4000", "ls /tmp/bisect/logs"],
+        "not good": [f"replaykit bisect failures/balance.pd {START} --good auto", "ls /tmp/bisect/logs"],
+        "interrupted": ["replaykit bisect --resume", "ls /tmp/bisect/logs"],
     } == commands
 
 
@@ -284,7 +286,7 @@ def test_a_bug_that_is_gone_may_have_been_mended(revision: str | None, offered: 
     said = written(lost("not bad", tested=[LINE[0], gone], revision=revision), 120)
 
     assert "fixed: all steps ran, the bug showed in 0 of 9 attempts" in said
-    assert (f"{ASKED.again} --find-fix --bad {revision}" in said) is offered
+    assert (f"replaykit bisect failures/balance.pd {START} --find-fix --bad {revision}" in said) is offered
     assert ("--find-fix" in said) is offered
 
 
@@ -319,7 +321,7 @@ def test_versions_are_told_as_such():
     said = written(blame, 120)
 
     assert "CULPRIT 1.10" == said.splitlines()[0]
-    assert "7 of 1 version tried" in said
+    assert "7 of 2 versions tried" in said
     assert "in 0 of 3 at the version before 1.9" in said
     assert "    python -m venv by-hand && by-hand/bin/pip install ledger==1.10" in said.splitlines()
 
