@@ -269,19 +269,22 @@ def test_secrets_are_not_written(content: bytes, monkeypatch: pytest.MonkeyPatch
     """Those in options are covered, and it is said which; those in what the service says are covered too."""
     monkeypatch.setenv("REPLAYKIT_SECRET_PIN", "very-secret-pin")
     options = {
+        "words": ["--start", "app --password hunter2secret"],
         "header": ["x: k3y-k3y-k3y"], "start": "env API_KEY=k3y-k3y-k3y python app.py --port {port}",
         "settings": {"token": "t0k3n-t0k3n"}, "build": "make PIN=very-secret-pin", "keep": ["a", "b"],
         "jobs": 2, "fix": False, "log": Path("x.log"), "good": None,
     }  # fmt: skip
     with Kept.begin(REPOSITORY, asked(options=options), content) as kept:
-        kept.learn("search", point(1), Tried(word="different", reason=f"got very-secret-pin {'x' * 5000}"))
+        kept.learn(
+            "search", point(1), Tried(word="different", reason=f"got very-secret-pin hunter2secret {'x' * 5000}")
+        )
     written = (kept.folder / "journal.jsonl").read_text()
 
-    assert ["header", "start", "settings", "build"] == kept.asked.covered
+    assert ["words", "header", "start", "settings", "build"] == kept.asked.covered
     assert {"keep": ["a", "b"], "jobs": 2, "fix": False, "log": "x.log", "good": None} == {
         name: value for name, value in asked_in(kept.folder).options.items() if name not in kept.asked.covered
     }
-    for secret in ("k3y-k3y-k3y", "t0k3n-t0k3n", "very-secret-pin"):
+    for secret in ("k3y-k3y-k3y", "t0k3n-t0k3n", "very-secret-pin", "hunter2secret"):
         assert secret not in written
     assert len(written) < 5000
 
@@ -435,6 +438,43 @@ def test_the_newest_that_has_no_end_goes_on(content: bytes):
     (folder / "journal.jsonl").write_bytes(b"")  # it was killed when it began
 
     assert unfinished_in(place(REPOSITORY)) not in {folder, first, None}
+
+
+def test_one_in_which_nothing_was_tried_hides_none(content: bytes):
+    """The newest in which something was tried goes on; one that was killed before that, where there is no other."""
+    with Kept.begin(REPOSITORY, asked(), content) as untried:
+        pass
+    assert untried.folder == unfinished_in(place(REPOSITORY))
+    first = begun(content)
+    with Kept.begin(REPOSITORY, asked(), content):
+        pass
+
+    assert first == unfinished_in(place(REPOSITORY))
+
+
+def test_a_question_that_was_wrong_leaves_nothing(content: bytes):
+    """Where an error comes before the first try, there is nothing to go on with; after it, there is."""
+    with pytest.raises(UsageError), Kept.begin(REPOSITORY, asked(), content) as wrong:
+        raise UsageError("There is no program x.", "Check its name.")
+    with pytest.raises(UsageError), Kept.begin(REPOSITORY, asked(), content) as tried:
+        tried.learn("search", point(1), BAD)
+        raise UsageError("There is no program x.", "Check its name.")
+
+    assert not wrong.folder.exists()
+    assert tried.folder == unfinished_in(place(REPOSITORY))
+
+
+def test_what_it_came_to_is_for_its_user_alone(content: bytes):
+    """A file beside the journal is written anew, with mode 0600; where it can't be, that is told."""
+    with Kept.begin(REPOSITORY, asked(), content) as kept:
+        kept.put("result.json", "first")
+        kept.put("result.json", "second")
+        (kept.folder / "bisect.log").mkdir()
+        with pytest.raises(UnwritableError, match=r"bisect\.log can't be written"):
+            kept.put("bisect.log", "")
+
+    path = kept.folder / "result.json"
+    assert ("second", 0o600) == (path.read_text(), stat.S_IMODE(path.stat().st_mode))
 
 
 def test_one_that_goes_on_now_is_the_last_choice(content: bytes):

@@ -279,6 +279,27 @@ def test_what_to_type_next_follows_from_how_it_ended():
     } == commands
 
 
+@pytest.mark.parametrize(
+    ("blame", "commands"),
+    [
+        (lost("not good", fix=True), ["ls /tmp/bisect/logs"]),
+        (lost("not good", far=None), ["ls /tmp/bisect/logs"]),
+        (lost("not good", axis="versions"), ["ls /tmp/bisect/logs"]),
+    ],
+)
+def test_no_command_is_told_that_would_be_refused(blame: Blame, commands: list[str]):
+    """Of a fix only the older end can be looked for, of versions none, and behind the first commit is none."""
+    assert commands == [hint.command for hint in hints(blame, ASKED) if hint.command]
+
+
+def test_what_was_tried_in_a_merge_is_counted_apart():
+    """No more of a range is told to be tried than there is in it."""
+    rows = [at(0, "good"), at(1, "bad"), at(1, "good", point=point(7)), at(1, "bad", point=point(8)), at(2, "bad")]
+    blame = found(merge=point(575), points=2, tested=rows, spent=Stages(tests=5, visits=5, attempts=9, seconds=1.0))
+
+    assert "3 of 3 commits and 2 inside of a merge tried" in written(blame, 120)
+
+
 @pytest.mark.parametrize(("revision", "offered"), [("c" * 40, True), (None, False), (point(1024).id, False)])
 def test_a_bug_that_is_gone_may_have_been_mended(revision: str | None, offered: bool):
     """What was seen instead is told; where the bundle was recorded at another commit, --find-fix is offered."""
