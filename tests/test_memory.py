@@ -275,9 +275,7 @@ def test_secrets_are_not_written(content: bytes, monkeypatch: pytest.MonkeyPatch
         "jobs": 2, "fix": False, "log": Path("x.log"), "good": None,
     }  # fmt: skip
     with Kept.begin(REPOSITORY, asked(options=options), content) as kept:
-        kept.learn(
-            "search", point(1), Tried(word="different", reason=f"got very-secret-pin hunter2secret {'x' * 5000}")
-        )
+        kept.learn("search", point(1), Tried(word="different", reason=f"very-secret-pin hunter2secret {'x' * 5000}"))
     written = (kept.folder / "journal.jsonl").read_text()
 
     assert ["words", "header", "start", "settings", "build"] == kept.asked.covered

@@ -414,8 +414,8 @@ def test_a_result_that_can_not_be_written_is_shown(plain: History, bundle: Path,
     state = tmp_path / "xdg_state_home"
     build = shlex.join([sys.executable, "-c", textwrap.dedent(f"""
         from pathlib import Path
-        for path in [Path({str(tmp_path)!r}, "report.md"), *[each.parent for each in Path({str(state)!r}).rglob("logs")]]:
-            path = path if path.suffix else path / "result.json"
+        kept = [each.with_name("result.json") for each in Path({str(state)!r}).rglob("logs")]
+        for path in [Path({str(tmp_path / "report.md")!r}), *kept]:
             if path.name == {name!r}:
                 (path / "x").mkdir(parents=True, exist_ok=True)
     """)])  # fmt: skip
