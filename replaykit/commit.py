@@ -110,20 +110,32 @@ def log_of_bisect(
 ) -> str:
     """Tell a bisect as a log that `git bisect replay` accepts.
 
-    `far` and `near` are hashes; of each tested commit stand its hash, whether it was bad (the bug showed), good or
-    skipped, and its subject. With `fix`, the commit that mended the bug was searched for.
+    `far` and `near` are hashes; of each tested commit, from old to new, stand its hash, whether it was bad (the bug
+    showed), good or skipped, and its subject. With `fix`, the commit that mended the bug was searched for.
     """
     words: dict[Said, str] = {"bad": "bad", "good": "good", "skipped": "skip"}
     options = ["--first-parent"] if first_parent else []
     if fix:
         words = {"bad": "broken", "good": "fixed", "skipped": "skip"}
         options += ["--term-old", "broken", "--term-new", "fixed"]
+    new: Said = "good" if fix else "bad"
+    ends: list[tuple[str, Said, str]] = [(far, "bad" if fix else "good", ""), (near, new, "")]
+    rest = [each for each in tested if each[0] not in {near, far}]
+    newer = [each for each in rest if each[1] == new]
+    others = [each for each in rest if each[1] != new]
     lines = ["git bisect start " + _quoted([*options, near, far])]
-    ends: list[tuple[str, Said, str]] = [(near, "good" if fix else "bad", ""), (far, "bad" if fix else "good", "")]
-    for name, said, subject in [*ends, *[each for each in tested if each[0] not in {near, far}]]:
-        lines += [f"# {words[said]}: [{name}] {' '.join(visible(subject).split())}".rstrip()]
-        lines += [f"git bisect {words[said]} {name}"]
+    for name, said, subject in [*ends, *others, *reversed(newer)]:  # git goes by the last one of the newer side
+        lines += [f"# {words[said]}: {_named(name, subject)}", f"git bisect {words[said]} {name}"]
     return "\n".join(lines) + "\n"
+
+
+def first_in_log(name: str, subject: str, *, fix: bool = False) -> str:
+    """Tell in the log of a bisect, as its last line, the commit that was found."""
+    return f"# first {'fixed' if fix else 'bad'} commit: {_named(name, subject)}\n"
+
+
+def _named(name: str, subject: str) -> str:
+    return f"[{name}] {' '.join(visible(subject).split())}".rstrip()
 
 
 def _quoted(words: Sequence[str]) -> str:

@@ -10,39 +10,29 @@ the others, and so is what earlier bisects of the same bundle found out, as long
 another.
 """
 
-import contextlib
-import hashlib
 import json
 import os
-import re
-import shutil
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from replaykit import project
+from replaykit import project, shelf
 from replaykit.axis import Point, Tried
 from replaykit.blame import Outcome
 from replaykit.culprit import sum_of
 from replaykit.errors import JournalError, MissingFileError, ReplaykitError, UnwritableError, UsageError
-from replaykit.ledger import MAX_LINE, Ledger, last_in, locked, see_onto_disk, whole
+from replaykit.ledger import MAX_LINE, Ledger, see_onto_disk, whole
 from replaykit.minutes import ADVICE, KINDS, Asked, End, Line, Stage, TriedLine, Void, agreed, read, require_same, valid
 from replaykit.redact import Redactor
 from replaykit.value import JsonData, jsonable
 
-NAME = "journal.jsonl"
 BUNDLE = "bundle.pd"
 MAX_TEXT = 2000  # characters of a reason
 MAX_OPTIONS = MAX_LINE // 2  # bytes of all options
 MOST_OTHERS = 200  # earlier bisects whose verdicts are looked at, the newest ones
-KEPT_FOR = 90 * 24 * 3600.0  # seconds, of a bisect that came to its end
-
-_GOES_ON: set[Outcome] = {"interrupted", "trouble", "undecided"}  # ends after which a bisect can go on
-_FOLDER = re.compile(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{8}")
 
 
 class Recalled(Tried):
@@ -150,13 +140,15 @@ class Memory:
 class Kept(Memory):
     """The memory in a folder. Use it as a context manager; it has the folder for itself as long as that."""
 
-    def __init__(self, folder: Path, asked: Asked, ledger: Ledger, lock: int, lines: list[Line]) -> None:
+    def __init__(
+        self, folder: Path, asked: Asked, ledger: Ledger, lock: int, lines: list[Line], redactor: Redactor
+    ) -> None:
         """Take over what `begin` and `resume` have opened."""
         self.folder = folder
         self.asked = asked
         self._ledger = ledger
         self._folder_lock = lock
-        self._redactor = Redactor(project.policy_here())
+        self._redactor = redactor
         self._others: dict[str, list[TriedLine]] | None = None  # by code
         super().__init__()
         self._lines = lines
@@ -169,15 +161,16 @@ class Kept(Memory):
         Secrets in the options are covered before anything is written. Folders of old bisects are removed. Raises
         UsageError, UnwritableError.
         """
-        forget_old()
-        options, covered = _covered(asked.options)
+        shelf.forget_old()
+        redactor = Redactor(project.policy_here())
+        options, covered = _covered(redactor, asked.options)
         names = {"where": whole(asked.where), "bundle": whole(asked.bundle)}
         asked = asked.replace(**names, options=options, covered=covered, bundle_sha256=sum_of(content))
         now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-        folder = place(repository) / f"{now}-{os.urandom(4).hex()}"
+        folder = shelf.place(repository) / f"{now}-{os.urandom(4).hex()}"
         _make(folder)
-        lock = _taken(folder)
-        ledger = Ledger(folder / NAME, ADVICE, mode=0o600)
+        lock = shelf.taken(folder)
+        ledger = Ledger(folder / shelf.NAME, ADVICE, mode=0o600)
         try:
             _write(folder / BUNDLE, content)
             for name in ("logs", "trees"):
@@ -185,7 +178,7 @@ class Kept(Memory):
             see_onto_disk(folder.parent)
             ledger.begin()
             ledger.write("asked", asked.model_dump(mode="json"))
-            return cls(folder, asked, ledger, lock, [])
+            return cls(folder, asked, ledger, lock, [], redactor)
         except BaseException as error:
             ledger.close()
             os.close(lock)
@@ -201,14 +194,17 @@ class Kept(Memory):
         they were then. Raises UsageError where they are not, or the bisect is going on; JournalError where what it
         has written is broken, or of another format.
         """
-        lock = _taken(folder)
-        ledger = Ledger(folder / NAME, ADVICE)
+        lock = shelf.taken(folder)
+        ledger = Ledger(folder / shelf.NAME, ADVICE)
         try:
             then, lines = read(ledger)
             _require_unchanged(folder, then)
             require_same(folder, then, asked, content)
+            redactor = Redactor(project.policy_here())
+            if asked is not None:
+                _covered(redactor, asked.options)  # they may hold secrets that were not kept
             ledger.go_on()
-            return cls(folder, then, ledger, lock, lines)
+            return cls(folder, then, ledger, lock, lines, redactor)
         except BaseException:
             ledger.close()
             os.close(lock)
@@ -217,7 +213,9 @@ class Kept(Memory):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and not self.lines:  # a wrong question is not one to go on with
+            shelf.remove(self.folder)
         self.close()
 
     def close(self) -> None:
@@ -227,11 +225,6 @@ class Kept(Memory):
                 self._ledger.close()
                 os.close(self._folder_lock)
                 self._folder_lock = -1
-
-    @property
-    def bundle(self) -> Path:
-        """The copy of the bundle."""
-        return self.folder / BUNDLE
 
     @property
     def logs(self) -> Path:
@@ -251,6 +244,15 @@ class Kept(Memory):
         own = super()._known()
         return [*own, *[line for lines in self._others.values() for line in lines]]
 
+    def put(self, name: str, text: str) -> None:
+        """Write a file beside the journal, which only its user may read. Raises UnwritableError."""
+        path = self.folder / name
+        try:
+            path.unlink(missing_ok=True)
+            _write(path, text.encode("utf-8"))
+        except OSError as error:
+            raise UnwritableError(f"{path} can't be written: {error.strerror}.", ADVICE.unwritten) from None
+
     def _keep(self, line: Line) -> None:
         if isinstance(line, TriedLine):
             reason = self._redactor.shown(line.tried.reason)[:MAX_TEXT]
@@ -260,100 +262,7 @@ class Kept(Memory):
         super()._keep(line)
 
 
-# --- folders ------------------------------------------------------------------------------------
-
-
-def home() -> Path:
-    """Return the folder that bisects are kept in: $XDG_STATE_HOME/replaykit/bisect. Raises UsageError."""
-    said = Path(os.environ.get("XDG_STATE_HOME") or "")
-    if not said.is_absolute():  # the specification says that others are to be ignored
-        try:
-            said = Path.home() / ".local" / "state"
-        except RuntimeError:
-            raise UsageError("There is no home directory to keep a bisect in.", "Set XDG_STATE_HOME.") from None
-    return said / "replaykit" / "bisect"
-
-
-def place(repository: str) -> Path:
-    """Return the folder that the bisects of a repository, or of a package, are kept in."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", repository).lstrip(".")[:100]
-    if name != repository or not name:
-        name = f"{name}-{hashlib.sha256(repository.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-    return home() / name
-
-
-def unfinished(folder: Path) -> Path | None:
-    """Return the newest bisect in the folder of a repository that can go on; None where there is none.
-
-    One that goes on now is the last choice. Nothing is checked; `Kept.resume` does that.
-    """
-    running = None
-    for each in sorted(_bisects_in(folder), reverse=True):
-        if not _goes_on(each / NAME):
-            continue
-        if not _is_taken(each):
-            return each
-        running = running or each
-    return running
-
-
-def asked_in(folder: Path) -> Asked:
-    """Return what the bisect in a folder was asked. Raises JournalError, UsageError."""
-    return read(Ledger(folder / NAME, ADVICE))[0]
-
-
-def forget_old(now: float | None = None) -> None:
-    """Remove the folders of bisects that came to their end long ago; those with checkouts in them stay."""
-    before = (time.time() if now is None else now) - KEPT_FOR
-    with contextlib.suppress(OSError):
-        for repository in home().iterdir():
-            for each in _bisects_in(repository):
-                _forget(each, before)
-            with contextlib.suppress(OSError):
-                repository.rmdir()  # if there is nothing left in it
-
-
-def _forget(folder: Path, before: float) -> None:
-    journal, trees = folder / NAME, folder / "trees"
-    with contextlib.suppress(OSError, UsageError):
-        written = (journal if journal.exists() else folder).stat().st_mtime
-        if written >= before or _goes_on(journal) or (trees.is_dir() and any(trees.iterdir())):
-            return
-        lock = _taken(folder)
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(lock)
-
-
-def _bisects_in(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        if not folder.is_symlink():
-            return [each for each in folder.iterdir() if _FOLDER.fullmatch(each.name) and not each.is_symlink()]
-    return []
-
-
-def _goes_on(journal: Path) -> bool:
-    """Say whether a bisect was asked for, and has not come to an end that is one for ever."""
-    last = last_in(journal)
-    if not last.startswith(b'{"k":"end"'):
-        return bool(last)
-    try:
-        return json.loads(last).get("outcome") in _GOES_ON
-    except ValueError:
-        return True
-
-
-def _taken(folder: Path) -> int:
-    return locked(folder, f"Another bisect is going on in {folder}.", "Wait for its end, or begin another one.")
-
-
-def _is_taken(folder: Path) -> bool:
-    try:
-        os.close(_taken(folder))
-    except UsageError:
-        return True
-    return False
+# --- what is written ------------------------------------------------------------------------------
 
 
 def _make(folder: Path) -> None:
@@ -394,11 +303,11 @@ def _found_by_others(own: Path, asked: Asked) -> Iterator[TriedLine]:
     """Give what earlier bisects found out of a bug that shows each time, in the same configuration."""
     if not asked.configuration:
         return
-    for folder in sorted(_bisects_in(own.parent), reverse=True)[:MOST_OTHERS]:
+    for folder in sorted(shelf.bisects_in(own.parent), reverse=True)[:MOST_OTHERS]:
         if folder == own:
             continue
         try:
-            then, lines = read(Ledger(folder / NAME, ADVICE))
+            then, lines = read(Ledger(folder / shelf.NAME, ADVICE))
         except ReplaykitError:
             continue
         if all(getattr(then, name) == getattr(asked, name) for name in ("axis", "bundle_sha256", "configuration")):
@@ -419,12 +328,18 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _covered(options: Mapping[str, Any]) -> tuple[dict[str, JsonData], list[str]]:
+def _covered(redactor: Redactor, options: Mapping[str, Any]) -> tuple[dict[str, JsonData], list[str]]:
     """Cover the secrets of options, and name those that had one."""
-    redactor = Redactor(project.policy_here())
     said: dict[str, JsonData] = {name: jsonable(value) for name, value in options.items()}
-    kept = {name: redactor.data({name: value})[name] for name, value in whole(said).items()}
+    kept = {name: redactor.data({name: _command(redactor, value)})[name] for name, value in whole(said).items()}
     kept = {name: redactor.data({name: value})[name] for name, value in kept.items()}  # known by now, from another one
     if len(json.dumps(kept)) > MAX_OPTIONS:
         raise UsageError("The options are too long to be written down.", "Put them into a profile or a script.")
     return kept, [name for name in said if kept[name] != said[name]]
+
+
+def _command(redactor: Redactor, value: JsonData) -> JsonData:
+    """Cover what is secret in the commands among the values of an option."""
+    if isinstance(value, list):
+        return [_command(redactor, each) for each in value]
+    return redactor.command(value) if isinstance(value, str) else value

@@ -167,6 +167,16 @@ class Places:
             return found[0]
         return f"{found[1]}{found[2]}={self._cover(name, value)}" if is_secret_value(weight, value) else found[0]
 
+    def in_command(self, wire: str) -> str:
+        """Cover what stands after an option that names a secret, as a word of its own: --password hunter2."""
+        return _OPTION.sub(self._after_option, wire)
+
+    def _after_option(self, found: re.Match[str]) -> str:
+        name, between, value = found.groups()
+        if not is_secret_value(self._weight(name), value):
+            return found[0]
+        return f"{name}{between}{self._cover(name, value)}"
+
     def in_repr(self, wire: str) -> str:
         """Cover what stands in what Python shows of a value: Told(token='...')."""
         return _REPR.sub(self._shown, wire)
@@ -230,6 +240,7 @@ _KEY = re.compile(r'"([^"\\]{0,100}(?:\\.[^"\\]{0,50}){0,8})"\s{0,40}:')
 _TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[{}\[\]]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL)
 _PAIR = re.compile(r"(^|[?&;#\s\"',])([A-Za-z0-9_.%\[\]-]{2,64})=([^&;#\s\"'<>\\,)]+)")
 _FORM = re.compile(r"(^|[?&;#])([^=&;#?]{1,128})=((?:[^&;#]|;(?![^=&;#?]{1,128}=))+)")
+_OPTION = re.compile(r"""(?<![^\s'"])(--?[A-Za-z][\w-]{1,63})(['"]?\s+['"]?)([^\s'"${-][^\s'"]*)""")
 _SPACE = re.compile(r"\s")
 _SPACED = re.compile(r"\S+\s\S+\s")
 _REPR = re.compile(r"""(?:\b(\w{2,64})=|'(\w{2,64})':\ )((b?)['"])([^'"\\]{1,4096})['"]""")

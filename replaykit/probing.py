@@ -313,7 +313,7 @@ class Visited:
         counts = replayed.verdict is not Verdict.UNREACHABLE
         return Tried(
             word=replayed.verdict.value,
-            reason=replayed.reason,
+            reason=_reason(replayed),
             shown=replayed.failed if counts else 0,
             held=replayed.passed if counts else 0,
             attempts=replayed.attempts,
@@ -351,6 +351,13 @@ class Visited:
     def shadow(self) -> str | None:
         """Say that the service could be served by an installed copy of the code; see `shadow.shadow_of`."""
         return shadow_of(self._folder, self._variables)
+
+
+def _reason(replayed: Replayed) -> str:
+    """Say why a point is what it is; how often a bug is tried there is for the search to say, not for a user."""
+    if replayed.verdict is not Verdict.UNDECIDED or replayed.confidence is None:
+        return replayed.reason
+    return f"it did not show in {replayed.attempts} attempt{'' if replayed.attempts == 1 else 's'}"
 
 
 def _patiently(do: Callable[[], T]) -> T:

@@ -159,6 +159,15 @@ class Redactor:
             covered = self._covered(wire, also=self._places.in_repr)
         return text if covered is wire else plain_text(covered)
 
+    def command(self, text: str) -> str:
+        """Cover the secrets of a command, or of a word of one: also what stands after an option that names one."""
+        if not self.policy.enabled or not text:
+            return text
+        wire = wire_text(text)
+        with self._lock:
+            covered = self._covered(self._places.in_command(wire), also=self._places.in_repr)
+        return text if covered == wire else plain_text(covered)
+
     def shown(self, text: str) -> str:
         """Cover in a text for the terminal what the project knows as secrets, and what looks like one."""
         if not self.policy.enabled or not text:

@@ -130,7 +130,8 @@ class Started:
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
-        self._hold, self._is_over = -1, False
+        self._hold: IO[bytes] | None = None
+        self._is_over = False
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._changing = threading.Lock()
         self._port = _port(url)
@@ -164,7 +165,8 @@ class Started:
         return words
 
     def _begin(self) -> None:
-        lifeline, self._hold = os.pipe()
+        lifeline, hold = os.pipe()
+        self._hold = os.fdopen(hold, "wb", buffering=0)
         try:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py").absolute()), str(lifeline),
@@ -224,9 +226,8 @@ class Started:
         self._port.release()
 
     def _end(self) -> None:
-        if self._hold >= 0:
-            os.close(self._hold)
-            self._hold = -1
+        if self._hold is not None:
+            self._hold.close()  # a second time too, where the first one was interrupted
             if self._supervisor is not None:  # as where it was stopped while it was started
                 self._supervisor.wait()
 

@@ -29,7 +29,7 @@ class Terms:
             if value is not None and value < 1:
                 raise UsageError(f"The number of {word} is {value}.", "It is at least 1.")
         if self.max_time is not None and not 0 < self.max_time < float("inf"):
-            raise UsageError(f"The time of a campaign is {self.max_time:g} seconds.", "It is more than 0.")
+            raise UsageError(f"A time of {self.max_time:g} seconds is none.", "It is more than 0.")
 
     @property
     def is_hunt(self) -> bool:

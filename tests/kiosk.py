@@ -1,12 +1,13 @@
 """A service whose answers are full of noise, with changes that can be switched on, a model of it and its adapter."""
 
 import json
-import threading
 import uuid
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
+
+from conftest import Loopback
 
 from replaykit import (
     Adapter,
@@ -34,7 +35,7 @@ from replaykit.trace import Step, Trace
 from replaykit.writer import save
 
 
-class Kiosk:
+class Kiosk(Loopback):
     """A service on loopback that sells things in carts; in `with`. `changes` says what is otherwise than it was."""
 
     def __init__(self, *changes: str) -> None:
@@ -65,19 +66,7 @@ class Kiosk:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def answer(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, Any]:
         """Answer a request."""

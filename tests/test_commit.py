@@ -6,7 +6,7 @@ import pytest
 from conftest import environment
 from repositories import commit, git, made
 
-from replaykit.commit import commits, log_of_bisect, pull_request
+from replaykit.commit import commits, first_in_log, log_of_bisect, pull_request
 from replaykit.errors import MachineError
 from replaykit.repository import Repository
 
@@ -55,6 +55,25 @@ def test_git_accepts_the_log_of_a_bisect(tmp_path, fix, first_parent):
     assert f"git bisect skip {names['merge']}" in kept
     assert ("only 'skip'ped commits left" in done.stdout) == first_parent
     assert done.returncode == (2 if first_parent else 0)
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_git_comes_to_the_same_commit(tmp_path, fix):
+    """Of a bisect that is over, `git bisect replay` names the commit: the last one of the newer side counts for git."""
+    folder = made(tmp_path / "shop")
+    far, *names = [commit(folder, f"change {number}") for number in range(10)]
+    before, after = ("bad", "good") if fix else ("good", "bad")
+    tested = [(name, before if place < 4 else after, "x") for place, name in enumerate(names)]
+    text = log_of_bisect(far, names[-1], tested, first_parent=True, fix=fix)
+    text += first_in_log(names[4], "change\n5", fix=fix)
+    (tmp_path / "bisect.log").write_text(text)
+    words = ["git", "bisect", "replay", str(tmp_path / "bisect.log")]
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    last = git(folder, "bisect", "log").splitlines()[-1]
+
+    assert done.returncode == 0, done
+    assert f"{names[4]} is the first {'fixed' if fix else 'bad'} commit" in done.stdout
+    assert text.splitlines()[-1].partition("]")[0] == last.partition("]")[0]
 
 
 @pytest.mark.parametrize("printed", [b"a", b"a\0b\0c\0", b"a\0b\0c\0d\0e"])

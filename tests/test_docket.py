@@ -100,6 +100,15 @@ def test_junit_is_as_the_schema_of_jenkins_says():
     assert {"7", "1"} == {root[0].get("tests"), root[0].get("skipped")}
 
 
+def test_junit_says_why_nothing_is_judged():
+    """Bundles of which none is asked for are not said to be none."""
+    told = docket().replace(outcome="nothing to judge", conclusion="3 bundles, of which none is asked for")
+    said = suite_junit.render(told, host="here")
+
+    assert "nothing to judge: 3 bundles, of which none is asked for" in said
+    assert "there is no bundle" not in said
+
+
 def test_json_is_as_its_schema_says():
     """It holds against the published schema; without any one of its keys it would not."""
     schema = json.loads((ROOT / "docs/reference/suite.schema.json").read_text(encoding="utf-8"))

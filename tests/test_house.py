@@ -135,6 +135,7 @@ READING_ORDER = [
     "doubt",
     "onlooker",
     "minutes",
+    "shelf",
     "memory",
     "configuration",
     "suspects",

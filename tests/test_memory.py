@@ -26,9 +26,10 @@ from replaykit.configuration import digest_of
 from replaykit.culprit import marked
 from replaykit.errors import JournalError, MissingFileError, UnwritableError, UsageError
 from replaykit.ledger import Ledger, summed
-from replaykit.memory import KEPT_FOR, Kept, Memory, Recalled, asked_in, forget_old, home, place
-from replaykit.memory import unfinished as unfinished_in
+from replaykit.memory import Kept, Memory, Recalled
 from replaykit.minutes import ADVICE, Asked
+from replaykit.shelf import KEPT_FOR, asked_in, forget_old, home, place
+from replaykit.shelf import unfinished as unfinished_in
 from replaykit.writer import save
 
 REPOSITORY = "shop-0123456789ab"
@@ -224,7 +225,7 @@ def test_a_bisect_goes_on_with_what_it_had_found_out(stopped: Path, content: byt
 def test_the_folder_holds_the_bundle_and_is_for_its_user_alone(stopped: Path, content: bytes):
     """The bundle is copied to the byte; nobody else may look in; folders sort by when they began."""
     with Kept.begin(REPOSITORY, asked(), content) as later:
-        assert content == later.bundle.read_bytes()
+        assert content == (later.folder / "bundle.pd").read_bytes()
         assert later.logs.is_dir()
         assert later.trees.is_dir()
 
@@ -268,19 +269,20 @@ def test_secrets_are_not_written(content: bytes, monkeypatch: pytest.MonkeyPatch
     """Those in options are covered, and it is said which; those in what the service says are covered too."""
     monkeypatch.setenv("REPLAYKIT_SECRET_PIN", "very-secret-pin")
     options = {
+        "words": ["--start", "app --password hunter2secret"],
         "header": ["x: k3y-k3y-k3y"], "start": "env API_KEY=k3y-k3y-k3y python app.py --port {port}",
         "settings": {"token": "t0k3n-t0k3n"}, "build": "make PIN=very-secret-pin", "keep": ["a", "b"],
         "jobs": 2, "fix": False, "log": Path("x.log"), "good": None,
     }  # fmt: skip
     with Kept.begin(REPOSITORY, asked(options=options), content) as kept:
-        kept.learn("search", point(1), Tried(word="different", reason=f"got very-secret-pin {'x' * 5000}"))
+        kept.learn("search", point(1), Tried(word="different", reason=f"very-secret-pin hunter2secret {'x' * 5000}"))
     written = (kept.folder / "journal.jsonl").read_text()
 
-    assert ["header", "start", "settings", "build"] == kept.asked.covered
+    assert ["words", "header", "start", "settings", "build"] == kept.asked.covered
     assert {"keep": ["a", "b"], "jobs": 2, "fix": False, "log": "x.log", "good": None} == {
         name: value for name, value in asked_in(kept.folder).options.items() if name not in kept.asked.covered
     }
-    for secret in ("k3y-k3y-k3y", "t0k3n-t0k3n", "very-secret-pin"):
+    for secret in ("k3y-k3y-k3y", "t0k3n-t0k3n", "very-secret-pin", "hunter2secret"):
         assert secret not in written
     assert len(written) < 5000
 
@@ -337,7 +339,7 @@ def test_another_bundle_is_refused_and_a_culprit_in_it_is_no_other(stopped: Path
     with Kept.resume(stopped, asked(), marked(content, "somebody")) as again:
         assert ["fixed"] == words(again, "end", point(0))
 
-    assert content == again.bundle.read_bytes()
+    assert content == (again.folder / "bundle.pd").read_bytes()
 
 
 def test_a_copy_that_was_changed_or_is_gone_is_told(stopped: Path):
@@ -434,6 +436,43 @@ def test_the_newest_that_has_no_end_goes_on(content: bytes):
     (folder / "journal.jsonl").write_bytes(b"")  # it was killed when it began
 
     assert unfinished_in(place(REPOSITORY)) not in {folder, first, None}
+
+
+def test_one_in_which_nothing_was_tried_hides_none(content: bytes):
+    """The newest in which something was tried goes on; one that was killed before that, where there is no other."""
+    with Kept.begin(REPOSITORY, asked(), content) as untried:
+        pass
+    assert untried.folder == unfinished_in(place(REPOSITORY))
+    first = begun(content)
+    with Kept.begin(REPOSITORY, asked(), content):
+        pass
+
+    assert first == unfinished_in(place(REPOSITORY))
+
+
+def test_a_question_that_was_wrong_leaves_nothing(content: bytes):
+    """Where an error comes before the first try, there is nothing to go on with; after it, there is."""
+    with pytest.raises(UsageError), Kept.begin(REPOSITORY, asked(), content) as wrong:
+        raise UsageError("There is no program x.", "Check its name.")
+    with pytest.raises(UsageError), Kept.begin(REPOSITORY, asked(), content) as tried:
+        tried.learn("search", point(1), BAD)
+        raise UsageError("There is no program x.", "Check its name.")
+
+    assert not wrong.folder.exists()
+    assert tried.folder == unfinished_in(place(REPOSITORY))
+
+
+def test_what_it_came_to_is_for_its_user_alone(content: bytes):
+    """A file beside the journal is written anew, with mode 0600; where it can't be, that is told."""
+    with Kept.begin(REPOSITORY, asked(), content) as kept:
+        kept.put("result.json", "first")
+        kept.put("result.json", "second")
+        (kept.folder / "bisect.log").mkdir()
+        with pytest.raises(UnwritableError, match=r"bisect\.log can't be written"):
+            kept.put("bisect.log", "")
+
+    path = kept.folder / "result.json"
+    assert ("second", 0o600) == (path.read_text(), stat.S_IMODE(path.stat().st_mode))
 
 
 def test_one_that_goes_on_now_is_the_last_choice(content: bytes):
@@ -602,7 +641,8 @@ KILLED = """
     import itertools, sys
     from pathlib import Path
     from replaykit.axis import Point, Tried
-    from replaykit.memory import Asked, Kept
+    from replaykit.memory import Kept
+    from replaykit.minutes import Asked
     asked = Asked(axis="commits", where="/", bundle="x.pd", near="9")
     with Kept.begin("killed", asked, Path(sys.argv[1]).read_bytes()) as kept:
         for number in itertools.count():

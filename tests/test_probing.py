@@ -97,6 +97,7 @@ def test_what_held_is_told_of_few_attempts_too(prober: Any):
         one, enough = visit.attempt(1), visit.attempt()
 
     assert ("undecided", 0, 1, 1) == (one.word, one.shown, one.held, one.attempts)
+    assert "it did not show in 1 attempt" == one.reason
     assert "fixed" == enough.word
     assert 1 < enough.held == enough.attempts
 

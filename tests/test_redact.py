@@ -453,3 +453,29 @@ def test_hostile_bodies_take_no_hostile_time(piece):
     redactor.interaction(interaction(body=body))
 
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("app --password hunter2secret --port {port}", "app --password REDACTED.--password.1 --port {port}"),
+        ("app --api-key 'hunter2secret' x", "app --api-key 'REDACTED.--api-key.1' x"),
+        ("--api-key=sk_live_abcdef0123456789abcdef", "--api-key=REDACTED.--api-key.1"),
+        (
+            "app --token $TOKEN --password {pw} --secret --port 1",
+            "app --token $TOKEN --password {pw} --secret --port 1",
+        ),
+        ("app --author hunter2secret", "app --author hunter2secret"),
+    ],
+)
+def test_what_follows_an_option_that_names_a_secret_is_covered(command, expected):
+    """A command line has its secrets as words of their own too; what only says where one is stays."""
+    assert expected == Redactor().command(command)
+
+
+def test_a_secret_of_a_command_is_known_in_what_a_service_says():
+    """What was covered in a command is covered in the reasons that quote it."""
+    redactor = Redactor()
+    redactor.command("app --password hunter2secret")
+
+    assert "no REDACTED.--password.1 here" == redactor.message("no hunter2secret here")

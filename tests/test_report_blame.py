@@ -26,9 +26,11 @@ HOSTILE = (
     "::error::owned\r\n</details> ~~~ $(rm -rf .)"
 )
 ASKED = Asked(
-    again="replaykit bisect failures/balance.pd --good v1.2 --start 'python app.py --port {port}'",
+    words=[["failures/balance.pd"], ["--good", "v1.2"], ["--start", "python app.py --port {port}"], ["--resume"]],
+    raised=["--max-replays", "4000"],
     replay="replaykit replay failures/balance.pd --start 'python app.py --port {port}'",
 )
+START = "--start 'python app.py --port {port}'"
 HERE, BEFORE = point(575).name, point(574).name
 
 
@@ -271,10 +273,31 @@ def test_what_to_type_next_follows_from_how_it_ended():
             "ls /tmp/bisect/logs",
         ],
         "candidates": ["ls /tmp/bisect/logs"],
-        "undecided": [f"{ASKED.again} --resume --max-time 1h", "ls /tmp/bisect/logs"],
-        "not good": [f"{ASKED.again} --good auto", "ls /tmp/bisect/logs"],
-        "interrupted": [f"{ASKED.again} --resume", "ls /tmp/bisect/logs"],
+        "undecided": ["replaykit bisect --resume --max-replays 4000", "ls /tmp/bisect/logs"],
+        "not good": [f"replaykit bisect failures/balance.pd {START} --good auto", "ls /tmp/bisect/logs"],
+        "interrupted": ["replaykit bisect --resume", "ls /tmp/bisect/logs"],
     } == commands
+
+
+@pytest.mark.parametrize(
+    ("blame", "commands"),
+    [
+        (lost("not good", fix=True), ["ls /tmp/bisect/logs"]),
+        (lost("not good", far=None), ["ls /tmp/bisect/logs"]),
+        (lost("not good", axis="versions"), ["ls /tmp/bisect/logs"]),
+    ],
+)
+def test_no_command_is_told_that_would_be_refused(blame: Blame, commands: list[str]):
+    """Of a fix only the older end can be looked for, of versions none, and behind the first commit is none."""
+    assert commands == [hint.command for hint in hints(blame, ASKED) if hint.command]
+
+
+def test_what_was_tried_in_a_merge_is_counted_apart():
+    """No more of a range is told to be tried than there is in it."""
+    rows = [at(0, "good"), at(1, "bad"), at(1, "good", point=point(7)), at(1, "bad", point=point(8)), at(2, "bad")]
+    blame = found(merge=point(575), points=2, tested=rows, spent=Stages(tests=5, visits=5, attempts=9, seconds=1.0))
+
+    assert "3 of 3 commits and 2 inside of a merge tried" in written(blame, 120)
 
 
 @pytest.mark.parametrize(("revision", "offered"), [("c" * 40, True), (None, False), (point(1024).id, False)])
@@ -284,7 +307,7 @@ def test_a_bug_that_is_gone_may_have_been_mended(revision: str | None, offered: 
     said = written(lost("not bad", tested=[LINE[0], gone], revision=revision), 120)
 
     assert "fixed: all steps ran, the bug showed in 0 of 9 attempts" in said
-    assert (f"{ASKED.again} --find-fix --bad {revision}" in said) is offered
+    assert (f"replaykit bisect failures/balance.pd {START} --find-fix --bad {revision}" in said) is offered
     assert ("--find-fix" in said) is offered
 
 
@@ -319,7 +342,7 @@ def test_versions_are_told_as_such():
     said = written(blame, 120)
 
     assert "CULPRIT 1.10" == said.splitlines()[0]
-    assert "7 of 1 version tried" in said
+    assert "7 of 2 versions tried" in said
     assert "in 0 of 3 at the version before 1.9" in said
     assert "    python -m venv by-hand && by-hand/bin/pip install ledger==1.10" in said.splitlines()
 

@@ -1,6 +1,7 @@
 """replaykit bisect."""
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Callable, Collection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from replaykit.memory import Kept
     from replaykit.minutes import Asked as Question
     from replaykit.probing import Recipe
+    from replaykit.redact import Redactor
     from replaykit.report.grounds import Asked
     from replaykit.repository import Repository
 
@@ -93,50 +95,80 @@ def bisect(context: click.Context, /, bundle: Path | None, **options: Any) -> in
     if bundle is None:
         return _resumed(context, options, words)
     settle(context, options)
+    _require_writable(options["markdown"])
     write = diverted() if options["as_json"] else None
-    from replaykit.blame import covered
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
     from replaykit.report import blame_json
     from replaykit.report.grounds import Asked
 
-    blame = covered(Redactor(policy_here()), _searched(context, bundle, options, words))
-    by_hand = shlex.join([str(bundle.absolute()), *_words(context, BY_HAND)])
-    asked = Asked(f"{program()} bisect {shlex.join(words)}", f"{program()} replay {by_hand}")
-    if options["markdown"] is not None:
-        _write_markdown(options["markdown"], blame, asked)
+    redactor = Redactor(policy_here())
+    said = [[redactor.command(word) for word in each] for each in words]
+    by_hand = [redactor.command(word) for each in _words(context, BY_HAND) for word in each]
+    blame = _searched(context, bundle, options, words, redactor)
     if write is not None:
         with contextlib.suppress(OSError):  # a reader that is gone: the exit code still says the verdict
             write(blame_json.render(blame))
-    _show(blame, asked)
+    _show(
+        blame,
+        Asked(
+            program=program(),
+            words=said,
+            resumed=said if said != words else [each for each in said if each[0] == "--versions"],
+            raised=_raised(blame, options),
+            replay=f"{program()} replay {shlex.join([redactor.command(str(bundle.absolute())), *by_hand])}",
+        ),
+        options["markdown"],
+    )
     return blame.exit_code
 
 
-def _show(blame: "Blame", asked: "Asked") -> None:
-    """Print what it came to, the verdict last."""
+def _show(blame: "Blame", asked: "Asked", markdown: Path | None) -> None:
+    """Print what it came to, and write it into a file, the verdict last."""
     from replaykit.cli.tracking import sheet_for
+    from replaykit.report import blame_markdown
     from replaykit.report.blame import render
     from replaykit.report.grounds import conclusion
 
     draw(render(blame, sheet_for(sys.stdout), asked))
+    if markdown is not None:
+        try:
+            markdown.write_text(blame_markdown.render(blame, asked), encoding="utf-8")
+        except OSError as error:
+            note(f"warning: {markdown} can't be written: {error.strerror}.")
     conclude(*conclusion(blame), blame.exit_code)
 
 
-def _write_markdown(path: Path, blame: "Blame", asked: "Asked") -> None:
-    from replaykit.report.blame_markdown import render
+def _require_writable(path: Path | None) -> None:
+    """Raise UnwritableError now for a file that can't be written when all is over."""
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise UnwritableError(f"{path} can't be written: there is no folder {path.parent}.", "Name another file.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UnwritableError(f"{path} can't be written: it is not allowed.", "Name another file.")
 
-    try:
-        path.write_text(render(blame, asked), encoding="utf-8")
-    except OSError as error:
-        raise UnwritableError(f"{path} can't be written: {error.strerror}.", "Name another file.") from None
+
+def _raised(blame: "Blame", options: dict[str, Any]) -> list[str] | None:
+    """Name the budget that is spent, and twice as much of it; None where none is."""
+    from replaykit.terms import spelled
+
+    if blame.spent.attempts >= options["max_replays"]:
+        return ["--max-replays", str(2 * options["max_replays"])]
+    if options["max_time"] is not None and blame.spent.seconds >= options["max_time"]:
+        return ["--max-time", spelled(2 * options["max_time"])]
+    return None
 
 
 # --- what is searched ---------------------------------------------------------------------------
 
 
-def _searched(context: click.Context, path: Path, options: dict[str, Any], words: list[str]) -> "Blame":
-    """Make a bisect, and keep what it came to."""
+def _searched(
+    context: click.Context, path: Path, options: dict[str, Any], words: list[list[str]], redactor: "Redactor"
+) -> "Blame":
+    """Make a bisect, keep what it came to, and return it, secrets covered."""
     from replaykit import configuration
+    from replaykit.blame import covered
     from replaykit.bundle import require_whole
     from replaykit.cli.tracking import Tracking
     from replaykit.inquiry import Inquiry
@@ -169,11 +201,15 @@ def _searched(context: click.Context, path: Path, options: dict[str, Any], words
             far=place.far,
             fix=options["find_fix"],
             configuration=configuration.digest_of({"recipe": recipe.digest}, modules),
-            options={"words": words, "folder": str(Path.cwd())},
+            options={
+                "words": [word for each in words for word in each],
+                "folder": str(Path.cwd()),
+                "ends": {name: options[name] for name in ("good", "bad")},
+            },
         )
         kept = stack.enter_context(_kept(name, asked, content, resume=options["resume"]))
         tracking = stack.enter_context(Tracking(quiet=options["quiet"], noun=place.axis.removesuffix("s")))
-        blame = inquiry.answered(kept, lane(kept, recipe), tracking)
+        blame = covered(redactor, inquiry.answered(kept, lane(kept, recipe), tracking))
         _keep(kept, blame, place)
     if blame.outcome == "found" and not blame.fix:
         _write_culprit(path, content, blame)
@@ -188,8 +224,8 @@ def _place(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place
         if options[name]:
             raise UsageError(f"--{name.rstrip('_')} is for versions of a package.", "Add --versions, or leave it out.")
     from replaykit.ancestry import Ancestry
-    from replaykit.memory import home
     from replaykit.repository import Repository
+    from replaykit.shelf import home
     from replaykit.worktree import Trees, sweep
 
     repository = Repository.here()
@@ -204,12 +240,22 @@ def _place(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place
 
 
 def _ends(repository: "Repository", options: dict[str, Any]) -> tuple[str, str | None]:
-    """Return the newer end, and the older one; None where that is looked for."""
+    """Return the newer end, and the older one; None where that is looked for.
+
+    What a bisect that goes on calls as it did then is the commit that it was then.
+    """
     new, old = ("good", "bad") if options["find_fix"] else ("bad", "good")
     if options[new] == "auto":
         raise UsageError(f"--{new} is the newer end, and has to be named.", f"Only --{old} can be auto.")
-    near = repository.resolve("HEAD" if options[new] is None else options[new])
-    return near, None if options[old] in {None, "auto"} else repository.resolve(options[old])
+    near, far = "HEAD" if options[new] is None else options[new], options[old]
+    begun = _begun(repository.identity()) if options["resume"] else None
+    if begun is not None:
+        from replaykit import shelf
+
+        then = shelf.asked_in(begun)
+        if then.options.get("ends") == {name: options[name] for name in ("good", "bad")}:
+            near, far = then.near, then.far
+    return repository.resolve(near), None if far in {None, "auto"} else repository.resolve(far)
 
 
 def _versions(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Place, str, Places]":
@@ -241,43 +287,56 @@ def _versions(options: dict[str, Any], stack: contextlib.ExitStack) -> "tuple[Pl
 # --- what is kept -------------------------------------------------------------------------------
 
 
+def _begun(name: str) -> Path | None:
+    """Return the folder of the bisect that can go on; None where there is none."""
+    from replaykit import shelf
+
+    return shelf.unfinished(shelf.place(name))
+
+
 def _content(path: Path, name: str, *, resume: bool) -> bytes:
     """Return the bytes of the bundle; where it is gone, those that were kept of it when it began."""
-    from replaykit import memory
+    from replaykit.memory import BUNDLE
     from replaykit.reader import content_of
 
     try:
         return content_of(path)
     except MissingFileError:
-        begun = memory.unfinished(memory.place(name)) if resume else None
+        begun = _begun(name) if resume else None
         if begun is None:
             raise
-        return content_of(begun / memory.BUNDLE)
+        return content_of(begun / BUNDLE)
 
 
 def _kept(name: str, asked: "Question", content: bytes, *, resume: bool) -> "Kept":
     """Open the memory of a bisect: a new one, or the one that is gone on with."""
-    from replaykit import memory
+    from replaykit.memory import Kept
 
-    begun = memory.unfinished(memory.place(name))
+    begun = _begun(name)
     if resume and begun is None:
         raise UsageError("There is no bisect to go on with here.", "Begin one, without --resume.")
     if resume and begun is not None:
-        return memory.Kept.resume(begun, asked, content)
+        return Kept.resume(begun, asked, content)
     if begun is not None:
         note("There is a bisect here that did not come to its end; --resume would go on with it.")
-    return memory.Kept.begin(name, asked, content)
+    return Kept.begin(name, asked, content)
 
 
 def _keep(kept: "Kept", blame: "Blame", place: "Place") -> None:
-    """Write down what it came to."""
+    """Write down what it came to; where that can't be, it goes on from here with --resume."""
+    from replaykit.commit import first_in_log
     from replaykit.report import blame_json
 
-    kept.end(blame.outcome)
-    (kept.folder / "result.json").write_text(blame_json.render(blame), encoding="utf-8")
     log = place.log(blame)
-    if log is not None:
-        (kept.folder / "bisect.log").write_text(log, encoding="utf-8")
+    if log is not None and blame.culprit is not None and blame.confirmed:
+        log += first_in_log(blame.culprit.id, blame.culprit.subject, fix=blame.fix)
+    try:
+        kept.put("result.json", blame_json.render(blame))
+        if log is not None:
+            kept.put("bisect.log", log)
+        kept.end(blame.outcome)
+    except UnwritableError as error:
+        note(f"warning: What it came to is not kept: {error.happened}")
 
 
 def _write_culprit(path: Path, content: bytes, blame: "Blame") -> None:
@@ -294,11 +353,11 @@ def _write_culprit(path: Path, content: bytes, blame: "Blame") -> None:
         note(f"The culprit is not written into the bundle: {error.happened}")
 
 
-def _resumed(context: click.Context, options: dict[str, Any], words: list[str]) -> int:
+def _resumed(context: click.Context, options: dict[str, Any], words: list[list[str]]) -> int:
     """Go on with the last bisect as it was asked for, and with what is said now."""
     if not options["resume"]:
         raise click.UsageError("Missing argument 'BUNDLE'.", context)
-    from replaykit import memory
+    from replaykit import shelf
     from replaykit.repository import Repository
 
     span = options["versions"]
@@ -308,10 +367,10 @@ def _resumed(context: click.Context, options: dict[str, Any], words: list[str]) 
         from replaykit.releases import parse
 
         name = f"package-{parse(span).package}"
-    begun = memory.unfinished(memory.place(name))
+    begun = _begun(name)
     if begun is None:
         raise UsageError("There is no bisect to go on with here.", "Begin one: replaykit bisect BUNDLE ...")
-    asked = memory.asked_in(begun)
+    asked = shelf.asked_in(begun)
     if asked.covered:
         raise UsageError(
             "There was a secret on its command line, which was not kept.", "Give all of it again, with --resume."
@@ -321,16 +380,15 @@ def _resumed(context: click.Context, options: dict[str, Any], words: list[str]) 
         raise UsageError("Its command line was not kept.", "Give all of it again, with --resume.")
     if folder != str(Path.cwd()):
         raise UsageError(f"It was begun in {folder}, and paths in it may be seen from there.", f"cd {folder}")
-    ends = [] if asked.axis == "versions" else [f"--{'good' if asked.fix else 'bad'}", asked.near]
-    return int(context.obj(["bisect", *map(str, then), *ends, *words, *([] if "--resume" in words else ["--resume"])]))
+    return int(context.obj(["bisect", *map(str, then), *(word for each in words for word in each)]))
 
 
 # --- what was typed -----------------------------------------------------------------------------
 
 
-def _words(context: click.Context, names: Collection[str] | None = None) -> list[str]:
-    """Write again what was typed on the command line; of all options, or of some."""
-    found: list[str] = []
+def _words(context: click.Context, names: Collection[str] | None = None) -> list[list[str]]:
+    """Write again what was typed on the command line, each option with its value; of all options, or of some."""
+    found: list[list[str]] = []
     for parameter in context.command.params:
         name = parameter.name or ""
         value = context.params.get(name)
@@ -339,13 +397,13 @@ def _words(context: click.Context, names: Collection[str] | None = None) -> list
         if names is not None and name not in names:
             continue
         if isinstance(parameter, click.Argument):
-            found.append(str(value))
+            found.append([str(value)])
         elif isinstance(value, bool):
-            found += [parameter.opts[0]] if value else []
+            found += [[parameter.opts[0]]] if value else []
         elif isinstance(value, dict):
-            found += [word for key, each in value.items() for word in (parameter.opts[0], f"{key}={each}")]
+            found += [[parameter.opts[0], f"{key}={each}"] for key, each in value.items()]
         elif isinstance(value, tuple):
-            found += [word for each in value for word in (parameter.opts[0], str(each))]
+            found += [[parameter.opts[0], str(each)] for each in value]
         else:
-            found += [parameter.opts[0], str(value)]
+            found.append([parameter.opts[0], str(value)])
     return found

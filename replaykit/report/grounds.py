@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from replaykit.axis import Point
 from replaykit.blame import Blame, Suspect, Tested
@@ -12,7 +12,7 @@ from replaykit.rate import percent
 FEW_FILES = 5  # that are named
 FEW_SUSPECTS = 10  # all of which are named
 SOME_SUSPECTS = 5  # of more, so many are
-MORE_TIME = "--resume --max-time 1h"
+_BUDGETS = {"--max-replays": "attempts", "--max-time": "time"}
 
 _MENDED = {  # what a skip is called, more than one of them
     "unbuildable": "could not be had or built",
@@ -26,11 +26,17 @@ _MENDED = {  # what a skip is called, more than one of them
 T = TypeVar("T")
 
 
-class Asked(NamedTuple):
-    """What the user typed, as far as the next commands need it; each as it can be typed again."""
+Words: TypeAlias = Sequence[Sequence[str]]  # of a command line: arguments, and options with their values
 
-    again: str | None = None  # this bisect
-    replay: str | None = None  # what replays the bundle by hand, in the folder of a checkout
+
+class Asked(NamedTuple):
+    """What the user typed, as far as the next commands need it, secrets covered."""
+
+    program: str = "replaykit"
+    words: Words = (("...",),)  # of this bisect
+    resumed: Words = ()  # those of them that have to be said to go on with it
+    raised: Sequence[str] | None = None  # the budget that is spent: its option, and a larger value
+    replay: str | None = None  # the command that replays the bundle by hand, in the folder of a checkout
 
 
 class Hint(NamedTuple):
@@ -126,10 +132,13 @@ def skips(blame: Blame) -> str:
 def spent(blame: Blame) -> str:
     """Say how much was tried, and how long it took."""
     stages = blame.spent
+    inside = inner(blame.tested) if blame.merge is not None else ()
     cached = sum(each.cached for each in blame.tested)
     known = f", {cached:,} of them known before" if cached else ""
+    of_all = f"{stages.tests - len(inside):,} of {many(blame.points + (blame.far is not None), noun(blame))}"
+    more = f" and {len(inside):,} inside of a merge" if inside else ""
     return (
-        f"{stages.tests:,} of {many(blame.points, noun(blame))} tried{known}, in {many(stages.visits, 'visit')}, "
+        f"{of_all}{more} tried{known}, in {many(stages.visits, 'visit')}, "
         f"{many(stages.attempts, 'attempt')}, {lasting(stages.seconds)}"
     )
 
@@ -161,20 +170,17 @@ def hints(blame: Blame, asked: Asked = Asked()) -> list[Hint]:  # noqa: B008  it
     elif blame.outcome == "not bad":
         found = _where_it_is_not(blame, asked)
     elif blame.outcome == "not good":
-        found = [
-            Hint("go further back", _more(asked, "--good auto")),
-            Hint("or name an older end with --good, one at which the bug was not yet there"),
-        ]
+        found = _where_it_is(blame, asked)
     elif blame.outcome == "not judged":
         found = [Hint("repair what keeps the end from being built and started (its log says what), or name another")]
     elif blame.outcome == "candidates":
         found = [*_range(blame), Hint("make those that could not be tried testable (--build, --setup, --set), or look"
                                       " at what each of them changes")]  # fmt: skip
     elif blame.outcome == "undecided":
-        found = [*_range(blame), Hint("give it more time", _more(asked, MORE_TIME))]
+        found = [*_range(blame), _with_more(asked)]
     else:
         first = "when the machine is well again, " if blame.outcome == "trouble" else ""
-        found = [Hint(f"{first}go on where it ended", _more(asked, "--resume"))]
+        found = [Hint(f"{first}go on where it ended", _going_on(asked))]
     if blame.journal is not None:
         found.append(Hint("the logs of all that was tried", f"ls {shlex.quote(f'{blame.journal}/logs')}"))
     return found
@@ -293,10 +299,19 @@ def _where_it_is_not(blame: Blame, asked: Asked) -> list[Hint]:
         return [
             Hint(
                 "it was recorded at another commit, so it may have been mended since; search for what mended it",
-                _more(asked, f"--find-fix --bad {shlex.quote(blame.revision)}"),
+                _again(asked, ["--find-fix"], ["--bad", blame.revision], without="--good"),
             )
         ]
     return [Hint("name with --bad a point at which the bug shows, or look whether the service is started as it was")]
+
+
+def _where_it_is(blame: Blame, asked: Asked) -> list[Hint]:
+    if blame.axis == "versions":
+        return [Hint("name other versions with --versions, the first or the last of which is without the bug")]
+    if blame.fix:
+        return [Hint("name with --good a newer end, one at which the bug does not show any more")]
+    back = [Hint("go further back", _again(asked, ["--good", "auto"]))] if blame.far is not None else []
+    return [*back, Hint("or name an older end with --good, one at which the bug was not yet there")]
 
 
 def _range(blame: Blame) -> list[Hint]:
@@ -308,5 +323,25 @@ def _range(blame: Blame) -> list[Hint]:
     ]
 
 
-def _more(asked: Asked, options: str) -> str:
-    return f"{asked.again} {options}" if asked.again is not None else f"replaykit bisect ... {options}"
+def _with_more(asked: Asked) -> Hint:
+    if asked.raised is None:
+        return Hint("look for what else decides whether the bug shows: a file that stays, another service, the time")
+    return Hint(f"go on with more {_BUDGETS[asked.raised[0]]}", _going_on(asked, asked.raised))
+
+
+def _again(asked: Asked, *options: Sequence[str], without: str = "") -> str:
+    """Write the command of the bisect with other options."""
+    return _command(asked, asked.words, *options, without=without)
+
+
+def _going_on(asked: Asked, *options: Sequence[str]) -> str:
+    return _command(asked, asked.resumed, ["--resume"], *options)
+
+
+def _command(asked: Asked, words: Words, *options: Sequence[str], without: str = "") -> str:
+    replaced = {"--resume", without, *(each[0] for each in options)}
+    kept = [word for each in words if each[0] not in replaced for word in each]
+    said = [
+        word if word == "..." else shlex.quote(word) for word in [*kept, *(word for each in options for word in each)]
+    ]
+    return " ".join([asked.program, "bisect", *said])

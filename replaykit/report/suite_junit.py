@@ -96,7 +96,7 @@ def _body(entry: Entry) -> list[str]:
 def _rest(docket: Docket) -> ET.Element:
     """Tell what was not come to: who looks only at cases is not to take it for a success."""
     element = ET.Element("testcase", classname="suite", name="every bundle is judged", time="0.000")
-    said = f"{count(docket.left_out, 'bundle')} not come to" if docket.bundles else "there is no bundle"
+    said = f"{count(docket.left_out, 'bundle')} not come to" if docket.bundles else docket.conclusion
     ET.SubElement(element, "error", message=shown(f"{docket.outcome}: {said}"), type="NotJudged").text = said
     return element
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bisected import bisect_words, blame_of, command, kept, left_of, trees_of, variables
 from histories import BUILD, KEEPER, NAMES, START, History, Plan, made, recorded
 
-from replaykit import bisecting, memory, plan
+from replaykit import bisecting, memory
 from replaykit.axis import Bench, Point, Tried, Visit
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError

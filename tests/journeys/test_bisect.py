@@ -3,9 +3,13 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import signal
+import stat
 import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -362,6 +366,68 @@ def test_commands_in_a_bundle_are_never_run(plain: History, bundle: Path, tmp_pa
     assert not owned.exists()
 
 
+def test_secrets_of_the_command_line_are_covered(plain: History, bundle: Path, tmp_path: Path):
+    """What a start command has for a secret stands in no file of ours and on no terminal, whatever it is called by."""
+    secrets = ("sk_live_abcdef0123456789abcdef", "hunter2secret")
+    start = f"{START} --api-key={secrets[0]} --password {secrets[1]}"
+    report = tmp_path / "report.md"
+    ran = asked(plain, tmp_path, *bisect_words(bundle, start=start), "--markdown", report)
+    files = [path for path in (tmp_path / "xdg_state_home").rglob("*") if path.is_file()]
+    texts = [report.read_text(), ran.out, ran.err, *(path.read_text(errors="replace") for path in files)]
+    results = [path for path in files if path.name in {"result.json", "bisect.log"}]
+
+    assert ran.code == 0, ran
+    assert "--password REDACTED.--password" in texts[0]
+    assert [] == [each for each in secrets for text in texts if each in text]
+    assert [0o600, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in results]
+
+
+def test_git_comes_to_the_same_commit(bundle: Path, tmp_path: Path):
+    """The log that is kept brings `git bisect replay` to the commit that was found."""
+    history = made(tmp_path / "ledger", Plan(commits=COMMITS, culprit=CULPRIT))
+    ran = asked(history, tmp_path, *bisect_words(bundle), "--json")
+    [log] = (tmp_path / "xdg_state_home").rglob("bisect.log")
+    said = history.git("bisect", "replay", str(log))
+
+    assert ran.code == 0, ran
+    assert f"{history.culprit} is the first bad commit" in said
+    assert log.read_text().splitlines()[-1].startswith(f"# first bad commit: [{history.culprit}] ")
+
+
+# --- what can't be written ----------------------------------------------------------------------
+
+
+def test_a_report_that_can_not_be_written_is_told_before_anything_is_tried(
+    plain: History, bundle: Path, tmp_path: Path
+):
+    """A folder that is not there is a mistake on the command line: 129, and no bisect begins."""
+    ran = asked(plain, tmp_path, *bisect_words(bundle), "--markdown", tmp_path / "nowhere" / "report.md")
+
+    assert ran.code == 129, ran
+    assert "there is no folder" in ran.err
+    assert written(tmp_path) == 0
+
+
+@pytest.mark.parametrize("name", ["result.json", "report.md"])
+def test_a_result_that_can_not_be_written_is_shown(plain: History, bundle: Path, tmp_path: Path, name: str):
+    """What becomes unwritable on the way is told, and the result is printed all the same."""
+    state = tmp_path / "xdg_state_home"
+    build = shlex.join([sys.executable, "-c", textwrap.dedent(f"""
+        from pathlib import Path
+        kept = [each.with_name("result.json") for each in Path({str(state)!r}).rglob("logs")]
+        for path in [Path({str(tmp_path / "report.md")!r}), *kept]:
+            if path.name == {name!r}:
+                (path / "x").mkdir(parents=True, exist_ok=True)
+    """)])  # fmt: skip
+    words = (*bisect_words(bundle), "--build", build, "--markdown", tmp_path / "report.md")
+    ran = asked(plain, tmp_path, *words)
+
+    assert ran.code == 0, ran
+    assert ran.verdict.startswith("VERDICT found"), ran
+    assert f"{name} can't be written" in ran.err
+    assert "Traceback" not in ran.err
+
+
 # --- stopped, and gone on with ------------------------------------------------------------------
 
 
@@ -421,3 +487,38 @@ def test_nothing_to_go_on_with(plain: History, tmp_path: Path):
     ran = asked(plain, tmp_path, "bisect", "--resume")
 
     assert ran.code == 129, ran
+
+
+def test_a_spent_budget_is_raised(bundle: Path, tmp_path: Path):
+    """What is spent is told with the command that gives more of it, and a shorter one does as well.
+
+    A mistyped command in between, and a commit that came since, do not matter.
+    """
+    history = made(tmp_path / "ledger", Plan(commits=COMMITS, culprit=CULPRIT))
+    words = bisect_words(bundle, good="HEAD~75", bad="HEAD")
+    spent = asked(history, tmp_path, *words, "--max-replays", "6", "--json")
+    history.git("commit", "--quiet", "--allow-empty", "-m", "later")
+    wrong = asked(history, tmp_path, *bisect_words(bundle, start="nowhere-to-be-found {port}"))
+    again = asked(history, tmp_path, "bisect", "--resume", "--max-replays", "7", "--json")
+    last = asked(history, tmp_path, "bisect", "--resume", "--max-replays", "500", "--json")
+
+    assert (spent.code, wrong.code, again.code, last.code) == (125, 129, 125, 0), (spent, wrong, again, last)
+    assert "bisect --resume --max-replays 12\n" in spent.err
+    assert "bisect --resume --max-replays 14\n" in again.err
+    assert (told(last).culprit or pytest.fail(last.out)).id == history.culprit
+
+
+def test_all_of_it_is_said_again_where_it_had_a_secret(bundle: Path, tmp_path: Path):
+    """What was not written down has to be given again, and the command says so; the ends are those that it had."""
+    history = made(tmp_path / "ledger", Plan(commits=COMMITS, culprit=CULPRIT))
+    start = f"{START} --password hunter2secret"
+    words = bisect_words(bundle, good="HEAD~75", bad="HEAD", start=start)
+    spent = asked(history, tmp_path, *words, "--max-replays", "6")
+    history.git("commit", "--quiet", "--allow-empty", "-m", "later")
+    short = asked(history, tmp_path, "bisect", "--resume")
+    last = asked(history, tmp_path, *words, "--resume", "--json")
+
+    assert (spent.code, short.code, last.code) == (125, 129, 0), (spent, short, last)
+    assert "--password REDACTED.--password.1' --resume --max-replays 12\n" in spent.out
+    assert "Give all of it again" in short.err
+    assert (told(last).culprit or pytest.fail(last.out)).id == history.culprit

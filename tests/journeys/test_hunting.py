@@ -106,7 +106,7 @@ def test_command_that_goes_on_shows_no_value_of_a_setting():
     ("options", "said"),
     [
         (["--time", "1h30"], "is no time"),
-        (["--time", "0"], "It is more than 0"),
+        (["--time", "0"], "A time of 0 seconds is none"),
         (["--resume", "--save-failures", "bugs"], "what ends it"),
         (["--hunt", "1", "--known", "nowhere"], "nowhere is no folder"),
     ],
