@@ -49,6 +49,9 @@ class Place(Protocol):
     def change(self, point: Point) -> Change | None:
         """Say what a point did; None where that is not known."""
 
+    def is_older(self, revision: str) -> bool:
+        """Say whether a commit comes before the newer end."""
+
     def log(self, blame: Blame) -> str | None:
         """Tell a bisect as a log for git; None of what is not git's."""
 
@@ -102,13 +105,13 @@ class Inquiry:
 
     def _told(self, blame: Blame, memory: Memory) -> Blame:
         """Add what is known of the bundle, and of what the culprit did."""
-        failure, origin = self.bundle.judged, self.bundle.origin
+        failure, revision = self.bundle.judged, self.bundle.origin.revision
         blame = blame.replace(
             bundle=self.name,
             failure="a run that passed" if failure is None else f"{failure.kind} {failure.name}",
             axis=self.place.axis,
             package=self.place.where if self.place.axis == "versions" else None,
-            revision=origin.revision,
+            revision=revision if revision is not None and self.place.is_older(revision) else None,
             change=None if blame.culprit is None else self.place.change(blame.culprit),
             journal=str(memory.folder) if isinstance(memory, Kept) else None,
         )
