@@ -56,6 +56,14 @@ class Place(Protocol):
         """Tell a bisect as a log for git; None of what is not git's."""
 
 
+def _tell_of_begun(memory: Memory, place: Place, onlooker: Onlooker) -> None:
+    """Say of a bisect that goes on how much it knows."""
+    lines = memory.lines
+    if lines:
+        attempts, points = sum(each.tried.attempts for each in lines), {each.point for each in lines}
+        onlooker.noted(f"It goes on; {attempts:,} attempts at {len(points):,} {place.axis} are known already.")
+
+
 Lane = Callable[[int], AbstractContextManager[Site]]
 
 
@@ -99,6 +107,7 @@ class Inquiry:
                 bench = Prober(self.bundle, self.model, self.adapter, self.recipe, site, environments, logs)
                 bench.doing = partial(onlooker.doing, number)
                 benches.append(bench)
+            _tell_of_begun(memory, self.place, onlooker)
             benches[0].warn = lambda said: onlooker.noted(f"warning: {said}")
             bisect = Bisect(self.place.range(), benches, plan, memory, onlooker, self.place.inside)
             return self._told(bisect.run(), memory)

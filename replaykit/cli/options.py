@@ -228,7 +228,9 @@ def overruled(context: click.Context, options: dict[str, Any]) -> dict[str, str]
         found |= dict.fromkeys(ruled, "it is for runs against a service")
     for option, (ends, why) in OTHER_ENDS.items():
         if options.get(option):
-            found |= dict.fromkeys([each for each in ends if _is_below(context, each, ParameterSource.ENVIRONMENT)], why)
+            found |= dict.fromkeys(
+                [each for each in ends if _is_below(context, each, ParameterSource.ENVIRONMENT)], why
+            )
     place = context.get_parameter_source("report")
     if options.get("report") and place is not None and _is_below(context, "report_path", place):
         found["report_path"] = "what goes before it says which reports there are"

@@ -14,6 +14,7 @@ FEW_FILES = 5  # that are named
 FEW_SUSPECTS = 10  # all of which are named
 SOME_SUSPECTS = 5  # of more, so many are
 LONGEST_SUBJECT = 60  # characters, in one line with other things
+EVEN = 0.8  # of the most probable candidate's part, that the least probable one has too
 MORE_TIME = "--resume --max-time 1h"
 
 _MENDED = {  # what a skip is called, more than one of them
@@ -146,9 +147,9 @@ def spent(blame: Blame) -> str:
     known = f", {cached:,} of them known before" if cached else ""
     inside = len(inner(blame.tested))
     more = f", and {inside:,} inside of a merge" if inside else ""
-    ends = blame.points + (blame.far is not None)
+    all_ = many(blame.points + (blame.far is not None), noun(blame))
     return (
-        f"{stages.tests - inside:,} of {many(ends, noun(blame))} tried{more}{known}, in {many(stages.visits, 'visit')}, "
+        f"{stages.tests - inside:,} of {all_} tried{more}{known}, in {many(stages.visits, 'visit')}, "
         f"{many(stages.attempts, 'attempt')}, {lasting(stages.seconds)}"
     )
 
@@ -161,8 +162,18 @@ def candidates(blame: Blame) -> list[Suspect]:
 def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
     """List the candidates with how probable each is, or the first of many; and say how many more there are."""
     found = candidates(blame)
-    most = len(found) if len(found) <= FEW_SUSPECTS else SOME_SUSPECTS
+    most = len(found) if len(found) <= FEW_SUSPECTS else 0 if ranged(blame) else SOME_SUSPECTS
     return [(each.point, probability(each.probability)) for each in found[:most]], len(found) - most
+
+
+def ranged(blame: Blame) -> str:
+    """Say of many candidates that are as probable as each other what they lie between; nothing of others."""
+    found, ends = candidates(blame), between(blame)
+    is_even = len(found) > FEW_SUSPECTS and found[-1].probability > EVEN * found[0].probability
+    if not is_even or ends is None or blame.merge is not None:
+        return ""
+    old, new = (each.point.name for each in ends)
+    return f"{many(len(found), noun(blame))} after {old} up to {new}, {probability(found[0].probability)} each"
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
@@ -320,7 +331,10 @@ def _by_hand(blame: Blame, point: Point, asked: Asked) -> list[Hint]:
         folder, before = str(PurePosixPath(tree, hand.folder)), ""
         if hand.setup is not None:  # in a folder that only replaykit knows
             what = "set it up, build and start it there, and try the bug at the port that it has"
-            return [*found, *([] if asked.replay is None else [Hint(what, f"{asked.replay} --url http://127.0.0.1:PORT")])]
+            return [
+                *found,
+                *([] if asked.replay is None else [Hint(what, f"{asked.replay} --url http://127.0.0.1:PORT")]),
+            ]
         if hand.build is not None:
             found.append(Hint("build it there", f"(cd {shlex.quote(folder)} && {hand.build})"))
     if asked.replay is None or hand.start is None:
