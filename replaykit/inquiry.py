@@ -60,8 +60,10 @@ def _tell_of_begun(memory: Memory, place: Place, onlooker: Onlooker) -> None:
     """Say of a bisect that goes on how much it knows."""
     lines = memory.lines
     if lines:
-        attempts, points = sum(each.tried.attempts for each in lines), {each.point for each in lines}
-        onlooker.noted(f"It goes on; {attempts:,} attempts at {len(points):,} {place.axis} are known already.")
+        points = len({each.point for each in lines})
+        where = place.axis if points > 1 else place.axis.removesuffix("s")
+        attempts = sum(each.tried.attempts for each in lines)
+        onlooker.noted(f"It goes on: what {attempts:,} attempts at {points:,} {where} came to is known already.")
 
 
 Lane = Callable[[int], AbstractContextManager[Site]]

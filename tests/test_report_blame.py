@@ -255,6 +255,7 @@ def test_many_candidates_that_are_alike_are_a_range():
     assert "? ┆ 36 commits, one of which it may be" in lines
     assert "  ┆ 64 commits" in lines
     assert f"36 commits after {point(511).name} up to {HERE}, 2.7 % each" in blame_markdown.render(blame)
+    assert f"79 commits up to {point(1024).name}" in written(lost("interrupted", 79, tested=rows[:1], far=None))
     assert "of which it may be" not in written(found(tested=rows))
 
 

@@ -169,11 +169,12 @@ def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
 def ranged(blame: Blame) -> str:
     """Say of many candidates that are as probable as each other what they lie between; nothing of others."""
     found, ends = candidates(blame), between(blame)
+    old, new = (blame.far, blame.near) if ends is None else (each.point for each in ends)
     is_even = len(found) > FEW_SUSPECTS and found[-1].probability > EVEN * found[0].probability
-    if not is_even or ends is None or blame.merge is not None:
+    if not is_even or new is None or blame.merge is not None:
         return ""
-    old, new = (each.point.name for each in ends)
-    return f"{many(len(found), noun(blame))} after {old} up to {new}, {probability(found[0].probability)} each"
+    after = "" if old is None else f" after {old.name}"
+    return f"{many(len(found), noun(blame))}{after} up to {new.name}, {probability(found[0].probability)} each"
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:

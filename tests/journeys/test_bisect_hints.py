@@ -70,6 +70,21 @@ def test_what_mended_a_bug_is_searched_for_as_it_is_said(tmp_path: Path):
     assert history.hashes[9][:7] in (tmp_path / "status.toml").read_text()
 
 
+def test_who_goes_on_is_told_so(tmp_path: Path):
+    """After a stop, the first line says that it goes on, and how much is known; profile and ends are those of then."""
+    history = made(tmp_path / "ledger", Plan(commits=12, culprit=8))
+    shutil.copy(KEEPER, history.folder)
+    (history.folder / "pyproject.toml").write_text(f'{PROFILE}good = "v1.0"\n')
+    words = ("bisect", recorded(tmp_path / "pay.pd"), "--profile", "ledger", "--max-replays", "4")
+    stopped = replaykit(*words, cwd=history.folder, **homes(tmp_path))
+    again = ("bisect", "--resume", "--max-replays", "99")
+    ended = replaykit(*again, cwd=history.folder, **homes(tmp_path))
+
+    assert (125, 0) == (stopped.code, ended.code), (stopped, ended)
+    assert re.match(r"It goes on: what [4-6] attempts at 2 commits came to is known already\.\n", ended.err)
+    assert "It goes on" not in stopped.err
+
+
 def test_a_newer_commit_is_no_older_end(tmp_path: Path):
     """Where the bug was recorded at a commit that came later, or that nobody knows, no fix is searched for."""
     history = made(tmp_path / "ledger", Plan(commits=12, culprit=8))
