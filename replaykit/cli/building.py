@@ -91,17 +91,20 @@ def recipe_of(context: click.Context, stage: "Stage", options: dict[str, Any]) -
 
 
 def hand_of(context: click.Context, options: dict[str, Any]) -> "Hand":
-    """Say how the service of a bisect is come to by hand, once its recipe is made."""
+    """Say how the service of a bisect is come to by hand, once its recipe is made; secrets are covered."""
+    from replaykit.project import policy_here
+    from replaykit.redact import Redactor
     from replaykit.report.grounds import Hand
     from replaykit.repository import Repository
 
-    recipe: Recipe = context.meta["recipe"]
-    if options["versions"] is None:
-        return Hand(recipe.setup, recipe.build, recipe.stage.start, str(Repository.here().prefix))
-    package = options["versions"].partition("==")[0].strip()
-    return Hand(
-        start=recipe.stage.start, package=package, beside=options["with_"], python=options["python"] or "python"
+    recipe, redactor = context.meta["recipe"], Redactor(policy_here())
+    setup, build, start = (
+        None if each is None else redactor.shown(each) for each in (recipe.setup, recipe.build, recipe.stage.start)
     )
+    if options["versions"] is None:
+        return Hand(setup, build, start, str(Repository.here().prefix))
+    package = options["versions"].partition("==")[0].strip()
+    return Hand(start=start, package=package, beside=options["with_"], python=options["python"] or "python")
 
 
 def _many(said: Any) -> tuple[str, ...]:

@@ -31,19 +31,24 @@ def typed(line: str, folder: Path, home: Path) -> subprocess.CompletedProcess[st
 
 
 def test_the_bug_is_tried_by_hand_where_only_the_newest_commit_has_model_and_profile(tmp_path: Path):
-    """The culprit is checked out, built and started in its own folder; everything else is that of the user's."""
+    """The culprit is checked out, built and started in its own folder; all else is the user's, and secrets stay so."""
     history = made(tmp_path / "ledger", Plan(commits=12, culprit=5, mended=9))
     shutil.copy(KEEPER, history.folder)
-    (history.folder / "pyproject.toml").write_text(PROFILE)
+    secret, report = "hunter2-4711-hunter2", tmp_path / "report.md"
+    redact = '[tool.replaykit.redact]\nenv = ["LEDGER_TOKEN"]\n'
+    (history.folder / "pyproject.toml").write_text(f"{PROFILE.replace(START, f'{START} {secret}')}{redact}")
     bundle = recorded(tmp_path / "pay.pd")
     ran = replaykit(
         *("bisect", bundle, "--good", "v1.0", "--bad", history.hashes[7], "--build", "python -c 'pass'"),
-        *("--profile", "ledger", "--quiet"),
+        *("--profile", "ledger", "--quiet", "--markdown", report),
         cwd=history.folder,
+        LEDGER_TOKEN=secret,
         **homes(tmp_path),
     )
 
     assert 0 == ran.code, ran
+    assert secret not in ran.out + report.read_text()
+    assert "exec python app.py" in report.read_text()
     show, checkout, build, replay, _ = commands(ran)
     for line in (show, checkout, build):
         assert 0 == typed(line, history.folder, tmp_path).returncode, line
