@@ -84,6 +84,14 @@ class Ancestry:
         """Say what a commit is, and what it did."""
         return Change(**dict(self.repository.change(point.id)))
 
+    def is_older(self, revision: str) -> bool:
+        """Say whether a commit comes before the newer end; one that is not in the repository does not."""
+        try:
+            found = self.repository.resolve(revision)
+        except UsageError:
+            return False
+        return found != self.near and self.repository.is_ancestor(found, self.near)
+
     def log(self, blame: Blame) -> str | None:
         """Tell a bisect as a log that `git bisect replay` accepts; None where there is no older end."""
         if blame.far is None or blame.near is None:

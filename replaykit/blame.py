@@ -86,7 +86,7 @@ class Blame(Record):
     spent: Stages = Stages()
     notes: list[str] = []  # noqa: RUF012  sentences that are said beside it: what makes it doubtful
     package: str | None = None  # of an axis of versions
-    revision: str | None = None  # a commit's hash: where the bundle was recorded, as it says itself
+    revision: str | None = None  # where the bundle was recorded, as it says itself, if that comes before the newer end
     journal: str | None = None  # the folder in which all of it is written down
 
     @property

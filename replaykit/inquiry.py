@@ -50,8 +50,21 @@ class Place(Protocol):
     def change(self, point: Point) -> Change | None:
         """Say what a point did; None where that is not known."""
 
+    def is_older(self, revision: str) -> bool:
+        """Say whether a commit comes before the newer end."""
+
     def log(self, blame: Blame) -> str | None:
         """Tell a bisect as a log for git; None of what is not git's."""
+
+
+def _tell_of_begun(memory: Memory, place: Place, onlooker: Onlooker) -> None:
+    """Say of a bisect that goes on how much it knows."""
+    lines = memory.lines
+    if lines:
+        points = len({each.point for each in lines})
+        where = place.axis if points > 1 else place.axis.removesuffix("s")
+        attempts = sum(each.tried.attempts for each in lines)
+        onlooker.noted(f"It goes on: what {attempts:,} attempts at {points:,} {where} came to is known already.")
 
 
 Lane = Callable[[int], AbstractContextManager[Site]]
@@ -97,19 +110,20 @@ class Inquiry:
                 bench = Prober(self.bundle, self.model, self.adapter, self.recipe, site, environments, logs)
                 bench.doing = partial(onlooker.doing, number)
                 benches.append(bench)
+            _tell_of_begun(memory, self.place, onlooker)
             benches[0].warn = lambda said: onlooker.noted(f"warning: {said}")
             bisect = Bisect(self.place.range(), benches, plan, memory, onlooker, self.place.inside)
             return self._told(bisect.run(), memory)
 
     def _told(self, blame: Blame, memory: Memory) -> Blame:
         """Add what is known of the bundle, and of what the culprit did."""
-        failure, origin = self.bundle.judged, self.bundle.origin
+        failure, revision = self.bundle.judged, self.bundle.origin.revision
         blame = blame.replace(
             bundle=self.name,
             failure="a run that passed" if failure is None else f"{failure.kind} {failure.name}",
             axis=self.place.axis,
             package=self.place.where if self.place.axis == "versions" else None,
-            revision=origin.revision,
+            revision=revision if revision is not None and self.place.is_older(revision) else None,
             change=None if blame.culprit is None else self.place.change(blame.culprit),
             journal=str(memory.folder) if isinstance(memory, Kept) else None,
         )

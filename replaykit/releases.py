@@ -154,6 +154,11 @@ class Releases:
         """Say that it is not known what a version did."""
         del point
 
+    def is_older(self, revision: str) -> bool:
+        """Say that no commit comes before a version."""
+        del revision
+        return False
+
     def log(self, blame: Blame) -> None:
         """Say that git knows nothing of versions."""
         del blame

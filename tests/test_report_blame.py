@@ -3,8 +3,10 @@
 import json
 import random
 import re
+import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,7 +18,7 @@ from replaykit.blame import Blame, Change, Stages
 from replaykit.cli.console import draw
 from replaykit.report import blame as text_report
 from replaykit.report import blame_json, blame_markdown, lineage
-from replaykit.report.grounds import Asked, between, conclusion, hints, lasting, nearest
+from replaykit.report.grounds import Asked, Hand, between, conclusion, hints, lasting, nearest
 from replaykit.report.sheet import NARROWEST, SIGNS, Sheet, columns
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -28,9 +30,14 @@ HOSTILE = (
 ASKED = Asked(
     words=[["failures/balance.pd"], ["--good", "v1.2"], ["--start", "python app.py --port {port}"], ["--resume"]],
     raised=["--max-replays", "4000"],
-    replay="replaykit replay failures/balance.pd --start 'python app.py --port {port}'",
+    replay="replaykit replay failures/balance.pd",
+    hand=Hand(start="python app.py --port {port}"),
 )
 START = "--start 'python app.py --port {port}'"
+BY_HAND = (
+    "replaykit replay failures/balance.pd --start \"sh -c 'cd ../bisect-5e9a548f && exec python app.py --port {port}'\""
+)
+
 HERE, BEFORE = point(575).name, point(574).name
 
 
@@ -223,16 +230,35 @@ def test_signs_can_be_asked_for_before_they_are_written():
 
 
 @pytest.mark.parametrize(("number", "named", "more"), [(2, 2, 0), (10, 10, 0), (11, 5, 6), (400, 5, 395)])
-def test_candidates_are_named(number: int, named: int, more: int):
+@pytest.mark.parametrize("outcome", ["candidates", "undecided"])
+def test_candidates_are_named(number: int, named: int, more: int, outcome: str):
     """All of a few candidates are named with their probability, of many the first; and how to see the rest."""
-    said = written(lost("candidates", number))
+    blame = lost(outcome, number)
+    first = blame.suspects[0].replace(probability=2 / number)
+    said = written(blame.replace(suspects=[first, *blame.suspects[1:]]))
     rows = re.findall(r"(?m)^ +[\d.]+ %  ([0-9a-f]{8})  ", said)
 
-    assert f"CANDIDATES one of {number} commits brought it" == said.splitlines()[0]
+    assert f"{outcome.upper()} one of {number} commits brought it" == said.splitlines()[0]
     assert [point(573 + each).name for each in range(named)] == rows
     assert [f"  and {more} more"] * (more > 0) == re.findall(r"(?m)^  and \d+ more$", said)
     assert (f"git log --oneline {BEFORE}..{HERE}" in said) is (more > 0)
     assert re.search(r"skipped +1 could not be had or built", said)
+
+
+def test_many_candidates_that_are_alike_are_a_range():
+    """Nothing is won by five of 36 names: the two commits that they lie between are told, and marked in the graph."""
+    rows = [LINE[0], LINE[1].replace(place=538), *LINE[4:]]
+    blame = lost("interrupted", 36, tested=rows, signal=2)
+    lines = written(blame, 100).splitlines()
+
+    assert "INTERRUPTED stopped before it was known which commit brought it" == lines[0]
+    assert "candidates (36)" in lines
+    assert f"  36 commits after {point(511).name} up to {HERE}, 2.7 % each" in lines
+    assert "? ┆ 36 commits, one of which it may be" in lines
+    assert "  ┆ 64 commits" in lines
+    assert f"36 commits after {point(511).name} up to {HERE}, 2.7 % each" in blame_markdown.render(blame)
+    assert f"79 commits up to {point(1024).name}" in written(lost("interrupted", 79, tested=rows[:1], far=None))
+    assert "of which it may be" not in written(found(tested=rows))
 
 
 def test_who_it_can_not_be_is_no_candidate():
@@ -269,7 +295,7 @@ def test_what_to_type_next_follows_from_how_it_ended():
         "found": [
             f"git show {HERE}",
             f"git worktree add --detach ../bisect-{HERE} {HERE}",
-            ASKED.replay,
+            BY_HAND,
             "ls /tmp/bisect/logs",
         ],
         "candidates": ["ls /tmp/bisect/logs"],
@@ -292,14 +318,6 @@ def test_no_command_is_told_that_would_be_refused(blame: Blame, commands: list[s
     assert commands == [hint.command for hint in hints(blame, ASKED) if hint.command]
 
 
-def test_what_was_tried_in_a_merge_is_counted_apart():
-    """No more of a range is told to be tried than there is in it."""
-    rows = [at(0, "good"), at(1, "bad"), at(1, "good", point=point(7)), at(1, "bad", point=point(8)), at(2, "bad")]
-    blame = found(merge=point(575), points=2, tested=rows, spent=Stages(tests=5, visits=5, attempts=9, seconds=1.0))
-
-    assert "3 of 3 commits and 2 inside of a merge tried" in written(blame, 120)
-
-
 @pytest.mark.parametrize(("revision", "offered"), [("c" * 40, True), (None, False), (point(1024).id, False)])
 def test_a_bug_that_is_gone_may_have_been_mended(revision: str | None, offered: bool):
     """What was seen instead is told; where the bundle was recorded at another commit, --find-fix is offered."""
@@ -307,16 +325,18 @@ def test_a_bug_that_is_gone_may_have_been_mended(revision: str | None, offered: 
     said = written(lost("not bad", tested=[LINE[0], gone], revision=revision), 120)
 
     assert "fixed: all steps ran, the bug showed in 0 of 9 attempts" in said
-    assert (f"replaykit bisect failures/balance.pd {START} --find-fix --bad {revision}" in said) is offered
+    command = f"replaykit bisect failures/balance.pd {START} --find-fix --bad {revision} --good {point(1024).id}"
+    assert (command in said) is offered
     assert ("--find-fix" in said) is offered
 
 
 def test_an_end_that_could_not_be_judged_says_why():
     """The reason and the log of that end are told at the top."""
-    dead = at(1024, "skipped", reason="make exited with 2", log="logs/1024.log")
-    said = written(lost("not judged", tested=[LINE[0], dead]), 120)
+    log = f"/{'long' * 30}/1024.log"
+    dead = at(1024, "skipped", reason="make exited with 2", log=log)
+    said = written(lost("not judged", tested=[LINE[0], dead]))
 
-    assert f"seen at {point(1024).name} unbuildable: make exited with 2 (log: logs/1024.log)" in said
+    assert f"seen at {point(1024).name} unbuildable: make exited with 2, with this log:\n    {log}\n" in said
 
 
 def test_a_fix_is_told_as_one():
@@ -335,21 +355,87 @@ def test_a_fix_is_told_as_one():
 def test_versions_are_told_as_such():
     """The point is a version, and what to type next makes an environment with it."""
     rows = [
-        at(0, "good", held=3, point=point(574, name="1.9")),
-        at(1, "bad", shown=3, point=point(575, id="1.10", name="1.10")),
+        at(0, "good", held=3, point=point(574, name="1.9", subject="")),
+        at(1, "bad", shown=3, point=point(575, id="1.10", name="1.10", subject="")),
     ]
-    blame = found(axis="versions", package="ledger", change=None, tested=rows, culprit=rows[1].point, points=1)
+    changes = {"parent": rows[0].point, "spent": Stages(tests=2)}
+    blame = found(
+        axis="versions", package="ledger", change=None, tested=rows, culprit=rows[1].point, points=1, **changes
+    )
     said = written(blame, 120)
+    hand = Hand(start="ledger {port}", package="ledger[all]", beside=["old<8"], python="python3.8")
+    commands = [each.command for each in hints(blame, ASKED._replace(hand=hand))]
 
     assert "CULPRIT 1.10" == said.splitlines()[0]
-    assert "7 of 2 versions tried" in said
-    assert "in 0 of 3 at the version before 1.9" in said
+    assert "2 of 2 versions tried" in said
+    assert "in 0 of 3 at 1.9, the version before" in said
+    assert "subject" not in said
+    assert "Subject" not in blame_markdown.render(blame)
+    assert [
+        "python3.8 -m venv by-hand && by-hand/bin/pip install 'ledger[all]==1.10' 'old<8'",
+        f'PATH="$PWD/by-hand/bin:$PATH" {ASKED.replay} --start "sh -c \'cd by-hand && exec ledger {{port}}\'"',
+    ] == commands[:2]
     assert "    python -m venv by-hand && by-hand/bin/pip install ledger==1.10" in said.splitlines()
 
 
 def test_the_last_line_says_how_it_ended():
     """Where nothing was found, word and reason are those of the blame."""
     assert ("undecided", "it ended so") == conclusion(lost("undecided", 3))
+
+
+def test_a_long_subject_is_cut_in_the_last_line():
+    """It is one line, and the subject stands above it in full."""
+    _, reason = conclusion(found(culprit=point(575, subject="round it " * 60)))
+
+    assert "it round... brought it, reproduced in 9 of 10 attempts here" in reason
+    assert len(reason) < 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "go further back"),
+        ({"far": None}, "there is no older commit"),
+        ({"fix": True}, "name with --good a newer end"),
+        ({"axis": "versions"}, "begin --versions with an older one"),
+    ],
+)
+def test_where_the_bug_is_still_there_another_end_is_asked_for(changes: dict[str, Any], said: str):
+    """To look further back is offered only where there is something further back."""
+    first = hints(lost("not good", **changes), ASKED)[0]
+
+    assert first.what.startswith(said)
+    assert ("--good auto" in first.command) is (said == "go further back")
+
+
+def test_what_mended_it_closes_the_bug():
+    """The command that closes a bug has who mended it as its note."""
+    first = hints(found(fix=True), ASKED)[0].command
+
+    assert f"replaykit close failures/balance.pd --note 'mended by {HERE} Keep rounding in one place (#42)'" == first
+
+
+def test_by_hand_is_in_the_folder_where_the_user_is():
+    """From a subfolder, the checkout lies beside the repository, and all is run in the same subfolder of it."""
+    tree = f"../../../bisect-{HERE}"
+    there = Hand(build="make all", start="python app.py", folder="a b/tests")
+    commands = [each.command for each in hints(found(), ASKED._replace(hand=there))]
+    setup = hints(found(), ASKED._replace(hand=there._replace(setup="sh env.sh {env}")))[2]
+
+    assert f"git worktree add --detach {tree} {HERE}" == commands[1]
+    assert f"(cd '{tree}/a b/tests' && make all)" == commands[2]
+    assert ["sh", "-c", f"cd '{tree}/a b/tests' && exec python app.py"] == shlex.split(shlex.split(commands[3])[-1])
+    assert f"{ASKED.replay} --url http://127.0.0.1:PORT" == setup.command
+
+
+def test_what_was_tried_inside_of_a_merge_is_counted_apart():
+    """The commits of the range are counted by themselves, both ends among them."""
+    inside = [at(1, "good", held=4).replace(place=574), at(3, "bad", shown=4).replace(place=574)]
+    blame = found(tested=[*LINE[:4], *inside, *LINE[4:]], spent=Stages(tests=9, visits=9, attempts=51, seconds=2))
+
+    assert "7 of 1,025 commits tried, and 2 inside of a merge, 1 of them known before, in 9 visits" in " ".join(
+        written(blame, 120).split()
+    )
 
 
 def test_of_many_points_those_around_the_culprit_are_shown():
@@ -388,7 +474,7 @@ def test_markdown_has_the_same_facts():
     assert [each.content.strip() for each in tokens if each.type == "fence"][1:] == [
         f"git show {HERE}",
         f"git worktree add --detach ../bisect-{HERE} {HERE}",
-        ASKED.replay,
+        BY_HAND,
     ]
     assert "/tmp/bisect" not in said
 

@@ -93,6 +93,45 @@ def test_each_lane_has_a_live_line():
     assert all(len(each) <= 40 for each in one)
 
 
+def test_commits_are_counted_as_the_report_counts_them():
+    """A commit that is tried once more is one commit; those inside of a merge, and the known ones, are told apart."""
+    made = begun(quiet=True)
+    for each in (at(0, "good", held=3), at(7, "bad", shown=1, cached=True), at(6, "good", held=3)):
+        made.tried("search", each, 4, 2.0)
+    inside = at(3, "bad", shown=1).replace(place=6)
+    for each in (inside, inside, at(6, "good", held=9)):
+        made.tried("confirm", each, 1, 0.0)
+
+    assert (
+        "  3 commits tried, 1 inside of a merge, 1 of them known before, 1 left  after 4.0 s"
+        == made.lines(120, 9)[1][0]
+    )
+
+
+def test_a_version_is_installed():
+    """What is a checkout of a commit is an install of a version."""
+    made = Tracking(quiet=True, noun="version")
+    made.began("search", point(511), 0)
+    made.doing(0, "checkout")
+
+    assert made.lines(80, 24)[0][0].startswith("  install ")
+
+
+def test_without_a_terminal_no_line_is_wider_than_others(capsys: pytest.CaptureFixture[str]):
+    """Sentences are wrapped, but for paths, and the heartbeat of many lanes is cut before it says how far it is."""
+    made, path = begun(), "/" + "long/" * 40
+    for lane in range(20):
+        made.began("search", point(lane), lane)
+    made.noted(f"warning: {'a word ' * 30}{path}")
+    made._beat()
+    lines = capsys.readouterr().err.splitlines()
+
+    assert path in lines
+    assert {True} == {len(each) <= module.WIDE for each in lines if each != path}
+    assert lines[-1].startswith("begins ")
+    assert "; 0 commits tried  after 4.0 s" in lines[-1]
+
+
 def test_live_lines_fit_a_small_terminal():
     """Of many lanes, those that have no room are counted."""
     made = begun(quiet=True)

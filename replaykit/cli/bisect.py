@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from replaykit.cli.building import build_options, recipe_of
+from replaykit.cli.building import build_options, hand_of, recipe_of
 from replaykit.cli.console import conclude, diverted, draw, note, program
 from replaykit.cli.options import PLAIN, loaded_for, read_time, service_options, settle, staged
 from replaykit.errors import MissingFileError, ReplaykitError, UnwritableError, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Places = Callable[[Kept, Recipe], Lane]
 
-BY_HAND = {*PLAIN, "model", "adapter", "settings", "latency"}  # options that a replay has too
+BY_HAND = {*PLAIN, "profile", "model", "adapter", "settings", "latency"} - {"start"}  # options that a replay has too
 
 _OPTIONS = (
     click.option("--good", metavar="REF", help="A commit without the bug; auto looks for one.  [default: auto]"),
@@ -117,6 +117,7 @@ def bisect(context: click.Context, /, bundle: Path | None, **options: Any) -> in
             resumed=said if said != words else [each for each in said if each[0] == "--versions"],
             raised=_raised(blame, options),
             replay=f"{program()} replay {shlex.join([redactor.command(str(bundle.absolute())), *by_hand])}",
+            hand=hand_of(context, options, redactor),
         ),
         options["markdown"],
     )
@@ -391,7 +392,7 @@ def _words(context: click.Context, names: Collection[str] | None = None) -> list
     found: list[list[str]] = []
     for parameter in context.command.params:
         name = parameter.name or ""
-        value = context.params.get(name)
+        value = context.meta.get(name) if name == "profile" else context.params.get(name)
         if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or value is None:
             continue
         if names is not None and name not in names:

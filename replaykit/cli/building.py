@@ -9,6 +9,8 @@ from replaykit.cli.options import is_said
 
 if TYPE_CHECKING:
     from replaykit.probing import Recipe
+    from replaykit.redact import Redactor
+    from replaykit.report.grounds import Hand
     from replaykit.stage import Stage
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -77,7 +79,7 @@ def recipe_of(context: click.Context, stage: "Stage", options: dict[str, Any]) -
     if stage.profile is not None and stage.profile != context.meta.get("profile"):
         found = profile.read(stage.profile)
         said |= {name: found[name] for name in _KEYS if name in found and not is_said(context, name)}
-    return Recipe(
+    recipe = context.meta["recipe"] = Recipe(
         stage=stage,
         build=said["build"] or None,
         build_timeout=said["build_timeout"],
@@ -86,6 +88,22 @@ def recipe_of(context: click.Context, stage: "Stage", options: dict[str, Any]) -
         keep=_many(said["keep"]),
         replay_timeout=said["replay_timeout"],
     )
+    return recipe
+
+
+def hand_of(context: click.Context, options: dict[str, Any], redactor: "Redactor") -> "Hand":
+    """Say how the service of a bisect is come to by hand, once its recipe is made; secrets are covered."""
+    from replaykit.report.grounds import Hand
+    from replaykit.repository import Repository
+
+    recipe = context.meta["recipe"]
+    setup, build, start = (
+        None if each is None else redactor.command(each) for each in (recipe.setup, recipe.build, recipe.stage.start)
+    )
+    if options["versions"] is None:
+        return Hand(setup, build, start, str(Repository.here().prefix))
+    package = options["versions"].partition("==")[0].strip()
+    return Hand(start=start, package=package, beside=options["with_"], python=options["python"] or "python")
 
 
 def _many(said: Any) -> tuple[str, ...]:

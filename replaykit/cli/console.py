@@ -158,6 +158,8 @@ def conclude(word: str, reason: str, code: int) -> None:
     """Print the verdict, which is always the last line."""
     line = printable(f"VERDICT {word}: {reason}".replace("\n", " "))
     shown = f"{line} (exit {code})"
+    if not can_say(sys.stdout, shown):  # click would write UTF-8 to it
+        shown = shown.encode("ascii", "backslashreplace").decode("ascii")
     _echo(click.style(shown, fg=_COLOURS.get(code, "yellow")), err=False)
 
 

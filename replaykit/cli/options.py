@@ -30,6 +30,10 @@ PLACES = ("url", "start", "mock", "offline")  # options that say where the servi
 PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
 RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
+OTHER_ENDS = {  # what a profile says of the commits of a search does not count with these
+    "versions": (("good", "bad", "all_parents"), "--versions names its ends itself"),
+    "find_fix": (("good", "bad"), "--find-fix turns the ends round"),
+}
 WITH_SERVICE = (  # what makes no sense without a service
     "save_failures", "record", "coverage", "require_coverage", "parallel", "reset_url", "reset_command",
 )  # fmt: skip
@@ -49,6 +53,8 @@ def read_profile(context: click.Context, _: click.Parameter, name: str | None) -
         return None
     said = profile.read(name)
     settings, latency = said.pop("settings", {}), said.pop("latency", {})
+    if context.command.name == "bisect":
+        said.pop("jobs", None)  # it is how many runs a campaign makes at once
     chosen = {option: _as_many(context.command, option, value) for option, value in said.items()}
     context.meta["latency"] = latency
     context.meta["profile"] = name
@@ -220,6 +226,11 @@ def overruled(context: click.Context, options: dict[str, Any]) -> dict[str, str]
     if options.get("mock"):
         ruled = [name for name in WITH_SERVICE if _is_below(context, name, ParameterSource.COMMANDLINE)]
         found |= dict.fromkeys(ruled, "it is for runs against a service")
+    for option, (ends, why) in OTHER_ENDS.items():
+        if options.get(option):
+            found |= dict.fromkeys(
+                [each for each in ends if _is_below(context, each, ParameterSource.ENVIRONMENT)], why
+            )
     place = context.get_parameter_source("report")
     if options.get("report") and place is not None and _is_below(context, "report_path", place):
         found["report_path"] = "what goes before it says which reports there are"

@@ -13,7 +13,7 @@ from replaykit.blame import Blame, Tested
 from replaykit.cli.console import can_say, draw, is_live, printable
 from replaykit.cli.ticker import Ticker
 from replaykit.onlooker import Onlooker
-from replaykit.report.grounds import lasting, many, showed, why
+from replaykit.report.grounds import inner, lasting, many, showed, why
 from replaykit.report.sheet import NARROWEST, SIGNS, Sheet, columns
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Tracking(Onlooker):
         self._lanes: dict[int, _Lane] = {}
         self._stage = ""
         self._began: float | None = None
-        self._tried, self._known = 0, 0  # points: that were tried, and whose answer was known
+        self._looks = 0  # at points, several at one being so many
+        self._tested: dict[str, Tested] = {}  # the points that were tried, by their ids
         self._wide = 0  # columns of the longest name so far
         self._left: tuple[int, float] | None = None  # points, and about so many tries
         self._screen: Screen | None = None
@@ -81,24 +82,25 @@ class Tracking(Onlooker):
         with self._lock:
             found = self._lanes.get(lane)
             if found is not None:
-                found.what, found.began = what, time.monotonic()
+                is_install = what == "checkout" and self._noun == "version"
+                found.what, found.began = "install" if is_install else what, time.monotonic()
 
     def tried(self, stage: str, tested: Tested, left: int, steps: float) -> None:
         """Tell what became of a point."""
         del stage
         with self._lock:
             self._lanes = {lane: each for lane, each in self._lanes.items() if each.name != tested.point.name}
-            if tested.cached:
-                self._known += 1
-            else:
-                self._tried += 1
+            self._looks += not tested.cached
+            self._tested[tested.point.id] = tested
             self._left = left, steps
             said = self._line(tested, left, steps)
         self._tell(said, tested.state)
 
     def noted(self, text: str) -> None:
         """Tell a sentence."""
-        self._tell(text)
+        sheet = sheet_for(sys.stderr, WIDE)
+        for line in sheet.wrapped(sheet.said(text), sheet.width):
+            self._tell(line)
 
     def ended(self, blame: Blame) -> None:
         """Take the live lines away; the report says the rest."""
@@ -163,13 +165,13 @@ class Tracking(Onlooker):
 
     @property
     def _so_long(self) -> str:
-        return "the first" if self._tried == 1 else f"the first {self._tried}"
+        return "the first" if self._looks == 1 else f"the first {self._looks}"
 
     def _each(self) -> float | None:
         """Say how many seconds a point took so far; None where none was tried. Lanes side by side make it less."""
-        if self._began is None or not self._tried:
+        if self._began is None or not self._looks:
             return None
-        return (time.monotonic() - self._began) / self._tried
+        return (time.monotonic() - self._began) / self._looks
 
     def _line(self, tested: Tested, left: int, steps: float) -> str:
         sheet = sheet_for(sys.stderr, WIDE)
@@ -179,7 +181,7 @@ class Tracking(Onlooker):
         head = f"  {_STATES[tested.state]:<4}  {sheet.padded(name, self._wide)}  {showed(tested):<8}  {took:>6}  "
         tail = f"  ({self._to_go(left, steps)})"
         said = " ".join(filter(None, [f"[{why(tested)}]" if tested.state == "skipped" else "", tested.point.subject]))
-        room = max(12, sheet.width - columns(head) - columns(tail))
+        room = max(0, sheet.width - columns(head) - columns(tail))
         return sheet.clipped(f"{head}{sheet.clipped(sheet.said(said), room)}{tail}")
 
     def _to_go(self, left: int, steps: float) -> str:
@@ -190,9 +192,11 @@ class Tracking(Onlooker):
         return ", ".join(filter(None, parts))
 
     def _so_far(self, now: float) -> str:
-        parts = [f"{many(self._tried, self._noun)} tried"]
-        if self._known:
-            parts.append(f"{self._known} known before")
+        inside = len(inner(sorted(self._tested.values(), key=lambda each: each.place)))
+        known = sum(each.cached for each in self._tested.values())
+        parts = [f"{many(len(self._tested) - inside, self._noun)} tried"]
+        parts += [f"{inside} inside of a merge"] if inside else []
+        parts += [f"{known} of them known before"] if known else []
         if self._left is not None:
             parts.append(self._to_go(*self._left))
         so_long = lasting(now - self._began) if self._began is not None else ""
@@ -206,7 +210,9 @@ class Tracking(Onlooker):
                 f"{each.what or 'begins'} {each.name} for {lasting(now - each.began)}"
                 for _, each in sorted(self._lanes.items())
             ]
-            said = "; ".join([*doing, self._so_far(now).strip()])
+            sheet = sheet_for(sys.stderr, WIDE)
+            so_far = self._so_far(now).strip()
+            said = "; ".join(filter(None, [sheet.clipped("; ".join(doing), sheet.width - columns(so_far) - 2), so_far]))
         self._tell(said)
 
 

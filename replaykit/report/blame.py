@@ -14,6 +14,7 @@ from replaykit.report.grounds import (
     nearest,
     noun,
     often,
+    ranged,
     showed,
     skips,
     spent,
@@ -56,6 +57,8 @@ def _head(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     if not is_found:
         for end in _ends(blame):
             yield from _labelled(f"seen at {end.point.name}", _seen(end), sheet)
+            if end.log is not None:  # in one line, so that it can be copied
+                yield f"    {sheet.said(end.log)}", ""
         skipped = skips(blame)
         if skipped:
             yield from _labelled("skipped", skipped, sheet)
@@ -94,7 +97,7 @@ def _ends(blame: Blame) -> list[Tested]:
 
 def _seen(tested: Tested) -> str:
     counted = f", the bug showed in {showed(tested)} attempts" if tested.shown + tested.held else ""
-    log = f" (log: {tested.log})" if tested.log is not None else ""
+    log = ", with this log:" if tested.log is not None else ""
     return f"{tested.word}{f': {tested.reason}' if tested.reason else ''}{counted}{log}"
 
 
@@ -104,7 +107,11 @@ def _candidates(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     named, more = suspected(blame)
     inside = " inside of the merge" if blame.merge is not None else ""
     yield "", ""
-    yield sheet.clipped(f"candidates{inside}, the most probable first ({len(named) + more:,})"), "bold"
+    order = "" if ranged(blame) else ", the most probable first"
+    yield sheet.clipped(f"candidates{inside}{order} ({len(named) + more:,})"), "bold"
+    if ranged(blame):
+        yield from ((f"  {line}", "") for line in sheet.wrapped(sheet.said(ranged(blame)), sheet.width - 2))
+        return
     wide = max(columns(sheet.said(point.name)) for point, _ in named)
     most = max(len(part) for _, part in named)
     for point, part in named:
@@ -126,7 +133,8 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     took = max(len("time"), *(len(_took(each)) for each in tested))
     visits = f"{'visits':>6}  " if has_visits else ""
     head = f"  {'place':>{place}}  {kind:<{wide}}  {'state':<{_STATE}}  {'showed':>{shows}}  {visits}{'time':>{took}}"
-    yield sheet.clipped(f"{head}  subject"), "dim"
+    has_subjects = any(each.point.subject for each in tested)
+    yield sheet.clipped(f"{head}  subject" if has_subjects else head), "dim"
     for each in tested:
         visits = f"{each.visits:>6}  " if has_visits else ""
         is_sought = blame.culprit is not None and each.point.id == blame.culprit.id

@@ -33,8 +33,15 @@ def schema() -> str:
     found, cover = (json.loads(schema_for(kind, _TITLE)) for kind in (Blame, Cover))
     version = found["properties"].pop("version")
     found["properties"] = {"version": version, **cover["properties"], **found["properties"]}
+    for name, said in _DESCRIBED.items():
+        found["properties"][name]["description"] = said
     found["required"] = list(found["properties"])
     return json.dumps(found, indent=2) + "\n"
 
 
+_DESCRIBED = {
+    "culprit": "The point that brought the bug; where `fix` is true, the one that mended it.",
+    "near": "The newer end: the bad one; where `fix` is true, the good one.",
+    "revision": "The commit at which the bundle was recorded, if it comes before the newer end.",
+}
 _TITLE = "What replaykit bisect --json prints, version 1"

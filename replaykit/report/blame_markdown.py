@@ -17,6 +17,7 @@ from replaykit.report.grounds import (
     nearest,
     noun,
     often,
+    ranged,
     showed,
     skips,
     spent,
@@ -84,12 +85,13 @@ class _Page:
             named, more = suspected(blame)
             inside = " inside of the merge" if blame.merge is not None else ""
             yield f"\n## Candidates{inside} ({len(named) + more:,})\n"
-            yield from table(
-                ("Probability", noun(blame).capitalize(), "Subject"),
-                [(part, self.code(point.name), self.text(point.subject)) for point, part in named],
-            )
+            if named:
+                yield from table(
+                    ("Probability", noun(blame).capitalize(), "Subject"),
+                    [(part, self.code(point.name), self.text(point.subject)) for point, part in named],
+                )
             if more:
-                yield f"\nAnd {more:,} more."
+                yield f"\nAnd {more:,} more." if named else self.text(ranged(blame))
         yield from self._tried(blame, rows)
         found = hints(blame.replace(journal=None), asked)  # a folder of this machine is nothing to a reader elsewhere
         if found:
@@ -105,10 +107,15 @@ class _Page:
         if not tested:
             return
         inside = inner(blame.tested)
+        said = [self._said(each) for each in tested]
+        last = [] if not any(said) else ["Subject"] if any(each.point.subject for each in tested) else ["Why"]
         yield "\n## Tried, from old to new\n"
         yield from table(
-            ("Place", noun(blame).capitalize(), "State", "Showed", "Visits", "Time", "Subject"),
-            [self._row(blame, each, is_inside=each.point.id in inside) for each in tested],
+            ("Place", noun(blame).capitalize(), "State", "Showed", "Visits", "Time", *last),
+            [
+                (*self._row(blame, each, is_inside=each.point.id in inside), *([words] if last else []))
+                for each, words in zip(tested, said, strict=True)
+            ],
         )
         if left:
             yield f"\nAnd {many(left, noun(blame))} more, further away."
@@ -116,10 +123,14 @@ class _Page:
         yield from fenced("\n".join(line for line, _ in lineage.render(blame, Sheet(), most=rows)))
         yield "\n</details>"
 
+    def _said(self, tested: Tested) -> str:
+        """Write what a point says of itself, and why it was skipped."""
+        subject = self.text(tested.point.subject)
+        if tested.state != "skipped":
+            return subject
+        return f"{subject} ({self.text(why(tested))})" if subject else self.text(why(tested))
+
     def _row(self, blame: Blame, tested: Tested, *, is_inside: bool) -> tuple[str, ...]:
-        said = self.text(tested.point.subject)
-        if tested.state == "skipped":
-            said = f"{said} ({self.text(why(tested))})"
         name = self.code(tested.point.name)
         return (
             "inside" if is_inside else f"{tested.place:,}",
@@ -128,5 +139,4 @@ class _Page:
             showed(tested),
             f"{tested.visits:,}",
             "known" if tested.cached else lasting(tested.seconds),
-            said.strip(),
         )

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from replaykit.axis import Point
@@ -12,6 +13,8 @@ from replaykit.rate import percent
 FEW_FILES = 5  # that are named
 FEW_SUSPECTS = 10  # all of which are named
 SOME_SUSPECTS = 5  # of more, so many are
+LONGEST_SUBJECT = 60  # characters, in one line with other things
+EVEN = 0.8  # of the most probable candidate's part, that the least probable one has too
 _BUDGETS = {"--max-replays": "attempts", "--max-time": "time"}
 
 _MENDED = {  # what a skip is called, more than one of them
@@ -29,6 +32,18 @@ T = TypeVar("T")
 Words: TypeAlias = Sequence[Sequence[str]]  # of a command line: arguments, and options with their values
 
 
+class Hand(NamedTuple):
+    """How the service is come to by hand, as far as that can be typed."""
+
+    setup: str | None = None  # commands, as a shell takes them
+    build: str | None = None
+    start: str | None = None
+    folder: str = ""  # in which they are run, seen from the top of a checkout
+    package: str | None = None  # of versions, with its extras
+    beside: Sequence[str] = ()  # what is installed with it
+    python: str = "python"
+
+
 class Asked(NamedTuple):
     """What the user typed, as far as the next commands need it, secrets covered."""
 
@@ -36,7 +51,8 @@ class Asked(NamedTuple):
     words: Words = (("...",),)  # of this bisect
     resumed: Words = ()  # those of them that have to be said to go on with it
     raised: Sequence[str] | None = None  # the budget that is spent: its option, and a larger value
-    replay: str | None = None  # the command that replays the bundle by hand, in the folder of a checkout
+    replay: str | None = None  # the command that replays the bundle, but for where the service is
+    hand: Hand = Hand()
 
 
 class Hint(NamedTuple):
@@ -51,7 +67,7 @@ def conclusion(blame: Blame) -> tuple[str, str]:
     if blame.outcome != "found" or blame.culprit is None:
         return blame.outcome, blame.reason
     point = blame.culprit
-    subject = point.subject or (blame.change.subject if blame.change is not None else "")
+    subject = shortened(point.subject or (blame.change.subject if blame.change is not None else ""))
     named = " ".join(filter(None, [point.name, subject]))
     sure = None if blame.confidence is None else f"confidence {percent(blame.confidence)}"
     did = "mended" if blame.fix else "brought"
@@ -72,7 +88,7 @@ def title(blame: Blame) -> str:
         "not good": "the bug shows where it should not",
         "not judged": "an end of the range could not be judged",
         "trouble": "the machine is in trouble",
-        "interrupted": "interrupted",
+        "interrupted": f"stopped before it was known which {kind} {did} it",
     }
     return said.get(blame.outcome, f"no {kind} was found that {did} it")
 
@@ -132,13 +148,13 @@ def skips(blame: Blame) -> str:
 def spent(blame: Blame) -> str:
     """Say how much was tried, and how long it took."""
     stages = blame.spent
-    inside = inner(blame.tested) if blame.merge is not None else ()
+    inside = inner(blame.tested)
     cached = sum(each.cached for each in blame.tested)
     known = f", {cached:,} of them known before" if cached else ""
-    of_all = f"{stages.tests - len(inside):,} of {many(blame.points + (blame.far is not None), noun(blame))}"
-    more = f" and {len(inside):,} inside of a merge" if inside else ""
+    all_ = many(blame.points + (blame.far is not None), noun(blame))
+    more = f", and {len(inside):,} inside of a merge" if inside else ""
     return (
-        f"{of_all}{more} tried{known}, in {many(stages.visits, 'visit')}, "
+        f"{stages.tests - len(inside):,} of {all_} tried{more}{known}, in {many(stages.visits, 'visit')}, "
         f"{many(stages.attempts, 'attempt')}, {lasting(stages.seconds)}"
     )
 
@@ -151,8 +167,19 @@ def candidates(blame: Blame) -> list[Suspect]:
 def suspected(blame: Blame) -> tuple[list[tuple[Point, str]], int]:
     """List the candidates with how probable each is, or the first of many; and say how many more there are."""
     found = candidates(blame)
-    most = len(found) if len(found) <= FEW_SUSPECTS else SOME_SUSPECTS
+    most = len(found) if len(found) <= FEW_SUSPECTS else 0 if ranged(blame) else SOME_SUSPECTS
     return [(each.point, probability(each.probability)) for each in found[:most]], len(found) - most
+
+
+def ranged(blame: Blame) -> str:
+    """Say of many candidates that are as probable as each other what they lie between; nothing of others."""
+    found, ends = candidates(blame), between(blame)
+    old, new = (blame.far, blame.near) if ends is None else (each.point for each in ends)
+    is_even = len(found) > FEW_SUSPECTS and found[-1].probability > EVEN * found[0].probability
+    if not is_even or new is None or blame.merge is not None:
+        return ""
+    after = "" if old is None else f" after {old.name}"
+    return f"{many(len(found), noun(blame))}{after} up to {new.name}, {probability(found[0].probability)} each"
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
@@ -170,7 +197,7 @@ def hints(blame: Blame, asked: Asked = Asked()) -> list[Hint]:  # noqa: B008  it
     elif blame.outcome == "not bad":
         found = _where_it_is_not(blame, asked)
     elif blame.outcome == "not good":
-        found = _where_it_is(blame, asked)
+        found = _where_it_is_still(blame, asked)
     elif blame.outcome == "not judged":
         found = [Hint("repair what keeps the end from being built and started (its log says what), or name another")]
     elif blame.outcome == "candidates":
@@ -235,6 +262,11 @@ def noun(blame: Blame) -> str:
     return blame.axis.removesuffix("s")
 
 
+def shortened(subject: str) -> str:
+    """Leave out the end of a long subject."""
+    return subject if len(subject) <= LONGEST_SUBJECT else f"{subject[:LONGEST_SUBJECT].rstrip()}..."
+
+
 def many(number: int, word: str) -> str:
     """Say how many: 1 commit, 1,024 commits."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
@@ -260,8 +292,9 @@ def _here_and_there(blame: Blame) -> str:
     here, there = (_tried_at(blame.tested, each) for each in (blame.culprit, blame.parent))
     said = [] if here is None else [f"reproduced in {_of_attempts(here)} here"]
     if there is not None and said:
-        before = "its parent" if blame.axis == "commits" else "the version before"
-        said.append(f"in {showed(there)} at {before} {there.point.name}")
+        name = there.point.name
+        before = f"its parent {name}" if blame.axis == "commits" else f"{name}, the version before"
+        said.append(f"in {showed(there)} at {before}")
     return ", ".join(said)
 
 
@@ -278,40 +311,74 @@ def _to_look(blame: Blame, asked: Asked) -> list[Hint]:
     point = blame.culprit
     if point is None:
         return []
-    if blame.axis == "versions":
-        package = blame.package or "PACKAGE"
-        version = shlex.quote(f"{package}=={point.id}")
-        found = [Hint("have that version by hand", f"python -m venv by-hand && by-hand/bin/pip install {version}")]
+    if blame.fix:
+        said = shlex.quote(f"mended by {' '.join(filter(None, [point.name, shortened(point.subject)]))}")
+        found = [Hint("close the bug", f"{asked.program} close {shlex.quote(blame.bundle)} --note {said}")]
     else:
-        folder, name = shlex.quote(f"../bisect-{point.name}"), shlex.quote(point.name)
+        found = []
+    return [*found, *_by_hand(blame, point, asked)]
+
+
+def _by_hand(blame: Blame, point: Point, asked: Asked) -> list[Hint]:
+    """Say how the bug can be tried at a point by hand."""
+    hand = asked.hand
+    if blame.axis == "versions":
+        wanted = shlex.join([f"{hand.package or blame.package or 'PACKAGE'}=={point.id}", *hand.beside])
+        found = [Hint("have that version by hand",
+                      f"{shlex.quote(hand.python)} -m venv by-hand && by-hand/bin/pip install {wanted}")]  # fmt: skip
+        folder, before = "by-hand", 'PATH="$PWD/by-hand/bin:$PATH" '
+    else:
+        name = shlex.quote(point.name)
+        tree = "../" * (len(PurePosixPath(hand.folder).parts) + 1) + f"bisect-{point.name}"
         found = [
             Hint("what it changed", f"git show {name}"),
-            Hint("have it by hand, in a folder of its own", f"git worktree add --detach {folder} {name}"),
+            Hint("have it by hand, in a folder of its own", f"git worktree add --detach {shlex.quote(tree)} {name}"),
         ]
-    return found if asked.replay is None else [*found, Hint("and try the bug there", asked.replay)]
+        folder, before = str(PurePosixPath(tree, hand.folder)), ""
+        if hand.setup is not None:  # in a folder that only replaykit knows
+            what = "set it up, build and start it there, and try the bug at the port that it has"
+            return [
+                *found,
+                *([] if asked.replay is None else [Hint(what, f"{asked.replay} --url http://127.0.0.1:PORT")]),
+            ]
+        if hand.build is not None:
+            found.append(Hint("build it there", f"(cd {shlex.quote(folder)} && {hand.build})"))
+    if asked.replay is None or hand.start is None:
+        return found if asked.replay is None else [*found, Hint("and try the bug there", asked.replay)]
+    start = _quoted(f"sh -c {_quoted(f'cd {shlex.quote(folder)} && exec {hand.start}')}")
+    return [*found, Hint("and try the bug there", f"{before}{asked.replay} --start {start}")]
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for a shell, so that it can be read where it holds a text that is quoted itself."""
+    return f'"{text}"' if "'" in text and not set(text) & set('"$`\\!') else shlex.quote(text)
 
 
 def _where_it_is_not(blame: Blame, asked: Asked) -> list[Hint]:
     near = blame.near
     if blame.fix:
         return [Hint("name with --bad a point at which the bug shows")]
-    if blame.revision and near is not None and blame.revision != near.id:
+    if blame.axis == "commits" and blame.revision and near is not None and blame.revision != near.id:
         return [
             Hint(
-                "it was recorded at another commit, so it may have been mended since; search for what mended it",
-                _again(asked, ["--find-fix"], ["--bad", blame.revision], without="--good"),
+                "it was recorded at an older commit, so it may have been mended since; search for what mended it",
+                _again(asked, ["--find-fix"], ["--bad", blame.revision], ["--good", near.id]),
             )
         ]
     return [Hint("name with --bad a point at which the bug shows, or look whether the service is started as it was")]
 
 
-def _where_it_is(blame: Blame, asked: Asked) -> list[Hint]:
-    if blame.axis == "versions":
-        return [Hint("name other versions with --versions, the first or the last of which is without the bug")]
+def _where_it_is_still(blame: Blame, asked: Asked) -> list[Hint]:
     if blame.fix:
         return [Hint("name with --good a newer end, one at which the bug does not show any more")]
-    back = [Hint("go further back", _again(asked, ["--good", "auto"]))] if blame.far is not None else []
-    return [*back, Hint("or name an older end with --good, one at which the bug was not yet there")]
+    if blame.axis == "versions":
+        return [Hint("begin --versions with an older one, at which the bug was not yet there")]
+    if blame.far is None:
+        return [Hint("there is no older commit: look whether the model asks for what was never promised")]
+    return [
+        Hint("go further back", _again(asked, ["--good", "auto"])),
+        Hint("or name an older end with --good, one at which the bug was not yet there"),
+    ]
 
 
 def _range(blame: Blame) -> list[Hint]:
@@ -329,17 +396,17 @@ def _with_more(asked: Asked) -> Hint:
     return Hint(f"go on with more {_BUDGETS[asked.raised[0]]}", _going_on(asked, asked.raised))
 
 
-def _again(asked: Asked, *options: Sequence[str], without: str = "") -> str:
+def _again(asked: Asked, *options: Sequence[str]) -> str:
     """Write the command of the bisect with other options."""
-    return _command(asked, asked.words, *options, without=without)
+    return _command(asked, asked.words, *options)
 
 
 def _going_on(asked: Asked, *options: Sequence[str]) -> str:
     return _command(asked, asked.resumed, ["--resume"], *options)
 
 
-def _command(asked: Asked, words: Words, *options: Sequence[str], without: str = "") -> str:
-    replaced = {"--resume", without, *(each[0] for each in options)}
+def _command(asked: Asked, words: Words, *options: Sequence[str]) -> str:
+    replaced = {"--resume", *(each[0] for each in options)}
     kept = [word for each in words if each[0] not in replaced for word in each]
     said = [
         word if word == "..." else shlex.quote(word) for word in [*kept, *(word for each in options for word in each)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from replaykit.blame import Blame, Tested
-from replaykit.report.grounds import candidates, inner, many, nearest, noun, share, showed, why
+from replaykit.report.grounds import between, candidates, inner, many, nearest, noun, share, showed, why
 from replaykit.report.sheet import Line, Sheet, columns
 
 MOST = 100  # rows
@@ -19,10 +19,12 @@ def render(blame: Blame, sheet: Sheet, *, most: int = MOST) -> list[Line]:
     wide = name_columns(tested, sheet)
     often = max(columns(showed(each)) for each in tested)
     lines: list[Line] = []
-    inside, last = inner(blame.tested), tested[0].place
+    inside, last, ends = inner(blame.tested), tested[0].place, between(blame) if blame.suspects else None
     for each in tested:
         if each.place - last > 1:
-            lines.append((f"  {sheet.gap} {many(each.place - last - 1, noun(blame))}", "dim"))
+            is_open = ends is not None and ends[0].place <= last and each.place <= ends[1].place
+            mark, said = ("? ", ", one of which it may be") if is_open else ("  ", "")
+            lines.append((sheet.clipped(f"{mark}{sheet.gap} {many(each.place - last - 1, noun(blame))}{said}"), "dim"))
         last = each.place
         row = _row(blame, each, sheet, wide, often, is_inside=each.point.id in inside)
         lines.append((sheet.clipped(row), each.state))

@@ -62,7 +62,10 @@ class Sheet:
         return (text[: _fitting(text, room - len(more))].rstrip() + more)[: max(0, room)]
 
     def wrapped(self, text: str, room: int) -> list[str]:
-        """Break a text into lines that are no wider than the room for them; a word only where it is wider itself."""
+        """Break a text into lines that are no wider than the room for them; a word only where it is wider itself.
+
+        A path is never broken: nobody could copy it.
+        """
         lines, line = [], ""
         for word in text.split(" "):
             joined = f"{line} {word}" if line else word
@@ -71,7 +74,7 @@ class Sheet:
                 continue
             lines += [line] if line else []
             line = word
-            while columns(line) > room:
+            while columns(line) > room and not word.startswith("/"):
                 cut = max(1, _fitting(line, room))
                 lines.append(line[:cut])
                 line = line[cut:]

@@ -33,6 +33,15 @@ runs = 5
 
 [tool.replaykit.profiles.wrong]
 runs = 0
+
+[tool.replaykit.profiles.search]
+good = "v1.0"
+bad = "main"
+all_parents = true
+confidence = 0.9
+max-replays = 50
+max_time = "10m"
+jobs = 4
 """
 
 
@@ -82,6 +91,40 @@ def test_command_line_environment_profile_default(words: list[str], variables: d
 
     assert 0 == ran.code, ran
     assert f"VERDICT passed: {runs} runs, nothing found (exit 0)" == ran.verdict
+
+
+def test_a_profile_may_say_what_a_bisect_searches(here: Here):
+    """Ends and budget come from it, and the command line goes before; `jobs` are those of campaigns."""
+    shown = {
+        option: (value, source, counts)
+        for option, (value, source, _, counts) in options(
+            here("config", "--json", "--profile", "search", "bisect", "--bad", "v2")
+        ).items()
+    }
+
+    assert ("v1.0", "profile", True) == shown["--good"]
+    assert ("v2", "command line", True) == shown["--bad"]
+    assert (True, "profile", True) == shown["--all-parents"]
+    assert ("10m", "profile", True) == shown["--max-time"]
+    assert [0.9, 50] == [shown[each][0] for each in ("--confidence", "--max-replays")]
+    assert (1, "default", True) == shown["--jobs"]
+    assert 0 == here("integration", "--mock", "--profile", "search", "--jobs", "1", "--runs", "1", MODEL=MODEL).code
+
+
+@pytest.mark.parametrize(
+    ("words", "ruled"),
+    [
+        (["--versions", "ledger==1..2"], {"--good", "--bad", "--all-parents"}),
+        (["--find-fix"], {"--good", "--bad"}),
+        (["--find-fix", "--bad", "v1.5"], {"--good"}),
+        (["--jobs", "2"], set()),
+    ],
+)
+def test_ends_of_a_profile_are_those_of_commits(words: list[str], ruled: set[str], here: Here):
+    """Where the ends are turned round, or are versions, what a profile says of them does not count."""
+    found = options(here("config", "--json", "--profile", "search", "bisect", *words))
+
+    assert ruled == {option for option, (*_, counts) in found.items() if not counts}
 
 
 def test_every_option_of_every_command_has_a_variable():

@@ -1,9 +1,11 @@
 """Progress on a terminal: what a person sees while it goes on, and what is left of it; exit code first."""
 
+import io
 import os
 import pty
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -263,3 +265,13 @@ def test_what_a_file_says_and_a_terminal_that_has_no_such_signs(monkeypatch: pyt
     assert not in_ascii
     assert (False, False) == in_file
     assert (False, True) == forced
+
+
+def test_where_only_ascii_can_be_shown_the_verdict_is_ascii(monkeypatch: pytest.MonkeyPatch):
+    """A subject with other characters stands in the last line, escaped."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    console.conclude("found", "3f2a90b1 Löse es", 0)
+    sys.stdout.flush()
+
+    assert written.getvalue() == b"VERDICT found: 3f2a90b1 L\\xf6se es (exit 0)\n"
