@@ -170,7 +170,7 @@ class Prober:
             log = self._log(point, stack)
             variables = service.environment(self.site.variables)
             self.doing("build")
-            env = self._environment(variables, log)
+            env = self._environment(variables, log, stack)
             if env is not None:
                 path = f"{env / 'bin'}{os.pathsep}{variables['PATH']}"
                 variables = {**variables, "PATH": path, "VIRTUAL_ENV": str(env)}
@@ -207,8 +207,12 @@ class Prober:
         _write(log, f"=== {point.name}, {datetime.now(UTC).isoformat(timespec='seconds')} ===\n")
         return log
 
-    def _environment(self, variables: Mapping[str, str], log: Path) -> Path | None:
-        """Give the environment of what is laid out; None where none is asked for."""
+    def _environment(self, variables: Mapping[str, str], log: Path, stack: contextlib.ExitStack) -> Path | None:
+        """Borrow the environment of what is laid out; None where none is asked for.
+
+        Builds and services may write into it, so it is nobody else's as long as the visit, and used again only where
+        they did not.
+        """
         command = self.recipe.setup
         if command is None:
             return None
@@ -220,7 +224,7 @@ class Prober:
         def make(env: Path) -> None:
             self._run("setup", _words(command, env), variables, log)
 
-        return _patiently(lambda: self.environments.made(json.dumps(said), make))
+        return _patiently(lambda: stack.enter_context(self.environments.lent(json.dumps(said), make)))
 
     def _build(self, env: Path | None, variables: Mapping[str, str], log: Path) -> None:
         command = self.recipe.build

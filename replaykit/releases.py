@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from replaykit.axis import Point
 from replaykit.bisecting import Range
 from replaykit.blame import Blame
+from replaykit.claim import erase
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.installer import Installer, variables
@@ -236,17 +237,11 @@ class Lane:
             "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(environment),
         }
-        try:
-            for left in self.folder.iterdir():
-                if left.is_dir() and not left.is_symlink():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
-        except OSError as error:
-            raise MachineError(
-                f"{error.filename} can't be removed: {error.strerror}.",
-                "It was left by the version before; see who still holds it.",
-            ) from None
+        for left in self.folder.iterdir():
+            if not erase(left):
+                raise MachineError(
+                    f"{left} can't be removed.", "It was left by the version before; see who still holds it."
+                )
 
 
 def _expect(package: str, wanted: Version | None, there: Sequence[Version]) -> None:

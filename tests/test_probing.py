@@ -193,6 +193,25 @@ def test_an_environment_is_made_once_for_the_same_files(prober: Any, tmp_path: P
     assert {tmp_path / "environments"} == {env.parent for env in envs}
 
 
+def test_what_is_built_into_an_environment_does_not_reach_the_next_point(prober: Any, tmp_path: Path):
+    """Two lanes with the same environment, each of which builds into it, serve their own code; so do they later."""
+    stage = Stage(start="python {env}/src/app.py {port}", health="/")
+    lanes = []
+    for number, text in enumerate((lodge.app(), lodge.app(lodge.BUGGY))):
+        lane = prober(text="none", stage=stage, setup="mkdir {env}", build="cp -pr . {env}/src")
+        lane.site = Folder(tmp_path / f"lane-{number}", {POINT.id: text, "empty": "raise SystemExit"})
+        lanes.append(lane)
+    with lanes[0].visit(POINT) as one, lanes[1].visit(POINT) as other:
+        words = [other.attempt(1).word, one.attempt().word]
+    assert ["reproduced", "fixed"] == words
+    with pytest.raises(UnreachableError), lanes[0].visit(Point(id="empty", name="empty")):
+        pass
+    with lanes[1].visit(POINT) as visit:
+        assert "reproduced" == visit.attempt(1).word
+
+    assert [] == [path for path in (tmp_path / "environments").iterdir() if path.is_dir()]
+
+
 def test_an_environment_that_can_not_be_made_leaves_the_point_out(prober: Any):
     """So does a file of it that is none; and a program that only some environments have is no wrong option."""
     with pytest.raises(UnbuildableError, match="The setup failed: it exited with 1"):
