@@ -138,7 +138,7 @@ class Environments:
         removed = 0
         try:
             names = {path.name.partition(".")[0] for path in self.home.iterdir()}
-        except OSError:
+        except (OSError, UsageError):
             return 0
         for name in sorted(names):
             with contextlib.suppress(OSError):

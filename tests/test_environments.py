@@ -241,6 +241,7 @@ def test_without_a_home_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     environments = Environments()
+    assert 0 == environments.sweep()
     environments.close()
 
     with pytest.raises(UsageError, match="no home directory"):
