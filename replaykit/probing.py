@@ -151,6 +151,7 @@ class Prober:
         self.warn: Callable[[str], None] | None = None  # hears once, if so, that an installed copy may be served
         self._given_up = threading.Event()
         self._running: Running | None = None
+        self._visited: Visited | None = None
 
     def log_of(self, point: Point) -> Path | None:
         """Say in which file it is kept what was printed at a point; None where that is not kept."""
@@ -191,14 +192,18 @@ class Prober:
                 self.warn(shadow)
             self.warn = None
             self.doing("attempt")
+            self._visited = visited
+            stack.callback(self._forget)
             yield visited
 
     def give_up(self) -> None:
         """End what runs, from another thread: no build goes on, and no service."""
         self._given_up.set()
-        running = self._running
-        if running is not None and running.started is not None:
-            running.started.finish()
+        visited, running = self._visited, self._running
+        if visited is not None:
+            visited.end()
+        elif running is not None:
+            running.finish()
 
     def _log(self, point: Point, stack: contextlib.ExitStack) -> Path:
         log = self.log_of(point)
@@ -277,7 +282,7 @@ class Prober:
         return running
 
     def _forget(self) -> None:
-        self._running = None
+        self._running = self._visited = None
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
@@ -330,7 +335,7 @@ class Visited:
         over = f"the attempts took more than {self._patience:g} seconds (--replay-timeout)"
         if self._left <= 0:
             raise UnreachableError(f"{over[0].upper()}{over[1:]}.")
-        watchdog = threading.Timer(self._left, self._end)
+        watchdog = threading.Timer(self._left, self._expire)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -346,11 +351,16 @@ class Visited:
             return replace(replayed, verdict=Verdict.UNREACHABLE, reason=over, failed=0, passed=0)
         return replayed
 
-    def _end(self) -> None:
-        """End the service, so that the attempt that waits for it ends by itself."""
+    def _expire(self) -> None:
+        """Let the time be over."""
         self._left = 0.0
-        if self.running.started is not None:
-            self.running.started.finish()
+        self.end()
+
+    def end(self) -> None:
+        """End the attempt, from another thread: what it asks for and what it waits for, and the service."""
+        if (client := self._trial.adapters.client) is not None:
+            client.cut()
+        self.running.finish()
 
     def shadow(self) -> str | None:
         """Say that the service could be served by an installed copy of the code; see `shadow.shadow_of`."""

@@ -336,6 +336,7 @@ class Running:
         self._revives = revives
         self._patience = patience
         self._folder, self._variables = folder, variables  # in which the reset command is run
+        self._given_up = threading.Event()
         self._is_fresh = started is not None  # was nothing asked of it since it was started?
         self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
@@ -362,7 +363,14 @@ class Running:
             self.begin_again(client)
             self._is_fresh = False
         self.resets.ask(client, self.url)
-        self.resets.call(self.url, environment() if self._variables is None else self._variables, folder=self._folder)
+        variables = environment() if self._variables is None else self._variables
+        self.resets.call(self.url, variables, folder=self._folder, given_up=self._given_up)
+
+    def finish(self) -> None:
+        """End it for good where it is started here, and what brings it to a clean state, from another thread."""
+        self._given_up.set()
+        if self.started is not None:
+            self.started.finish()
 
     def trouble(self, client: Client, *, urgent: bool = True) -> str | None:
         """Say what is wrong with it after an execution; None where nothing is.

@@ -14,7 +14,7 @@ from conftest import environment, processes
 from matrix import written
 from mortal import Tally, TallyApi
 
-from replaykit import probing
+from replaykit import probing, wire
 from replaykit.axis import Point
 from replaykit.bundle import Bundle
 from replaykit.environments import Environments
@@ -251,6 +251,37 @@ def test_what_takes_too_long_is_ended(prober: Any):
     for each in (tried, again):
         assert ("unreachable", "skipped", 0, 0) == (each.word, each.state, each.shown, each.held)
         assert "he attempts took more than 0.4 seconds (--replay-timeout)" in each.reason
+
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+DRIPS = "self.send_response(200); self.end_headers(); [(self.wfile.write(b' '), time.sleep(0.05)) for _ in iter(int, 1)]"
+
+
+@pytest.mark.parametrize(
+    ("text", "reset"), [(STUBBORN + lodge.app(DRIPS), None), (lodge.app(), "sh -c 'exec sleep 60'")]
+)
+def test_what_goes_on_and_on_is_ended(prober: Any, text: str, reset: str | None):
+    """An answer that never ends is cut, whatever the service does, and so is a reset command."""
+    stage = Stage(start=lodge.START, health="/", resets=Resets(command=reset))
+    with prober(text=text, stage=stage, replay_timeout=0.5).visit(POINT) as visit:
+        began = time.monotonic()
+        tried = visit.attempt()
+        seconds = time.monotonic() - began
+
+    assert "unreachable" == tried.word
+    assert "--replay-timeout" in tried.reason
+    assert seconds < 2
+
+
+def test_an_answer_of_any_length_does_not_take_all_memory(prober: Any, monkeypatch: pytest.MonkeyPatch):
+    """One that is too long is lost, as if the service had hung up."""
+    monkeypatch.setattr(wire, "MAX_ANSWER", 1 << 20)
+    endless = "self.send_response(200); self.end_headers(); [self.wfile.write(bytes(65536)) for _ in iter(int, 1)]"
+    with prober(text=lodge.app(endless), replay_timeout=60).visit(POINT) as visit:
+        tried = visit.attempt()
+
+    assert "unreachable" == tried.word
+    assert tried.reason.endswith("ReadError: the answer is longer than 1048576 bytes")
 
 
 def test_the_time_is_that_of_all_attempts(prober: Any):
