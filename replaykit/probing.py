@@ -46,6 +46,7 @@ REPLAY_PATIENCE = 300.0  # seconds that all attempts of one visit may take toget
 TRIES = 3  # of what the machine may be to blame for
 PAUSE = 1.0  # seconds between two of them
 MOST_FILE = 64 * 1024 * 1024  # bytes of a file that says which environment it is
+MOST_TOLD = 200  # characters of a line of a service
 KILLED = 137  # the exit code of what was killed, as by a system without memory
 _NO_ROOM = re.compile(
     r"No space left on device|Cannot allocate memory|Disk quota exceeded|\bENOSPC\b|\bENOMEM\b|MemoryError|"
@@ -152,6 +153,7 @@ class Prober:
         self._given_up = threading.Event()
         self._running: Running | None = None
         self._visited: Visited | None = None
+        self._is_first = True  # was no point visited yet?
 
     def log_of(self, point: Point) -> Path | None:
         """Say in which file it is kept what was printed at a point; None where that is not kept."""
@@ -222,6 +224,7 @@ class Prober:
         if command is None:
             return None
         folder = self.site.folder
+        self._require_files(folder)
         python = shutil.which("python", path=variables["PATH"])
         said = [command, _identity(python), platform.system(), platform.machine()]
         said += [[name, _content(folder / name)] for name in self.recipe.setup_files]
@@ -230,6 +233,14 @@ class Prober:
             self._run("setup", _words(command, env), variables, log)
 
         return _patiently(lambda: stack.enter_context(self.environments.lent(json.dumps(said), make)))
+
+    def _require_files(self, folder: Path) -> None:
+        """Hold, where a point is tried for the first time, that the files exist there, or in the user's own folder."""
+        is_first, self._is_first = self._is_first, False
+        if is_first and folder != Path.cwd():  # which goes from point to point itself
+            for name in self.recipe.setup_files:
+                if not (folder / name).exists() and not Path(name).exists():
+                    raise UsageError(f"There is no {name} to set up an environment by.", "Correct --setup-file.")
 
     def _build(self, env: Path | None, variables: Mapping[str, str], log: Path) -> None:
         command = self.recipe.build
@@ -275,6 +286,8 @@ class Prober:
             if self.recipe.setup is None and self.recipe.build is None:
                 raise
             raise UnreachableError(error.happened, error.todo) from None  # what is built here is not everywhere
+        except UnreachableError as error:
+            raise UnreachableError(_whole(error), error.todo, error.log) from None
         self._running = running
         stack.callback(self._forget)
         if self._given_up.is_set():
@@ -316,7 +329,7 @@ class Visited:
                 self.running.begin_again(client)
             replayed = self.judged(times)
         except UnreachableError as error:
-            return Tried(word="unreachable", reason=error.happened, attempts=1, seconds=time.monotonic() - began)
+            return Tried(word="unreachable", reason=_whole(error), attempts=1, seconds=time.monotonic() - began)
         except StaleError as error:
             return Tried(word="stale", reason=str(error), attempts=1, seconds=time.monotonic() - began)
         counts = replayed.verdict is not Verdict.UNREACHABLE
@@ -365,6 +378,13 @@ class Visited:
     def shadow(self) -> str | None:
         """Say that the service could be served by an installed copy of the code; see `shadow.shadow_of`."""
         return shadow_of(self._folder, self._variables)
+
+
+def _whole(error: UnreachableError) -> str:
+    """Say what happened with the last that the service printed, for who is told nothing else."""
+    lines = [line.removeprefix("  | ").strip() for line in error.log.splitlines()]
+    told = " / ".join(line[:MOST_TOLD] for line in [line for line in lines if line][-2:])
+    return f"{error.happened} Last it said: {told}" if told else error.happened
 
 
 def _patiently(do: Callable[[], T]) -> T:

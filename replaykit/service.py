@@ -22,6 +22,7 @@ from replaykit.reset import Resets, last_lines, shell_hint
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
+BUSY_PATIENCE = 5.0  # seconds that a place is waited for that another replaykit has
 PROBE = 2.0  # seconds that one health request may take
 LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
@@ -119,14 +120,9 @@ class Started:
 
         It runs in `folder`, with these variables as its environment; else in the current one, as `environment` says.
         What it prints is appended to `log`, where one is named. Raises UsageError for a command that can't be one,
-        UnreachableError if it can't be run.
+        UnreachableError if it can't be run, MachineError while another replaykit has its place.
         """
         check_start(command, url)
-        if url is not None and _accepts(check_url(url)):
-            raise UnreachableError(
-                f"Something else listens at {url} already, so what --start starts would not be what answers there.",
-                "Stop it, or leave out --url and write {port} in the start command.",
-            )
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
@@ -136,6 +132,11 @@ class Started:
         self._port = _port(url)
         try:
             self.url = check_url(url or f"http://127.0.0.1:{self._port.number}")
+            if url is not None and _accepts(self.url):
+                raise UnreachableError(
+                    f"Something else listens at {url} already, so what --start starts would not be what answers there.",
+                    "Stop it, or leave out --url and write {port} in the start command.",
+                )
             self._words = self._split()
             self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115
         except BaseException:
@@ -268,13 +269,17 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _port(url: str | None) -> Port:
-    """Take a free port, or that of a URL. Raises UnreachableError where another replaykit has it."""
+    """Take a free port, or that of a URL. Raises MachineError where another replaykit has it, and does not let go."""
     if url is None:
         return Port.free()
-    host, number = host_and_port(url)
+    host, number = host_and_port(check_url(url))
     port = Port.taken(number) if host in _LOOPBACK else Port(number)
+    deadline = time.monotonic() + BUSY_PATIENCE
+    while port is None and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+        port = Port.taken(number)
     if port is None:
-        raise UnreachableError(
+        raise MachineError(
             f"Another replaykit starts a service at {url} now.",
             "Wait for it, or leave out --url and write {port} in the start command.",
         )

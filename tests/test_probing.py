@@ -254,7 +254,9 @@ def test_what_takes_too_long_is_ended(prober: Any):
 
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-DRIPS = "self.send_response(200); self.end_headers(); [(self.wfile.write(b' '), time.sleep(0.05)) for _ in iter(int, 1)]"
+DRIPS = (
+    "self.send_response(200); self.end_headers(); [(self.wfile.write(b' '), time.sleep(0.05)) for _ in iter(int, 1)]"
+)
 
 
 @pytest.mark.parametrize(
