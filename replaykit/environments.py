@@ -194,13 +194,16 @@ def _name(key: str) -> str:
 
 
 def _state_of(folder: Path) -> str:
-    """Say in short what lies in a folder, by names, sizes and times; Python's byte code aside, which follows from it."""
+    """Say in short what lies in a folder, by names, sizes and times; Python's byte code aside, which follows from it.
+
+    Raises OSError.
+    """
     state = hashlib.sha256()
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(set(folders) - {"__pycache__"})
         state.update(os.fsencode(f"{place}\0"))
         for name in sorted([*files, *folders]):
-            found = os.lstat(os.path.join(place, name))  # noqa: PTH116, PTH118  there may be many
+            found = os.lstat(os.path.join(place, name))  # noqa: PTH118  there may be many
             said = (found.st_mode, found.st_ino, *((found.st_size, found.st_mtime_ns) if name in files else ()))
             state.update(os.fsencode(f"{name}\0{said}\0"))
     return state.hexdigest()

@@ -132,11 +132,8 @@ class Started:
         self._port = _port(url)
         try:
             self.url = check_url(url or f"http://127.0.0.1:{self._port.number}")
-            if url is not None and _accepts(self.url):
-                raise UnreachableError(
-                    f"Something else listens at {url} already, so what --start starts would not be what answers there.",
-                    "Stop it, or leave out --url and write {port} in the start command.",
-                )
+            if url is not None:
+                _require_silence(self.url)
             self._words = self._split()
             self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115
         except BaseException:
@@ -292,6 +289,15 @@ def _appended(log: Path) -> IO[bytes]:
         return os.fdopen(os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
     except OSError as error:
         raise MachineError(f"{log} can't be written: {error.strerror}.", "Make room, or let it be written.") from None
+
+
+def _require_silence(url: str) -> None:
+    """Raise UnreachableError where something listens already."""
+    if _accepts(url):
+        raise UnreachableError(
+            f"Something else listens at {url} already, so what --start starts would not be what answers there.",
+            "Stop it, or leave out --url and write {port} in the start command.",
+        )
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -147,7 +147,7 @@ class Connections:
         self._kept: list[tuple[tuple[str, int], Connection]] = []  # by place; the one used last comes last
         self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
         self._used: set[Connection] = set()
-        self.is_cut = False  # is nothing to be sent and read any more?
+        self._is_cut = False
         self._lock = threading.Lock()
         self._room = threading.Semaphore(most)
 
@@ -172,8 +172,7 @@ class Connections:
         try:
             connection = self._take(place) or Connection(place, timeouts.get("connect"))
             self._used.add(connection)
-            if self.is_cut:
-                raise WireError("ReadError", _CUT)
+            self.require_whole()
             connection.socket.settimeout(timeouts.get("write"))
             # Where the other side takes no more, its answer may be there all the same.
             sent = connection.push(head + body) if isinstance(body, bytes) else _push_framed(connection, head, body)
@@ -223,10 +222,15 @@ class Connections:
 
     def cut(self) -> None:
         """End what is sent and read in other threads, and let nothing be sent any more."""
-        self.is_cut = True
+        self._is_cut = True
         for connection in list(self._used):
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def require_whole(self) -> None:
+        """Raise WireError where nothing is to be sent and read any more."""
+        if self._is_cut:
+            raise WireError("ReadError", "the connection was cut")
 
     def close(self) -> None:
         """Close all kept connections."""
@@ -345,13 +349,13 @@ class Answer:
                 connection.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
             self._begun = True
             data = connection.recv(CHUNK)
-            if not data and self._connections.is_cut:
-                raise WireError("ReadError", _CUT)
-            return data
         except TimeoutError:
             raise WireError("ReadTimeout", "timed out") from None
         except OSError as error:
             raise WireError("ReadError", str(error)) from None
+        if not data:
+            self._connections.require_whole()
+        return data
 
     def _end(self, *, reusable: bool) -> None:
         self._ended = True
@@ -485,6 +489,5 @@ def _machine(method: bytes, data: bytes) -> h11.Connection:
     return machine
 
 
-_CUT = "the connection was cut"
 _DISCONNECTED = "Server disconnected without sending a response."
 _CUT_SHORT = "peer closed connection without sending complete message body"

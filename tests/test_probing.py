@@ -226,6 +226,25 @@ def test_an_environment_that_can_not_be_made_leaves_the_point_out(prober: Any):
         prober(stage=Stage(start="no-such-server {port}")).visit(POINT).__enter__()
 
 
+def test_a_file_that_is_nowhere_is_a_mistake_in_typing(prober: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is told at the first point; a file that the user's own folder has may be missing at some."""
+    monkeypatch.chdir(tmp_path)
+    recipe = {"setup": "true {env}", "setup_files": ("lock",)}
+    with pytest.raises(UsageError, match="There is no lock to set up"), prober(**recipe).visit(POINT):
+        pass
+    (tmp_path / "lock").touch()
+    with prober(**recipe).visit(POINT) as visit:
+        assert "fixed" == visit.attempt().word
+
+
+def test_why_a_service_does_not_start_is_in_the_reason(prober: Any):
+    """Who hears the reason alone hears the last lines of the service."""
+    with pytest.raises(UnreachableError, match="Last it said: one / two$") as failed:
+        prober(text="print('none'); print('one'); print(); print('two')").visit(POINT).__enter__()
+
+    assert "ended before it was healthy" in failed.value.happened
+
+
 def test_the_service_is_gone_after_a_visit(prober: Any, tmp_path: Path):
     """So is all that it has started, also where the visit ends in an error."""
     mark = f"mark-{tmp_path}"
