@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -421,3 +422,13 @@ def test_nothing_to_go_on_with(plain: History, tmp_path: Path):
     ran = asked(plain, tmp_path, "bisect", "--resume")
 
     assert ran.code == 129, ran
+
+
+@pytest.mark.parametrize("option", ["--build make", "--setup 'true {env}'", "--keep cache", "--isolation clone"])
+def test_what_is_for_commits_is_refused_for_versions(bundle: Path, tmp_path: Path, option: str):
+    """Versions have no checkout: what is about one is a mistake, and not left out without a word."""
+    words = ["--versions", "parrot==1.0..2.0", *NAMES, "--start", START, *shlex.split(option)]
+    ran = replaykit("bisect", bundle, *words, cwd=tmp_path, **homes(tmp_path))
+
+    assert ran.code == 129
+    assert f"{option.split()[0]} is for commits, and --versions has no checkout." in ran.err
