@@ -431,4 +431,4 @@ def test_what_is_for_commits_is_refused_for_versions(bundle: Path, tmp_path: Pat
     ran = replaykit("bisect", bundle, *words, cwd=tmp_path, **homes(tmp_path))
 
     assert ran.code == 129
-    assert f"{option.split()[0]} is for commits, and --versions has no checkout." in ran.err
+    assert f"{option.split(maxsplit=1)[0]} is for commits, and --versions has no checkout." in ran.err
