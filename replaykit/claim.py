@@ -117,18 +117,24 @@ def _start_of(pid: int) -> str:
     return "-".join(said.split())
 
 
-def erase(place: Path) -> None:
-    """Remove a file or a folder with all that is in it, also what can only be read; symlinks are not followed."""
+def erase(place: Path) -> bool:
+    """Remove a file or a folder with all that is in it, also what can only be read; symlinks are not followed.
+
+    Say whether nothing of it is left.
+    """
     try:
         if not stat.S_ISDIR(place.lstat().st_mode):
             place.unlink()
-            return
+            return True
+    except FileNotFoundError:
+        return True
     except OSError:
-        return
+        return False
     shutil.rmtree(place, ignore_errors=True)
     if place.exists():
         open_up(place)
         shutil.rmtree(place, ignore_errors=True)
+    return not place.exists()
 
 
 def open_up(place: Path) -> None:

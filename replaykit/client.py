@@ -83,6 +83,10 @@ class Client(httpx.Client):
         """Close all kept connections; they are none that the service has closed."""
         self._network.let_go()
 
+    def cut(self) -> None:
+        """End what is asked in other threads, for good; see `transport.Network.cut`."""
+        self._network.cut()
+
     def ask(self, method: str, url: str, timeout: float) -> str | None:
         """Ask something beside the runs; say what is wrong with the answer, or None if it is a 2xx.
 

@@ -27,6 +27,8 @@ def run(
 ) -> int | None:
     """Run a command in a folder, and return its exit code, 128 and more for a signal; None where it took too long.
 
+    That of a supervisor which was killed itself, as by a system without memory, is told in its place.
+
     What it prints is appended to `log`, which is kept short. All that it has started is ended with it. Another thread
     may end it: `given_up` says so, and it is as if the time were over. Raises MachineError where no process can be
     started, or the log not be written.
@@ -53,7 +55,8 @@ def run(
         finally:
             os.close(lifeline)
         try:
-            return _ended(process, seconds, given_up)
+            code = _ended(process, seconds, given_up)
+            return 128 - code if code is not None and code < 0 else code
         finally:
             os.close(hold)  # which ends what is left
             process.wait()

@@ -13,7 +13,7 @@ from replaykit.bisecting import Bisect
 from replaykit.blame import Blame, Change
 from replaykit.bundle import Bundle
 from replaykit.doubt import doubts
-from replaykit.environments import Environments, home
+from replaykit.environments import Environments
 from replaykit.errors import UsageError
 from replaykit.memory import Kept, Memory
 from replaykit.model import Model
@@ -102,7 +102,7 @@ class Inquiry:
         plan = replace(self.plan, steady=is_steady(self.bundle), odds=odds)
         logs = memory.logs if isinstance(memory, Kept) else None
         with ExitStack() as stack:
-            environments = stack.enter_context(Environments(home()))
+            environments = stack.enter_context(Environments())
             environments.sweep()
             benches = []
             for number in range(self.jobs):

@@ -46,6 +46,7 @@ REPLAY_PATIENCE = 300.0  # seconds that all attempts of one visit may take toget
 TRIES = 3  # of what the machine may be to blame for
 PAUSE = 1.0  # seconds between two of them
 MOST_FILE = 64 * 1024 * 1024  # bytes of a file that says which environment it is
+MOST_TOLD = 200  # characters of a line of a service
 KILLED = 137  # the exit code of what was killed, as by a system without memory
 _NO_ROOM = re.compile(
     r"No space left on device|Cannot allocate memory|Disk quota exceeded|\bENOSPC\b|\bENOMEM\b|MemoryError|"
@@ -151,6 +152,8 @@ class Prober:
         self.warn: Callable[[str], None] | None = None  # hears once, if so, that an installed copy may be served
         self._given_up = threading.Event()
         self._running: Running | None = None
+        self._visited: Visited | None = None
+        self._is_first = True  # was no point visited yet?
 
     def log_of(self, point: Point) -> Path | None:
         """Say in which file it is kept what was printed at a point; None where that is not kept."""
@@ -170,7 +173,7 @@ class Prober:
             log = self._log(point, stack)
             variables = service.environment(self.site.variables)
             self.doing("build")
-            env = self._environment(variables, log)
+            env = self._environment(variables, log, stack)
             if env is not None:
                 path = f"{env / 'bin'}{os.pathsep}{variables['PATH']}"
                 variables = {**variables, "PATH": path, "VIRTUAL_ENV": str(env)}
@@ -191,14 +194,18 @@ class Prober:
                 self.warn(shadow)
             self.warn = None
             self.doing("attempt")
+            self._visited = visited
+            stack.callback(self._forget)
             yield visited
 
     def give_up(self) -> None:
         """End what runs, from another thread: no build goes on, and no service."""
         self._given_up.set()
-        running = self._running
-        if running is not None and running.started is not None:
-            running.started.finish()
+        visited, running = self._visited, self._running
+        if visited is not None:
+            visited.end()
+        elif running is not None:
+            running.finish()
 
     def _log(self, point: Point, stack: contextlib.ExitStack) -> Path:
         log = self.log_of(point)
@@ -207,12 +214,17 @@ class Prober:
         _write(log, f"=== {point.name}, {datetime.now(UTC).isoformat(timespec='seconds')} ===\n")
         return log
 
-    def _environment(self, variables: Mapping[str, str], log: Path) -> Path | None:
-        """Give the environment of what is laid out; None where none is asked for."""
+    def _environment(self, variables: Mapping[str, str], log: Path, stack: contextlib.ExitStack) -> Path | None:
+        """Borrow the environment of what is laid out; None where none is asked for.
+
+        Builds and services may write into it, so it is nobody else's as long as the visit, and used again only where
+        they did not.
+        """
         command = self.recipe.setup
         if command is None:
             return None
         folder = self.site.folder
+        self._require_files(folder)
         python = shutil.which("python", path=variables["PATH"])
         said = [command, _identity(python), platform.system(), platform.machine()]
         said += [[name, _content(folder / name)] for name in self.recipe.setup_files]
@@ -220,7 +232,15 @@ class Prober:
         def make(env: Path) -> None:
             self._run("setup", _words(command, env), variables, log)
 
-        return _patiently(lambda: self.environments.made(json.dumps(said), make))
+        return _patiently(lambda: stack.enter_context(self.environments.lent(json.dumps(said), make)))
+
+    def _require_files(self, folder: Path) -> None:
+        """Hold, where a point is tried for the first time, that the files exist there, or in the user's own folder."""
+        is_first, self._is_first = self._is_first, False
+        if is_first and folder != Path.cwd():  # which goes from point to point itself
+            for name in self.recipe.setup_files:
+                if not (folder / name).exists() and not Path(name).exists():
+                    raise UsageError(f"There is no {name} to set up an environment by.", "Correct --setup-file.")
 
     def _build(self, env: Path | None, variables: Mapping[str, str], log: Path) -> None:
         command = self.recipe.build
@@ -266,6 +286,8 @@ class Prober:
             if self.recipe.setup is None and self.recipe.build is None:
                 raise
             raise UnreachableError(error.happened, error.todo) from None  # what is built here is not everywhere
+        except UnreachableError as error:
+            raise UnreachableError(_whole(error), error.todo, error.log) from None
         self._running = running
         stack.callback(self._forget)
         if self._given_up.is_set():
@@ -273,7 +295,7 @@ class Prober:
         return running
 
     def _forget(self) -> None:
-        self._running = None
+        self._running = self._visited = None
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
@@ -307,7 +329,7 @@ class Visited:
                 self.running.begin_again(client)
             replayed = self.judged(times)
         except UnreachableError as error:
-            return Tried(word="unreachable", reason=error.happened, attempts=1, seconds=time.monotonic() - began)
+            return Tried(word="unreachable", reason=_whole(error), attempts=1, seconds=time.monotonic() - began)
         except StaleError as error:
             return Tried(word="stale", reason=str(error), attempts=1, seconds=time.monotonic() - began)
         counts = replayed.verdict is not Verdict.UNREACHABLE
@@ -326,7 +348,7 @@ class Visited:
         over = f"the attempts took more than {self._patience:g} seconds (--replay-timeout)"
         if self._left <= 0:
             raise UnreachableError(f"{over[0].upper()}{over[1:]}.")
-        watchdog = threading.Timer(self._left, self._end)
+        watchdog = threading.Timer(self._left, self._expire)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -342,11 +364,16 @@ class Visited:
             return replace(replayed, verdict=Verdict.UNREACHABLE, reason=over, failed=0, passed=0)
         return replayed
 
-    def _end(self) -> None:
-        """End the service, so that the attempt that waits for it ends by itself."""
+    def _expire(self) -> None:
+        """Let the time be over."""
         self._left = 0.0
-        if self.running.started is not None:
-            self.running.started.finish()
+        self.end()
+
+    def end(self) -> None:
+        """End the attempt, from another thread: what it asks for and what it waits for, and the service."""
+        if (client := self._trial.adapters.client) is not None:
+            client.cut()
+        self.running.finish()
 
     def shadow(self) -> str | None:
         """Say that the service could be served by an installed copy of the code; see `shadow.shadow_of`."""
@@ -358,6 +385,13 @@ def _reason(replayed: Replayed) -> str:
     if replayed.verdict is not Verdict.UNDECIDED or replayed.confidence is None:
         return replayed.reason
     return f"it did not show in {replayed.attempts} attempt{'' if replayed.attempts == 1 else 's'}"
+
+
+def _whole(error: UnreachableError) -> str:
+    """Say what happened with the last that the service printed, for who is told nothing else."""
+    lines = [line.removeprefix("  | ").strip() for line in error.log.splitlines()]
+    told = " / ".join(line[:MOST_TOLD] for line in [line for line in lines if line][-2:])
+    return f"{error.happened} Last it said: {told}" if told else error.happened
 
 
 def _patiently(do: Callable[[], T]) -> T:

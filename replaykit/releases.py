@@ -5,9 +5,9 @@ import functools
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,8 +15,10 @@ from typing import Literal, NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from replaykit import memory
 from replaykit.axis import Point
 from replaykit.blame import Blame
+from replaykit.claim import claims, erase, held, inherited
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.installer import Installer, variables
@@ -195,8 +197,21 @@ class Releases:
     @contextlib.contextmanager
     def lane(self, number: int = 0) -> Iterator["Lane"]:
         """Give a place for one version after the other; several may be used at once."""
-        with tempfile.TemporaryDirectory(prefix=f"replaykit-versions-{number}-", ignore_cleanup_errors=True) as folder:
-            yield Lane(self, Path(folder))
+        home = memory.home() / "versions"
+        for claim in claims(home):  # of bisects that were killed
+            with inherited(claim, home) as left:
+                if left is not None:
+                    erase(left)
+        folder = home / f"{number}-{secrets.token_hex(4)}"
+        with held(folder, home):
+            try:
+                folder.mkdir(mode=0o700)
+            except OSError as error:
+                raise MachineError(f"{folder} can't be made: {error.strerror}.", "Is there room?") from None
+            try:
+                yield Lane(self, folder)
+            finally:
+                erase(folder)
 
 
 _PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
@@ -241,17 +256,11 @@ class Lane:
             "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(environment),
         }
-        try:
-            for left in self.folder.iterdir():
-                if left.is_dir() and not left.is_symlink():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
-        except OSError as error:
-            raise MachineError(
-                f"{error.filename} can't be removed: {error.strerror}.",
-                "It was left by the version before; see who still holds it.",
-            ) from None
+        for left in self.folder.iterdir():
+            if not erase(left):
+                raise MachineError(
+                    f"{left} can't be removed.", "It was left by the version before; see who still holds it."
+                )
 
 
 def _expect(package: str, wanted: Version | None, there: Sequence[Version]) -> None:

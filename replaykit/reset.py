@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from replaykit.errors import UnreachableError, UsageError
 URL_PATIENCE = 30.0  # seconds that an answer may take
 COMMAND_PATIENCE = 60.0  # seconds that a command may take
 MOST_OUTPUT = 4 * 1024 * 1024  # bytes that a command may have printed before they are forgotten
+LOOK = 0.2  # seconds between two looks at a command
 LOG_LINES = 15
 
 
@@ -62,8 +64,14 @@ class Resets:
                 "A reset is asked for before each run, and has to be answered with a 2xx.",
             )
 
-    def call(self, url: str, environment: Mapping[str, str], folder: Path | None = None) -> None:
-        """Run the command, in a folder or in the current one.
+    def call(
+        self,
+        url: str,
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        given_up: threading.Event | None = None,
+    ) -> None:
+        """Run the command, in a folder or in the current one; another thread may say that it is given up.
 
         Raises UnreachableError where it fails, UsageError where there is no such program.
         """
@@ -77,10 +85,12 @@ class Resets:
                 f"There is no program {words[0]} to reset the service with.", hint or "Check its name, and PATH."
             )
         with tempfile.TemporaryFile() as output:
-            code = _run(words, output, {**environment, "PORT": port}, folder)
+            code = _run(words, output, {**environment, "PORT": port}, folder, given_up or threading.Event())
             if code == 0:
                 return
             how = f"it took more than {COMMAND_PATIENCE:g} seconds" if code is None else f"it exited with {code}"
+            if code is None and given_up is not None and given_up.is_set():
+                how = "it was given up"
             said = last_lines(output) or "  | (it printed nothing)"
         raise UnreachableError(
             f"The reset failed: {how}.", f"{hint}\nThe command was: {shlex.join(words)}\n{said}".lstrip()
@@ -93,8 +103,14 @@ def place_of(url: str, reset: str) -> str:
     return check_url(reset) if "://" in reset else f"{url}/{reset.removeprefix('/')}"
 
 
-def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str], folder: Path | None) -> int | None:
-    """Run a command, and return its exit code; None where it took too long, and was killed.
+def _run(
+    words: list[str],
+    output: IO[bytes],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    given_up: threading.Event,
+) -> int | None:
+    """Run a command, and return its exit code; None where it took too long or was given up, and was killed.
 
     What it has started in the background, and left, goes on: it may be what the service needs.
     """
@@ -113,9 +129,9 @@ def _run(words: list[str], output: IO[bytes], environment: Mapping[str, str], fo
         return 127
     deadline = time.monotonic() + COMMAND_PATIENCE
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not given_up.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+                return process.wait(min(LOOK, max(0.0, deadline - time.monotonic())))
             if os.fstat(output.fileno()).st_size > MOST_OUTPUT:
                 output.truncate(0)
                 output.seek(0)

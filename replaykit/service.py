@@ -22,6 +22,7 @@ from replaykit.reset import Resets, last_lines, shell_hint
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
+BUSY_PATIENCE = 5.0  # seconds that a place is waited for that another replaykit has
 PROBE = 2.0  # seconds that one health request may take
 LEAST = 0.2  # seconds that it may take, even where less is left
 PAUSE = 0.05  # seconds between two of them, at most
@@ -119,14 +120,9 @@ class Started:
 
         It runs in `folder`, with these variables as its environment; else in the current one, as `environment` says.
         What it prints is appended to `log`, where one is named. Raises UsageError for a command that can't be one,
-        UnreachableError if it can't be run.
+        UnreachableError if it can't be run, MachineError while another replaykit has its place.
         """
         check_start(command, url)
-        if url is not None and _accepts(check_url(url)):
-            raise UnreachableError(
-                f"Something else listens at {url} already, so what --start starts would not be what answers there.",
-                "Stop it, or leave out --url and write {port} in the start command.",
-            )
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
@@ -137,6 +133,8 @@ class Started:
         self._port = _port(url)
         try:
             self.url = check_url(url or f"http://127.0.0.1:{self._port.number}")
+            if url is not None:
+                _require_silence(self.url)
             self._words = self._split()
             self._log: IO[bytes] = tempfile.TemporaryFile() if log is None else _appended(log)  # noqa: SIM115
         except BaseException:
@@ -269,13 +267,17 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _port(url: str | None) -> Port:
-    """Take a free port, or that of a URL. Raises UnreachableError where another replaykit has it."""
+    """Take a free port, or that of a URL. Raises MachineError where another replaykit has it, and does not let go."""
     if url is None:
         return Port.free()
-    host, number = host_and_port(url)
+    host, number = host_and_port(check_url(url))
     port = Port.taken(number) if host in _LOOPBACK else Port(number)
+    deadline = time.monotonic() + BUSY_PATIENCE
+    while port is None and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+        port = Port.taken(number)
     if port is None:
-        raise UnreachableError(
+        raise MachineError(
             f"Another replaykit starts a service at {url} now.",
             "Wait for it, or leave out --url and write {port} in the start command.",
         )
@@ -288,6 +290,15 @@ def _appended(log: Path) -> IO[bytes]:
         return os.fdopen(os.open(log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
     except OSError as error:
         raise MachineError(f"{log} can't be written: {error.strerror}.", "Make room, or let it be written.") from None
+
+
+def _require_silence(url: str) -> None:
+    """Raise UnreachableError where something listens already."""
+    if _accepts(url):
+        raise UnreachableError(
+            f"Something else listens at {url} already, so what --start starts would not be what answers there.",
+            "Stop it, or leave out --url and write {port} in the start command.",
+        )
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -337,6 +348,7 @@ class Running:
         self._revives = revives
         self._patience = patience
         self._folder, self._variables = folder, variables  # in which the reset command is run
+        self._given_up = threading.Event()
         self._is_fresh = started is not None  # was nothing asked of it since it was started?
         self._looked = 0.0  # when it was last healthy, on the monotonic clock
 
@@ -363,7 +375,14 @@ class Running:
             self.begin_again(client)
             self._is_fresh = False
         self.resets.ask(client, self.url)
-        self.resets.call(self.url, environment() if self._variables is None else self._variables, folder=self._folder)
+        variables = environment() if self._variables is None else self._variables
+        self.resets.call(self.url, variables, folder=self._folder, given_up=self._given_up)
+
+    def finish(self) -> None:
+        """End it for good where it is started here, and what brings it to a clean state, from another thread."""
+        self._given_up.set()
+        if self.started is not None:
+            self.started.finish()
 
     def trouble(self, client: Client, *, urgent: bool = True) -> str | None:
         """Say what is wrong with it after an execution; None where nothing is.

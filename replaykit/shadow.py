@@ -72,7 +72,8 @@ def shadow_of(folder: Path, variables: Mapping[str, str]) -> str | None:
         if isinstance(place, str) and not Path(place).is_relative_to(top):
             return (
                 f"{name} is found at {place} too: a service that imports it from there is the same at every commit; "
-                "give each an environment of its own with --setup, or let the checkout be found first (PYTHONPATH)"
+                "let the checkout be found first (PYTHONPATH), or let --setup make an environment with nothing but the "
+                "dependencies in it"
             )
     return None
 

@@ -155,7 +155,7 @@ def _alive(group: int) -> bool:
 
 
 def _reap(command: int) -> None:
-    """Take leave of adopted children that have ended; the command itself is left to Popen."""
+    """Take leave of adopted children that have ended; the command itself is left to `Process`."""
     for pid in _children():
         if pid == command:
             continue
@@ -166,7 +166,7 @@ def _reap(command: int) -> None:
 
 
 def _children() -> list[int]:
-    """List the processes whose parent is this one, the command's own aside once it has ended (Linux)."""
+    """List the processes whose parent is this one (Linux)."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
             text = file.read()

@@ -108,6 +108,10 @@ class Network(httpx.BaseTransport):
             self._httpx.close()
             self._httpx = None
 
+    def cut(self) -> None:
+        """End what goes over our own wire in other threads, for good; what httpx's transport does is let be."""
+        self.lean.cut()
+
     def close(self) -> None:
         self.lean.close()
         if self._httpx is not None:

@@ -10,10 +10,12 @@ Everything else, be it a line that ends in LF alone, a folded header, two length
 read by h11, which httpx's transport reads with as well: then the answer, or the error, is the same because it is made
 by the same code. A request that is not plain is not taken at all (`head_of`), and goes through httpx's transport.
 
-It raises WireError with the name of the httpx exception that httpx's transport raises for the same thing. Two things
-are different on purpose: a connection is not used again after a 5xx, nor where something followed the answer.
+It raises WireError with the name of the httpx exception that httpx's transport raises for the same thing. Some things
+are different on purpose: a connection is not used again after a 5xx, nor where something followed the answer; and no
+more is read of an answer than MAX_ANSWER.
 """
 
+import contextlib
 import re
 import select
 import socket
@@ -32,6 +34,7 @@ CHUNK = 65536  # bytes read at once
 MAX_CONNECTIONS = 100  # in use at the same time, as with httpx; the next request waits, at most its pool time-out
 MAX_KEPT = 20  # connections kept for later, as with httpx
 KEPT_FOR = 5.0  # seconds, as with httpx
+MAX_ANSWER = 128 * 1024 * 1024  # bytes of a body; one that goes on and on would take all memory
 MAX_HEAD = 100 * 1024  # bytes of a head or of a chunk's size that h11 waits for, as httpx's transport says it
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -143,6 +146,8 @@ class Connections:
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         self._kept: list[tuple[tuple[str, int], Connection]] = []  # by place; the one used last comes last
         self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
+        self._used: set[Connection] = set()
+        self._is_cut = False
         self._lock = threading.Lock()
         self._room = threading.Semaphore(most)
 
@@ -166,6 +171,8 @@ class Connections:
         connection = None
         try:
             connection = self._take(place) or Connection(place, timeouts.get("connect"))
+            self._used.add(connection)
+            self.require_whole()
             connection.socket.settimeout(timeouts.get("write"))
             # Where the other side takes no more, its answer may be there all the same.
             sent = connection.push(head + body) if isinstance(body, bytes) else _push_framed(connection, head, body)
@@ -196,6 +203,7 @@ class Connections:
     def give_back(self, place: tuple[str, int], connection: Connection) -> None:
         """Keep a connection whose answer was read to its end; the oldest makes room for it."""
         connection.kept_at = now = time.monotonic()
+        self._used.discard(connection)
         over = []
         with self._lock:
             self._kept.append((place, connection))
@@ -208,8 +216,21 @@ class Connections:
     def drop(self, connection: Connection | None) -> None:
         """Close a connection that is of no use any more."""
         if connection is not None:
+            self._used.discard(connection)
             connection.socket.close()
         self._room.release()
+
+    def cut(self) -> None:
+        """End what is sent and read in other threads, and let nothing be sent any more."""
+        self._is_cut = True
+        for connection in list(self._used):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def require_whole(self) -> None:
+        """Raise WireError where nothing is to be sent and read any more."""
+        if self._is_cut:
+            raise WireError("ReadError", "the connection was cut")
 
     def close(self) -> None:
         """Close all kept connections."""
@@ -297,7 +318,13 @@ class Answer:
             self._body = self._counted(self._length, data)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._body
+        """Give the body, piece by piece. Raises WireError."""
+        left = MAX_ANSWER
+        for piece in self._body:
+            left -= len(piece)
+            if left < 0:
+                raise WireError("ReadError", f"the answer is longer than {MAX_ANSWER} bytes")
+            yield piece
 
     def close(self) -> None:
         """Keep the connection if the answer was read to its end; close it otherwise.
@@ -321,11 +348,14 @@ class Answer:
             if self._begun and _QUICK is not None:
                 connection.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
             self._begun = True
-            return connection.recv(CHUNK)
+            data = connection.recv(CHUNK)
         except TimeoutError:
             raise WireError("ReadTimeout", "timed out") from None
         except OSError as error:
             raise WireError("ReadError", str(error)) from None
+        if not data:
+            self._connections.require_whole()
+        return data
 
     def _end(self, *, reusable: bool) -> None:
         self._ended = True

@@ -134,8 +134,10 @@ class Tree:
 
     def _moved(self, path: str) -> str:
         """Say where a folder of the user's checkout is in this one."""
-        if Path(path).is_absolute() and Path(path).is_relative_to(self._repository.top):
-            return str(self.top / Path(path).relative_to(self._repository.top))
+        if Path(path).is_absolute():
+            for place in (Path(os.path.normpath(path)), Path(path).resolve()):
+                if place.is_relative_to(self._repository.top):
+                    return str(self.top / place.relative_to(self._repository.top))
         return path
 
     def lay(self, point: Point) -> None:
@@ -158,10 +160,17 @@ class Tree:
             answer = self._checkout(point.id)
         self._is_used = True
         if answer.code != 0:
-            raise _failed(point.name, answer, "Is all of it in this repository?")
+            raise _failed(point.name, answer, self._remedy())
         self._index = self._index_state()
         self._fill(self.top, [self._repository.common, self._repository.own], self._repository.top, point.name)
         self._require_folder(point.name)
+
+    def _remedy(self) -> str:
+        """Say what to do where a commit is not whole."""
+        promised = git(["config", "--get-regexp", r"^remote\..*\.promisor$"], self._repository.top)
+        if promised.code == 0:
+            return "This is a partial clone, and nothing is fetched now. Get all of it: git fetch --refetch --no-filter"
+        return "Is all of it in this repository?"
 
     def _index_state(self) -> tuple[int, ...]:
         try:
@@ -184,12 +193,12 @@ class Tree:
         ):
             (self._own / "index").unlink(missing_ok=True)  # some files were to be taken for unchanged, or left out
         link = self.top / ".git"
-        text = f"gitdir: {self._own}\n"
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if not link.is_symlink() and link.read_text(encoding="utf-8") == text:
+        content = _link_to(self._own)
+        with contextlib.suppress(OSError):
+            if not link.is_symlink() and link.read_bytes() == content:
                 return
         erase(link)
-        link.write_text(text, encoding="utf-8")
+        link.write_bytes(content)
 
     def _git(self, *words: str) -> Answer:
         place = {"GIT_DIR": str(self._own), "GIT_WORK_TREE": str(self.top)}
@@ -271,12 +280,19 @@ class Tree:
             raise _failed(name, answer, "Get all of it: git submodule foreach git fetch")
 
 
+def _link_to(own: Path) -> bytes:
+    """Write what ties a tree to git's folder of it."""
+    return b"gitdir: %b\n" % os.fsencode(own)
+
+
 def _failed(name: str, answer: Answer, todo: str) -> MachineError | UnbuildableError:
     """Say why something can't be checked out, and whose fault that is."""
     said = answer.err or f"exit code {answer.code}"
     if _TROUBLE.search(said):
         return MachineError(f"{name} can't be checked out: {said}", "Is there room on the disk?")
-    return UnbuildableError(f"{name} can't be checked out: {said.splitlines()[0]}.", todo, said)
+    lines = said.splitlines()
+    worst = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])
+    return UnbuildableError(f"{name} can't be checked out: {worst.rstrip('.')}.", todo, said)
 
 
 def _in(folder: Path, *words: str) -> Answer:
@@ -336,10 +352,10 @@ def sweep(repository: Repository, home: Path) -> list[Path]:
     for locked in sorted((repository.common / "worktrees").glob("*/locked")):
         with contextlib.suppress(OSError, UnicodeDecodeError):  # what can't be read is not ours
             entry = locked.parent
-            link = Path((entry / "gitdir").read_text(encoding="utf-8").removesuffix("\n"))
+            link = Path(os.fsdecode((entry / "gitdir").read_bytes().removesuffix(b"\n")))
             claim = link.parent.with_name(f"{link.parent.name}{SUFFIX}")
             if is_over(locked.read_text(encoding="utf-8")) and not claim.exists():
-                if link.is_file() and link.read_text(encoding="utf-8") == f"gitdir: {entry}\n":
+                if link.is_file() and link.read_bytes() == _link_to(entry):
                     erase(link.parent)
                 _forget(entry)
                 removed.append(link.parent)

@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from forked import Nursery
+
+if TYPE_CHECKING:
+    from parrots import Index
 
 ROOT = Path(__file__).parent.parent
 LEADERBOARD = "python -m examples.leaderboard --port {port}"
@@ -134,6 +137,26 @@ def database() -> Iterator[str]:
 
     with postgres.reached(os.environ.get("DATABASE_URL")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def parrots_served(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Index]":
+    """Serve the versions of a package to all tests of a module."""
+    from parrots import index
+
+    with index(tmp_path_factory.mktemp("index")) as there:
+        yield there
+
+
+@pytest.fixture
+def parrots(parrots_served: "Index", monkeypatch: pytest.MonkeyPatch) -> "Index":
+    """Let pip ask the parrots' index alone."""
+    from parrots import asked_alone
+
+    from replaykit import installer
+
+    monkeypatch.setattr(installer, "PAUSE", 0.0)
+    return asked_alone(parrots_served, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,14 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import environment
 
 from replaykit.environments import Environments, home
-from replaykit.errors import MachineError, UnbuildableError
+from replaykit.errors import MachineError, UnbuildableError, UsageError
 
 YEAR = 365 * 24 * 3600
 
@@ -164,3 +165,84 @@ def test_they_are_kept_in_the_folder_of_caches(monkeypatch: pytest.MonkeyPatch, 
 
     usual = Path("/home/a/.cache/replaykit/environments")
     assert [tmp_path / "replaykit" / "environments", usual, usual] == homes
+
+
+# --- lent ---------------------------------------------------------------------------------------
+
+
+def test_what_is_lent_is_nobody_elses(tmp_path: Path):
+    """Two who borrow the same one at once have one each; who comes later has the first one again."""
+    with Environments(tmp_path) as environments:
+        with environments.lent("a", written) as one, environments.lent("a", written) as other:
+            assert one != other
+            assert 0 == environments.sweep(-1.0)
+        made = (one / "file").stat().st_mtime_ns
+        with environments.lent("a", written) as again:
+            assert (one, made) == (again, (again / "file").stat().st_mtime_ns)
+        (tmp_path / "other").mkdir()
+
+        assert 3 == environments.sweep(-1.0)
+        assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "file").write_text("mine"),
+        lambda folder: (folder / "lib" / "more").touch(),
+        lambda folder: (folder / "lib").rename(folder / "gone"),
+        lambda folder: (folder / "file").unlink(),
+    ],
+)
+def test_what_was_changed_by_who_borrowed_it_is_made_anew(tmp_path: Path, change: Callable[[Path], object]):
+    """Nothing of it reaches the next one, also where the borrower fails; byte code is no change."""
+
+    def make(folder: Path) -> None:
+        written(folder)
+        (folder / "lib").mkdir()
+        made.append(folder)
+
+    made: list[Path] = []
+    environments = Environments(tmp_path)
+    with environments.lent("a", make) as folder:
+        (folder / "lib" / "__pycache__").mkdir()
+    with pytest.raises(KeyError), environments.lent("a", make) as folder:
+        change(folder)
+        raise KeyError
+    assert not folder.exists()
+    with environments.lent("a", make) as folder:
+        assert ["file", "lib"] == sorted(path.name for path in folder.iterdir())
+
+    assert 2 == len(made)
+
+
+def test_what_could_not_be_made_is_not_lent(tmp_path: Path):
+    """Where making fails, nothing stays; nor does what was lent to a process that was killed."""
+
+    def fail(folder: Path) -> None:
+        written(folder)
+        raise UnbuildableError("no")
+
+    environments = Environments(tmp_path)
+    with pytest.raises(UnbuildableError), environments.lent("a", fail):
+        pass
+    assert [] == [path for path in tmp_path.iterdir() if path.is_dir()]
+    with environments.lent("a", written) as folder:
+        pass
+    folder.with_name(f"{folder.name}.made").unlink()
+    (folder / "more").touch()
+    with environments.lent("a", written) as again:
+        assert (folder, False) == (again, (again / "more").exists())
+
+
+def test_without_a_home_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch):
+    """Nobody asks for it who wants no environment."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    environments = Environments()
+    assert 0 == environments.sweep()
+    environments.close()
+
+    with pytest.raises(UsageError, match="no home directory"):
+        environments.home  # noqa: B018

@@ -35,6 +35,7 @@ def test_its_exit_code_is_that_of_the_command(tmp_path: Path):
     assert (3, "$NAME value\n") == run(tmp_path, "sh", "-c", 'echo "$0 $NAME"; exit 3', "$NAME", NAME="value")
     assert (0, f"$NAME value\n{tmp_path}\n") == run(tmp_path, "pwd")
     assert 137 == run(tmp_path, "sh", "-c", "kill -9 $$")[0]
+    assert 137 == run(tmp_path, "sh", "-c", "kill -9 $PPID")[0]  # its supervisor
     assert 0o600 == (tmp_path / "log").stat().st_mode & 0o777
 
 

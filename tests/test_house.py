@@ -41,12 +41,12 @@ READING_ORDER = [
     "port",
     "supervisor",
     "errand",
+    "claim",
     "environments",
     "reset",
     "service",
     "commit",
     "repository",
-    "claim",
     "project",
     # words
     "source",

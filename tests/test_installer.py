@@ -5,25 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from parrots import BROKEN, NOT_FINAL, WHEELS, Index, asked_alone, index
+from parrots import BROKEN, NOT_FINAL, WHEELS, Index
 
 from replaykit import installer
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.installer import Installer
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory):
-    """Serve the parrots to all tests of the module."""
-    with index(tmp_path_factory.mktemp("index")) as there:
-        yield there
-
-
-@pytest.fixture
-def parrots(served: Index, monkeypatch: pytest.MonkeyPatch) -> Index:
-    """Let pip ask the parrots' index alone."""
-    monkeypatch.setattr(installer, "PAUSE", 0.0)
-    return asked_alone(served, monkeypatch)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from conftest import environment, processes
 from matrix import written
 from mortal import Tally, TallyApi
 
-from replaykit import probing
+from replaykit import probing, wire
 from replaykit.axis import Point
 from replaykit.bundle import Bundle
 from replaykit.environments import Environments
@@ -194,6 +194,25 @@ def test_an_environment_is_made_once_for_the_same_files(prober: Any, tmp_path: P
     assert {tmp_path / "environments"} == {env.parent for env in envs}
 
 
+def test_what_is_built_into_an_environment_does_not_reach_the_next_point(prober: Any, tmp_path: Path):
+    """Two lanes with the same environment, each of which builds into it, serve their own code; so do they later."""
+    stage = Stage(start="python {env}/src/app.py {port}", health="/")
+    lanes = []
+    for number, text in enumerate((lodge.app(), lodge.app(lodge.BUGGY))):
+        lane = prober(text="none", stage=stage, setup="mkdir {env}", build="cp -pr . {env}/src")
+        lane.site = Folder(tmp_path / f"lane-{number}", {POINT.id: text, "empty": "raise SystemExit"})
+        lanes.append(lane)
+    with lanes[0].visit(POINT) as one, lanes[1].visit(POINT) as other:
+        words = [other.attempt(1).word, one.attempt().word]
+    assert ["reproduced", "fixed"] == words
+    with pytest.raises(UnreachableError), lanes[0].visit(Point(id="empty", name="empty")):
+        pass
+    with lanes[1].visit(POINT) as visit:
+        assert "reproduced" == visit.attempt(1).word
+
+    assert [] == [path for path in (tmp_path / "environments").iterdir() if path.is_dir()]
+
+
 def test_an_environment_that_can_not_be_made_leaves_the_point_out(prober: Any):
     """So does a file of it that is none; and a program that only some environments have is no wrong option."""
     with pytest.raises(UnbuildableError, match="The setup failed: it exited with 1"):
@@ -206,6 +225,25 @@ def test_an_environment_that_can_not_be_made_leaves_the_point_out(prober: Any):
         prober(stage=Stage(start="no-such-server {port}"), setup="true {env}").visit(POINT).__enter__()
     with pytest.raises(UsageError, match="no program no-such-server"):
         prober(stage=Stage(start="no-such-server {port}")).visit(POINT).__enter__()
+
+
+def test_a_file_that_is_nowhere_is_a_mistake_in_typing(prober: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is told at the first point; a file that the user's own folder has may be missing at some."""
+    monkeypatch.chdir(tmp_path)
+    recipe = {"setup": "true {env}", "setup_files": ("lock",)}
+    with pytest.raises(UsageError, match="There is no lock to set up"), prober(**recipe).visit(POINT):
+        pass
+    (tmp_path / "lock").touch()
+    with prober(**recipe).visit(POINT) as visit:
+        assert "fixed" == visit.attempt().word
+
+
+def test_why_a_service_does_not_start_is_in_the_reason(prober: Any):
+    """Who hears the reason alone hears the last lines of the service."""
+    with pytest.raises(UnreachableError, match="ended before it was healthy") as failed:
+        prober(text="print('none'); print('one'); print(); print('two')").visit(POINT).__enter__()
+
+    assert failed.value.happened.endswith(". Last it said: one / two")
 
 
 def test_the_service_is_gone_after_a_visit(prober: Any, tmp_path: Path):
@@ -233,6 +271,39 @@ def test_what_takes_too_long_is_ended(prober: Any):
     for each in (tried, again):
         assert ("unreachable", "skipped", 0, 0) == (each.word, each.state, each.shown, each.held)
         assert "he attempts took more than 0.4 seconds (--replay-timeout)" in each.reason
+
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+DRIPS = (
+    "self.send_response(200); self.end_headers(); [(self.wfile.write(b' '), time.sleep(0.05)) for _ in iter(int, 1)]"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reset"), [(STUBBORN + lodge.app(DRIPS), None), (lodge.app(), "sh -c 'exec sleep 60'")]
+)
+def test_what_goes_on_and_on_is_ended(prober: Any, text: str, reset: str | None):
+    """An answer that never ends is cut, whatever the service does, and so is a reset command."""
+    stage = Stage(start=lodge.START, health="/", resets=Resets(command=reset))
+    with prober(text=text, stage=stage, replay_timeout=0.5).visit(POINT) as visit:
+        began = time.monotonic()
+        tried = visit.attempt()
+        seconds = time.monotonic() - began
+
+    assert "unreachable" == tried.word
+    assert "--replay-timeout" in tried.reason
+    assert seconds < 2
+
+
+def test_an_answer_of_any_length_does_not_take_all_memory(prober: Any, monkeypatch: pytest.MonkeyPatch):
+    """One that is too long is lost, as if the service had hung up."""
+    monkeypatch.setattr(wire, "MAX_ANSWER", 1 << 20)
+    endless = "self.send_response(200); self.end_headers(); [self.wfile.write(bytes(65536)) for _ in iter(int, 1)]"
+    with prober(text=lodge.app(endless), replay_timeout=60).visit(POINT) as visit:
+        tried = visit.attempt()
+
+    assert "unreachable" == tried.word
+    assert tried.reason.endswith("ReadError: the answer is longer than 1048576 bytes")
 
 
 def test_the_time_is_that_of_all_attempts(prober: Any):

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
-from parrots import BROKEN, Index, asked_alone, index
+from parrots import BROKEN, Index
 
 from replaykit import service
 from replaykit.axis import Point
@@ -15,22 +16,10 @@ from replaykit.errors import UnbuildableError, UsageError
 from replaykit.releases import Releases, Span, parse
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory):
-    """Serve the parrots to all tests of the module."""
-    with index(tmp_path_factory.mktemp("index")) as there:
-        yield there
-
-
 @pytest.fixture
-def parrots(served: Index, monkeypatch: pytest.MonkeyPatch) -> Index:
-    """Let pip ask the parrots' index alone."""
-    return asked_alone(served, monkeypatch)
-
-
-@pytest.fixture
-def environments(tmp_path: Path):
-    """Keep the environments of a test."""
+def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Keep the environments of a test, and its lanes."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Environments(tmp_path / "environments") as kept:
         yield kept
 
@@ -132,6 +121,25 @@ def test_a_lane_holds_one_version_after_the_other(
 
     assert ["1.0 12", "1.1 12", "1.0 12"] == seen
     assert not folder.exists()
+
+
+def test_what_a_killed_bisect_left_is_swept(environments: Environments, tmp_path: Path):
+    """A lane of somebody dead is removed by who makes one next; one of somebody who lives is not."""
+    said = (
+        "import os; from replaykit.environments import Environments; from replaykit.releases import Releases, parse\n"
+        "with Releases(parse('parrot==..'), environments=Environments()).lane() as lane:\n"
+        "    (lane.folder / 'left').touch(); print(lane.folder, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", said], stdout=subprocess.PIPE, text=True, check=False)
+    left = Path(done.stdout.strip())
+    assert (left / "left").exists()
+    releases = Releases(parse("parrot==.."), environments=environments)
+    with releases.lane(0) as one, releases.lane(1) as other:
+        assert not left.exists()
+        assert one.folder.exists()
+        assert other.folder.exists()
+
+    assert [] == list((tmp_path / "state" / "replaykit" / "bisect" / "versions").iterdir())
 
 
 @pytest.mark.usefixtures("parrots")

@@ -405,6 +405,19 @@ def test_what_follows_an_answer_is_no_part_of_it(more: bytes):
     assert (200, "OK", "1", b"hi") == (answer.status_code, answer.reason_phrase, answer.headers["X-A"], answer.content)
 
 
+def test_a_client_that_is_cut_waits_for_nothing_any_more():
+    """What is read in another thread ends at once, with an error, and nothing is sent afterwards."""
+    with server(b"", hang=True) as (url, seen), Client(url) as client:
+        threading.Timer(0.1, client.cut).start()
+        began = time.monotonic()
+        for _ in range(2):
+            with pytest.raises(httpx.ReadError, match="the connection was cut"):
+                client.get("/")
+
+        assert time.monotonic() - began < 2
+        assert 1 == len(seen)
+
+
 def test_credentials_in_the_url_are_sent_and_not_kept():
     """A user and a password in the URL of the service are sent, and are not in what is kept."""
     with server(ANSWERS["plain"]) as (url, seen):

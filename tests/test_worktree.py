@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import subprocess
 import sys
 import time
@@ -188,6 +189,41 @@ def test_a_commit_whose_files_the_system_can_not_have_can_not_be_built(shop, tmp
         assert seen(site.folder) == {"app.py": "1", "svc/x": "1"}
 
 
+def test_a_partial_clone_says_how_to_be_whole(shop, tmp_path):
+    """Nothing is fetched while commits are laid out; the command that is named helps."""
+    folder, hashes = shop
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    part = tmp_path / "part"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{folder}", str(part))
+    with Trees(Repository.here(part), tmp_path / "trees").lane(0) as site:
+        with pytest.raises(UnbuildableError, match="checked out: fatal: could not fetch") as failed:
+            site.lay(at(hashes[1]))
+        command = failed.value.todo.rpartition(": ")[2]
+        git(part, *shlex.split(command)[1:], "-q")
+        site.lay(at(hashes[1]))
+
+        assert "git fetch --refetch --no-filter" == command
+
+
+def test_a_repository_may_lie_at_a_path_that_is_no_text(tmp_path):
+    """Paths are bytes, and need be no UTF-8; what a killed bisect left there is found too."""
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder = made(place)
+    except OSError:
+        pytest.skip("this system has no such paths")
+    hashed = commit(folder, "one", {"a": "1"})
+    repository = Repository.here(folder)
+    with Trees(repository, place / "trees").lane(0) as site:
+        site.lay(at(hashed))
+        (site.folder / ".git").unlink()
+        site.lay(at(hashed))
+
+        assert "1" == (site.folder / "a").read_text()
+        assert os.fsencode(repository.common) in (site.folder / ".git").read_bytes()
+    assert [] == sweep(repository, place / "trees")
+
+
 def test_commands_run_where_the_user_is_below_the_top(shop, tmp_path):
     """The folder is that of the user below the top; a commit without it, or with a link there, can't be built."""
     folder, hashes = shop
@@ -230,10 +266,12 @@ def test_variables_lead_into_the_tree(shop, tmp_path, monkeypatch):
     folder, _ = shop
     monkeypatch.setenv("GIT_DIR", str(folder / ".git"))
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "src"), "lib", str(tmp_path)]))
+    (tmp_path / "link").symlink_to(folder)
+    paths = [str(folder / "src"), "lib", str(tmp_path), str(tmp_path / "link" / "src")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     with Trees(Repository.here(folder), tmp_path / "trees").lane(0) as site:
         variables = site.variables
-        moved = os.pathsep.join([str(site.folder / "src"), "lib", str(tmp_path)])
+        moved = os.pathsep.join([str(site.folder / "src"), "lib", str(tmp_path), str(site.folder / "src")])
 
         assert variables["PYTHONPATH"] == moved
         assert variables["PWD"] == str(site.folder)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from replaykit.cli.options import is_said
+from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
     from replaykit.probing import Recipe
@@ -57,6 +58,7 @@ _OPTIONS = (
         help="How long all attempts at a commit may take together.",
     ),
 )
+_OF_CHECKOUTS = ("build", "setup", "setup_file", "keep", "isolation")
 _KEYS = ("build", "build_timeout", "setup", "setup_file", "keep", "replay_timeout")  # of a profile
 
 
@@ -70,7 +72,8 @@ def build_options(command: C) -> C:
 def recipe_of(context: click.Context, stage: "Stage", options: dict[str, Any]) -> "Recipe":
     """Return the recipe that the options come to; what they don't say, the profile does that the stage is of.
 
-    Raises UsageError, ProfileError.
+    Those that are about a checkout are not for versions of a package: where they are typed, that is a mistake, and
+    where the profile says them, they are meant for commits. Raises UsageError, ProfileError.
     """
     from replaykit import profile
     from replaykit.probing import Recipe
@@ -79,6 +82,13 @@ def recipe_of(context: click.Context, stage: "Stage", options: dict[str, Any]) -
     if stage.profile is not None and stage.profile != context.meta.get("profile"):
         found = profile.read(stage.profile)
         said |= {name: found[name] for name in _KEYS if name in found and not is_said(context, name)}
+    if options.get("versions") is not None:
+        for name in _OF_CHECKOUTS:
+            if is_said(context, name):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is for commits, and --versions has no checkout.", "Leave one out."
+                )
+            said[name] = None
     recipe = context.meta["recipe"] = Recipe(
         stage=stage,
         build=said["build"] or None,

@@ -55,7 +55,7 @@ def probe(context: click.Context, /, bundle: Path, **options: Any) -> int:
 def _probed(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> "Ruling":
     """Probe the current folder, and say what it came to."""
     from replaykit.axis import Point
-    from replaykit.environments import Environments, home
+    from replaykit.environments import Environments
     from replaykit.probing import Here, Prober
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
@@ -63,7 +63,7 @@ def _probed(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     provenance, redactor = bundle.provenance, Redactor(policy_here())
     model, adapter = loaded_for(context, provenance)
     recipe = recipe_of(context, staged(context, provenance, options), options)
-    with Environments(home()) as environments:
+    with Environments() as environments:
         environments.sweep()
         prober = Prober(bundle, model, adapter, recipe, Here(), environments)
         announce(path, bundle, model)

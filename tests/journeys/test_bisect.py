@@ -522,3 +522,13 @@ def test_all_of_it_is_said_again_where_it_had_a_secret(bundle: Path, tmp_path: P
     assert "--password REDACTED.--password.1' --resume --max-replays 12\n" in spent.out
     assert "Give all of it again" in short.err
     assert (told(last).culprit or pytest.fail(last.out)).id == history.culprit
+
+
+@pytest.mark.parametrize("option", ["--build make", "--setup 'true {env}'", "--keep cache", "--isolation clone"])
+def test_what_is_for_commits_is_refused_for_versions(bundle: Path, tmp_path: Path, option: str):
+    """Versions have no checkout: what is about one is a mistake, and not left out without a word."""
+    words = ["--versions", "parrot==1.0..2.0", *NAMES, "--start", START, *shlex.split(option)]
+    ran = replaykit("bisect", bundle, *words, cwd=tmp_path, **homes(tmp_path))
+
+    assert ran.code == 129
+    assert f"{option.split(maxsplit=1)[0]} is for commits, and --versions has no checkout." in ran.err
