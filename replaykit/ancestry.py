@@ -3,8 +3,8 @@
 from typing import Literal
 
 from replaykit.axis import Point
-from replaykit.blame import Blame, Change
-from replaykit.commit import SHORT, Commit, log_of_bisect
+from replaykit.blame import Blame
+from replaykit.commit import SHORT, Change, Commit, log_of_bisect
 from replaykit.errors import UsageError
 from replaykit.plan import Range
 from replaykit.repository import Repository
@@ -82,7 +82,7 @@ class Ancestry:
 
     def change(self, point: Point) -> Change:
         """Say what a commit is, and what it did."""
-        return Change(**dict(self.repository.change(point.id)))
+        return self.repository.change(point.id)
 
     def is_older(self, revision: str) -> bool:
         """Say whether a commit comes before the newer end; one that is not in the repository does not."""

@@ -6,6 +6,7 @@ It is data alone: which point brought the bug, how sure that is, and what was tr
 from typing import Literal
 
 from replaykit.axis import Point, State
+from replaykit.commit import Change
 from replaykit.redact import Redactor
 from replaykit.value import Record
 from replaykit.verdict import FOUND, INTERNAL, NOT_JUDGED, OK
@@ -37,17 +38,6 @@ class Suspect(Record):
 
     point: Point
     probability: float
-
-
-class Change(Record):
-    """What a commit is, and what it did."""
-
-    author: str
-    date: str  # ISO 8601, with the author's time zone
-    subject: str
-    files: list[tuple[str, str]] = []  # noqa: RUF012  (status letter, path), against the first parent
-    merges: list[str] = []  # noqa: RUF012  names of the other parents of a merge
-    pull_request: str | None = None  # its number, where the subject has one
 
 
 class Stages(Record):

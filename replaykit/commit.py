@@ -39,7 +39,7 @@ class Commit(Record):
     subject: str
 
 
-class Facts(Record):
+class Change(Record):
     """What a commit is, and what it did."""
 
     author: str
@@ -47,7 +47,7 @@ class Facts(Record):
     subject: str
     files: list[tuple[str, str]] = []  # noqa: RUF012  (status letter, path), against the first parent
     merges: list[str] = []  # noqa: RUF012  names of the other parents of a merge
-    pull_request: str | None = None  # its number
+    pull_request: str | None = None  # its number, where the subject has one
 
 
 def readable(raw: bytes) -> str:
@@ -71,12 +71,12 @@ def commits(printed: bytes) -> list[Commit]:
     ]
 
 
-def facts(printed: bytes, files: bytes) -> tuple[Facts, list[str]]:
+def facts(printed: bytes, files: bytes) -> tuple[Change, list[str]]:
     """Read what a commit is, as git prints it with `FACTS`, and its files; return its other parents too."""
     author, date, subject, parents, body = (readable(each) for each in printed.split(b"\0")[:5])
     others = parents.split()[1:]
     names = [name for pattern in _MERGED if (found := pattern.search(subject)) and (name := found[1])]
-    return Facts(
+    return Change(
         author=author,
         date=date,
         subject=subject,

@@ -4,7 +4,8 @@ import fnmatch
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from replaykit.blame import Blame, Change
+from replaykit.blame import Blame
+from replaykit.commit import Change
 
 FEW = 3  # files that are named
 

@@ -10,8 +10,9 @@ from replaykit.adapter import Adapter
 from replaykit.attempts import is_steady, odds_of
 from replaykit.axis import Point, Site
 from replaykit.bisecting import Bisect
-from replaykit.blame import Blame, Change
+from replaykit.blame import Blame
 from replaykit.bundle import Bundle
+from replaykit.commit import Change
 from replaykit.doubt import doubts
 from replaykit.environments import Environments
 from replaykit.errors import UsageError

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from replaykit import memory
+from replaykit import shelf
 from replaykit.axis import Point
 from replaykit.blame import Blame
 from replaykit.claim import claims, erase, held, inherited
@@ -197,7 +197,7 @@ class Releases:
     @contextlib.contextmanager
     def lane(self, number: int = 0) -> Iterator["Lane"]:
         """Give a place for one version after the other; several may be used at once."""
-        home = memory.home() / "versions"
+        home = shelf.home() / "versions"
         for claim in claims(home):  # of bisects that were killed
             with inherited(claim, home) as left:
                 if left is not None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from replaykit import commit
-from replaykit.commit import SHORT, Commit, Facts, readable
+from replaykit.commit import SHORT, Change, Commit, readable
 from replaykit.errors import MachineError, UnwritableError, UsageError
 from replaykit.value import Record
 
@@ -337,7 +337,7 @@ class Repository:
             raise UsageError(f"These are no hashes of commits: {' '.join(ends)}.", "Name them in full.")
         return self._ask("log", *words, *options, "-z", f"--format=tformat:{commit.LINE}", "--").out
 
-    def change(self, name: str) -> Facts:
+    def change(self, name: str) -> Change:
         """Return what a commit is, and what it did."""
         form = f"--format=tformat:{commit.FACTS}"
         printed = self._ask("log", "--no-walk", "--no-show-signature", "--no-notes", "--no-color", "--no-patch",

@@ -193,6 +193,8 @@ class Stay:
             self._is_used = True
             survey.troubled(None)
         except (UnbuildableError, UnreachableError) as error:
+            if survey.is_stopped:  # it was given up
+                raise BudgetError("it was stopped") from None
             survey.troubled(None)
             seconds = time.monotonic() - began
             tried = Tried(word="unbuildable" if isinstance(error, UnbuildableError) else "unreachable",

@@ -3,7 +3,8 @@
 from typing import Any
 
 from replaykit.axis import Point, State
-from replaykit.blame import Blame, Change, Stages, Suspect, Tested
+from replaykit.blame import Blame, Stages, Suspect, Tested
+from replaykit.commit import Change
 
 WORDS: dict[State, str] = {"bad": "reproduced", "good": "fixed", "skipped": "unbuildable"}
 SUBJECTS = {

@@ -3,7 +3,8 @@
 import pytest
 from blames import LINE, at, found, lost
 
-from replaykit.blame import Change, Suspect, covered
+from replaykit.blame import Suspect, covered
+from replaykit.commit import Change
 from replaykit.redact import Redactor
 from replaykit.secret import Policy
 

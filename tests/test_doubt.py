@@ -3,7 +3,8 @@
 import pytest
 from blames import LINE, at, found, point
 
-from replaykit.blame import Blame, Change
+from replaykit.blame import Blame
+from replaykit.commit import Change
 from replaykit.doubt import doubts
 
 

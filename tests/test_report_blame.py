@@ -14,8 +14,9 @@ from blames import LINE, at, found, lost, point
 from conftest import ROOT
 from markdown_it import MarkdownIt
 
-from replaykit.blame import Blame, Change, Stages
+from replaykit.blame import Blame, Stages
 from replaykit.cli.console import draw
+from replaykit.commit import Change
 from replaykit.report import blame as text_report
 from replaykit.report import blame_json, blame_markdown, lineage
 from replaykit.report.grounds import Asked, Hand, between, conclusion, hints, lasting, nearest
