@@ -30,6 +30,7 @@ from bisected import bisect_words, blame_of, command, kept, left_of, trees_of, v
 from histories import BUILD, KEEPER, NAMES, START, History, Plan, made, recorded
 
 from replaykit import bisecting, memory
+from replaykit import plan as plans
 from replaykit.axis import Bench, Point, Tried, Visit
 from replaykit.blame import Blame
 from replaykit.errors import UnbuildableError
@@ -153,8 +154,8 @@ def drawn(luck: random.Random, culprit: int, kind: "Kind") -> Blame:
     plan = kind.planned(luck, COMMITS, culprit)
     bench = Draws(culprit, luck, kind.rate, kind.false, plan.broken, plan.masked, kind.each, odds.needed)
     points = [Point(id=str(number), name=str(number), code=str(number)) for number in range(COMMITS)]
-    asked = plan.Plan(steady=failed == RUNS, odds=odds)
-    return bisecting.Bisect(plan.Range(points), [bench], asked, memory.Memory()).run()
+    asked = plans.Plan(steady=failed == RUNS, odds=odds)
+    return bisecting.Bisect(plans.Range(points), [bench], asked, memory.Memory()).run()
 
 
 # --- what is searched ---------------------------------------------------------------------------
