@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from replaykit.axis import Point, State, Tried
 from replaykit.blame import Outcome
 from replaykit.errors import MachineError
+from replaykit.memory import Recalled
 from replaykit.minutes import Stage
 from replaykit.plan import Plan, Range
 from replaykit.rate import MISSED
@@ -236,7 +237,7 @@ class Search:
         """
         with self._lock:
             gauge = self.survey.gauge
-            counted = gauge.note(point, tried, cached=getattr(tried, "cached", False))
+            counted = gauge.note(point, tried, cached=isinstance(tried, Recalled) and tried.cached)
             place = self._places.get(point.id)
             if place is not None:
                 self.suspects.learn(place, *counted)
@@ -458,8 +459,8 @@ class Search:
         """Return the points right before one, those that are not listed too."""
         outside = self.range.outside.get(culprit, ())
         places = self._order.before(culprit)
-        if outside and self.range.far and 0 in places and culprit in self.range.outside:
-            places = tuple(place for place in places if place)  # the far end stands for them in the order
+        if outside and self.range.far:  # which stands for them in the order
+            places = tuple(place for place in places if place)
         return [*outside, *(self.range.points[place] for place in places)]
 
     # --- telling

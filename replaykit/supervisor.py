@@ -176,4 +176,4 @@ def _children() -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # there is nothing to be put away, and somebody waits
