@@ -201,10 +201,13 @@ def _run(words: Sequence[str], seconds: float) -> tuple[int | None, str]:
 
 
 def _complaint(printed: str) -> str:
-    """Choose the line that says most of what went wrong."""
+    """Choose the line that says most of what went wrong; which one has it depends on the version of pip."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["it printed nothing"])[-1].rstrip(".")
+    for mark in ("ERROR: ", "\u00d7 ", "error: "):  # the second one is a cross
+        errors = [line.removeprefix(mark) for line in lines if line.startswith(mark)]
+        if errors:
+            return errors[-1].rstrip(".")
+    return (lines or ["it printed nothing"])[-1].rstrip(".")
 
 
 def _last(printed: str) -> str:

@@ -26,8 +26,9 @@ def commands(ran: Ran) -> list[str]:
 
 def typed(line: str, folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
     """Type a command into a shell."""
-    found = variables(home) | {"PATH": f"{Path(shutil.which('replaykit') or '').parent}:/usr/bin:/bin"}
-    return subprocess.run(["sh", "-c", line], cwd=folder, env=found, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["sh", "-c", line], cwd=folder, env=variables(home), capture_output=True, text=True, check=False
+    )
 
 
 def test_the_bug_is_tried_by_hand_where_only_the_newest_commit_has_model_and_profile(tmp_path: Path):
