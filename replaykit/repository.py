@@ -202,8 +202,8 @@ def git(
 def _leash() -> tuple[str, ...]:
     """Return the words before a command that let it end with the thread that started it; of util-linux."""
     found = shutil.which("setpriv") if sys.platform == "linux" else None
-    works = found and subprocess.run([found, "--pdeathsig", "TERM", "true"], capture_output=True, check=False)
-    return (found, "--pdeathsig", "TERM") if found and works and works.returncode == 0 else ()
+    works = found and subprocess.run([found, "--pdeathsig", "KILL", "true"], capture_output=True, check=False)
+    return (found, "--pdeathsig", "KILL") if found and works and works.returncode == 0 else ()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
