@@ -65,14 +65,13 @@ class Process:
 
     def __init__(self, command: list[str], libc: "ctypes.CDLL | None") -> None:
         self.code: int | None = None  # its exit code, 128 and more for a signal
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # what comes before the command can hear it waits for that
+        begun, begins = os.pipe()  # closed by the exec
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.setsid()
                 for number in (*_STOPS, *_LEFT):
                     signal.signal(number, signal.SIG_DFL)
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
                 if libc is not None:  # should the supervisor itself be killed, the command goes with it
                     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 os.execvp(command[0], command)  # noqa: S606  it has a shell where the user wants one
@@ -80,7 +79,9 @@ class Process:
                 os.write(2, f"{command[0]}: {error.strerror}\n".encode())
             finally:
                 os._exit(NOT_STARTED)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+        os.close(begins)
+        os.read(begun, 1)  # before that, there may be no group to tell to end, and nobody who hears it
+        os.close(begun)
 
     def poll(self) -> int | None:
         """Return its exit code; None while it runs."""

@@ -1,5 +1,6 @@
 """Errands: commands that are run to their end, and of which nothing is left."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import environment, processes
 
-from replaykit import errand
+from replaykit import errand, supervisor
 from replaykit.errors import MachineError
 
 
@@ -113,6 +114,24 @@ def test_nothing_is_left_when_we_are_stopped(tmp_path: Path, number: signal.Sign
     process.wait(10)
 
     assert gone(mark, 0.0 if number is signal.SIGINT else 10)
+
+
+def test_a_command_that_is_only_beginning_ends_at_once_too():
+    """Whenever we are gone, also before the command can hear that it shall end, it does not take until it is killed."""
+    longest = 0.0
+    for number in range(60):
+        lifeline, ours = os.pipe()
+        supervised = subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(lifeline), "sleep", "60"], pass_fds=[lifeline]
+        )
+        os.close(lifeline)
+        time.sleep(number / 2000)
+        os.close(ours)
+        begun = time.monotonic()
+        supervised.wait(20)
+        longest = max(longest, time.monotonic() - begun)
+
+    assert longest < supervisor.GRACE
 
 
 def test_a_log_that_can_not_be_written_is_trouble_of_the_machine(tmp_path: Path):
