@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from replaykit.adapter import predicted
 from replaykit.command import Command, Refs, command_of, generators_of, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
+from replaykit.fault import Fault
 from replaykit.generator import draw
 from replaykit.model import Model
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
@@ -76,6 +77,7 @@ class Generated:
         self._commands = tuple(each for each in model.commands if not swarm or self._source.chance(KEPT))
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
+        self._is_branching = False
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
@@ -112,6 +114,7 @@ class Generated:
         if self._parallel is None:
             return ()
         before, branches = len(self.drawn), list[Sequence]()
+        self._is_branching = True
         for _ in range(self._parallel.count):
             branch = self._draw_branch(branches, state, refs)
             if branch:
@@ -141,7 +144,7 @@ class Generated:
         seed = derive(self._seed, len(self.drawn))
         source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
-        offered = list(self._commands)
+        offered = [each for each in self._commands if not issubclass(each, Fault) or self._may_fail(state)]
         weights = [command.weight for command in offered]
         for _ in range(TRIES):
             if not offered:
@@ -155,6 +158,14 @@ class Generated:
             if _fits(offered[index], call, state, refs):
                 return call
         return None
+
+    def _may_fail(self, state: Model) -> bool:
+        """Say whether a fault may begin now: none is on, and what is sent next comes one after the other."""
+        left = 0
+        for call in self.drawn:
+            kind = state.rules.by_tag[call.tag]
+            left = int(str(call.args["steps"])) if issubclass(kind, Fault) else max(0, left - 1)
+        return not left and not self._is_branching
 
     def _draw(self, command: type[Command]) -> Call:
         args, raw = {}, {}

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
@@ -325,6 +326,14 @@ def _path(variables: Mapping[str, str]) -> str:
     return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
 
 
+@dataclass(frozen=True, slots=True)
+class Proxying:
+    """Which proxy faults are done with."""
+
+    toxiproxy: str | None = None  # the URL of a Toxiproxy's API; None: an own one
+    port: int | None = None  # where it listens if it can
+
+
 class Running:
     """A service that is there: where, whether it still is, and how it comes to a clean state."""
 
@@ -339,8 +348,10 @@ class Running:
         patience: float = START_PATIENCE,
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        proxying: Proxying | None = None,
     ) -> None:
         self.url = url
+        self.proxying = Proxying() if proxying is None else proxying
         self.health = health
         self.started = started  # None where somebody else has started it
         self.resets = Resets() if resets is None else resets
@@ -452,6 +463,7 @@ def opened(
     folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
     log: Path | None = None,
+    proxying: Proxying | None = None,
 ) -> Iterator[Running]:
     """Give a healthy service: one that is started here and stopped afterwards, or a running one.
 
@@ -470,14 +482,14 @@ def opened(
             _await_started(started, health, patience)
             yield Running(
                 started.url, health, started, resets=resets, revives=revives, patience=patience, folder=folder,
-                variables=variables,
+                variables=variables, proxying=proxying,
             )  # fmt: skip
         return
     if url is None:
         raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     url = check_url(url)
     _await(url, health, patience or PATIENCE, lambda: True)
-    yield Running(url, health, resets=resets, folder=folder, variables=variables)
+    yield Running(url, health, resets=resets, folder=folder, variables=variables, proxying=proxying)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from replaykit.bundle import Provenance
 from replaykit.errors import ProfileError
 from replaykit.model import Model
 from replaykit.reset import Resets
-from replaykit.service import Running
+from replaykit.service import Proxying, Running
 from replaykit.transport import Way
 
 _PLACES = ("url", "start")
@@ -39,6 +39,7 @@ class Stage:
     settings: Mapping[str, str] = field(default_factory=dict)
     latency: Mapping[str, float] = field(default_factory=dict)  # seconds by endpoint
     transport: Way = "lean"
+    proxying: Proxying = field(default_factory=Proxying)
 
     @property
     def has_free_port(self) -> bool:
@@ -74,6 +75,7 @@ class Stage:
             folder=folder,
             variables=variables,
             log=log,
+            proxying=self.proxying,
         ) as running:
             yield running
 
@@ -145,6 +147,7 @@ def stage_of(name: str | None, said: Mapping[str, Any]) -> Stage:
         settings=said.get("settings", {}),
         latency=said.get("latency", {}),
         transport=transport,
+        proxying=Proxying(said.get("toxiproxy"), said.get("proxy_port")),
     )
 
 

@@ -107,7 +107,7 @@ class Writer:
 
     def _step(self, step: Step) -> None:
         label = step.call.label
-        self.call(step.call, step.at)
+        self.call(step.call, step.at, step.faults)
         for each in step.interactions:
             self.interaction("command", label, each)
         if step.called is not None:
@@ -137,13 +137,15 @@ class Writer:
                 self._line(b"interactions:\n")
         self._line(b"- %s\n" % _item(interaction, place))
 
-    def call(self, call: Call, at: float | None) -> None:
+    def call(self, call: Call, at: float | None, faults: tuple[int, ...] = ()) -> None:
         """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
         args = self._redactor.arguments(call.args)
         data = {"step": call.label, "tag": call.tag, "version": call.version, "args": args}
         rare = {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]}
         if call.raw:
             rare["raw"] = self._redactor.arguments(call.raw)
+        if faults:
+            rare["faults"] = list(faults)
         if at is not None:
             rare["at"] = at
         before = self._size

@@ -32,6 +32,7 @@ READING_ORDER = [
     "wire",
     "turn",
     "transport",
+    "tampering",
     "client",
     "trouble",
     "blockade",
@@ -41,6 +42,9 @@ READING_ORDER = [
     "port",
     "supervisor",
     "errand",
+    "toxic",
+    "proxy",
+    "toxiproxy",
     "claim",
     "environments",
     "reset",
@@ -54,6 +58,8 @@ READING_ORDER = [
     "combinator",
     "gen",
     "command",
+    "fault",
+    "injector",
     "dispatch",
     "model",
     "adapter",
@@ -75,6 +81,7 @@ READING_ORDER = [
     "cassette",
     "caller",
     "linearize",
+    "chaos",
     "history",
     "run",
     "witness",
@@ -304,8 +311,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
-Trace Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
-observes on play read recheck record replay requires same within
+Trace Verdict Wait Waited __version__ check eventually expects fail fault gen handles integration invariant like load_failure
+observes on play read recheck record recovers replay requires same within
 """.split()
 
 
