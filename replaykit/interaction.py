@@ -66,6 +66,7 @@ class Interaction(Record):
     trouble: Trouble | None = None
     elapsed: float = 0.0  # seconds from sending to the last byte
     before: int = 0  # how many that were sent later were over sooner, and so stand above it
+    tampered: str = ""  # the kind of fault that was put in between client and network, if any
 
 
 def as_sent(interactions: Iterable[Interaction]) -> list[Interaction]:
