@@ -33,6 +33,7 @@ class Injector:
         self._running = running
         self._on: dict[int, Fault] = {}  # by the label of the call that began it
         self._is_new = False  # has something begun or ended since the last request?
+        self._count = 0  # of times that HTTP was tampered with in this run
         self._stack = contextlib.ExitStack()
         self._proxy: Interposed | None = None
         process = next((each for each in kinds if issubclass(each, ProcessFault)), None)
@@ -54,7 +55,9 @@ class Injector:
         """Begin a fault. Raises UsageError for one that can't be."""
         self._is_new = True
         self._on[label] = fault
-        if isinstance(fault, Down):
+        if isinstance(fault, HttpFault):
+            self._tampering(fault)
+        elif isinstance(fault, Down):
             self._between.down()
         elif isinstance(fault, StreamFault):
             self._between.add(
@@ -99,7 +102,8 @@ class Injector:
             self._is_new = False
             if self._on:
                 client.timeout = min(PATIENCE, timeout.read or PATIENCE)
-            client.tamper(self._tampering(command))
+            http = [each for each in self._on.values() if isinstance(each, HttpFault)]
+            client.tamper(self._tampering(http[-1], repeatable=bool(command.idempotent)) if http else None)
             yield
         finally:
             client.tamper(None)
@@ -113,15 +117,12 @@ class Injector:
                 self.lift(label)
         self._stack.close()
 
-    def _tampering(self, command: Command) -> Tampering | None:
-        on = [(label, each) for label, each in self._on.items() if isinstance(each, HttpFault)]
-        if not on:
-            return None
-        label, fault = on[-1]
-        more: dict[str, Any] = {
-            name: getattr(fault, name) for name in ("status", "reached", "keep") if hasattr(fault, name)
-        }
-        return Tampering(kind=fault.kind, share=fault.share, seed=label, repeatable=bool(command.idempotent), **more)
+    def _tampering(self, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
+        """Say to the client what a fault does; the next request of the same fault may be spared."""
+        self._count += 1
+        own = ("status", "reached", "keep")
+        more: dict[str, Any] = {name: getattr(fault, name) for name in own if hasattr(fault, name)}
+        return Tampering(kind=fault.kind, share=fault.share, seed=self._count, repeatable=repeatable, **more)
 
     @property
     def _between(self) -> Interposed:

@@ -71,11 +71,6 @@ class Interaction(Record):
     before: int = 0  # how many that were sent later were over sooner, and so stand above it
     tampered: str = ""  # what a fault did to it on purpose: status, truncated, corrupted, duplicated
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether nobody knows what the service answered, since the network or a fault came in between."""
-        return self.trouble is not None or self.tampered in LOSING
-
 
 def as_sent(interactions: Iterable[Interaction]) -> list[Interaction]:
     """Order interactions, which stand as they were over, as they were sent."""

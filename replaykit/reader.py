@@ -236,6 +236,7 @@ class _Builder:
                 cut=reader.cut(ours, "response_cut"),
             ),
             elapsed=reader.seconds(ours),
+            tampered=reader.take(ours, "tampered", str, ""),
         )
         self._place(ours, interaction, reader)
 
@@ -264,6 +265,7 @@ class _Builder:
             else None,
             trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
             elapsed=reader.seconds(data),
+            tampered=reader.take(data, "tampered", str, ""),
         )
         self._place(data, interaction, reader)
 

@@ -324,7 +324,7 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
     request, response = interaction.request, interaction.response
     assert response is not None  # noqa: S101  the caller sends the others elsewhere
-    ours: dict[str, Any] = {**place, "http": response.version, **_elapsed(interaction)}
+    ours: dict[str, Any] = {**place, "http": response.version, **_elapsed(interaction), **_tampered(interaction)}
     if not response.complete:
         ours["complete"] = False
     if not response.reason.isascii():
@@ -356,6 +356,11 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
 def _elapsed(interaction: Interaction) -> dict[str, float]:
     """Say how long it took, if anybody knows."""
     return {"elapsed": round(interaction.elapsed, 6)} if interaction.elapsed else {}
+
+
+def _tampered(interaction: Interaction) -> dict[str, str]:
+    """Say which fault was put in, if any."""
+    return {"tampered": interaction.tampered} if interaction.tampered else {}
 
 
 @lru_cache(maxsize=256)  # most requests have the headers of the one before
@@ -392,6 +397,7 @@ def _net_data(interaction: Interaction) -> dict[str, Any]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     data: dict[str, Any] = {
         **_elapsed(interaction),
+        **_tampered(interaction),
         "request": {
             "method": request.method,
             "uri": request.url,

@@ -1,4 +1,4 @@
-"""The travel agency while the network fails: what a client does that gets no answer, and what must hold all the same."""
+"""The travel agency while the network fails: what a client does that gets no answer, and what must hold even then."""
 
 from typing import Any, ClassVar
 
