@@ -397,11 +397,13 @@ class _Run(Caller):
 
     def _send(self, label: int, command: Command, prediction: Prediction | None = None) -> Event:
         self.refs.step = label
-        before = len(self.kept)
+        before, bound = len(self.kept), self.refs.copy() if self.chaos.faults else None
         try:
             with self.chaos.through(command):
                 event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
         except Over as over:
+            if bound is not None:
+                self.refs.go_back(bound)  # what was read in an answer that is lost, a fault may have made up
             event = self.chaos.found_out(self, command, prediction, over, self.kept[before:])
         self.refs.step = None
         self._keep_answer("event", event)

@@ -23,11 +23,17 @@ from examples.travelbooking.model import (
     HotelAdded,
     Travel,
 )
-from replaykit import Command, Ref, fault, recovers
+from replaykit import Command, Observation, Ref, check, fault, observes, on, recovers, same
+
+
+class Payments(Observation):
+    """The bookings that the provider was asked to be paid for, in that order."""
+
+    bookings: list[str]
 
 
 class ChaosTravel(Travel):
-    """The same rules, whatever becomes of the answers."""
+    """The same rules, whatever becomes of the answers; and nobody pays for what was not confirmed."""
 
     commands: ClassVar[tuple[type[Command], ...]] = (
         *Travel.commands,
@@ -41,6 +47,16 @@ class ChaosTravel(Travel):
         fault.Truncated,
         fault.Corrupted,
     )
+    paid: list[Ref[Booking]] = []
+
+    @on
+    def confirming(self, event: Confirming) -> None:
+        super().confirming(event)
+        self.paid.append(event.booking)
+
+    @check
+    def payments_match(self, payments: Payments) -> None:
+        same(payments.bookings, [str(booking) for booking in self.paid])
 
 
 class ChaosTravelApi(TravelApi):
@@ -81,6 +97,10 @@ class ChaosTravelApi(TravelApi):
     @recovers
     def expired(self, cmd: Expire) -> Expired | None:
         return Expired(booking=cmd.booking) if self.state(cmd.booking) == "expired" else None
+
+    @observes
+    def payments(self) -> Payments:
+        return Payments(bookings=[str(self.ref(Booking, row["booking"])) for row in self.listed("payments")])
 
     def new(self, place: str, entity: str) -> dict[str, Any] | None:
         """Find what nobody has heard of yet."""
