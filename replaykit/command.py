@@ -242,7 +242,8 @@ class Refs:
     def go_back(self, before: "Refs") -> None:
         """Forget what was bound since a copy was made."""
         with self._lock:
-            self._by_label, self._by_id = before._by_label.copy(), before._by_id.copy()
+            before = before.copy()
+            self._by_label, self._by_id = before._by_label, before._by_id  # noqa: SLF001  of another one of its kind
 
     def bind(self, entity: type[Entity], service_id: Any) -> Ref[Any]:
         """Return the ref of a service's id; an id that is new is named by the step that it appears in."""
