@@ -28,7 +28,7 @@ DEEPEST = 4  # folders below one of ours in which a claim may lie
 
 def reason() -> str:
     """Say who we are, so that others can tell whether we live: process, machine and start of the process."""
-    return f"{REASON} {os.getpid()} {_host()} {_start_of(os.getpid())}"
+    return f"{REASON} {os.getpid()} {host()} {start_of(os.getpid())}"
 
 
 @contextlib.contextmanager
@@ -96,14 +96,15 @@ def is_over(said: str) -> bool:
     words = said.split()
     if len(words) != 5 or " ".join(words[:2]) != REASON or not words[2].isdigit():  # noqa: PLR2004
         return False
-    return words[3] == _host() and _start_of(int(words[2])) != words[4]
+    return words[3] == host() and start_of(int(words[2])) != words[4]
 
 
-def _host() -> str:
+def host() -> str:
+    """Say which machine this is, in a word."""
     return re.sub(r"\s+", "-", os.uname().nodename) or "localhost"
 
 
-def _start_of(pid: int) -> str:
+def start_of(pid: int) -> str:
     """Say when a process was started, in a word of the system's own; nothing where it is no more."""
     if sys.platform == "linux":
         try:

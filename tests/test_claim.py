@@ -91,7 +91,7 @@ def test_what_others_say_is_not_over(said):
 def test_a_process_that_ended_but_was_not_waited_for_is_over():
     """A zombie does not hold anything."""
     process = subprocess.Popen(["true"])
-    while claim._start_of(process.pid):
+    while claim.start_of(process.pid):
         pass
     words = reason().split()
 
