@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from replaykit.caller import Caller, Over
-from replaykit.command import Command, Event
+from replaykit.command import Command, Event, Refs
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.fault import Fault, Lost
 from replaykit.injector import Injector
@@ -20,6 +20,28 @@ from replaykit.model import Prediction
 
 PAUSE = 0.05  # seconds between two looks at what became of a command
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
+
+
+_LOST = {"unknown", "unreachable"}  # how a run ends whose answer was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An answer that was lost."""
+
+    over: Over  # how the run would end
+    kept: list[Interaction]  # what was sent
+    bound: Refs  # what had a name before: what was read in an answer that is lost, a fault may have made up
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether any of it may have reached the service."""
+        return any(each.trouble is None or not each.trouble.before_sending for each in self.kept)
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it changes nothing, whatever became of it."""
+        return all(each.request.method in SAFE for each in self.kept)
 
 
 @dataclass(slots=True)
@@ -97,38 +119,40 @@ class Chaos:
         """Let what is sent inside, for a command, go through the faults."""
         return contextlib.nullcontext() if self._injector is None else self._injector.through(command)
 
-    def found_out(
-        self, caller: Caller, command: Command, prediction: Prediction | None, over: Over, kept: list[Interaction]
-    ) -> Event:
+    def found_out(self, caller: Caller, command: Command, prediction: Prediction | None, loss: "Loss") -> Event:
         """Say what became of a command whose answer was lost. Raises how the run ends where nobody can.
 
-        `kept` is what was sent for it. Whoever looks afterwards may see what was there before, as a booking that another
-        command has cancelled: so what the model does not expect of this one is no answer to it.
+        Whoever looks afterwards may see what was there before, as a booking that another command has cancelled: so what
+        the model does not expect of this one is no answer to it.
         """
-        if not self._on or over.ending not in {"unknown", "unreachable"}:
-            raise over
-        sent = any(each.trouble is None or not each.trouble.before_sending for each in kept)
-        if not sent or all(each.request.method in SAFE for each in kept):
-            return Lost(command=command.tag, sent=sent)
+        caller.refs.go_back(loss.bound)
+        if loss.over.ending not in _LOST:
+            raise loss.over
+        if not loss.is_sent or loss.is_harmless:
+            return Lost(command=command.tag, sent=loss.is_sent)
         try:
-            event = self._look(caller, command, over)
+            event = self._look(caller, command, loss)
         except Over as again:
-            if again.ending not in {"unknown", "unreachable"}:
+            if again.ending not in _LOST:
                 raise
             event = None
         if event is None:
+            caller.refs.go_back(loss.bound)
             self.lift()
-            event = self._look(caller, command, over, patient=True)
-        is_seen = type(command) in caller.adapter.recoverers and prediction is not None
-        if event is None or (is_seen and prediction is not None and not prediction.admits(event)):
-            return Lost(command=command.tag, sent=True)
-        return event
+            event = self._look(caller, command, loss, patient=True)
+        is_seen = type(command) in caller.adapter.recoverers
+        if event is not None and (not is_seen or prediction is None or prediction.admits(event)):
+            return event
+        caller.refs.go_back(loss.bound)
+        return Lost(command=command.tag, sent=True)
 
-    def _look(self, caller: Caller, command: Command, over: Over, *, patient: bool = False) -> Event | None:
+    def _look(self, caller: Caller, command: Command, loss: "Loss", *, patient: bool = False) -> Event | None:
         adapter, name = caller.adapter, type(command).__name__
         if type(command) not in adapter.recoverers:
             if not command.idempotent:
-                raise Over(over.ending, f"{over.reason}; nobody finds out what became of it: no @recovers for {name}")
+                raise Over(
+                    loss.over.ending, f"{loss.over.reason}; nobody finds out what became of it: no @recovers for {name}"
+                )
             with self.through(command):
                 event: Event = caller.ask(f"handler of {name}", lambda: caller.perform(command))
             return event

@@ -40,7 +40,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkab
 from replaykit.adapter import Adapter, Mock
 from replaykit.blockade import blockaded
 from replaykit.caller import Caller, Cassette, Over, Witness
-from replaykit.chaos import Chaos
+from replaykit.chaos import Chaos, Loss
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
 from replaykit.fault import Fault, Injected, Lost
@@ -402,9 +402,9 @@ class _Run(Caller):
             with self.chaos.through(command):
                 event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
         except Over as over:
-            if bound is not None:
-                self.refs.go_back(bound)  # what was read in an answer that is lost, a fault may have made up
-            event = self.chaos.found_out(self, command, prediction, over, self.kept[before:])
+            if bound is None:
+                raise
+            event = self.chaos.found_out(self, command, prediction, Loss(over, self.kept[before:], bound))
         self.refs.step = None
         self._keep_answer("event", event)
         return event
