@@ -17,6 +17,7 @@ from replaykit.fault import Fault, Lost
 from replaykit.injector import Injector
 from replaykit.interaction import Interaction
 from replaykit.model import Prediction
+from replaykit.stutter import has_effect
 
 PAUSE = 0.05  # seconds between two looks at what became of a command
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
@@ -128,7 +129,7 @@ class Chaos:
         caller.refs.go_back(loss.bound)
         if loss.over.ending not in _LOST:
             raise loss.over
-        if not loss.is_sent or loss.is_harmless:
+        if not loss.is_sent or loss.is_harmless or _changes_nothing(caller, prediction):
             return Lost(command=command.tag, sent=loss.is_sent)
         try:
             event = self._look(caller, command, loss)
@@ -165,3 +166,10 @@ class Chaos:
             if found is not None:
                 return found
         return None
+
+
+def _changes_nothing(caller: Caller, prediction: Prediction | None) -> bool:
+    """Say whether the model expects a refusal: then it makes no difference whether the command was heard."""
+    if prediction is None:
+        return False
+    return all(isinstance(each, Event) and not has_effect(caller.state, each) for each in prediction.admissible)

@@ -21,6 +21,7 @@ from replaykit.command import Command, Event
 
 MOST_STEPS = 4
 RARE = 0.5  # the weight of a fault: there are many kinds of them
+OFTEN = 1.5  # of the one that costs answers and nothing else
 
 Steps = Annotated[int, gen.integers(1, MOST_STEPS)]
 Stream = Literal["downstream", "upstream"]  # from the service to the client, from the client to the service
@@ -104,10 +105,12 @@ class SlowClose(StreamFault, tag="fault_slow_close", weight=RARE):
         return {"delay": self.milliseconds}
 
 
-class Timeout(StreamFault, tag="fault_timeout", weight=RARE):
+class Timeout(StreamFault, tag="fault_timeout", weight=OFTEN):
     """Nothing gets through, and after a time the connection is closed."""
 
     toxic: ClassVar[str] = "timeout"
+
+    stream: Annotated[Stream, gen.frequency((3, gen.const("downstream")), (1, gen.const("upstream")))]
 
     milliseconds: Annotated[int, gen.integers(10, 50)]
 
@@ -144,7 +147,7 @@ class Slicer(StreamFault, tag="fault_slicer", weight=RARE):
 
     average: Annotated[int, gen.integers(16, 128)]  # bytes of a piece
     variation: Annotated[int, gen.integers(0, 8)]  # bytes more or less
-    delay: Annotated[int, gen.integers(0, 2000)]  # microseconds between two pieces
+    delay: Annotated[int, gen.integers(1000, 5000)]  # microseconds between two pieces; less, and they come in one
 
     def attributes(self) -> dict[str, Any]:
         return {"average_size": self.average, "size_variation": self.variation, "delay": self.delay}

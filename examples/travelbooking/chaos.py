@@ -59,20 +59,23 @@ class ChaosTravel(Travel):
         same(payments.bookings, [str(booking) for booking in self.paid])
 
 
+SOON = 0.1  # seconds in which the service has done what it was asked
+
+
 class ChaosTravelApi(TravelApi):
     """Nothing has a key, so all is looked up."""
 
-    @recovers
+    @recovers(within=SOON)
     def flight_added(self, _: AddFlight) -> FlightAdded | None:
         row = self.new("flights", "flight")
         return None if row is None else FlightAdded(flight=self.ref(Flight, row["id"]), seats=row["seats"])
 
-    @recovers
+    @recovers(within=SOON)
     def hotel_added(self, _: AddHotel) -> HotelAdded | None:
         row = self.new("hotels", "hotel")
         return None if row is None else HotelAdded(hotel=self.ref(Hotel, row["id"]), rooms=row["rooms"])
 
-    @recovers
+    @recovers(within=SOON)
     def drafted(self, cmd: Draft) -> Drafted | None:
         row = next((each for each in self.listed("bookings") if each["traveller"] == cmd.traveller), None)
         if row is None:
@@ -80,21 +83,21 @@ class ChaosTravelApi(TravelApi):
         booking = self.ref(Booking, row["id"])
         return Drafted(booking=booking, traveller=cmd.traveller, flight=cmd.flight, hotel=cmd.hotel)
 
-    @recovers
+    @recovers(within=SOON)
     def held(self, cmd: Hold) -> Held | None:
         return Held(booking=cmd.booking) if self.state(cmd.booking) == "held" else None
 
-    @recovers
+    @recovers(within=SOON)
     def confirming(self, cmd: Confirm) -> Confirming | None:
         answered = {"valid": "confirmed", "declined": "cancelled"}[cmd.card]
         is_asked = self.state(cmd.booking) in {"pending", answered}
         return Confirming(booking=cmd.booking, card=cmd.card) if is_asked else None
 
-    @recovers
+    @recovers(within=SOON)
     def cancelled(self, cmd: Cancel) -> Cancelled | None:
         return Cancelled(booking=cmd.booking) if self.state(cmd.booking) == "cancelled" else None
 
-    @recovers
+    @recovers(within=SOON)
     def expired(self, cmd: Expire) -> Expired | None:
         return Expired(booking=cmd.booking) if self.state(cmd.booking) == "expired" else None
 
