@@ -195,8 +195,7 @@ def test_the_parent_that_is_told_is_the_real_one():
 def test_a_merge_of_which_some_commits_show_the_bug_is_not_blamed_itself():
     """Where a commit inside of a merge shows the bug, and the one before it can't be built, both are told."""
     inner = [f"42.{place}" for place in range(1, 8)]
-    bench = Drawn({*after(42, 100), *inner[2:]}, broken={"42.2"})
-    bench.broken = {"42.3"}
+    bench = Drawn({*after(42, 100), *inner[2:]}, broken={"42.3"})
     blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: merged(7)).run()
 
     assert ("candidates", 125) == (blame.outcome, blame.exit_code)
