@@ -32,6 +32,7 @@ from replaykit.environments import Environments
 from replaykit.errors import MachineError, StaleError, UnbuildableError, UnreachableError, UsageError
 from replaykit.judging import Trial
 from replaykit.model import Model
+from replaykit.repository import scrubbed
 from replaykit.reset import Resets, last_lines, shell_hint
 from replaykit.run import Listener
 from replaykit.service import Running
@@ -111,8 +112,7 @@ def _check(what: str, command: str) -> None:
 
 
 def _variables() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**scrubbed(), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from replaykit.canonical import is_same_bug
 from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
 from replaykit.interaction import Cut, Headers, Interaction
+from replaykit.ledger import see_onto_disk
 from replaykit.lines import last_line
 from replaykit.notation import ascii_json, ascii_text, body_data, encode, mark_binary
 from replaykit.placeholder import covered_in
@@ -207,7 +208,7 @@ class Writer:
             os.fsync(self._file.fileno())
             _copy_mode(path, self.path)
             self.path.replace(path)
-            _see_folder_onto_disk(path.parent)
+            see_onto_disk(path.parent)
             self._file.close()
             self._file = self.path.open("wb", buffering=0)
         except OSError as error:
@@ -266,14 +267,6 @@ def _unwritable(path: Path, error: OSError) -> UnwritableError:
     return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
 
 
-def _see_folder_onto_disk(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def save(
     path: Path, origin: Origin, trace: Trace, form: Form | None = None, policy: Policy | None = None
 ) -> tuple[str, ...]:
@@ -303,7 +296,7 @@ def put(path: Path, content: bytes, source: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-            _see_folder_onto_disk(path.parent)
+            see_onto_disk(path.parent)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import environment, processes
+from conftest import environment, gone, processes
 
 from replaykit import port, service
 from replaykit.client import Client, require_loopback
@@ -56,14 +56,6 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "service.py"
     path.write_text(SERVER)
     return path
-
-
-def gone(mark: str, seconds: float = 10) -> bool:
-    """Wait until no process with a mark is left."""
-    deadline = time.monotonic() + seconds
-    while processes(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not processes(mark)
 
 
 def test_started_service_is_reached_and_stopped(script: Path):
