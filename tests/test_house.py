@@ -39,6 +39,7 @@ READING_ORDER = [
     "foreign",
     "lock",
     "port",
+    "lifeline",
     "supervisor",
     "errand",
     "claim",

@@ -1,0 +1,115 @@
+"""The lifeline: what a supervisor hangs on, so that it ends, and its command with it, when replaykit does.
+
+Python takes longer to begin than a supervisor has to do, so who starts one service after the other has a spare one:
+begun ahead, while the service before it runs, and told its command when there is one. It hangs on its lifeline from
+the first moment, so it ends like the others.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from replaykit import port
+
+
+class Lifeline:
+    """A supervisor, from its beginning to its end. Raises OSError where it can't be begun."""
+
+    def __init__(
+        self,
+        words: Sequence[str] = (),
+        *,
+        folder: Path | None = None,
+        output: int = subprocess.DEVNULL,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Begin it with its command, which prints into `output`; without one, it waits until it is told."""
+        self.since = port.now()  # its command began then, or later
+        theirs, self._hold = socket.socketpair()
+        program = str(Path(__file__).with_name("supervisor.py").absolute())
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", program, str(theirs.fileno()), *words],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                env=variables,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._hold.close()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The process of the supervisor, from which that of the command descends."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of the command, 128 and more for a signal; None while it runs."""
+        return self._process.poll()
+
+    def tell(self, words: Sequence[str], *, folder: Path | None, output: int, variables: Mapping[str, str]) -> None:
+        """Give it its command. Raises ConnectionError where it is gone."""
+        self.since = port.now()
+        place = str((folder or Path.cwd()).absolute())
+        facts = [place, str(len(words)), *words, *(f"{name}={value}" for name, value in variables.items())]
+        said = b"\0".join(map(os.fsencode, facts))
+        socket.send_fds(self._hold, [len(said).to_bytes(8, "big")], [output])
+        self._hold.sendall(said)
+
+    def end(self) -> None:
+        """End it, and all that its command has started."""
+        self._hold.close()  # a second time too, where the first one was interrupted
+        self._process.wait()
+
+
+class Spare:
+    """The next supervisor, begun ahead. Use it as a context manager, in one thread."""
+
+    def __init__(self) -> None:
+        self._next: Lifeline | None = None
+
+    def prepare(self) -> None:
+        """Begin one, where there is none; where that can't be, it is begun when it is needed."""
+        if self._next is None:
+            with contextlib.suppress(OSError):
+                self._next = Lifeline()
+
+    def begun(
+        self, words: Sequence[str], *, folder: Path | None, output: int, variables: Mapping[str, str]
+    ) -> Lifeline:
+        """Give a supervisor with its command, as `Lifeline` does: the one that waits, where there is one."""
+        if folder is not None:
+            os.stat(f"{folder}/.")  # noqa: PTH116  pathlib drops the point, which asks whether it may be entered
+        waiting, self._next = self._next, None
+        if waiting is not None:
+            try:
+                waiting.tell(words, folder=folder, output=output, variables=variables)
+            except ConnectionError:  # something has killed it
+                waiting.end()
+            except BaseException:
+                waiting.end()
+                raise
+            else:
+                return waiting
+        return Lifeline(words, folder=folder, output=output, variables=variables)
+
+    def __enter__(self) -> Self:
+        self.prepare()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        waiting, self._next = self._next, None
+        if waiting is not None:
+            waiting.end()
