@@ -7,7 +7,6 @@ the first moment, so it ends like the others.
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from replaykit import port
+from replaykit.supervisor import HEAD
 
 
 class Lifeline:
@@ -30,16 +30,17 @@ class Lifeline:
     ) -> None:
         """Begin it with its command, which prints into `output`; without one, it waits until it is told."""
         self.since = port.now()  # its command began then, or later
-        theirs, self._hold = socket.socketpair()
+        theirs, hold = os.pipe()
+        self._hold = os.fdopen(hold, "wb", buffering=0)
         program = str(Path(__file__).with_name("supervisor.py").absolute())
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", program, str(theirs.fileno()), *words],
+                [sys.executable, "-I", "-S", program, str(theirs), *words],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs],
                 env=variables,
                 start_new_session=True,
             )
@@ -47,7 +48,7 @@ class Lifeline:
             self._hold.close()
             raise
         finally:
-            theirs.close()
+            os.close(theirs)
 
     @property
     def pid(self) -> int:
@@ -59,14 +60,15 @@ class Lifeline:
         """The exit code of the command, 128 and more for a signal; None while it runs."""
         return self._process.poll()
 
-    def tell(self, words: Sequence[str], *, folder: Path | None, output: int, variables: Mapping[str, str]) -> None:
-        """Give it its command. Raises ConnectionError where it is gone."""
+    def tell(self, words: Sequence[str], *, folder: Path, log: Path, variables: Mapping[str, str]) -> None:
+        """Give it its command, which prints at the end of `log`. Raises ConnectionError where it is gone."""
         self.since = port.now()
-        place = str((folder or Path.cwd()).absolute())
-        facts = [place, str(len(words)), *words, *(f"{name}={value}" for name, value in variables.items())]
+        facts = [str(log.absolute()), str(folder.absolute()), str(len(words)), *words]
+        facts += [f"{name}={value}" for name, value in variables.items()]
         said = b"\0".join(map(os.fsencode, facts))
-        socket.send_fds(self._hold, [len(said).to_bytes(8, "big")], [output])
-        self._hold.sendall(said)
+        left = memoryview(len(said).to_bytes(HEAD, "big") + said)
+        while left:
+            left = left[self._hold.write(left) :]
 
     def end(self) -> None:
         """End it, and all that its command has started."""
@@ -86,24 +88,20 @@ class Spare:
             with contextlib.suppress(OSError):
                 self._next = Lifeline()
 
-    def begun(
-        self, words: Sequence[str], *, folder: Path | None, output: int, variables: Mapping[str, str]
-    ) -> Lifeline:
-        """Give a supervisor with its command, as `Lifeline` does: the one that waits, where there is one."""
-        if folder is not None:
-            os.stat(f"{folder}/.")  # noqa: PTH116  pathlib drops the point, which asks whether it may be entered
+    def begun(self, words: Sequence[str], *, folder: Path, log: Path, variables: Mapping[str, str]) -> Lifeline | None:
+        """Give the one that waits, with its command; None where there is none."""
         waiting, self._next = self._next, None
-        if waiting is not None:
-            try:
-                waiting.tell(words, folder=folder, output=output, variables=variables)
-            except ConnectionError:  # something has killed it
-                waiting.end()
-            except BaseException:
-                waiting.end()
-                raise
-            else:
-                return waiting
-        return Lifeline(words, folder=folder, output=output, variables=variables)
+        if waiting is None:
+            return None
+        try:
+            waiting.tell(words, folder=folder, log=log, variables=variables)
+        except ConnectionError:  # something has killed it
+            waiting.end()
+            return None
+        except BaseException:
+            waiting.end()
+            raise
+        return waiting
 
     def __enter__(self) -> Self:
         self.prepare()

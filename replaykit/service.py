@@ -128,7 +128,7 @@ class Started:
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
-        self._spare = spare
+        self._spare, self._place = spare, log
         self._is_over = False
         self._lifeline: Lifeline | None = None
         self._changing = threading.Lock()
@@ -168,8 +168,9 @@ class Started:
         variables = {**self.variables, "PORT": str(self._port.number), "PYTHONUNBUFFERED": "1"}
         output = self._log.fileno()
         try:
-            begin = Lifeline if self._spare is None else self._spare.begun
-            self._lifeline = begin(self._words, folder=self.folder, output=output, variables=variables)
+            self._lifeline = self._told(variables) or Lifeline(
+                self._words, folder=self.folder, output=output, variables=variables
+            )
         except OSError as error:
             if self.folder is not None and not self.folder.is_dir():
                 raise UnreachableError(f"The service can't be started in {self.folder}: {error.strerror}.") from None
@@ -178,6 +179,12 @@ class Started:
             ) from None
         if self._spare is not None:
             self._spare.prepare()
+
+    def _told(self, variables: Mapping[str, str]) -> Lifeline | None:
+        """Tell a supervisor that waits what to do, where there is one, and where it can begin."""
+        if self._spare is None or self._place is None or self.folder is None or not os.access(self.folder, os.X_OK):
+            return None
+        return self._spare.begun(self._words, folder=self.folder, log=self._place, variables=variables)
 
     def alive(self) -> bool:
         """Whether the service's first process still runs."""

@@ -2,7 +2,7 @@
 
     python supervisor.py LIFELINE [COMMAND...]
 
-LIFELINE is the number of a pipe or socket whose other end replaykit holds. When that end closes, whether replaykit
+LIFELINE is the number of a pipe whose other end replaykit holds. When that end closes, whether replaykit
 stopped, crashed or was killed, the command and all that it started are ended: TERM, then KILL after
 GRACE seconds. The supervisor exits with the command's own exit code, as soon as the command has ended.
 
@@ -13,8 +13,8 @@ On Linux it also adopts what the command left behind (PR_SET_CHILD_SUBREAPER, pr
 daemon that left the process group does not get away. It is a program of its own, with the standard
 library only, because it has to outlive the process that it watches.
 
-Without COMMAND, it was begun ahead, and is told over the lifeline, a socket then, what to run: where, with which
-environment, and into which file.
+Without COMMAND, it was begun ahead, and is told over the lifeline what to run: where, with which environment, and
+into which file it prints.
 
 It stands between a user and each start of a service, so it imports little, and nothing that imports much: subprocess,
 pathlib and contextlib would double the time that it takes.
@@ -33,6 +33,7 @@ POLL = 0.05  # seconds
 MOST_LOG = 4 * 1024 * 1024  # bytes
 KEPT_LOG = 256 * 1024  # bytes
 
+HEAD = 8  # bytes that say how long it is what is told
 NOT_STARTED = 127  # the exit code of what can't be started, as in a shell
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEFT = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and so would what it starts
@@ -118,24 +119,21 @@ def _told_of_ends() -> int:
 
 def told(lifeline: int) -> tuple[list[str], dict[str, str]]:
     """Wait for the command, and go where it is run; return it with its environment. Ends this when nobody tells it."""
-    import socket  # what was begun with its command need not wait for this import
-
-    held = socket.socket(fileno=lifeline)
-    head, outputs, _, _ = socket.recv_fds(held, 8, 1)
-    size, said = int.from_bytes(head, "big"), bytearray()
-    while head and len(said) < size and (part := held.recv(min(size - len(said), 1 << 16))):
+    said = b""
+    while len(said) < HEAD or len(said) < HEAD + int.from_bytes(said[:HEAD], "big"):
+        part = os.read(lifeline, 1 << 16)
+        if not part:
+            os._exit(NOT_STARTED)
         said += part
-    held.detach()
-    if not size or len(said) < size:
-        os._exit(NOT_STARTED)
-    folder, count, *rest = (os.fsdecode(each) for each in bytes(said).split(b"\0"))
-    for number in (1, 2):
-        os.dup2(outputs[0], number)
-    os.close(outputs[0])
+    log, folder, count, *rest = (os.fsdecode(each) for each in said[HEAD:].split(b"\0"))
     try:
+        output = os.open(log, os.O_RDWR | os.O_APPEND)
+        for number in (1, 2):
+            os.dup2(output, number)
+        os.close(output)
         os.chdir(folder)
     except OSError as error:
-        os.write(2, f"{folder}: {error.strerror}\n".encode())
+        os.write(2, f"{error.filename}: {error.strerror}\n".encode())
         os._exit(NOT_STARTED)
     return rest[: int(count)], dict(each.split("=", 1) for each in rest[int(count) :])
 
