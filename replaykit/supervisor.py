@@ -20,11 +20,12 @@ It stands between a user and each start of a service, so it imports little, and 
 pathlib and contextlib would double the time that it takes.
 """
 
+# signal itself imports enum, which takes as long as all else here
+import _signal as signal  # type: ignore[import-not-found]
 import ctypes
 import fcntl
 import os
 import select
-import signal
 import sys
 import time
 
@@ -171,7 +172,7 @@ def end(process: Process) -> None:
         time.sleep(POLL)
 
 
-def _tell(group: int, number: signal.Signals) -> None:
+def _tell(group: int, number: int) -> None:
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
