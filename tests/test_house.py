@@ -43,6 +43,7 @@ READING_ORDER = [
     "lock",
     "port",
     "supervisor",
+    "lifeline",
     "errand",
     "toxic",
     "proxy",
