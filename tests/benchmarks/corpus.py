@@ -95,7 +95,7 @@ def main() -> int:
     ]
     unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
     if unknown:
-        sys.exit(f"no service here has the bug {', '.join(sorted(unknown))}")
+        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
     missing = False
     with contextlib.ExitStack() as stack:
         if any(name == "toybank" for name, _ in chosen):

@@ -258,7 +258,7 @@ def main() -> None:
     ]
     unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
     if unknown:
-        sys.exit(f"no service here has the bug {', '.join(sorted(unknown))}")
+        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
     rows, shrinks, alarms = [], [], {}
     for name, bug in chosen:
         began = time.monotonic()
