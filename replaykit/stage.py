@@ -14,6 +14,7 @@ from replaykit import client, profile, project, service
 from replaykit.adapter import Adapter
 from replaykit.bundle import Provenance
 from replaykit.errors import ProfileError
+from replaykit.lifeline import Spare
 from replaykit.model import Model
 from replaykit.reset import Resets
 from replaykit.service import Running
@@ -53,10 +54,12 @@ class Stage:
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
         log: Path | None = None,
+        spare: Spare | None = None,
     ) -> Iterator[Running]:
         """Give the service; where none is named, the one that was recorded, if that is allowed.
 
-        Commands are run in `folder`, with these variables, and what it prints goes into `log`, as in `service.Started`.
+        Commands are run in `folder`, with these variables, what it prints goes into `log`, and its supervisor may be
+        the `spare` one, as in `service.Started`.
 
         Raises as `service.opened`, and ForeignHostError.
         """
@@ -74,6 +77,7 @@ class Stage:
             folder=folder,
             variables=variables,
             log=log,
+            spare=spare,
         ) as running:
             yield running
 

@@ -1,6 +1,6 @@
 """Run one command, and see to it that nothing of it is left when replaykit is gone.
 
-    python supervisor.py LIFELINE COMMAND...
+    python supervisor.py LIFELINE [COMMAND...]
 
 LIFELINE is the number of a pipe whose other end replaykit holds. When that end closes, whether replaykit
 stopped, crashed or was killed, the command and all that it started are ended: TERM, then KILL after
@@ -12,6 +12,9 @@ it is kept short: beyond MOST_LOG bytes, only the last KEPT_LOG stay.
 On Linux it also adopts what the command left behind (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a
 daemon that left the process group does not get away. It is a program of its own, with the standard
 library only, because it has to outlive the process that it watches.
+
+Without COMMAND, it was begun ahead, and is told over the lifeline what to run: where, with which environment, and
+into which file it prints.
 
 It stands between a user and each start of a service, so it imports little, and nothing that imports much: subprocess,
 pathlib and contextlib would double the time that it takes.
@@ -30,6 +33,7 @@ POLL = 0.05  # seconds
 MOST_LOG = 4 * 1024 * 1024  # bytes
 KEPT_LOG = 256 * 1024  # bytes
 
+HEAD = 8  # bytes that say how long it is what is told
 NOT_STARTED = 127  # the exit code of what can't be started, as in a shell
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEFT = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and so would what it starts
@@ -40,7 +44,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main() -> int:
     """Run the command of the command line; return its exit code."""
-    lifeline, command = int(sys.argv[1]), sys.argv[2:]
+    lifeline = int(sys.argv[1])
     os.set_inheritable(lifeline, False)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None:
@@ -48,7 +52,10 @@ def main() -> int:
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
     woken = _told_of_ends()
-    process = Process(command, libc)
+    command, variables = sys.argv[2:], dict(os.environ)
+    if not command:
+        command, variables = told(lifeline)
+    process = Process(command, libc, variables)
     while process.poll() is None:
         readable, _, _ = select.select([lifeline, woken], [], [], POLL)
         if lifeline in readable:
@@ -63,7 +70,7 @@ def main() -> int:
 class Process:
     """The command, in a session of its own."""
 
-    def __init__(self, command: list[str], libc: "ctypes.CDLL | None") -> None:
+    def __init__(self, command: list[str], libc: "ctypes.CDLL | None", variables: dict[str, str]) -> None:
         self.code: int | None = None  # its exit code, 128 and more for a signal
         begun, begins = os.pipe()  # closed by the exec
         self.pid = os.fork()
@@ -74,7 +81,7 @@ class Process:
                     signal.signal(number, signal.SIG_DFL)
                 if libc is not None:  # should the supervisor itself be killed, the command goes with it
                     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                os.execvp(command[0], command)  # noqa: S606  it has a shell where the user wants one
+                os.execvpe(command[0], command, variables)  # noqa: S606  it has a shell where the user wants one
             except OSError as error:
                 os.write(2, f"{command[0]}: {error.strerror}\n".encode())
             finally:
@@ -108,6 +115,27 @@ def _told_of_ends() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     return woken
+
+
+def told(lifeline: int) -> tuple[list[str], dict[str, str]]:
+    """Wait for the command, and go where it is run; return it with its environment. Ends this when nobody tells it."""
+    said = b""
+    while len(said) < HEAD or len(said) < HEAD + int.from_bytes(said[:HEAD], "big"):
+        part = os.read(lifeline, 1 << 16)
+        if not part:
+            os._exit(NOT_STARTED)
+        said += part
+    log, folder, count, *rest = (os.fsdecode(each) for each in said[HEAD:].split(b"\0"))
+    try:
+        output = os.open(log, os.O_RDWR | os.O_APPEND)
+        for number in (1, 2):
+            os.dup2(output, number)
+        os.close(output)
+        os.chdir(folder)
+    except OSError as error:
+        os.write(2, f"{error.filename}: {error.strerror}\n".encode())
+        os._exit(NOT_STARTED)
+    return rest[: int(count)], dict(each.split("=", 1) for each in rest[int(count) :])
 
 
 def keep_short(log: int) -> None:

@@ -42,6 +42,7 @@ READING_ORDER = [
     "lock",
     "port",
     "supervisor",
+    "lifeline",
     "errand",
     "claim",
     "environments",

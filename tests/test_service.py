@@ -596,5 +596,6 @@ def test_what_began_later_may_be_meant(script: Path, tmp_path: Path):
         with Started(f"python {script} {{port}} well x") as container:
             await_health(container.url, patience=10)
 
-            assert started._supervisor is not None
-            assert port.stranger_at(int(container.url.rpartition(":")[2]), started._supervisor.pid) is None
+            place, lifeline = int(container.url.rpartition(":")[2]), started._lifeline
+            assert lifeline is not None
+            assert port.stranger_at(place, lifeline.pid, lifeline.since) is None
