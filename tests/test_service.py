@@ -315,7 +315,7 @@ def test_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path
 
 
 def states(mark: str) -> set[str]:
-    """Say what the processes of a service with a mark are doing, but for what left its group: T is stopped (proc(5))."""
+    """Say what the processes of a service are doing, but for those that left its group: T is stopped (proc(5))."""
     pids = [pid for pid in processes(mark) if b"supervisor.py" not in cmdline(pid)]
     [(group, _)] = Counter(map(os.getpgid, pids)).most_common(1)
     stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids if os.getpgid(pid) == group]
