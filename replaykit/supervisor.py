@@ -22,11 +22,12 @@ It stands between a user and each start of a service, so it imports little, and 
 pathlib and contextlib would double the time that it takes.
 """
 
+# signal itself imports enum, which takes as long as all else here
+import _signal as signal  # type: ignore[import-not-found]
 import ctypes
 import fcntl
 import os
 import select
-import signal
 import sys
 import time
 
@@ -221,7 +222,7 @@ def end(process: Process) -> None:
         time.sleep(POLL)
 
 
-def _tell(group: int, number: signal.Signals) -> bool:
+def _tell(group: int, number: int) -> bool:
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

@@ -480,20 +480,21 @@ def wall(asked: argparse.Namespace, folder: Path) -> None:
     plans = [Plan(commits=COMMITS, culprit=luck.randrange(1, COMMITS - 1)) for _ in range(ROUNDS)]
     histories = [made(folder / f"wall{number}", plan) for number, plan in enumerate(plans)]
     print(f"\n## Wall time: median of {ROUNDS} repositories of {COMMITS} commits\n")
-    took: dict[str, float] = {}
-    counts = {}
-    for number, (name, way) in enumerate(ways.items()):
-        seconds, right, steps = [], 0, []
-        for place, history in enumerate(histories):
+    took: dict[str, list[tuple[float, bool, int]]] = {name: [] for name in ways}
+    for place, history in enumerate(histories):  # one way after the other, so that a busy machine is so for all
+        for number, (name, way) in enumerate(ways.items()):
             began = time.perf_counter()
             found, count = way(history, folder / f"wall-homes-{number}-{place}")
-            seconds.append(time.perf_counter() - began)
-            right += found == history.culprit
-            steps.append(count)
-        took[name], counts[name] = median(seconds), f"{right} | {median(steps):.0f}"
+            took[name].append((time.perf_counter() - began, found == history.culprit, count))
     print("| | seconds | beside the script that does the same | right | tries of a commit |\n|---|---|---|---|---|")
-    for name, seconds in took.items():
-        print(f"| {name} | {seconds:.2f} | {seconds / took[THE_SAME]:.2f} x | {counts[name]} |", flush=True)
+    for name, each in took.items():
+        beside = median(one[0] / other[0] for one, other in zip(each, took[THE_SAME], strict=True))
+        seconds, right, count = (
+            median(one[0] for one in each),
+            sum(one[1] for one in each),
+            median(one[2] for one in each),
+        )
+        print(f"| {name} | {seconds:.2f} | {beside:.2f} x | {right} | {count:.0f} |", flush=True)
 
 
 def by_git(history: History, *words: object) -> tuple[str, int]:
