@@ -7,6 +7,7 @@ the first moment, so it ends like the others.
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from replaykit import port
-from replaykit.supervisor import HEAD
+from replaykit.supervisor import FAILED, HEAD
 
 
 class Lifeline:
@@ -30,17 +31,16 @@ class Lifeline:
     ) -> None:
         """Begin it with its command, which prints into `output`; without one, it waits until it is told."""
         self.since = port.now()  # its command began then, or later
-        theirs, hold = os.pipe()
-        self._hold = os.fdopen(hold, "wb", buffering=0)
+        theirs, self._hold = socket.socketpair()
         program = str(Path(__file__).with_name("supervisor.py").absolute())
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", program, str(theirs), *words],
+                [sys.executable, "-I", "-S", program, str(theirs.fileno()), *words],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[theirs],
+                pass_fds=[theirs.fileno()],
                 env=variables,
                 start_new_session=True,
             )
@@ -48,7 +48,7 @@ class Lifeline:
             self._hold.close()
             raise
         finally:
-            os.close(theirs)
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -66,9 +66,24 @@ class Lifeline:
         facts = [str(log.absolute()), str(folder.absolute()), str(len(words)), *words]
         facts += [f"{name}={value}" for name, value in variables.items()]
         said = b"\0".join(map(os.fsencode, facts))
-        left = memoryview(len(said).to_bytes(HEAD, "big") + said)
-        while left:
-            left = left[self._hold.write(left) :]
+        self._hold.sendall(len(said).to_bytes(HEAD, "big") + said)
+
+    def say(self, word: bytes) -> bool:
+        """Let it do one of its words to the command, and wait until that is done; say whether it could be.
+
+        False where the command has ended, too.
+        """
+        try:
+            self._hold.sendall(word)
+            while (answer := self._hold.recv(1)) not in {word, FAILED, b""}:
+                pass  # that was to a word whose answer was not waited for
+        except ConnectionError:
+            return False
+        return answer == word
+
+    def wait(self) -> None:
+        """Wait until it is over, and all that its command has started."""
+        self._process.wait()
 
     def end(self) -> None:
         """End it, and all that its command has started."""

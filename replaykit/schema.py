@@ -140,8 +140,8 @@ def _net() -> JsonData:
     response = _shape({"status": _STATUS, "headers": _PAIRS, "body": _BASE64}, reason=_BYTES, http=_BYTES)
     nothing = {"type": "object", "maxProperties": 0}
     return _shape(
-        {"request": request}, step=_STEP, part=_PART, before=_COUNT, elapsed=_SECONDS, tampered=_TEXT, error=_TEXT, message=_TEXT,
-        response={"anyOf": [nothing, response]}, request_cut=_CUT, response_cut=_CUT,
+        {"request": request}, step=_STEP, part=_PART, before=_COUNT, elapsed=_SECONDS, error=_TEXT, message=_TEXT,
+        tampered=_TEXT, response={"anyOf": [nothing, response]}, request_cut=_CUT, response_cut=_CUT,
     )  # fmt: skip
 
 

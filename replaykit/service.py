@@ -20,6 +20,7 @@ from replaykit.errors import MachineError, UnreachableError, UsageError
 from replaykit.lifeline import Lifeline, Spare
 from replaykit.port import Port, stranger_at
 from replaykit.reset import Resets, last_lines, shell_hint
+from replaykit.supervisor import HALT, KILL, RESUME
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
@@ -211,6 +212,41 @@ class Started:
                 raise UnreachableError("The service was ended, and is not started again.")
             os.write(self._log.fileno(), f"\n{MARK}".encode())
             self._begin()
+
+    def kill(self) -> None:
+        """End the service at once (SIGKILL), and all that it started, as a crash does; `restart` starts it again.
+
+        Raises UnreachableError where it has ended already, or can't be killed.
+        """
+        with self._changing:
+            self._tell(KILL, "killed").wait()
+
+    def pause(self) -> None:
+        """Stop the service where it is (SIGSTOP), with all of its process group, until `resume`, or until it is ended.
+
+        It keeps its connections, and the system takes new ones for it. Raises UnreachableError where it has ended
+        already, or can't be paused.
+        """
+        with self._changing:
+            self._tell(HALT, "paused")
+
+    def resume(self) -> None:
+        """Let the service go on (SIGCONT) that was paused; one that was not is let be.
+
+        Raises UnreachableError where it has ended, or can't go on.
+        """
+        with self._changing:
+            self._tell(RESUME, "resumed")
+
+    def _tell(self, word: bytes, done: str) -> Lifeline:
+        """Let the supervisor do something to the service. Raises UnreachableError."""
+        lifeline = self._lifeline
+        if self._is_over or lifeline is None or lifeline.code is not None:
+            raise UnreachableError(f"The service has ended, so it can't be {done}.")
+        if not lifeline.say(word):
+            why = "has ended" if lifeline.code is not None else "runs as somebody else, or does not hear"
+            raise UnreachableError(f"The service can't be {done}: it {why}.", "Look at what it printed.")
+        return lifeline
 
     def finish(self) -> None:
         """End the service for good, whatever another thread does with it meanwhile; its log can still be read."""

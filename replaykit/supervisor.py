@@ -2,9 +2,11 @@
 
     python supervisor.py LIFELINE [COMMAND...]
 
-LIFELINE is the number of a pipe whose other end replaykit holds. When that end closes, whether replaykit
+LIFELINE is the number of a pipe or a socket whose other end replaykit holds. When that end closes, whether replaykit
 stopped, crashed or was killed, the command and all that it started are ended: TERM, then KILL after
-GRACE seconds. The supervisor exits with the command's own exit code, as soon as the command has ended.
+GRACE seconds. Where it is a socket, words come over it too: KILL, HALT and RESUME are done to the command's process
+group, and answered with the same word, or with FAILED. The supervisor exits with the command's own exit code, as soon
+as the command has ended.
 
 What the command prints goes into the file that is the supervisor's own output. Where that is opened for appending,
 it is kept short: beyond MOST_LOG bytes, only the last KEPT_LOG stay.
@@ -34,9 +36,12 @@ POLL = 0.05  # seconds
 MOST_LOG = 4 * 1024 * 1024  # bytes
 KEPT_LOG = 256 * 1024  # bytes
 
+KILL, HALT, RESUME, FAILED = b"k", b"h", b"r", b"!"
+SOON = 2.0  # seconds in which what was told to stop has stopped
 HEAD = 8  # bytes that say how long it is what is told
 NOT_STARTED = 127  # the exit code of what can't be started, as in a shell
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = {KILL: signal.SIGKILL, HALT: signal.SIGSTOP, RESUME: signal.SIGCONT}
 _LEFT = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and so would what it starts
 
 _PR_SET_PDEATHSIG = 1
@@ -59,9 +64,9 @@ def main() -> int:
     process = Process(command, libc, variables)
     while process.poll() is None:
         readable, _, _ = select.select([lifeline, woken], [], [], POLL)
-        if lifeline in readable:
+        if lifeline in readable and not obeyed(lifeline, process):
             break
-        if readable:
+        if woken in readable:
             os.read(woken, 1024)
         keep_short(sys.stdout.fileno())
     end(process)
@@ -73,6 +78,7 @@ class Process:
 
     def __init__(self, command: list[str], libc: "ctypes.CDLL | None", variables: dict[str, str]) -> None:
         self.code: int | None = None  # its exit code, 128 and more for a signal
+        self.is_halted = False  # was it seen to be stopped, and not told to go on?
         begun, begins = os.pipe()  # closed by the exec
         self.pid = os.fork()
         if self.pid == 0:
@@ -99,6 +105,16 @@ class Process:
                 self._learn(status)
         return self.code
 
+    def has_halted(self) -> bool:
+        """Say whether it was stopped since it was told to go on, and has not ended."""
+        if self.code is None and not self.is_halted:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                self.is_halted = True
+            elif pid:
+                self._learn(status)
+        return self.code is None and self.is_halted
+
     def wait(self) -> None:
         """Wait for its end."""
         if self.code is None:
@@ -120,13 +136,8 @@ def _told_of_ends() -> int:
 
 def told(lifeline: int) -> tuple[list[str], dict[str, str]]:
     """Wait for the command, and go where it is run; return it with its environment. Ends this when nobody tells it."""
-    said = b""
-    while len(said) < HEAD or len(said) < HEAD + int.from_bytes(said[:HEAD], "big"):
-        part = os.read(lifeline, 1 << 16)
-        if not part:
-            os._exit(NOT_STARTED)
-        said += part
-    log, folder, count, *rest = (os.fsdecode(each) for each in said[HEAD:].split(b"\0"))
+    said = _read(lifeline, int.from_bytes(_read(lifeline, HEAD), "big"))
+    log, folder, count, *rest = (os.fsdecode(each) for each in said.split(b"\0"))
     try:
         output = os.open(log, os.O_RDWR | os.O_APPEND)
         for number in (1, 2):
@@ -137,6 +148,44 @@ def told(lifeline: int) -> tuple[list[str], dict[str, str]]:
         os.write(2, f"{error.filename}: {error.strerror}\n".encode())
         os._exit(NOT_STARTED)
     return rest[: int(count)], dict(each.split("=", 1) for each in rest[int(count) :])
+
+
+def _read(lifeline: int, size: int) -> bytes:
+    """Read so many bytes, and no more: words may follow."""
+    said = b""
+    while len(said) < size:
+        part = os.read(lifeline, size - len(said))
+        if not part:
+            os._exit(NOT_STARTED)
+        said += part
+    return said
+
+
+def obeyed(lifeline: int, process: Process) -> bool:
+    """Do what is said over the lifeline; return false where it is not held any more."""
+    try:
+        word = os.read(lifeline, 1)
+        if not word:
+            return False
+        number = _SIGNALS.get(word)
+        process.is_halted = process.is_halted and word == HALT
+        done = number is not None and _tell(process.pid, number) and _is_done(word, process)
+        os.write(lifeline, word if done else FAILED)
+    except OSError:  # who held it went while it was answered
+        return False
+    return True
+
+
+def _is_done(word: bytes, process: Process) -> bool:
+    """Wait until a word has had its effect; say whether it soon had."""
+    deadline = time.monotonic() + SOON
+    while time.monotonic() < deadline:
+        if word == RESUME or (word == KILL and process.poll() is not None) or (word == HALT and process.has_halted()):
+            return True
+        if process.code is not None:
+            return False
+        time.sleep(0.001)
+    return False
 
 
 def keep_short(log: int) -> None:
@@ -152,6 +201,7 @@ def keep_short(log: int) -> None:
 def end(process: Process) -> None:
     """End the command's process group, and whatever else of it is left."""
     _tell(process.pid, signal.SIGTERM)
+    _tell(process.pid, signal.SIGCONT)  # what is paused hears nothing else but KILL
     deadline, pause = time.monotonic() + GRACE, 0.002
     while time.monotonic() < deadline and (process.poll() is None or _alive(process.pid)):
         _reap(process.pid)
@@ -172,11 +222,12 @@ def end(process: Process) -> None:
         time.sleep(POLL)
 
 
-def _tell(group: int, number: int) -> None:
+def _tell(group: int, number: int) -> bool:
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
-        pass
+        return False
+    return True
 
 
 def _alive(group: int) -> bool:

@@ -120,7 +120,11 @@ class Tamperer(httpx.BaseTransport):
             if twin.finish():
                 error.tampered = "duplicated"  # type: ignore[attr-defined]
             raise
-        return _marked(answer, "duplicated") if twin.finish() else answer
+        try:
+            return _marked(answer, "duplicated") if twin.finish() else answer
+        except BaseException:
+            answer.close()
+            raise
 
 
 def tampered_of(one: httpx.Response | httpx.TransportError) -> str:
@@ -187,6 +191,9 @@ class _Body(httpx.SyncByteStream):
                 self.is_whole = True
         except httpx.TransportError as error:  # told to who reads it
             self._error = error
+        except BaseException:
+            self._stream.close()
+            raise
         return b"".join(pieces)
 
     def break_off(self, left: int) -> None:

@@ -54,6 +54,21 @@ def test_a_spare_runs_what_it_is_told(tmp_path: Path):
     assert (7, f"before\n{tmp_path} so=so\n {len(long)} ['', '', 'a b']\n") == (code, log.read_text())
 
 
+def test_a_spare_hears_words_behind_its_command(tmp_path: Path):
+    """What is said right after the command is no part of it: it is done as soon as the command runs."""
+    (tmp_path / "log").touch()
+    with Spare() as spare:
+        begun = spare.begun(["sleep", "600"], folder=tmp_path, log=tmp_path / "log", variables=environment())
+        assert begun is not None
+        done = [begun.say(each) for each in (supervisor.HALT, supervisor.RESUME, b"?", supervisor.KILL)]
+        begun.wait()
+        done.append(begun.say(supervisor.KILL))
+        begun.end()
+
+    assert [True, True, False, True, False] == done
+    assert 137 == begun.code
+
+
 def test_each_spare_is_used_once(tmp_path: Path):
     """After one was told its command, there is none until the next is begun."""
     (tmp_path / "log").touch()

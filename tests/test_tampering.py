@@ -3,7 +3,9 @@
 import gzip
 import json
 import random
+import signal
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -247,6 +249,39 @@ def test_a_lost_answer_to_what_was_sent_twice_says_so(way: Way):
 
     assert 2 == asked
     assert ("duplicated", None) == (interaction.tampered, interaction.response)
+
+
+@pytest.mark.parametrize("kind", ["status", "truncated", "corrupted", "duplicated"])
+def test_who_is_interrupted_leaves_no_connection(kind: tampering.Tampered):
+    """Ctrl-C while an answer is held, or a second one waited for, closes what the request had."""
+    over = threading.Event()
+
+    def stalling(asked: Asked, number: int) -> tuple[int, dict[str, str], bytes]:
+        del asked
+        if kind == "duplicated" and number > 1:
+            over.wait(10)
+        return 200, {"Content-Length": "10"}, b"half" if kind != "duplicated" else b"all of it."
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with served(stalling) as service, Client(service.url) as client:
+            client.tamper(Tampering(kind=kind))
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                client.get("/")
+            over.set()
+            deadline = time.monotonic() + 5
+            while client._network.lean._used and time.monotonic() < deadline:
+                time.sleep(0.01)  # the second one is answered in its own thread
+            used = len(client._network.lean._used)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert 0 == used
 
 
 @ways
