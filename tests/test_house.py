@@ -253,6 +253,7 @@ READING_ORDER = [
     "cli.exporting",
     "cli.importing",
     "cli.demo",
+    "cli.proxy",
     "cli.config",
     "cli.app",
     "cli",
@@ -305,6 +306,7 @@ DOORS = {
         "cli.exporting",
         "cli.importing",
         "cli.demo",
+        "cli.proxy",
         "cli.config",
     },
 }
