@@ -11,7 +11,7 @@ other link. Without toxics, a piece is written right after it was read.
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from random import Random
 from time import monotonic
 
@@ -134,11 +134,14 @@ class End:
 class Link:
     """One direction of a connection."""
 
-    def __init__(self, loop: Loop, random: Random, source: End, dest: End, toxics: Iterable[Toxic]) -> None:
+    def __init__(
+        self, loop: Loop, random: Random, source: End, dest: End, toxics: Iterable[Toxic], lots: Mapping[str, float]
+    ) -> None:
+        """Link two ends; `lots` are those that were drawn for the connection, from 0 to 1, by the name of the toxic."""
         self.loop, self.random, self.source, self.dest = loop, random, source, dest
         self.has_ended = False
         source.outgoing, dest.incoming = self, self
-        self.stages = [Stage(self, toxic) for toxic in toxics]
+        self.stages = [Stage(self, toxic, lots.get(toxic.name)) for toxic in toxics]
 
     def take(self, data: bytes | None) -> None:
         """Take a piece that was read, or the end."""
@@ -211,7 +214,7 @@ class Link:
 class Stage:
     """One toxic on one link."""
 
-    def __init__(self, link: Link, toxic: Toxic) -> None:
+    def __init__(self, link: Link, toxic: Toxic, lot: float | None = None) -> None:
         self._link = link
         self._queue: deque[tuple[bytes | None, float]] = deque()
         self._memory = Memory()
@@ -221,11 +224,11 @@ class Stage:
         self._timer: Timer | None = None
         self._silence: Timer | None = None
         self._is_closed = False
-        self._begin(toxic)
+        self._begin(toxic, lot)
 
-    def _begin(self, toxic: Toxic) -> None:
+    def _begin(self, toxic: Toxic, lot: float | None = None) -> None:
         self.toxic = toxic
-        self.bites = self._link.random.random() < toxic.toxicity
+        self.bites = (self._link.random.random() if lot is None else lot) < toxic.toxicity
         self._listen()
 
     def _listen(self) -> None:

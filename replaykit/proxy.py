@@ -12,13 +12,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 from replaykit.errors import UsageError
 from replaykit.listener import Answer, Listener, Request, read_json, refusal
 from replaykit.loop import READ, Loop
-from replaykit.relay import BACKLOG, Relay, bound, written
+from replaykit.relay import BACKLOG, HIGHEST, Relay, bound, written
 from replaykit.toxic import RefusedError, Toxic, lowered, text
 from replaykit.version import __version__
 
@@ -34,8 +33,8 @@ MOST_PROXIES = 1000
 class Api:
     """Toxiproxy's HTTP API: its paths, its JSON, its errors."""
 
-    def __init__(self, loop: Loop, random: Random) -> None:
-        self._loop, self._random = loop, random
+    def __init__(self, loop: Loop, seed: int | None) -> None:
+        self._loop, self._seed = loop, seed
         self.proxies: dict[str, Relay] = {}
 
     def answer(self, request: Request) -> Answer:
@@ -104,7 +103,7 @@ class Api:
         for key in ("name", "upstream"):
             if not text(said, key):
                 raise RefusedError(f"missing required field: {key}{where}")
-        proxy = Relay(self._loop, self._random, text(said, "name"), text(said, "listen"), text(said, "upstream"))
+        proxy = Relay(self._loop, self._seed, text(said, "name"), text(said, "listen"), text(said, "upstream"))
         return proxy, _flag(said, usual=True)
 
     def _create(self, data: object) -> Answer:
@@ -207,16 +206,18 @@ def serve(host: str, port: int, seed: int | None, told: Callable[[str], object],
             f"The proxy's API would listen at {host}, where others can reach it.",
             f"Choose one of {', '.join(LOOPBACK)}.",
         )
+    if not 0 <= port <= HIGHEST:
+        raise UsageError(f"There is no port {port}.", f"Choose one up to {HIGHEST}; with 0 a free one is taken.")
     try:
         sock = bound((host, port))
         sock.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
-            f"The proxy can't listen at {written((host, port))}: {getattr(error, 'strerror', None) or error}.",
-            "Choose another --port; with 0 it takes a free one.",
+            f"The proxy can't listen at {written((host, port))}: {error.strerror}.",
+            "Choose another --port; with 0 a free one is taken.",
         ) from None
     loop = Loop()
-    api = Api(loop, Random(seed))
+    api = Api(loop, seed)
     Listener(loop, sock, api.answer)
     if lifeline is not None:
         loop.watch(lifeline, READ, lambda _: loop.stop() if not os.read(lifeline, 4096) else None)

@@ -11,7 +11,7 @@ from replaykit.loop import WRITE, Gate, Loop
 from replaykit.toxic import STREAMS, RefusedError, Toxic
 
 BACKLOG = 1024
-_HIGHEST = 65535
+HIGHEST = 65535
 LISTEN, DIAL = "listen tcp", "dial tcp"
 
 Address = tuple[str, int]
@@ -26,7 +26,7 @@ def address(said: str, verb: str) -> Address:
     host, colon, port = said.rpartition(":")
     if not colon or (":" in host and not (host.startswith("[") and host.endswith("]"))):
         raise RefusedError(f"{verb}: address {said}: missing port in address", status=status)
-    if not (port.isascii() and port.isdigit() and len(port) <= len(str(_HIGHEST)) and int(port) <= _HIGHEST):
+    if not (port.isascii() and port.isdigit() and len(port) <= len(str(HIGHEST)) and int(port) <= HIGHEST):
         raise RefusedError(f"{verb}: address {port}: invalid port", status=status)
     return host.strip("[]") or "127.0.0.1", int(port)
 
@@ -68,6 +68,7 @@ class Connection:
     def __init__(self, relay: "Relay", client: socket.socket) -> None:
         self._relay, self._client = relay, client
         self._dialled: socket.socket | None = None
+        self._lots = relay.lots()
         self.links: dict[str, Link] = {}
         self._ends: tuple[End, ...] = ()
         self._is_closed = False
@@ -109,8 +110,8 @@ class Connection:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client, service = (End(loop, each, self._lost) for each in (self._client, sock))
         self._ends = (client, service)
-        self.links["upstream"] = Link(loop, relay.random, client, service, relay.toxics_of("upstream"))
-        self.links["downstream"] = Link(loop, relay.random, service, client, relay.toxics_of("downstream"))
+        self.links["upstream"] = Link(loop, relay.random, client, service, relay.toxics_of("upstream"), self._lots)
+        self.links["downstream"] = Link(loop, relay.random, service, client, relay.toxics_of("downstream"), self._lots)
         for end in self._ends:
             end.begin()
 
@@ -142,8 +143,10 @@ class Connection:
 class Relay:
     """Listens at one address, and passes on to another what comes, as its toxics have it."""
 
-    def __init__(self, loop: Loop, random: Random, name: str, listen: str, upstream: str) -> None:
-        self.loop, self.random, self.name = loop, random, name
+    def __init__(self, loop: Loop, seed: int | None, name: str, listen: str, upstream: str) -> None:
+        self.loop, self.random, self.name = loop, Random(seed), name
+        self._seed = seed
+        self._lots: dict[str, Random] = {}  # by the name of the toxic
         self.listen, self.upstream = listen, upstream
         self.dialled = address(upstream, DIAL)
         self.toxics: list[Toxic] = []
@@ -225,6 +228,13 @@ class Relay:
                 return each
         raise RefusedError("toxic not found", status=404)
 
+    def lots(self) -> dict[str, float]:
+        """Draw the lots of a new connection: from 0 to 1 for each toxic, which hits it below its toxicity.
+
+        They follow from the seed, the name of the toxic, and the number of the connection since the toxic is there.
+        """
+        return {name: random.random() for name, random in self._lots.items()}
+
     def _links(self, stream: str) -> list[Link]:
         return [connection.links[stream] for connection in self.connections if stream in connection.links]
 
@@ -233,6 +243,7 @@ class Relay:
         if any(each.name == toxic.name for each in self.toxics):
             raise RefusedError("toxic already exists", status=409)
         self.toxics.append(toxic)
+        self._lots[toxic.name] = Random(None if self._seed is None else f"{self._seed} {toxic.name}")
         for link in self._links(toxic.stream):
             link.add(toxic)
 
@@ -245,6 +256,7 @@ class Relay:
     def remove(self, toxic: Toxic) -> None:
         """Let a toxic act no more."""
         self.toxics.remove(toxic)
+        del self._lots[toxic.name]
         for link in self._links(toxic.stream):
             link.remove(toxic.name)
 

@@ -263,6 +263,7 @@ READING_ORDER = [
     "cli.exporting",
     "cli.importing",
     "cli.demo",
+    "cli.proxy",
     "cli.config",
     "cli.app",
     "cli",
@@ -315,6 +316,7 @@ DOORS = {
         "cli.exporting",
         "cli.importing",
         "cli.demo",
+        "cli.proxy",
         "cli.config",
     },
 }

@@ -18,6 +18,7 @@ from replaykit.cli.integration import integration
 from replaykit.cli.listing import list_
 from replaykit.cli.noise import noise
 from replaykit.cli.probe import probe
+from replaykit.cli.proxy import proxy
 from replaykit.cli.recheck import recheck
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
@@ -58,6 +59,7 @@ def commands() -> None:
 for command in (
     integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify,
     repair, migrate, git_setup, scan, export, import_, demo, config,
+    proxy,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)
