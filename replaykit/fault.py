@@ -21,7 +21,7 @@ from replaykit.command import Command, Event
 
 MOST_STEPS = 4
 RARE = 0.5  # the weight of a fault: there are many kinds of them
-OFTEN = 1.5  # of the one that costs answers and nothing else
+OFTEN = 3.0  # of the one that costs answers and nothing else
 
 Steps = Annotated[int, gen.integers(1, MOST_STEPS)]
 Stream = Literal["downstream", "upstream"]  # from the service to the client, from the client to the service

@@ -70,6 +70,7 @@ class Injector:
                 )
             )
         elif isinstance(fault, Kill):
+            self._client.let_go()  # before the service does, so that nobody takes it for one that died
             self._started.kill()
         elif isinstance(fault, Pause):
             self._started.pause()

@@ -34,7 +34,6 @@ READING_ORDER = [
     "network",
     "tampering",
     "transport",
-    "tampering",
     "client",
     "trouble",
     "blockade",
@@ -45,9 +44,6 @@ READING_ORDER = [
     "supervisor",
     "lifeline",
     "errand",
-    "toxic",
-    "proxy",
-    "toxiproxy",
     "claim",
     "toxic",
     "loop",
@@ -323,8 +319,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
-Trace Verdict Wait Waited __version__ check eventually expects fail fault gen handles integration invariant like load_failure
-observes on play read recheck record recovers replay requires same within
+Trace Verdict Wait Waited __version__ check eventually expects fail fault gen handles integration invariant like
+load_failure observes on play read recheck record recovers replay requires same within
 """.split()
 
 

@@ -80,7 +80,8 @@ def lateness(proxy: Interposed) -> None:
         f"latency 100 +- 10 ms, {LATE} requests: mean {mean(times):.1f}, deviation {stdev(times):.1f} (uniform: 5.8),"
     )
     print(
-        f"  min {min(times):.1f}, p5 {cuts[0]:.1f}, p50 {median(times):.1f}, p95 {cuts[18]:.1f}, max {max(times):.1f} ms"
+        f"  min {min(times):.1f}, p5 {cuts[0]:.1f}, p50 {median(times):.1f}, p95 {cuts[18]:.1f}, "
+        f"max {max(times):.1f} ms"
     )
     for low in range(88, 114, 2):
         count = sum(low <= each < low + 2 for each in times)
