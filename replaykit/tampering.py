@@ -23,7 +23,7 @@ Tampered: TypeAlias = Literal["status", "truncated", "corrupted", "duplicated"]
 
 HEADER = "X-Replaykit-Fault"  # of an answer that the service did not give
 STATUSES = range(400, 600)  # RFC 9110, sections 15.5 and 15.6: errors of the client and of the server
-REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110, section 9.2.2
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # safe methods (RFC 9110, section 9.2.1): no answer differs
 HELD = 1024 * 1024  # bytes of a body that are waited for before something is done to it
 PATIENCE = 5.0  # seconds that they are waited for
 SPAN = 64  # bytes of a body for each that is corrupted
