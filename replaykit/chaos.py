@@ -103,6 +103,7 @@ class Chaos:
                 "Name the faults in `commands` of the model that is run.",
             )
         if self._injector is not None:
+            self._injector.open()
             try:
                 self._injector.begin(label, fault)
             except UsageError as error:

@@ -12,7 +12,7 @@ from replaykit.client import Client, host_and_port, without_credentials
 from replaykit.command import Command
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.fault import Down, Fault, HttpFault, Kill, NetworkFault, Pause, ProcessFault, Restart, StreamFault
-from replaykit.service import Running, Started
+from replaykit.service import Proxying, Running, Started
 from replaykit.tampering import Tampering
 from replaykit.toxic import Toxic
 from replaykit.toxiproxy import Interposed, interposed
@@ -24,37 +24,39 @@ class Injector:
     """Does faults, and takes them back. Close it at the end."""
 
     def __init__(self, faults: Iterable[type[Fault]], client: Client, running: Running | None) -> None:
-        """Put a proxy in the way, where one of the kinds of faults needs it.
-
-        Raises UsageError where one of them can't be done here, and as `toxiproxy.interposed`.
-        """
-        kinds = tuple(faults)
+        """Know what kinds of faults there may be; nothing is put in the way before a command is sent."""
+        self._kinds = tuple(faults)
         self._client = client
         self._running = running
         self._on: dict[int, Fault] = {}  # by the label of the call that began it
         self._is_new = False  # has something begun or ended since the last request?
-        self._count = 0  # of times that HTTP was tampered with in this run
+        self._count = 0  # of times that HTTP was tampered with
         self._stack = contextlib.ExitStack()
+        self._is_open = False
         self._proxy: Interposed | None = None
-        process = next((each for each in kinds if issubclass(each, ProcessFault)), None)
+
+    def open(self) -> None:
+        """Put a proxy in the way, where there is none yet, and one of the kinds of faults needs it.
+
+        Raises UsageError where one of them can't be done here, and as `toxiproxy.interposed`.
+        """
+        if self._is_open:
+            return
+        running = self._running
+        process = next((each for each in self._kinds if issubclass(each, ProcessFault)), None)
         if process is not None and (running is None or running.started is None):
             raise UsageError(
                 f"{process.__name__} needs a service that is started here.",
                 "Name its command with --start, or leave this fault out of the model's commands.",
             )
-        if any(issubclass(each, NetworkFault) for each in kinds):
-            self._proxy = self._stack.enter_context(
-                interposed(
-                    host_and_port(client.origin),
-                    toxiproxy=None if running is None else running.proxying.toxiproxy,
-                    port=None if running is None else running.proxying.port,
-                )
-            )
+        if any(issubclass(each, NetworkFault) for each in self._kinds):
+            proxying = Proxying() if running is None else running.proxying
+            way = interposed(host_and_port(self._client.origin), toxiproxy=proxying.toxiproxy, port=proxying.port)
+            self._proxy = self._stack.enter_context(way)
+        self._is_open = True
 
     def begin(self, label: int, fault: Fault) -> None:
-        """Begin a fault. Raises UsageError for one that can't be."""
-        self._is_new = True
-        self._on[label] = fault
+        """Begin a fault, where the way is open. Raises UsageError for one that can't be."""
         if isinstance(fault, HttpFault):
             self._tampering(fault)
         elif isinstance(fault, Down):
@@ -76,6 +78,8 @@ class Injector:
             self._started.pause()
         elif isinstance(fault, Restart):
             self._begin_again()
+        self._is_new = True
+        self._on[label] = fault
 
     def lift(self, label: int) -> None:
         """Take a fault back. Raises UnreachableError where the service does not come back."""
@@ -94,6 +98,7 @@ class Injector:
     @contextlib.contextmanager
     def through(self, command: Command) -> Iterator[None]:
         """Let what is sent inside, for a command, go through the faults that are on."""
+        self.open()
         client, timeout = self._client, self._client.timeout
         try:
             if self._proxy is not None:
