@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from replaykit.client import Client, host_and_port
+from replaykit.client import Client, host_and_port, without_credentials
 from replaykit.command import Command
-from replaykit.errors import UsageError
+from replaykit.errors import DefinitionError, UsageError
 from replaykit.fault import Down, Fault, HttpFault, Kill, NetworkFault, Pause, ProcessFault, Restart, StreamFault
 from replaykit.service import Running, Started
 from replaykit.tampering import Tampering
@@ -117,6 +117,18 @@ class Injector:
             client.tamper(None)
             client.detour(None)
             client.timeout = timeout
+
+    def require_applied(self, urls: Iterable[str]) -> None:
+        """Raise DefinitionError where a request was sent to somebody else while a fault of the network was on."""
+        own = host_and_port(self._client.origin)
+        if not any(isinstance(each, NetworkFault) for each in self._on.values()):
+            return
+        for url in urls:
+            if host_and_port(url) != own:
+                raise DefinitionError(
+                    f"A fault was on, and a request went past it, to {without_credentials(url)}.",
+                    "Only requests to the service go through faults: leave out the faults, or speak to the service.",
+                )
 
     def close(self) -> None:
         """End all faults that are on, and take the proxy away."""
