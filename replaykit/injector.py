@@ -57,8 +57,9 @@ class Injector:
 
     def begin(self, label: int, fault: Fault) -> None:
         """Begin a fault. Raises UsageError for one that can't be."""
-        if isinstance(fault, HttpFault) and any(isinstance(each, HttpFault) for each in self._on.values()):
-            raise UsageError("Two faults of HTTP at once can't be.", "Let one be over before the next one begins.")
+        for family, what in ((HttpFault, "HTTP"), (ProcessFault, "the process")):
+            if isinstance(fault, family) and any(isinstance(each, family) for each in self._on.values()):
+                raise UsageError(f"Two faults of {what} can't be on at once.", "Let one be over before the next one.")
         self._is_new = True
         self._on[label] = fault
         if isinstance(fault, HttpFault):
@@ -93,9 +94,9 @@ class Injector:
                 self._between.up()
         elif isinstance(fault, StreamFault):
             self._between.remove(_named(label))
-        elif isinstance(fault, Kill) and not any(isinstance(each, Kill) for each in self._on.values()):
+        elif isinstance(fault, Kill):
             self._begin_again()
-        elif isinstance(fault, Pause) and not any(isinstance(each, Pause) for each in self._on.values()):
+        elif isinstance(fault, Pause):
             self._started.resume()
 
     @contextlib.contextmanager

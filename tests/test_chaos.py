@@ -616,3 +616,36 @@ def test_a_cassette_plays_what_was_found_out(wired: Adapters, jar: Jar):
     assert ("passed", "passed") == (trace.ending, played.ending)
     assert events(trace) == events(played)
     assert before == len(jar.asked)
+
+
+def test_a_request_that_goes_past_a_fault_of_the_network_is_an_error(wired: Adapters, jar: Jar):
+    """Only what is sent to the service goes through its proxy; what an adapter sends elsewhere does not, unsaid."""
+
+    class Elsewhere(JarApi):
+        @handles
+        def look(self, cmd: Look) -> Seen:
+            return Seen(coins=self.http.get(f"{other.url}/coins").json())
+
+    with Jar() as other:
+        said = (("fault_timeout", TIMEOUT), LOOK)
+        with pytest.raises(DefinitionError) as raised:
+            ran(jar, *said, model=Wired, adapter=Elsewhere)
+        trace = ran(jar, *said[1:], model=Wired, adapter=Elsewhere)
+
+    assert raised.value.happened == f"A fault was on, and a request went past it, to {other.url}/coins."
+    assert "passed" == trace.ending
+
+
+def test_a_check_that_a_fault_was_in_front_of_is_looked_at_when_it_is_over(jar: Jar):
+    """A check for some commands alone is owed, and no other fault makes it look before its time."""
+    looked = []
+
+    class Owed(Shaky):
+        @check(on=Look, relax=fault.Fault)
+        def after_a_look(self) -> None:
+            looked.append(len(self.coins))
+
+    ran(jar, ("fault_duplicated", {"steps": 3, "share": 1.0}), LOOK, put(1), put(2), put(3), model=Owed)
+    ran(jar, ("fault_duplicated", {"steps": 1, "share": 1.0}), put(1), put(2), model=Owed)
+
+    assert [2] == looked
