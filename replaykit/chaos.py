@@ -96,7 +96,11 @@ class Chaos:
             self._injector.require_applied([each.request.url for each in kept])
 
     def begin(self, label: int, fault: Fault) -> None:
-        """Begin a fault. Raises DefinitionError where nothing can do it."""
+        """Begin a fault. Raises DefinitionError where nothing can do it, and how the run ends for one that can't be."""
+        if fault.steps < 1:
+            raise Over("stale", f"step {label}: no fault lasts {fault.steps} commands (1 at least)")
+        if not 0 <= (share := getattr(fault, "share", 1.0)) <= 1:
+            raise Over("stale", f"step {label}: no fault hits a share of {share:g} (from 0 to 1)")
         if self._is_real and self._injector is None:
             raise DefinitionError(
                 f"The fault {fault.tag} can't be done: nothing is between the client and the service.",

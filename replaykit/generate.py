@@ -92,6 +92,8 @@ class Generated:
         if call is not None:
             if self._stutter is not None and call.repeats is None:
                 call = self._stutter.of(call, state.rules.by_tag[call.tag], state)
+                if call.twice and self._is_under_fault(state):  # which it would not go through
+                    call = call.replace(twice=False)
             self.drawn.append(call)
         elif not self.drawn:
             commands = self._model.commands

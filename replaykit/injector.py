@@ -20,6 +20,9 @@ from replaykit.toxiproxy import Interposed, interposed
 PATIENCE = 1.0  # seconds that an answer is waited for while a fault is on; less where the adapter waits less
 
 
+SEED = 1  # whom a fault hits that is for a share follows from its step, so that each run of a sequence is the same
+
+
 class Injector:
     """Does faults, and takes them back. Close it at the end."""
 
@@ -30,7 +33,7 @@ class Injector:
         self._running = running
         self._on: dict[int, Fault] = {}  # by the label of the call that began it
         self._is_new = False  # has something begun or ended since the last request?
-        self._count = 0  # of times that HTTP was tampered with
+        self._count = 0  # of commands that the fault of HTTP which is on was there for
         self._stack = contextlib.ExitStack()
         self._is_open = False
         self._proxy: Interposed | None = None
@@ -51,14 +54,20 @@ class Injector:
             )
         if any(issubclass(each, NetworkFault) for each in self._kinds):
             proxying = Proxying() if running is None else running.proxying
-            way = interposed(host_and_port(self._client.origin), toxiproxy=proxying.toxiproxy, port=proxying.port)
+            way = interposed(
+                host_and_port(self._client.origin), toxiproxy=proxying.toxiproxy, port=proxying.port, seed=SEED
+            )
             self._proxy = self._stack.enter_context(way)
         self._is_open = True
 
     def begin(self, label: int, fault: Fault) -> None:
         """Begin a fault, where the way is open. Raises UsageError for one that can't be."""
+        for family, what in ((HttpFault, "HTTP"), (ProcessFault, "the process")):
+            if isinstance(fault, family) and any(isinstance(each, family) for each in self._on.values()):
+                raise UsageError(f"Two faults of {what} can't be on at once.", "Let one be over before the next one.")
         if isinstance(fault, HttpFault):
-            self._tampering(fault)
+            self._count = 0
+            self._tampering(label, fault)  # which refuses what can't be
         elif isinstance(fault, Down):
             self._between.down()
         elif isinstance(fault, StreamFault):
@@ -92,7 +101,7 @@ class Injector:
             self._between.remove(_named(label))
         elif isinstance(fault, Kill):
             self._begin_again()
-        elif isinstance(fault, Pause) and not any(isinstance(each, Pause) for each in self._on.values()):
+        elif isinstance(fault, Pause):
             self._started.resume()
 
     @contextlib.contextmanager
@@ -108,8 +117,8 @@ class Injector:
             self._is_new = False
             if self._on:
                 client.timeout = min(PATIENCE, timeout.read or PATIENCE)
-            http = [each for each in self._on.values() if isinstance(each, HttpFault)]
-            client.tamper(self._tampering(http[-1], repeatable=bool(command.idempotent)) if http else None)
+            http = [(label, each) for label, each in self._on.items() if isinstance(each, HttpFault)]
+            client.tamper(self._tampering(*http[0], repeatable=bool(command.idempotent)) if http else None)
             yield
         finally:
             client.tamper(None)
@@ -135,12 +144,14 @@ class Injector:
                 self.lift(label)
         self._stack.close()
 
-    def _tampering(self, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
+    def _tampering(self, label: int, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
         """Say to the client what a fault does; the next request of the same fault may be spared."""
         self._count += 1
         own = ("status", "reached", "keep")
         more: dict[str, Any] = {name: getattr(fault, name) for name in own if hasattr(fault, name)}
-        return Tampering(kind=fault.kind, share=fault.share, seed=self._count, repeatable=repeatable, **more)
+        return Tampering(
+            kind=fault.kind, share=fault.share, seed=(label << 32) + self._count, repeatable=repeatable, **more
+        )
 
     @property
     def _between(self) -> Interposed:

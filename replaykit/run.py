@@ -478,6 +478,8 @@ class _Run(Caller):
 
     def _send_twice(self, call: Call, prediction: Prediction | None) -> Event:
         """Send a command twice at the same time; return the first answer, and hold the service to it."""
+        if self.chaos.faults:
+            raise Over("stale", f"step {call.label}: while a fault is on, nothing is sent twice at the same time")
         if isinstance(self.adapter, Mock):
             return self._send(call.label, self.command(call))
         self.checking = "idempotency"
