@@ -1,7 +1,7 @@
 """Chaos: what a lost answer means, how a client finds out, and that a fault that does nothing never passes silently."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -240,7 +240,7 @@ def test_a_handler_that_swallows_what_the_fault_does_is_not_believed(jar: Jar):
         def take(self, cmd: Take) -> Taken | Empty:
             try:
                 return super().take(cmd)
-            except Exception:  # noqa: BLE001
+            except Exception:
                 return Taken(amount=4)
 
         @recovers(within=0.1)
@@ -355,8 +355,11 @@ def test_a_process_that_was_not_started_here_gets_no_process_faults(jar: Jar):
     class Killed(Piggy):
         commands: ClassVar = (*Piggy.commands, fault.Kill)
 
-    with pytest.raises(UsageError, match=r"Kill needs a service that is started here\."):
-        Adapters(Killed, JarApi, jar.url, {})
+    with (
+        closing(Adapters(Killed, JarApi, jar.url, {})) as adapters,
+        pytest.raises(UsageError, match=r"Kill needs a service that is started here\."),
+    ):
+        execute(Killed, adapters.new(), Fixed((Call(label=0, tag="fault_kill", args={"steps": 1}),)))
 
 
 @pytest.mark.parametrize(

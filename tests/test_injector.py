@@ -49,6 +49,7 @@ def wired(jar: Jar) -> Iterator[tuple[Injector, Client]]:
     """Give an injector with a proxy, and the client that it does it to."""
     client = Client(jar.url)
     injector = Injector([fault.Latency, fault.Down], client, None)
+    injector.open()
     yield injector, client
     injector.close()
     client.close()
@@ -117,6 +118,7 @@ def test_the_time_that_is_waited_is_shorter_while_a_fault_is_on(wired: tuple[Inj
 def test_what_is_interrupted_is_straight_again(client: Client):
     """Whatever ends what is sent, the way is free afterwards."""
     injector = Injector([fault.ErrorStatus], client, None)
+    injector.open()
     injector.begin(1, fault.ErrorStatus(**HTTP, status=503, reached=False))
     with pytest.raises(KeyboardInterrupt), injector.through(LOOK):
         raise KeyboardInterrupt
@@ -128,8 +130,9 @@ def test_what_is_interrupted_is_straight_again(client: Client):
 def test_close_takes_all_back(jar: Jar, client: Client):
     """The proxy is gone, and with it what was on."""
     injector = Injector([fault.Down], client, None)
+    injector.open()
     injector.begin(1, fault.Down(steps=1))
-    address = injector._between.address  # noqa: SLF001
+    address = injector._between.address
     injector.close()
 
     with pytest.raises(httpx.ConnectError):
@@ -143,8 +146,10 @@ def test_the_proxy_listens_where_it_is_told(jar: Jar, client: Client):
     port = free_port()
     running = Running(jar.url, "none", proxying=Proxying(port=port))
     first = Injector([fault.Down], client, running)
+    first.open()
     second = Injector([fault.Down], client, running)
-    ports = [each._between.address[1] for each in (first, second)]  # noqa: SLF001
+    second.open()
+    ports = [each._between.address[1] for each in (first, second)]
     first.close()
     second.close()
 
@@ -157,13 +162,14 @@ def test_a_toxiproxy_that_is_not_there_is_told(jar: Jar, client: Client):
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(UnreachableError, match=url):
-        Injector([fault.Down], client, Running(jar.url, "none", proxying=Proxying(toxiproxy=url)))
+        Injector([fault.Down], client, Running(jar.url, "none", proxying=Proxying(toxiproxy=url))).open()
 
 
 def test_faults_of_http_need_no_proxy(jar: Jar, client: Client):
     """Where no fault of the network is in the model, no process is started, and no Toxiproxy asked."""
     running = Running(jar.url, "none", proxying=Proxying(toxiproxy="http://127.0.0.1:1"))
     injector = Injector([fault.ErrorStatus, fault.Duplicated], client, running)
+    injector.open()
     injector.begin(1, fault.Duplicated(**HTTP))
     before = len(jar.asked)
 
@@ -176,7 +182,7 @@ def test_a_process_that_is_not_ours_is_left_alone(kind: type[Fault], jar: Jar, c
     """It is said what to do."""
     for running in (None, Running(jar.url, "none")):
         with pytest.raises(UsageError, match=rf"{kind.__name__} needs a service that is started here\.") as raised:
-            Injector([kind], client, running)
+            Injector([kind], client, running).open()
 
         assert "--start" in str(raised.value.todo)
 
