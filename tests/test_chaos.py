@@ -1,7 +1,7 @@
 """Chaos: what a lost answer means, how a client finds out, and that a fault that does nothing never passes silently."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
