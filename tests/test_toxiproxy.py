@@ -66,7 +66,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 
@@ -150,10 +150,20 @@ def test_somebody_else_there_is_told(status: int, body: bytes, service: tuple[st
                 pass
 
 
-def test_what_is_no_http_is_told(service: tuple[str, int]):
+def test_what_is_no_http_is_told():
     """A service that speaks something else is no Toxiproxy either."""
-    with pytest.raises(UsageError, match="is no Toxiproxy"):
-        Toxiproxy(f"http://127.0.0.1:{service[1]}").version()
+
+    def speak() -> None:
+        with listener.accept()[0] as sock:
+            sock.recv(65536)
+            sock.sendall(b"welcome\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=speak)
+        thread.start()
+        with pytest.raises(UsageError, match="is no Toxiproxy"):
+            Toxiproxy(f"http://127.0.0.1:{listener.getsockname()[1]}").version()
+        thread.join()
 
 
 def test_an_old_one_is_told(service: tuple[str, int]):
