@@ -884,17 +884,21 @@ def test_a_seed_says_which_connections_are_hit(service: Service):
 # --- the program --------------------------------------------------------------------------------
 
 
-def program(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start it."""
+@contextlib.contextmanager
+def program(*arguments: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Start it, and end it afterwards, where it has not ended by itself."""
     words = [sys.executable, "-m", "replaykit.proxy", *arguments]
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, env=environment(), **pipes, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_the_program_says_where_its_api_is():
     """It prints one line, and ends with the code of the signal that ended it."""
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)) * 3:
         with program("--port", "0") as process:
             assert process.stdout is not None
             line = process.stdout.readline().strip()
@@ -929,7 +933,7 @@ def test_the_program_ends_with_its_lifeline():
 def test_the_program_listens_on_loopback_only(arguments: tuple[str, ...], message: str):
     """Where others could reach its API, and where nothing can be, it does not listen."""
     with program(*arguments) as process:
-        _, said = process.communicate()
+        _, said = process.communicate(timeout=5)
 
     assert 129 == process.returncode
     assert said.startswith(message)
