@@ -51,7 +51,7 @@ class Loop:
         self._order = itertools.count()
         self._is_over = False
 
-    def watch(self, what: Watched | int, events: int, call: Callable[[int], None]) -> None:
+    def watch(self, what: Watched | int, events: int, call: Callable[[int], object]) -> None:
         """Call back whenever one of the events is there, until `forget`; none of them is the same as that."""
         if not events:
             self.forget(what)
