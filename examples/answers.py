@@ -20,14 +20,16 @@ class RefusedError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-async def document(request: Request) -> dict[str, Any]:
-    """Read the body of a request: a JSON object, or nothing. Raises RefusedError."""
+async def document(request: Request, *, whole: bool = True) -> dict[str, Any]:
+    """Read the body of a request: a JSON object, or nothing; or only its first piece. Raises RefusedError."""
     body = b""
     try:
         async for part in request.stream():
             body += part
             if len(body) > MAX_BODY:
                 raise RefusedError(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+            if not whole:
+                break
     except ClientDisconnect:
         raise RefusedError(400, "incomplete", "the client hung up") from None  # nobody reads it
     try:

@@ -26,7 +26,7 @@ class Bug:
     """A mistake that can be switched on."""
 
     name: str  # of the switch
-    kind: str  # what sort of mistake; "race" shows only under concurrent requests, "flaky" only sometimes
+    kind: str  # what sort of mistake; "race" needs concurrent requests, "flaky" luck, "fault" a network that fails
     wrong: str  # what goes wrong
     shortest: int  # commands that show it
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from replaykit.version import __version__
 
 if TYPE_CHECKING:
-    from replaykit import gen, integration
-    from replaykit.adapter import Adapter, Mock, handles, observes, within
+    from replaykit import fault, gen, integration
+    from replaykit.adapter import Adapter, Mock, handles, observes, recovers, within
     from replaykit.attempts import Replayed
     from replaykit.bundle import Bundle
     from replaykit.command import Command, Entity, Event, Observation, Ref, Wait, Waited
@@ -49,10 +49,13 @@ _HOMES = {
     "Like": "model",
     # writing a model: values
     "gen": "",
+    # writing a model: what goes wrong on purpose
+    "fault": "",
     # writing an adapter
     "Adapter": "adapter",
     "handles": "adapter",
     "observes": "adapter",
+    "recovers": "adapter",
     "within": "adapter",
     "Mock": "adapter",
     # running
@@ -101,6 +104,7 @@ __all__ = [
     "eventually",
     "expects",
     "fail",
+    "fault",
     "gen",
     "handles",
     "integration",
@@ -113,6 +117,7 @@ __all__ = [
     "read",
     "recheck",
     "record",
+    "recovers",
     "replay",
     "requires",
     "same",

@@ -16,7 +16,7 @@ An adapter that speaks with another client than `self.http` says so: `class Shop
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from replaykit.client import Client
 from replaykit.command import Command, En, Entity, Event, Observation, Ref, Refs, Wait, Waited
@@ -32,7 +32,9 @@ from replaykit.dispatch import (
     signature_of,
 )
 from replaykit.errors import DefinitionError, UsageError, is_fault
+from replaykit.fault import Fault, Injected, Lost
 from replaykit.gen import of
+from replaykit.injector import Injector
 from replaykit.model import Like, Model
 from replaykit.service import Running
 from replaykit.source import DEFAULT_SIZE, Source, derive
@@ -41,8 +43,10 @@ from replaykit.value import InvalidValueError, convert, fields_of, value_of
 
 M = TypeVar("M", bound=Model)
 
-_RESERVED = {"http", "refs", "model", "handlers", "observers"}
-_OURS = _RESERVED | {"headers", "auth", "reset", "timeout", "ref", "perform", "observe", "other_clients"}
+FINDING_OUT = 0.25  # seconds in which a service does what it was asked, if it does it at all
+
+_RESERVED = {"http", "refs", "model", "handlers", "observers", "recoverers", "injector"}
+_OURS = _RESERVED | {"headers", "auth", "reset", "timeout", "ref", "perform", "observe", "recover", "other_clients"}
 
 
 def handles(method: F) -> F:
@@ -53,6 +57,22 @@ def handles(method: F) -> F:
 def observes(method: F) -> F:
     """Mark how an observation is read from the service: `def board(self) -> Board`."""
     return marked(method, Mark("observes"))
+
+
+@overload
+def recovers(method: F) -> F: ...
+@overload
+def recovers(*, within: float) -> Callable[[F], F]: ...
+def recovers(method: F | None = None, *, within: float = FINDING_OUT) -> Any:
+    """Mark how a client finds out what became of a command whose answer was lost to a fault.
+
+    It returns the event that the answer would have been, `def held(self, cmd: Hold) -> Held | None`, or None where
+    nothing was done. The service may still be at it: None is believed when nothing was seen for `within` seconds.
+    """
+    if not is_budget(within):
+        raise DefinitionError(f"@recovers(within={within!r}) can't be.", "Give it seconds, more than 0.")
+    mark = Mark("recovers", within=float(within))
+    return marked(method, mark) if method is not None else lambda later: marked(later, mark)
 
 
 def within(seconds: float) -> Callable[[F], F]:
@@ -68,11 +88,13 @@ class Adapter(Generic[M]):
     model: ClassVar[type[Model]] = Model
     handlers: ClassVar[dict[type[Command], str]] = {}
     observers: ClassVar[dict[type[Observation], str]] = {}
+    recoverers: ClassVar[Mapping[type[Command], tuple[str, float]]] = {}  # method, and its seconds
     other_clients: ClassVar[bool] = False  # are requests, aiohttp, boto3 and the like captured as well?
 
     timeout: float = 10.0  # seconds that connecting, and each reading and writing, may take
     http: Client
     refs: Refs
+    injector: Injector | None = None  # what does the faults of the model, if it has any
 
     def __init_subclass__(cls, *, other_clients: bool | None = None, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -87,12 +109,12 @@ class Adapter(Generic[M]):
             [named] = get_args(base) if get_origin(base) is Adapter else [None]
             if isinstance(named, type) and issubclass(named, Model):
                 cls.model = named
-        cls.handlers, cls.observers = {}, {}
+        cls.handlers, cls.observers, cls.recoverers = {}, {}, {}
         events: set[type[Event]] = set()
         for name, mark in marked_methods(cls):
             events.update(cls._enter(name, mark))
         check_fit(cls.model, cls)
-        events.add(Waited)
+        events |= {Waited, Injected, Lost}
         for event, name in cls.model.rules.on.items():
             if not any(issubclass(each, event) for each in events) and cls.model.commands:
                 method = f"{cls.model.__name__}.{name}"
@@ -110,6 +132,8 @@ class Adapter(Generic[M]):
                 f"{place} does not say what it returns.", "Annotate it: -> Created | Rejected, or -> Board."
             )
         returned = members_of(hints["return"])
+        if mark.role == "recovers":
+            return cls._enter_recovery(name, mark, parameters, [each for each in returned if each is not type(None)])
         if mark.role == "handles":
             for command in only_parameter(place, parameters, Command, "a command"):
                 known = cls.handlers.setdefault(command, name)
@@ -138,6 +162,26 @@ class Adapter(Generic[M]):
                 )
             return ()
         raise DefinitionError(f"{place} has the decorator @{mark.role} of a model.", "Move it to the Model.")
+
+    @classmethod
+    def _enter_recovery(
+        cls, name: str, mark: Mark, parameters: dict[str, Any], returned: list[Any]
+    ) -> tuple[type[Event], ...]:
+        place = f"{cls.__name__}.{name}"
+        for event in returned:
+            if not (isinstance(event, type) and issubclass(event, Event)):
+                raise DefinitionError(
+                    f"{place} is annotated to return {event!r}, which is no Event.",
+                    "Annotate it with the events that it may find, and None where nothing was done: -> Held | None.",
+                )
+        for command in only_parameter(place, parameters, Command, "a command"):
+            known, _ = cls.recoverers.setdefault(command, (name, mark.within))  # type: ignore[attr-defined]  # a dict
+            if known != name:
+                raise DefinitionError(
+                    f"{cls.__name__} finds out about {command.__name__} in two methods: {known} and {name}.",
+                    "Keep one of them.",
+                )
+        return tuple(returned)
 
     def __init__(self, http: Client, settings: Mapping[str, str] | None = None) -> None:
         self.http = http
@@ -171,6 +215,14 @@ class Adapter(Generic[M]):
             raise TypeError(f"{type(self).__name__}.{name} returned {event!r}, which is no Event")
         return event
 
+    def recover(self, command: Command) -> Event | None:
+        """Find out what became of a command whose answer was lost; None where nothing was done, as far as is seen."""
+        name, _ = self.recoverers[type(command)]
+        found = getattr(self, name)(command)
+        if not (found is None or isinstance(found, Event)):
+            raise TypeError(f"{type(self).__name__}.{name} returned {found!r}, which is no Event")
+        return found
+
     def observe(self, kind: type[Observation]) -> Observation | None:
         """Read an observation from the service; None where there is nothing to read it from."""
         name = self.observers[kind]
@@ -183,7 +235,7 @@ class Adapter(Generic[M]):
 def check_fit(model: type[Model], adapter: type[Adapter[Any]]) -> None:
     """Raise DefinitionError where an adapter can't say a model's commands or read its observations."""
     for command in model.commands:
-        if command not in adapter.handlers and not issubclass(command, Wait):
+        if command not in adapter.handlers and not issubclass(command, Wait | Fault):
             raise DefinitionError(
                 f"{adapter.__name__} has no handler for {command.__name__}.",
                 f"Add a method: @handles def ...(self, cmd: {command.__name__}) -> SomeEvent.",
@@ -207,8 +259,8 @@ def check_predicts(model: type[Model]) -> None:
 
 
 def unpredicted(model: type[Model]) -> list[type[Command]]:
-    """List the commands whose answer the model does not predict; that time goes by needs no prediction."""
-    asked = [command for command in model.commands if not issubclass(command, Wait)]
+    """List the commands whose answer the model does not predict; that time goes by, or a fault begins, needs none."""
+    asked = [command for command in model.commands if not issubclass(command, Wait | Fault)]
     return [command for command in asked if command not in model.rules.expects]
 
 
@@ -317,6 +369,7 @@ class Adapters:
         self.model, self.kind, self.settings = model, adapter, settings
         self.running = None if adapter is Mock else running
         self.client: Client | None = None
+        self._injector: Injector | None = None
         self._captured = contextlib.ExitStack()
         if adapter is Mock:
             check_predicts(model)
@@ -325,6 +378,7 @@ class Adapters:
         if url is None:
             raise UsageError("No service is named.", "Give its base URL.")
         self.client = Client(url, transport)
+        self._injector = self._injector_for(model, self.client)
         self._made()  # wrong settings are told before the first run
         if adapter.other_clients:
             from replaykit import foreign
@@ -343,13 +397,29 @@ class Adapters:
         """Make an adapter. Raises DefinitionError where its constructor wants to end the process."""
         assert self.client is not None  # noqa: S101  there is one where there is an adapter to make
         try:
-            return self.kind(self.client, self.settings)
+            made = self.kind(self.client, self.settings)
         except BaseException as error:
             if isinstance(error, Exception) or not is_fault(error):
                 raise
             raise DefinitionError(
                 f"{self.kind.__name__} can't be made: {type(error).__name__}: {error}.", "Mend its constructor."
             ) from error
+        made.injector = self._injector
+        return made
+
+    def _injector_for(self, model: type[Model], client: Client) -> Injector | None:
+        """Return what does the faults of a model; None where it has none. Raises DefinitionError, UsageError."""
+        faults = [command for command in model.commands if issubclass(command, Fault)]
+        if not faults:
+            return None
+        if self.kind.other_clients:
+            raise DefinitionError(
+                f"{model.__name__} has faults, and {self.kind.__name__} sends with other clients.",
+                "Only what is sent with self.http goes through faults: send with it, or leave the faults out.",
+            )
+        injector = Injector(faults, client, self.running)
+        self._captured.callback(injector.close)
+        return injector
 
     @property
     def hung_up(self) -> int:
@@ -362,7 +432,7 @@ class Adapters:
             self.client.rest()
 
     def close(self) -> None:
-        """Close the client, and let other clients go."""
+        """Close the client, let other clients go, and take away what does faults."""
         self._captured.close()
         if self.client is not None:
             self.client.close()

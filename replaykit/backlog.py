@@ -62,9 +62,9 @@ class Backlog:
         if len(interaction.request.body) + (0 if answer is None else len(answer.body)) > MAX_SIZE:
             self.tell_all()
 
-    def call(self, call: Call, at: float | None) -> None:
+    def call(self, call: Call, at: float | None, faults: tuple[int, ...] = ()) -> None:
         """Hear of a call that is about to be sent."""
-        self._later(self._listener.call, call, at)
+        self._later(self._listener.call, call, at, faults)
 
     def nonce(self, nonce: str) -> None:
         """Hear what makes minted values unique to this run."""

@@ -84,6 +84,15 @@ class Blame(Record):
         """The exit code: 0 for one culprit, 1 for a wrong range, 125 where nobody knows; see `verdict`."""
         return _CODES[self.outcome] if self.signal is None else 128 + self.signal
 
+    @property
+    def noun(self) -> str:
+        """What one of its points is called: a commit, a version."""
+        return self.axis.removesuffix("s")
+
+    def tested_at(self, point: Point | None) -> Tested | None:
+        """Return what came of a point; None where it was not tried."""
+        return None if point is None else next((each for each in self.tested if each.point.id == point.id), None)
+
 
 def covered(redactor: Redactor, blame: Blame) -> Blame:
     """Cover the secrets of all that a repository, a build or a service says in it; names and hashes stay."""

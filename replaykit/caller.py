@@ -20,7 +20,7 @@ from replaykit.command import Command, Event, Wait, Waited, command_of
 from replaykit.difference import NotSameError
 from replaykit.errors import StaleError, UnwritableError, is_fault
 from replaykit.gist import target
-from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
+from replaykit.interaction import FIRST_SERVER_ERROR, LOSING, Interaction, Request
 from replaykit.model import CheckFailedError, Model, Prediction, ReturnedError
 from replaykit.sequence import Call
 from replaykit.trace import END, RESET, Ending, Moments, Step, Trace, place_of
@@ -157,6 +157,9 @@ class Caller:
         if self.cassette is not None and self.cassette.missed is not None:
             raise Over("stale", f"{self._said_place}: {self.cassette.missed}")
         for interaction in self.kept[before:]:
+            if interaction.tampered in LOSING:
+                said = f"{target(interaction.request)}: a fault came in between ({interaction.tampered})"
+                raise Over("unknown", f"{self._said_place}: the answer was lost; {said}")
             self._judge_server_error(interaction)
             trouble, request = interaction.trouble, interaction.request
             if trouble is None:

@@ -16,7 +16,9 @@ from typing import Any, Self, get_args
 import httpx
 
 from replaykit.errors import ForeignHostError, UsageError
-from replaykit.transport import Busy, Network, Tap, Tape, Way
+from replaykit.network import Network, place_of
+from replaykit.tampering import Tamperer, Tampering
+from replaykit.transport import Busy, Tap, Tape, Way
 
 HTTPX_VERSION = httpx.__version__
 
@@ -79,6 +81,25 @@ class Client(httpx.Client):
         if self.timeout != (wanted := httpx.Timeout(timeout)):
             self.timeout = wanted
 
+    def detour(self, address: tuple[str, int] | None) -> None:
+        """From now on, make connections for the service to another address; None makes them to the service again.
+
+        What is sent stays as it is, and so does what is recorded. Connections of an earlier detour are not used again.
+        Those that were made to the service itself wait until they are. `ask` takes no detour.
+        """
+        self._network.detour(host_and_port(self.origin), address)
+
+    def fresh(self) -> None:
+        """Let the next request that takes a detour open a new connection."""
+        self._network.fresh()
+
+    def tamper(self, tampering: Tampering | None) -> None:
+        """From now on, do something to requests and their answers before they are recorded; None lets them be.
+
+        `ask` is not tampered with, and what a tape answers isn't either.
+        """
+        self._tap.inner = self._network if tampering is None else Tamperer(self._network, tampering)
+
     def let_go(self) -> None:
         """Close all kept connections; they are none that the service has closed."""
         self._network.let_go()
@@ -98,7 +119,7 @@ class Client(httpx.Client):
         if parsed.userinfo:
             request = next(httpx.BasicAuth(parsed.username, parsed.password).auth_flow(request))
         try:
-            answer = self._network.handle_request(request)
+            answer = self._network.straight(request)
             try:
                 answer.read()
             finally:
@@ -255,8 +276,7 @@ def require_loopback(url: str, allowed: Collection[str] = ()) -> None:
 
 def host_and_port(url: str) -> tuple[str, int]:
     """Return where a URL points to."""
-    parsed = httpx.URL(url)
-    return parsed.host, parsed.port or (443 if parsed.scheme == "https" else 80)
+    return place_of(httpx.URL(url))
 
 
 class Prober:

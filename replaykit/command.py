@@ -239,6 +239,12 @@ class Refs:
         copy._by_label, copy._by_id, copy.nonce = self._by_label.copy(), self._by_id.copy(), self.nonce
         return copy
 
+    def go_back(self, before: "Refs") -> None:
+        """Forget what was bound since a copy was made."""
+        with self._lock:
+            before = before.copy()
+            self._by_label, self._by_id = before._by_label, before._by_id  # noqa: SLF001  of another one of its kind
+
     def bind(self, entity: type[Entity], service_id: Any) -> Ref[Any]:
         """Return the ref of a service's id; an id that is new is named by the step that it appears in."""
         key = (entity.tag, type(service_id), service_id)

@@ -13,6 +13,7 @@ from replaykit.value import Record
 from replaykit.visible import visible
 
 SHORT = 10  # letters of a hash, where it is told in short
+HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # in full
 LINE = "%H%x00%T%x00%P%x00%s"  # what `commits` reads, for --format
 FACTS = "%aN%x00%aI%x00%s%x00%P%x00%b"  # what `facts` reads
 

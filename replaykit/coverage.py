@@ -18,6 +18,7 @@ from replaykit.adapter import Adapter
 from replaykit.command import Command, Event, Refs, Wait, Waited
 from replaykit.dispatch import members_of, signature_of
 from replaykit.errors import UsageError
+from replaykit.fault import Fault, Injected
 from replaykit.generator import spelled_out
 from replaykit.interaction import Interaction
 from replaykit.model import MAX_LABELS, Like, Model
@@ -227,7 +228,7 @@ def _events_of(command: type[Command], model: type[Model], adapter: type[Adapter
         events = list(_events_in(signature_of(owner, name)[0].get("return"))) if name is not None else []
         if events:
             return list(dict.fromkeys(events))
-    return [Waited] if issubclass(command, Wait) else []
+    return [Waited] if issubclass(command, Wait) else [Injected] if issubclass(command, Fault) else []
 
 
 def _events_in(annotation: Any) -> Iterator[type[Event]]:

@@ -30,6 +30,8 @@ class Mark:
     every: int = 1  # steps
     on: tuple[type, ...] = ()
     at: str = "step"
+    during: tuple[type, ...] = ()  # kinds of faults
+    relax: tuple[type, ...] = ()
     within: float = 0.0  # seconds that it may take to hold
     pause: float = 0.0  # seconds between two looks
 

@@ -25,10 +25,10 @@ def doubts(blame: Blame) -> list[str]:
         return []
     found = [*_of_its_code(blame), *([] if blame.change is None else _of_its_files(blame, blame.change))]
     parent = blame.parent
-    tried = None if parent is None else next((each for each in blame.tested if each.point.id == parent.id), None)
+    tried = blame.tested_at(parent)
     if parent is not None and (tried is None or tried.state == "skipped"):
         how = "was not tried" if tried is None else "could not be tried"
-        found.append(f"The {_one(blame)} before it, {parent.name}, {how}: an earlier one may be to blame.")
+        found.append(f"The {blame.noun} before it, {parent.name}, {how}: an earlier one may be to blame.")
     return found
 
 
@@ -66,10 +66,6 @@ def _of_its_files(blame: Blame, change: Change) -> list[str]:
             "--versions PACKAGE==OLD..NEW finds out which version of it."
         )
     return found
-
-
-def _one(blame: Blame) -> str:
-    return blame.axis.removesuffix("s")
 
 
 def _named(paths: Sequence[str]) -> str:

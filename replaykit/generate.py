@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from replaykit.adapter import predicted
 from replaykit.command import Command, Refs, command_of, generators_of, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
+from replaykit.fault import Fault
 from replaykit.generator import draw
 from replaykit.model import Model
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
 from replaykit.source import NothingToReferToError, Source, derive
-from replaykit.stutter import Stutter
+from replaykit.stutter import Stutter, has_effect
 from replaykit.value import copied, frozen, loads, text_of
 
 TRIES = 50  # commands drawn for one step before it is given up
@@ -30,6 +31,7 @@ SIZES = (4, 12, 40)  # of a run: how large texts, lists and numbers tend to be
 PREFIXES = (2, 5, 10, 20)  # calls before branches
 REDRAWN = 3  # calls of a branch that are drawn for each that it is to have
 MOST_STATES = 300  # that are looked at to see whether a call may be asked in every order
+MOST_WASTED = 3  # commands that would be refused, drawn for one that is sent while a fault is on
 KEPT = 0.5  # how likely a swarm run keeps a command
 
 
@@ -76,6 +78,8 @@ class Generated:
         self._commands = tuple(each for each in model.commands if not swarm or self._source.chance(KEPT))
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
+        self._is_branching = False
+        self._has_faults = any(issubclass(each, Fault) for each in model.commands)
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
@@ -112,6 +116,7 @@ class Generated:
         if self._parallel is None:
             return ()
         before, branches = len(self.drawn), list[Sequence]()
+        self._is_branching = True
         for _ in range(self._parallel.count):
             branch = self._draw_branch(branches, state, refs)
             if branch:
@@ -141,8 +146,8 @@ class Generated:
         seed = derive(self._seed, len(self.drawn))
         source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
-        offered = list(self._commands)
-        weights = [command.weight for command in offered]
+        offered = [each for each in self._commands if not issubclass(each, Fault) or self._may_fail(state)]
+        weights, wasted = [command.weight for command in offered], 0
         for _ in range(TRIES):
             if not offered:
                 break
@@ -152,9 +157,25 @@ class Generated:
             except NothingToReferToError:
                 del offered[index], weights[index]
                 continue
-            if _fits(offered[index], call, state, refs):
+            if not _fits(offered[index], call, state, refs):
+                continue
+            if wasted == MOST_WASTED or not self._is_under_fault(state) or _has_effect(call, state, refs):
                 return call
+            wasted += 1
         return None
+
+    def _may_fail(self, state: Model) -> bool:
+        """Say whether a fault may begin now: none is on, and what is sent next comes one after the other."""
+        return not self._is_branching and not self._is_under_fault(state)
+
+    def _is_under_fault(self, state: Model) -> bool:
+        if not self._has_faults:
+            return False
+        left = 0
+        for call in self.drawn:
+            kind = state.rules.by_tag[call.tag]
+            left = int(str(call.args["steps"])) if issubclass(kind, Fault) else max(0, left - 1)
+        return left > 0
 
     def _draw(self, command: type[Command]) -> Call:
         args, raw = {}, {}
@@ -182,6 +203,17 @@ def _fits(kind: type[Command], call: Call, state: Model, refs: Refs) -> bool:
             "Make the generator and the type agree.",
         ) from None
     return Model.allows(state, command)
+
+
+def _has_effect(call: Call, state: Model, refs: Refs) -> bool:
+    """Say whether the model expects a call to change something; where it can't tell, it may."""
+    known = refs.copy()
+    known.step = call.label
+    try:
+        event = predicted(state, command_of(state.rules.by_tag[call.tag], call.version, call.args, known), known)
+        return event is None or has_effect(state, event)
+    except Exception:  # noqa: BLE001  the user's code, with an event that was made up
+        return True
 
 
 def _foresee(call: Call, state: Model, refs: Refs) -> set[int]:

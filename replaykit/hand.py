@@ -25,7 +25,7 @@ from replaykit.finding import Finding
 from replaykit.model import Model
 from replaykit.reset import Resets
 from replaykit.runner import Plan, Runner
-from replaykit.service import Running
+from replaykit.service import Proxying, Running
 from replaykit.shrink import Shrunk
 from replaykit.trace import Trace
 from replaykit.watcher import Watcher
@@ -42,6 +42,8 @@ OPTIONS = (  # of a campaign, that a hand has to know; `base_url` is another one
     "restart",
     "settings",
     "transport",
+    "toxiproxy",
+    "proxy_port",
 )
 MET = 5  # traces of one other failure that shrinking tells of: a campaign looks at no more of them
 
@@ -163,12 +165,13 @@ def service_of(options: Mapping[str, Any]) -> Iterator[Running]:
     """Give the service, waited for where it is started here, or where its health check is named."""
     url, start, health = options.get("base_url"), options.get("start"), options.get("health_check")
     resets, revives = resets_of(options), options.get("restart", False)
+    proxying = Proxying(options.get("toxiproxy"), options.get("proxy_port"))
     if start is None and health is None and url is not None and not (revives or resets.restart):
-        yield Running(check_url(url), "none", resets=resets)
+        yield Running(check_url(url), "none", resets=resets, proxying=proxying)
         return
     patience = options.get("health_timeout")
     with service.opened(
-        url=url, start=start, health=health, patience=patience, resets=resets, revives=revives
+        url=url, start=start, health=health, patience=patience, resets=resets, revives=revives, proxying=proxying
     ) as running:
         yield running
 

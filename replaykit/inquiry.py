@@ -16,6 +16,7 @@ from replaykit.commit import Change
 from replaykit.doubt import doubts
 from replaykit.environments import Environments
 from replaykit.errors import UsageError
+from replaykit.lifeline import Spare
 from replaykit.memory import Kept, Memory
 from replaykit.model import Model
 from replaykit.onlooker import Onlooker
@@ -107,8 +108,9 @@ class Inquiry:
             environments.sweep()
             benches = []
             for number in range(self.jobs):
+                spare = stack.enter_context(Spare())
                 site = stack.enter_context(lane(number))
-                bench = Prober(self.bundle, self.model, self.adapter, self.recipe, site, environments, logs)
+                bench = Prober(self.bundle, self.model, self.adapter, self.recipe, site, environments, logs, spare)
                 bench.doing = partial(onlooker.doing, number)
                 benches.append(bench)
             _tell_of_begun(memory, self.place, onlooker)

@@ -70,6 +70,8 @@ class Options(TypedDict, total=False):
     stutter: float  # how often an idempotent command is sent again, from 0 to 1
     settings: Mapping[str, str] | None  # of the adapter
     latency: Mapping[str, float] | None  # what endpoints may take, in seconds: {"GET /players": 0.2}
+    toxiproxy: str | None  # the URL of a Toxiproxy's API, with which the model's faults are done; None: an own proxy
+    proxy_port: int | None  # where that proxy listens if it can
     transport: Way  # "httpx" sends plain HTTP through httpx's transport too
     budget: Budget | None  # how long each failure is shrunk; with 0 executions not at all
     require_coverage: Mapping[str, float] | None  # percent for a success: {"commands": 100, "outcomes": 90}

@@ -58,6 +58,9 @@ class Trouble(Record):
         return self.error in {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
 
 
+LOSING = frozenset({"status", "truncated", "corrupted"})  # ways to tamper after which nobody knows what was answered
+
+
 class Interaction(Record):
     """One request with its response, its trouble, or both (a body that broke off)."""
 
@@ -66,6 +69,7 @@ class Interaction(Record):
     trouble: Trouble | None = None
     elapsed: float = 0.0  # seconds from sending to the last byte
     before: int = 0  # how many that were sent later were over sooner, and so stand above it
+    tampered: str = ""  # what a fault did to it on purpose: status, truncated, corrupted, duplicated
 
 
 def as_sent(interactions: Iterable[Interaction]) -> list[Interaction]:

@@ -24,6 +24,7 @@ from replaykit.adapter import Adapter, Mock
 from replaykit.command import Wait
 from replaykit.dispatch import budget_of, is_budget
 from replaykit.errors import BundleError, UsageError
+from replaykit.fault import Fault
 from replaykit.interaction import Interaction
 from replaykit.model import Model
 from replaykit.trace import Trace
@@ -139,7 +140,7 @@ class Budgets:
         for step in trace.steps:
             call = step.call
             label, tag = call.label, call.tag
-            alone = () if call.branch or call.twice or tag in self.waits else step.interactions
+            alone = () if call.branch or call.twice or tag in self.waits or step.faults else step.interactions
             handler = self.handlers.get(tag)
             if handler is not None and alone:
                 yield Measured(handler, label, tag, _seconds(*alone))
@@ -202,7 +203,7 @@ def budgets_of(model: type[Model], adapter: type[Adapter[Any]], given: Mapping[s
     for tag, command in model.rules.by_tag.items():
         name = adapter.handlers.get(command)
         seconds = None if name is None else budget_of(adapter, name)
-        if name is not None and seconds is not None and not issubclass(command, Wait):
+        if name is not None and seconds is not None and not issubclass(command, Wait | Fault):
             handlers[tag] = Budget(name, seconds)
     waits = frozenset(tag for tag, command in model.rules.by_tag.items() if issubclass(command, Wait))
     return Budgets(handlers, endpoints, waits)

@@ -24,6 +24,7 @@ from replaykit.dispatch import (
     signature_of,
 )
 from replaykit.errors import DefinitionError
+from replaykit.fault import Fault
 from replaykit.generator import Generator, functions_in
 from replaykit.value import JsonData, State, fields_of, jsonable
 
@@ -66,6 +67,8 @@ def check(
     every: int = 1,
     on: type[Command | Event] | Iterable[type[Command | Event]] = (),
     at: Literal["step", "end"] = "step",
+    during: type[Fault] | Iterable[type[Fault]] = (),
+    relax: type[Fault] | Iterable[type[Fault]] = (),
 ) -> Callable[[F], F]: ...
 def check(
     method: F | None = None,
@@ -73,17 +76,24 @@ def check(
     every: int = 1,
     on: type[Command | Event] | Iterable[type[Command | Event]] = (),
     at: Literal["step", "end"] = "step",
+    during: type[Fault] | Iterable[type[Fault]] = (),
+    relax: type[Fault] | Iterable[type[Fault]] = (),
 ) -> Any:
     """Mark what must hold when it is looked at; the method may take one Observation, which is read first.
 
     `every=5` looks after each fifth step, `on=Created` after steps with this command or event, `at="end"`
     once, when the sequence is over.
+
+    `during=fault.Latency` looks only while such a fault is on, `relax=fault.Down` not while one is; `fault.Fault` is
+    any. When the last fault is over, all checks of steps are looked at, but those that are meant for faults.
     """
     if every < 1:
         raise DefinitionError(f"@check(every={every}) can't be.", "every is 1 or more.")
     if at == "end" and every > 1:
         raise DefinitionError('@check(at="end") looks once.', "Leave out every, or look at steps.")
-    mark = Mark("check", every=every, on=_kinds(on), at=_moment(at, on))
+    if at == "end" and (during or relax):
+        raise DefinitionError('A check at="end" looks when all faults are over.', "Leave out during and relax.")
+    mark = Mark("check", every=every, on=_kinds(on), at=_moment(at, on), during=_kinds(during), relax=_kinds(relax))
     return marked(method, mark) if method is not None else lambda later: marked(later, mark)
 
 
@@ -108,7 +118,8 @@ def eventually(
     """Mark what must hold before long, of a service that settles later; the method takes one Observation.
 
     It is read again every `every` seconds, until the method does not raise any more; if `within` seconds are
-    over first, that is a failure. `on` and `at` say when it is looked at, as for `check`.
+    over first, that is a failure. `on` and `at` say when it is looked at, as for `check`; while a fault is on, it is
+    not, and when the last one is over, it always is.
     """
     if not (_is_number(within) and _is_number(every) and 0 < every <= within < float("inf")):
         raise DefinitionError(
@@ -123,7 +134,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _kinds(on: type[Command | Event] | Iterable[type[Command | Event]]) -> tuple[type, ...]:
+def _kinds(on: type | Iterable[type]) -> tuple[type, ...]:
     return (on,) if isinstance(on, type) else tuple(on)
 
 
@@ -218,6 +229,17 @@ class Check:
     at: str
     within: float = 0.0  # seconds that it may take to hold
     pause: float = 0.0  # seconds between two looks
+    during: tuple[type[Fault], ...] = ()
+    relax: tuple[type[Fault], ...] = ()
+
+    def is_meant_for(self, faults: Iterable[Fault]) -> bool:
+        """Say whether it looks while these faults are on."""
+        on = tuple(faults)
+        if on and self.within:
+            return False
+        if self.during and not any(isinstance(each, self.during) for each in on):
+            return False
+        return not any(isinstance(each, self.relax) for each in on)
 
     def due(self, count: int, command: Command, event: Event | None) -> bool:
         """Say whether it looks after the `count`-th step (from 1)."""
@@ -421,10 +443,13 @@ def _check_of(place: str, name: str, mark: Mark, parameters: dict[str, Any]) -> 
     for wanted in mark.on:
         if not (isinstance(wanted, type) and issubclass(wanted, Command | Event)):
             raise DefinitionError(f"{place} has on={wanted!r}.", "Name a command class or an event class.")
+    for wanted in (*mark.during, *mark.relax):
+        if not (isinstance(wanted, type) and issubclass(wanted, Fault)):
+            raise DefinitionError(f"{place} speaks of the fault {wanted!r}.", "Name a class of module fault.")
     observation = None
     if parameters or mark.role == "eventually":
         [observation] = only_parameter(place, parameters, Observation, "an observation", union=False)
-    return Check(name, observation, mark.every, mark.on, mark.at, mark.within, mark.pause)
+    return Check(name, observation, mark.every, mark.on, mark.at, mark.within, mark.pause, mark.during, mark.relax)
 
 
 def _add_on(rules: Rules, place: str, name: str, parameters: dict[str, Any], hints: dict[str, Any]) -> None:

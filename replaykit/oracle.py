@@ -6,6 +6,7 @@ from replaykit.adapter import Adapters, Mock, unpredicted
 from replaykit.aftermath import BREATH, SHORT_BREATH, is_doubtful, log_of, revived, trouble
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
+from replaykit.fault import Fault
 from replaykit.finding import Finding
 from replaykit.generator import Generator
 from replaykit.latency import CANDIDATE, Budgets, Decided, decide
@@ -104,6 +105,11 @@ def up_to_failure(trace: Trace) -> Sequence:
     if failure is None or failure.kind != "latency" or failure.step is None:
         return trace.sequence
     return until(trace.sequence, failure.step)
+
+
+def faults_of(model: type[Model]) -> frozenset[str]:
+    """List the tags of a model's commands that begin a fault."""
+    return frozenset(tag for tag, command in model.rules.by_tag.items() if issubclass(command, Fault))
 
 
 def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:

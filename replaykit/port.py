@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -80,11 +81,18 @@ def _folder() -> Path:
 # --- who listens there --------------------------------------------------------------------------
 
 
-def stranger_at(number: int, ours: int) -> str | None:
+def now() -> int:
+    """Say when it is, as the system says when a process began: in ticks since the machine did (Linux)."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return int(time.clock_gettime(clock) * os.sysconf("SC_CLK_TCK"))
+
+
+def stranger_at(number: int, ours: int, began: int) -> str | None:
     """Say which process listens at a port, where it is none of `ours`, which is a process with its descendants.
 
     None where it is one of them, and where the system does not tell (it does on Linux, of processes of this user).
-    One that began after `ours` may be what it asked for elsewhere, as that of a container; it is none either.
+    One that did not begin before the moment `began`, see `now`, may be what they asked for elsewhere, as that of a
+    container; it is none either.
     """
     sockets = _listening(number)
     if not sockets:
@@ -94,9 +102,8 @@ def stranger_at(number: int, ours: int) -> str | None:
         left -= _held(process, left)
         if not left:
             return None
-    began = _began(ours)
     for entry in _listed("/proc"):
-        if entry.isdigit() and began is not None and _held(int(entry), left):
+        if entry.isdigit() and _held(int(entry), left):
             since = _began(int(entry))
             if since is not None and since < began:
                 return f"process {entry} ({_name(int(entry))})"

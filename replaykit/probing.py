@@ -31,7 +31,9 @@ from replaykit.bundle import Bundle
 from replaykit.environments import Environments
 from replaykit.errors import MachineError, StaleError, UnbuildableError, UnreachableError, UsageError
 from replaykit.judging import Trial
+from replaykit.lifeline import Spare
 from replaykit.model import Model
+from replaykit.repository import scrubbed
 from replaykit.reset import Resets, last_lines, shell_hint
 from replaykit.run import Listener
 from replaykit.service import Running
@@ -111,8 +113,7 @@ def _check(what: str, command: str) -> None:
 
 
 def _variables() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**scrubbed(), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,11 @@ class Prober:
         site: Site,
         environments: Environments,
         logs: Path | None = None,
+        spare: Spare | None = None,
     ) -> None:
         """Take what is the same at all points; what is printed at each goes into a file in `logs`.
+
+        Each service has the spare supervisor, where there is one.
 
         Raises UsageError where no service is named, or a setting is wrong.
         """
@@ -150,6 +154,7 @@ class Prober:
         self.recipe, self.site, self.environments, self.logs = recipe, site, environments, logs
         self.doing: Callable[[str], None] = lambda _: None  # hears what is done now
         self.warn: Callable[[str], None] | None = None  # hears once, if so, that an installed copy may be served
+        self._spare = spare
         self._given_up = threading.Event()
         self._running: Running | None = None
         self._visited: Visited | None = None
@@ -280,7 +285,9 @@ class Prober:
             stage = replace(stage, start=_with(stage.start, env), resets=resets)
         try:
             running = stack.enter_context(
-                stage.opened(self.bundle.provenance, folder=self.site.folder, variables=variables, log=log)
+                stage.opened(
+                    self.bundle.provenance, folder=self.site.folder, variables=variables, log=log, spare=self._spare
+                )
             )
         except UsageError as error:
             if self.recipe.setup is None and self.recipe.build is None:

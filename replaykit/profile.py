@@ -37,6 +37,8 @@ KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "max_time": (str, int, float),
     "restart": bool,
     "transport": str,
+    "toxiproxy": str,
+    "proxy_port": int,
     "runs": int,
     "commands": int,
     "seed": int,

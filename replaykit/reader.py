@@ -236,6 +236,7 @@ class _Builder:
                 cut=reader.cut(ours, "response_cut"),
             ),
             elapsed=reader.seconds(ours),
+            tampered=reader.take(ours, "tampered", str, ""),
         )
         self._place(ours, interaction, reader)
 
@@ -264,6 +265,7 @@ class _Builder:
             else None,
             trouble=Trouble(error=error, message=reader.take(data, "message", str, "")) if error else None,
             elapsed=reader.seconds(data),
+            tampered=reader.take(data, "tampered", str, ""),
         )
         self._place(data, interaction, reader)
 
@@ -297,7 +299,10 @@ class _Builder:
             call = reader.parse(Call, {**given, "label": reader.take(data, "step", int)})
             empty: dict[str, Any] = {"interactions": [], "observing": [], "observations": []}
             at = reader.seconds(data, "at") if "at" in data else None
-            self.steps.append({"call": call, "at": at, **empty})
+            faults = reader.take(data, "faults", list, [])
+            if not all(type(each) is int for each in faults):
+                raise reader.corrupt(f"faults is {faults!r}")
+            self.steps.append({"call": call, "at": at, "faults": tuple(faults), **empty})
         elif kind == "event":
             step = self._step(data, reader)
             step["again" if "event" in step else "event"] = _said(data, reader)

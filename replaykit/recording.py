@@ -24,8 +24,9 @@ from replaykit.client import Cookies, without_credentials
 from replaykit.drift import Comparison
 from replaykit.errors import UsageError
 from replaykit.likeness import HEADERS
+from replaykit.network import Network
 from replaykit.tape import Playback, Recorder
-from replaykit.transport import AsyncTap, Network, Tap, Tape
+from replaykit.transport import AsyncTap, Tap, Tape
 
 # What httpx makes a transport of: with a tap in its place, we have to hand it on.
 _OF_TRANSPORT = ("verify", "cert", "http1", "http2", "limits", "proxy")

@@ -72,6 +72,8 @@ def _version(text: str) -> Version | None:
 class Releases:
     """The versions of a package in a range, and places in which they are installed."""
 
+    axis: Literal["versions"] = "versions"
+
     def __init__(
         self,
         span: Span,
@@ -126,8 +128,6 @@ class Releases:
     def require(self, start: str | None) -> None:
         """Hold that each version brings the program of the command that starts the service."""
         self._program = _program(start)
-
-    axis: Literal["versions"] = "versions"
 
     @property
     def where(self) -> str:
@@ -195,7 +195,7 @@ class Releases:
             )
 
     @contextlib.contextmanager
-    def lane(self, number: int = 0) -> Iterator["Lane"]:
+    def lane(self, number: int) -> Iterator["Lane"]:
         """Give a place for one version after the other; several may be used at once."""
         home = shelf.home() / "versions"
         for claim in claims(home):  # of bisects that were killed

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from replaykit import commit
-from replaykit.commit import SHORT, Change, Commit, readable
+from replaykit.commit import HASH, SHORT, Change, Commit, readable
 from replaykit.errors import MachineError, UnwritableError, UsageError
 from replaykit.value import Record
 
@@ -134,7 +134,6 @@ VARIABLES = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",  # what is not here is not fetched, whatever git's version
 }
-_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Answer(NamedTuple):
@@ -272,7 +271,7 @@ class Repository:
         if ref.strip() and "\0" not in ref:
             answer = git(["rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}"], self.top)
             found = answer.out.decode("ascii", "replace").strip()
-            if answer.code == 0 and _HASH.fullmatch(found):
+            if answer.code == 0 and HASH.fullmatch(found):
                 return found
         todo = "Name a commit, a tag or a branch."
         if answer is not None and "is ambiguous" in answer.err:
@@ -312,7 +311,7 @@ class Repository:
 
     def commit(self, name: str) -> Commit:
         """Return the commit with a hash."""
-        return commit.commits(self._log("--no-walk", name))[0]
+        return commit.commits(self._log(commit.LINE, "--no-walk", name))[0]
 
     def line(self, far: str | None, near: str) -> list[Commit]:
         """List the commits after `far` up to `near` along first parents, the oldest first, with `far` at the front.
@@ -328,20 +327,18 @@ class Repository:
         return self._listed(far, near, "--topo-order")
 
     def _listed(self, far: str | None, near: str, order: str) -> list[Commit]:
-        return commit.commits(self._log(order, "--reverse", near, *([f"^{far}"] if far else [])))
+        return commit.commits(self._log(commit.LINE, order, "--reverse", near, *([f"^{far}"] if far else [])))
 
-    def _log(self, *words: str) -> bytes:
+    def _log(self, form: str, *words: str) -> bytes:
         options = ("--no-show-signature", "--no-notes", "--no-color", "--no-patch", "--encoding=UTF-8")
         ends = [word for word in words if not word.startswith("--")]
-        if not all(_HASH.fullmatch(end.removeprefix("^")) for end in ends):
+        if not all(HASH.fullmatch(end.removeprefix("^")) for end in ends):
             raise UsageError(f"These are no hashes of commits: {' '.join(ends)}.", "Name them in full.")
-        return self._ask("log", *words, *options, "-z", f"--format=tformat:{commit.LINE}", "--").out
+        return self._ask("log", *words, *options, "-z", f"--format=tformat:{form}", "--").out
 
     def change(self, name: str) -> Change:
         """Return what a commit is, and what it did."""
-        form = f"--format=tformat:{commit.FACTS}"
-        printed = self._ask("log", "--no-walk", "--no-show-signature", "--no-notes", "--no-color", "--no-patch",
-                            "--encoding=UTF-8", form, "--end-of-options", name, "--").out  # fmt: skip
+        printed = self._log(commit.FACTS, "--no-walk", name)
         tree = ("diff-tree", "-r", "-z", "--root", "--no-commit-id", "--name-status", "--no-renames")
         parents = printed.split(b"\0")[3].decode("ascii").split()
         files = git([*tree, "--end-of-options", *([parents[0], name] if parents else [name]), "--"], self.top)

@@ -24,7 +24,7 @@ from replaykit.judging import judge
 from replaykit.keeper import facts_of, made
 from replaykit.latency import Budgets, budgets_of
 from replaykit.model import Model
-from replaykit.oracle import Oracle, generators_for, simulation
+from replaykit.oracle import Oracle, faults_of, generators_for, simulation
 from replaykit.reader import read
 from replaykit.run import execute
 from replaykit.sequence import Fixed
@@ -191,6 +191,7 @@ class _Again:
             fits=simulation(model, sequence),
             looks=MOST_TRIES,
             at_end=finding.failure.step is None,
+            faults=faults_of(model),
         )
         if isinstance(shrunk.error, UnreachableError):
             raise shrunk.error

@@ -18,6 +18,11 @@ One step:
    again and again where a check says that the service may take its time. A cassette needs no time: there, the
    last look is the last one that was recorded.
 
+A fault is a step too: when its turn comes, the steady state is looked at, and then it begins, and lasts while so many
+commands are sent (module chaos). An answer that it costs does not end the run: the client finds out what became of the
+command, and the expectation is judged only where it knows. When the last fault is over, the steady state is looked at
+again.
+
 The first thing that does not hold ends the run, in this order: server error, expectation, invariant,
 check. So a symptom that can only be seen by reading is never reported before its cause in the state.
 
@@ -40,8 +45,10 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkab
 from replaykit.adapter import Adapter, Mock
 from replaykit.blockade import blockaded
 from replaykit.caller import Caller, Cassette, Over, Witness
+from replaykit.chaos import Chaos, Loss
 from replaykit.command import Command, Event, Observation, Refs, Waited
 from replaykit.errors import DefinitionError, StaleError
+from replaykit.fault import Fault, Injected, Lost
 from replaykit.generator import is_minted
 from replaykit.history import (
     LINEARIZABLE,
@@ -85,8 +92,11 @@ class Listener(Protocol):
     def interaction(self, part: str, step: int | None, interaction: Interaction) -> None:
         """Hear of a request and its answer; `part` is reset, command, observe or end."""
 
-    def call(self, call: Call, at: float | None) -> None:
-        """Hear of a call that is about to be sent, `at` so many seconds after the first; None where no time counts."""
+    def call(self, call: Call, at: float | None, faults: tuple[int, ...] = ()) -> None:
+        """Hear of a call that is about to be sent, `at` so many seconds after the first; None where no time counts.
+
+        `faults` are the labels of the calls whose faults are on.
+        """
 
     def nonce(self, nonce: str) -> None:
         """Hear, before the first call that has something minted in it, what makes it unique to this run."""
@@ -189,6 +199,8 @@ class _Run(Caller):
         tally: Counter[tuple[str, str]],
     ) -> None:
         super().__init__(adapter, self._first_state(model), cassette)
+        is_real = cassette is None and not isinstance(adapter, Mock)
+        self.chaos = Chaos(adapter.injector if is_real else None, is_real=is_real)
         self.calls = calls
         self.listener = listener
         self.patient = listener if isinstance(listener, Patient) else None
@@ -255,6 +267,7 @@ class _Run(Caller):
             self._reset()
             while (call := self._next_call()) is not None:
                 self._take_step(call)
+            self.chaos.lift()
             branches = self._draw(lambda: self.calls.branches(self.state, self.refs))
             if branches and not isinstance(self.adapter, Mock):
                 history = self._send_branches(branches)
@@ -262,6 +275,7 @@ class _Run(Caller):
                 self._judge_history(history)
             else:
                 self.part, self.kept, self.observations, self.checking = "end", [], [], "check"
+                self._judge_checks(self._steady() if self.chaos.settled() else [])
                 self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
         except Over as over:
             ending, reason, failure = over.ending, over.reason, over.failure
@@ -269,6 +283,8 @@ class _Run(Caller):
             unused = self.cassette.unused() if self.cassette is not None else None
             if unused is not None:
                 ending, reason = "stale", unused
+        finally:
+            self.chaos.lift()
         if self.cassette is not None and self.cassette.missed is not None and ending != "stale":
             ending, reason, failure = "stale", self.cassette.missed, None  # whatever was made of that
         if not isinstance(self.adapter, Mock):
@@ -327,8 +343,11 @@ class _Run(Caller):
             command = self.command(call)
             self.require(call, command)
             self._tell(call)
+            if isinstance(command, Fault):
+                self._begin_fault(call, command)
+                return
             prediction = self.guarded("model", "expects", lambda: Model.predict(self.state, command))
-            event = self._send_twice(call, prediction) if call.twice else self._send(call.label, command)
+            event = self._send_twice(call, prediction) if call.twice else self._send(call.label, command, prediction)
             self._judge_event(call, command, prediction, event)
         else:
             first = self._first_of(call)
@@ -341,16 +360,36 @@ class _Run(Caller):
         due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
+        self.chaos.spend()
+        self._judge_checks(self._steady() if self.chaos.settled() else [])
         self._close_step()
+
+    def _begin_fault(self, call: Call, fault: Fault) -> None:
+        """Look whether all is well, and then begin a fault."""
+        event = Injected(fault=fault.tag, steps=fault.steps)
+        self._keep_answer("event", event)
+        self.guarded("model", "on", lambda: Model.apply(self.state, event))
+        self._snapshot(call)
+        self._judge_invariants()
+        self.part = "observe"
+        if not self.chaos.faults:
+            self._judge_checks(self._steady())
+        self._close_step()
+        self.chaos.begin(call.label, fault)
+
+    def _steady(self) -> list[Check]:
+        """List the checks of the steady state: those that look at any time, and those that a fault was in front of."""
+        owed = self.chaos.owed()
+        return [each for each in self.state.rules.checks if each.at == "step" and (not each.on or each.name in owed)]
 
     def _tell(self, call: Call) -> None:
         """Take down the call that is about to be sent."""
         at = self._now()
-        self.step = {"call": call, "at": at}
+        self.step = {"call": call, "at": at, "faults": self.chaos.labels}
         if not self.minted and is_minted(call.args):
             self._tell_nonce()
         if self.listener is not None:
-            self.listener.call(call, at)
+            self.listener.call(call, at, self.chaos.labels)
         self.tally["command", call.tag] += 1
 
     def _now(self) -> float | None:
@@ -361,9 +400,17 @@ class _Run(Caller):
         self.began = now if self.began is None else self.began
         return round(now - self.began, 6)
 
-    def _send(self, label: int, command: Command) -> Event:
+    def _send(self, label: int, command: Command, prediction: Prediction | None = None) -> Event:
         self.refs.step = label
-        event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+        before, bound = len(self.kept), self.refs.copy() if self.chaos.faults else None
+        try:
+            with self.chaos.through(command):
+                event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+            self.chaos.require_applied(self.kept[before:])
+        except Over as over:
+            if bound is None:
+                raise
+            event = self.chaos.found_out(self, command, prediction, Loss(over, self.kept[before:], bound))
         self.refs.step = None
         self._keep_answer("event", event)
         return event
@@ -377,7 +424,7 @@ class _Run(Caller):
     def _judge_event(self, call: Call, command: Command, prediction: Prediction | None, event: Event) -> None:
         """Judge what was answered, and fold it into the state."""
         broken = None
-        if prediction is not None:
+        if prediction is not None and not isinstance(event, Lost):
             self.tally["expectation", prediction.name] += 1
             if self.witness is not None:
                 self.witness.predicted(command, prediction, event, self.state, step=call.label)
@@ -421,7 +468,9 @@ class _Run(Caller):
         else:
             event = self._send(first.label, command)  # what it makes now is named as made by the first
         self.tally["idempotency", REPEATED] += 1
-        if not self.guarded("model", "expects", lambda: is_answered_again(self.state, command, before, event)):
+        if not isinstance(event, Lost) and not self.guarded(
+            "model", "expects", lambda: is_answered_again(self.state, command, before, event)
+        ):
             self._not_repeated(f"sent again, it was answered {event!r}, and the first time {before!r}")
         self._bear_witness("idempotency", REPEATED, None)
         self._snapshot(call)
@@ -611,6 +660,8 @@ class _Run(Caller):
         for check in due:
             method = getattr(self.state, check.name)
             kind = check.observation
+            if self.chaos.is_in_the_way_of(check):
+                continue
             if kind is None:
                 self._count_check(check)
                 self._judge(self.checking, check.name, method)

@@ -20,7 +20,7 @@ from replaykit.errors import UnreachableError
 from replaykit.finding import Finding
 from replaykit.generate import Generated, Parallel
 from replaykit.latency import RUNS, Budgets, decide
-from replaykit.oracle import Oracle, again, generators_for, simulation, up_to_failure
+from replaykit.oracle import Oracle, again, faults_of, generators_for, simulation, up_to_failure
 from replaykit.rate import rate_at_least, tries
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed, Sequence, branches_of, interleaved, said_once
@@ -176,6 +176,7 @@ class Runner:
             budget=self.plan.budget,
             fits=simulation(self.model, sequence),
             at_end=finding.failure.step is None,
+            faults=faults_of(self.model),
         )
         is_last_word = isinstance(shrunk.error, UnreachableError) and not shrunk.failed
         if is_last_word and shrunk.trace is not None and is_doubtful(shrunk.trace):  # perhaps it died while it said so

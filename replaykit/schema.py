@@ -141,7 +141,7 @@ def _net() -> JsonData:
     nothing = {"type": "object", "maxProperties": 0}
     return _shape(
         {"request": request}, step=_STEP, part=_PART, before=_COUNT, elapsed=_SECONDS, error=_TEXT, message=_TEXT,
-        response={"anyOf": [nothing, response]}, request_cut=_CUT, response_cut=_CUT,
+        tampered=_TEXT, response={"anyOf": [nothing, response]}, request_cut=_CUT, response_cut=_CUT,
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _interaction() -> JsonData:
     status = _shape({"code": _STATUS}, message=_BYTES)
     ours = _shape(
         {}, step=_STEP, part=_PART, before=_COUNT, http=_BYTES, elapsed=_SECONDS, complete={"type": "boolean"},
-        reason=_BYTES,
+        reason=_BYTES, tampered=_TEXT,
         request_headers=_PAIRS, response_headers=_PAIRS, request_cut=_CUT, response_cut=_CUT,
     )  # fmt: skip
     return _shape(

@@ -6,19 +6,21 @@ import os
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
 from replaykit.client import Client, Prober, check_url, host_and_port, without_credentials
 from replaykit.errors import MachineError, UnreachableError, UsageError
+from replaykit.lifeline import Lifeline, Spare
 from replaykit.port import Port, stranger_at
 from replaykit.reset import Resets, last_lines, shell_hint
+from replaykit.supervisor import HALT, KILL, RESUME
 
 START_PATIENCE = 30.0  # seconds that a started service may take to become healthy
 PATIENCE = 5.0  # seconds that a running service may take to answer
@@ -115,20 +117,22 @@ class Started:
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
         log: Path | None = None,
+        spare: Spare | None = None,
     ) -> None:
         """Start `command`, where `{port}` stands for a free port, which is in PORT as well.
 
         It runs in `folder`, with these variables as its environment; else in the current one, as `environment` says.
-        What it prints is appended to `log`, where one is named. Raises UsageError for a command that can't be one,
+        What it prints is appended to `log`, where one is named. Its supervisor is the spare one, where there is one,
+        and while it starts, the next one is begun. Raises UsageError for a command that can't be one,
         UnreachableError if it can't be run, MachineError while another replaykit has its place.
         """
         check_start(command, url)
         self.has_free_port = url is None
         self.folder, self.variables = folder, environment() if variables is None else variables
         self.command = command
-        self._hold: IO[bytes] | None = None
+        self._spare, self._place = spare, log
         self._is_over = False
-        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._lifeline: Lifeline | None = None
         self._changing = threading.Lock()
         self._port = _port(url)
         try:
@@ -163,28 +167,26 @@ class Started:
         return words
 
     def _begin(self) -> None:
-        lifeline, hold = os.pipe()
-        self._hold = os.fdopen(hold, "wb", buffering=0)
+        variables = {**self.variables, "PORT": str(self._port.number), "PYTHONUNBUFFERED": "1"}
+        output = self._log.fileno()
         try:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py").absolute()), str(lifeline),
-                 *self._words],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lifeline],
-                env={**self.variables, "PORT": str(self._port.number), "PYTHONUNBUFFERED": "1"},
-                start_new_session=True,
-            )  # fmt: skip
+            self._lifeline = self._told(variables) or Lifeline(
+                self._words, folder=self.folder, output=output, variables=variables
+            )
         except OSError as error:
             if self.folder is not None and not self.folder.is_dir():
                 raise UnreachableError(f"The service can't be started in {self.folder}: {error.strerror}.") from None
             raise MachineError(
                 f"No process can be started: {error.strerror}.", "Let the machine have more memory or processes."
             ) from None
-        finally:
-            os.close(lifeline)
+        if self._spare is not None:
+            self._spare.prepare()
+
+    def _told(self, variables: Mapping[str, str]) -> Lifeline | None:
+        """Tell a supervisor that waits what to do, where there is one, and where it can begin."""
+        if self._spare is None or self._place is None or self.folder is None or not os.access(self.folder, os.X_OK):
+            return None
+        return self._spare.begun(self._words, folder=self.folder, log=self._place, variables=variables)
 
     def alive(self) -> bool:
         """Whether the service's first process still runs."""
@@ -193,7 +195,7 @@ class Started:
     @property
     def exit_code(self) -> int | None:
         """The exit code of the service's first process, 128 and more for a signal; None while it runs."""
-        return None if self._supervisor is None else self._supervisor.poll()
+        return None if self._lifeline is None else self._lifeline.code
 
     def log(self) -> str:
         """Return the last lines that the service printed since it was started, or started again."""
@@ -211,6 +213,41 @@ class Started:
             os.write(self._log.fileno(), f"\n{MARK}".encode())
             self._begin()
 
+    def kill(self) -> None:
+        """End the service at once (SIGKILL), and all that it started, as a crash does; `restart` starts it again.
+
+        Raises UnreachableError where it has ended already, or can't be killed.
+        """
+        with self._changing:
+            self._tell(KILL, "killed").wait()
+
+    def pause(self) -> None:
+        """Stop the service where it is (SIGSTOP), with all of its process group, until `resume`, or until it is ended.
+
+        It keeps its connections, and the system takes new ones for it. Raises UnreachableError where it has ended
+        already, or can't be paused.
+        """
+        with self._changing:
+            self._tell(HALT, "paused")
+
+    def resume(self) -> None:
+        """Let the service go on (SIGCONT) that was paused; one that was not is let be.
+
+        Raises UnreachableError where it has ended, or can't go on.
+        """
+        with self._changing:
+            self._tell(RESUME, "resumed")
+
+    def _tell(self, word: bytes, done: str) -> Lifeline:
+        """Let the supervisor do something to the service. Raises UnreachableError."""
+        lifeline = self._lifeline
+        if self._is_over or lifeline is None or lifeline.code is not None:
+            raise UnreachableError(f"The service has ended, so it can't be {done}.")
+        if not lifeline.say(word):
+            why = "has ended" if lifeline.code is not None else "runs as somebody else, or does not hear"
+            raise UnreachableError(f"The service can't be {done}: it {why}.", "Look at what it printed.")
+        return lifeline
+
     def finish(self) -> None:
         """End the service for good, whatever another thread does with it meanwhile; its log can still be read."""
         self._is_over = True
@@ -224,17 +261,15 @@ class Started:
         self._port.release()
 
     def _end(self) -> None:
-        if self._hold is not None:
-            self._hold.close()  # a second time too, where the first one was interrupted
-            if self._supervisor is not None:  # as where it was stopped while it was started
-                self._supervisor.wait()
+        if self._lifeline is not None:
+            self._lifeline.end()
 
     def require_own(self) -> None:
         """Raise UnreachableError where what listens at its port is known to be something else."""
         stranger = None
         is_near = self.has_free_port or host_and_port(self.url)[0] in _LOOPBACK
-        if is_near and self._supervisor is not None:
-            stranger = stranger_at(self._port.number, self._supervisor.pid)
+        if is_near and self._lifeline is not None:
+            stranger = stranger_at(self._port.number, self._lifeline.pid, self._lifeline.since)
         if stranger is not None:
             raise UnreachableError(
                 f"The service runs, and something else answers in its place at {self.url}: {stranger}.",
@@ -325,6 +360,14 @@ def _path(variables: Mapping[str, str]) -> str:
     return f"{folder}{os.pathsep}{path}" if is_own and (folder / "python").exists() else path
 
 
+@dataclass(frozen=True, slots=True)
+class Proxying:
+    """Which proxy faults are done with."""
+
+    toxiproxy: str | None = None  # the URL of a Toxiproxy's API; None: an own one
+    port: int | None = None  # where it listens if it can
+
+
 class Running:
     """A service that is there: where, whether it still is, and how it comes to a clean state."""
 
@@ -339,8 +382,10 @@ class Running:
         patience: float = START_PATIENCE,
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        proxying: Proxying | None = None,
     ) -> None:
         self.url = url
+        self.proxying = Proxying() if proxying is None else proxying
         self.health = health
         self.started = started  # None where somebody else has started it
         self.resets = Resets() if resets is None else resets
@@ -452,11 +497,14 @@ def opened(
     folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
     log: Path | None = None,
+    proxying: Proxying | None = None,
+    spare: Spare | None = None,
 ) -> Iterator[Running]:
     """Give a healthy service: one that is started here and stopped afterwards, or a running one.
 
     `resets` says what is done before each execution, `revives` that it is started again where it dies. Commands are run
-    in `folder`, with these variables as their environment, and what the service prints is kept in `log`, see `Started`.
+    in `folder`, with these variables as their environment, and what the service prints is kept in `log`; see `Started`
+    for this, and for `spare`.
     Raises UnreachableError where there is none, UsageError where none is named.
     """
     if start is None and (revives or (resets is not None and resets.restart)):
@@ -466,18 +514,18 @@ def opened(
         )
     if start is not None:
         patience = patience or START_PATIENCE
-        with Started(start, url, folder=folder, variables=variables, log=log) as started:
+        with Started(start, url, folder=folder, variables=variables, log=log, spare=spare) as started:
             _await_started(started, health, patience)
             yield Running(
                 started.url, health, started, resets=resets, revives=revives, patience=patience, folder=folder,
-                variables=variables,
+                variables=variables, proxying=proxying,
             )  # fmt: skip
         return
     if url is None:
         raise UsageError("No service is named.", "Say where it runs with --url, or how to start it with --start.")
     url = check_url(url)
     _await(url, health, patience or PATIENCE, lambda: True)
-    yield Running(url, health, resets=resets, folder=folder, variables=variables)
+    yield Running(url, health, resets=resets, folder=folder, variables=variables, proxying=proxying)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Theory of operation. The search is pure: it proposes candidates, and an oracle, 
 each and says whether it failed with the same fingerprint. What costs is requests, not thought, so short
 candidates come first, no candidate is tried twice, and what can be known to fail to fit is never run.
 
+0. Calm down: no fault at all, else only one of them.
 1. Slice: only what is related to the failing call, by values and refs that they share. What fails at the end
    of a run has no failing call: there, one thing is tried with what was done to it, or else the last call of the
    shortest beginning that fails is taken for it.
@@ -58,6 +59,7 @@ RARE = 0.1  # how often a result fails, of which a better one is welcome
 RACES = 3  # failures that have to be seen to say how often a race shows
 RACING = 60  # runs in which they are looked for
 RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
+SURE = 2  # more runs in which a candidate with faults has to fail
 FIELD_TRIES = 40  # for one field in one pass
 NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
@@ -142,15 +144,17 @@ def shrink(
     fits: Callable[[Sequence], bool] = lambda _: True,
     looks: int = TRIES,
     at_end: bool = False,
+    faults: frozenset[str] = frozenset(),
 ) -> Shrunk:
     """Search for the simplest sequence for which the oracle says the same; keep the best found at any stop.
 
     `sequence` ends with the failing call, and is known to fail. `fits` says, without running anything,
     whether a candidate can be run at all. `looks` is in how many runs the sequence has to fail again. `at_end`
-    says that it fails at the end of the run, whatever its last call is.
+    says that it fails at the end of the run, whatever its last call is. `faults` are the tags of calls that begin a
+    fault.
     """
     search = _Search(sequence, oracle, generators, budget or Budget(), fits)
-    search.at_end = at_end
+    search.at_end, search.faults = at_end, faults
     stopped: str | None = None
     error: BaseException | None = None
     try:
@@ -209,6 +213,7 @@ class _Search:
         self.began = time.monotonic()
         self.reproduced = False
         self.at_end = False  # does it fail at the end of the run, and not in a call?
+        self.faults: frozenset[str] = frozenset()  # tags
         self.told_apart = 0  # calls in which names were last compared with each other
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
@@ -217,6 +222,7 @@ class _Search:
 
     def go(self) -> None:
         """Run the passes until none of them changes anything."""
+        self.calm_down()
         if self.at_end and not self.thread():
             self.shorten()
         self.slice()
@@ -320,6 +326,9 @@ class _Search:
         seen = self._seen(candidate)
         if seen is not None and self.is_race:
             seen = self._seen(candidate)
+        if seen is not None and self.tries == 1 and any(call.tag in self.faults for call in candidate):
+            again = (self._ask(candidate) for _ in range(SURE))  # milder faults hit now and then, and so are no simpler
+            seen = seen if all(each.same for each in again) else None
         if seen is not None:
             self._adopt(seen)
         return seen is not None
@@ -347,6 +356,14 @@ class _Search:
                 return True
         return False
 
+    def calm_down(self) -> None:
+        """Do without any fault, else with one of them, the last one first."""
+        begun = [call.label for call in self.best if call.tag in self.faults]
+        kept: set[int]
+        for kept in (set(), *({label} for label in reversed(begun))):
+            if len(kept) < len(begun) and self.attempt(without(self.best, set(begun) - kept)):
+                return
+
     def shorten(self) -> None:
         """Find the shortest beginning that fails, where any may; the shorter it is, the sooner it is tried.
 
@@ -361,7 +378,7 @@ class _Search:
     def slice(self) -> None:
         """Keep what is related to the failing call: what it needs, what shares a value, what shares with that."""
         last = self.best[-1]
-        labels = {last.label}
+        labels = {last.label, *(call.label for call in self.best if call.tag in self.faults)}
         for _ in range(len(self.best)):
             needed = _closed(self.best, labels)
             if self.attempt(tuple(call for call in self.best if call.label in needed)):

@@ -14,9 +14,10 @@ from replaykit import client, profile, project, service
 from replaykit.adapter import Adapter
 from replaykit.bundle import Provenance
 from replaykit.errors import ProfileError
+from replaykit.lifeline import Spare
 from replaykit.model import Model
 from replaykit.reset import Resets
-from replaykit.service import Running
+from replaykit.service import Proxying, Running
 from replaykit.transport import Way
 
 _PLACES = ("url", "start")
@@ -39,6 +40,7 @@ class Stage:
     settings: Mapping[str, str] = field(default_factory=dict)
     latency: Mapping[str, float] = field(default_factory=dict)  # seconds by endpoint
     transport: Way = "lean"
+    proxying: Proxying = field(default_factory=Proxying)
 
     @property
     def has_free_port(self) -> bool:
@@ -53,10 +55,12 @@ class Stage:
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
         log: Path | None = None,
+        spare: Spare | None = None,
     ) -> Iterator[Running]:
         """Give the service; where none is named, the one that was recorded, if that is allowed.
 
-        Commands are run in `folder`, with these variables, and what it prints goes into `log`, as in `service.Started`.
+        Commands are run in `folder`, with these variables, what it prints goes into `log`, and its supervisor may be
+        the `spare` one, as in `service.Started`.
 
         Raises as `service.opened`, and ForeignHostError.
         """
@@ -74,6 +78,8 @@ class Stage:
             folder=folder,
             variables=variables,
             log=log,
+            proxying=self.proxying,
+            spare=spare,
         ) as running:
             yield running
 
@@ -145,6 +151,7 @@ def stage_of(name: str | None, said: Mapping[str, Any]) -> Stage:
         settings=said.get("settings", {}),
         latency=said.get("latency", {}),
         transport=transport,
+        proxying=Proxying(said.get("toxiproxy"), said.get("proxy_port")),
     )
 
 

@@ -1,10 +1,12 @@
 """Run one command, and see to it that nothing of it is left when replaykit is gone.
 
-    python supervisor.py LIFELINE COMMAND...
+    python supervisor.py LIFELINE [COMMAND...]
 
-LIFELINE is the number of a pipe whose other end replaykit holds. When that end closes, whether replaykit
+LIFELINE is the number of a pipe or a socket whose other end replaykit holds. When that end closes, whether replaykit
 stopped, crashed or was killed, the command and all that it started are ended: TERM, then KILL after
-GRACE seconds. The supervisor exits with the command's own exit code, as soon as the command has ended.
+GRACE seconds. Where it is a socket, words come over it too: KILL, HALT and RESUME are done to the command's process
+group, and answered with the same word, or with FAILED. The supervisor exits with the command's own exit code, as soon
+as the command has ended.
 
 What the command prints goes into the file that is the supervisor's own output. Where that is opened for appending,
 it is kept short: beyond MOST_LOG bytes, only the last KEPT_LOG stay.
@@ -13,15 +15,19 @@ On Linux it also adopts what the command left behind (PR_SET_CHILD_SUBREAPER, pr
 daemon that left the process group does not get away. It is a program of its own, with the standard
 library only, because it has to outlive the process that it watches.
 
+Without COMMAND, it was begun ahead, and is told over the lifeline what to run: where, with which environment, and
+into which file it prints.
+
 It stands between a user and each start of a service, so it imports little, and nothing that imports much: subprocess,
 pathlib and contextlib would double the time that it takes.
 """
 
+# signal itself imports enum, which takes as long as all else here
+import _signal as signal  # type: ignore[import-not-found]
 import ctypes
 import fcntl
 import os
 import select
-import signal
 import sys
 import time
 
@@ -30,8 +36,12 @@ POLL = 0.05  # seconds
 MOST_LOG = 4 * 1024 * 1024  # bytes
 KEPT_LOG = 256 * 1024  # bytes
 
+KILL, HALT, RESUME, FAILED = b"k", b"h", b"r", b"!"
+SOON = 2.0  # seconds in which what was told to stop has stopped
+HEAD = 8  # bytes that say how long it is what is told
 NOT_STARTED = 127  # the exit code of what can't be started, as in a shell
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = {KILL: signal.SIGKILL, HALT: signal.SIGSTOP, RESUME: signal.SIGCONT}
 _LEFT = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and so would what it starts
 
 _PR_SET_PDEATHSIG = 1
@@ -40,7 +50,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main() -> int:
     """Run the command of the command line; return its exit code."""
-    lifeline, command = int(sys.argv[1]), sys.argv[2:]
+    lifeline = int(sys.argv[1])
     os.set_inheritable(lifeline, False)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None:
@@ -48,12 +58,15 @@ def main() -> int:
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
     woken = _told_of_ends()
-    process = Process(command, libc)
+    command, variables = sys.argv[2:], dict(os.environ)
+    if not command:
+        command, variables = told(lifeline)
+    process = Process(command, libc, variables)
     while process.poll() is None:
         readable, _, _ = select.select([lifeline, woken], [], [], POLL)
-        if lifeline in readable:
+        if lifeline in readable and not obeyed(lifeline, process):
             break
-        if readable:
+        if woken in readable:
             os.read(woken, 1024)
         keep_short(sys.stdout.fileno())
     end(process)
@@ -63,8 +76,9 @@ def main() -> int:
 class Process:
     """The command, in a session of its own."""
 
-    def __init__(self, command: list[str], libc: "ctypes.CDLL | None") -> None:
+    def __init__(self, command: list[str], libc: "ctypes.CDLL | None", variables: dict[str, str]) -> None:
         self.code: int | None = None  # its exit code, 128 and more for a signal
+        self.is_halted = False  # was it seen to be stopped, and not told to go on?
         begun, begins = os.pipe()  # closed by the exec
         self.pid = os.fork()
         if self.pid == 0:
@@ -74,7 +88,7 @@ class Process:
                     signal.signal(number, signal.SIG_DFL)
                 if libc is not None:  # should the supervisor itself be killed, the command goes with it
                     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                os.execvp(command[0], command)  # noqa: S606  it has a shell where the user wants one
+                os.execvpe(command[0], command, variables)  # noqa: S606  it has a shell where the user wants one
             except OSError as error:
                 os.write(2, f"{command[0]}: {error.strerror}\n".encode())
             finally:
@@ -90,6 +104,16 @@ class Process:
             if pid:
                 self._learn(status)
         return self.code
+
+    def has_halted(self) -> bool:
+        """Say whether it was stopped since it was told to go on, and has not ended."""
+        if self.code is None and not self.is_halted:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                self.is_halted = True
+            elif pid:
+                self._learn(status)
+        return self.code is None and self.is_halted
 
     def wait(self) -> None:
         """Wait for its end."""
@@ -110,6 +134,60 @@ def _told_of_ends() -> int:
     return woken
 
 
+def told(lifeline: int) -> tuple[list[str], dict[str, str]]:
+    """Wait for the command, and go where it is run; return it with its environment. Ends this when nobody tells it."""
+    said = _read(lifeline, int.from_bytes(_read(lifeline, HEAD), "big"))
+    log, folder, count, *rest = (os.fsdecode(each) for each in said.split(b"\0"))
+    try:
+        output = os.open(log, os.O_RDWR | os.O_APPEND)
+        for number in (1, 2):
+            os.dup2(output, number)
+        os.close(output)
+        os.chdir(folder)
+    except OSError as error:
+        os.write(2, f"{error.filename}: {error.strerror}\n".encode())
+        os._exit(NOT_STARTED)
+    return rest[: int(count)], dict(each.split("=", 1) for each in rest[int(count) :])
+
+
+def _read(lifeline: int, size: int) -> bytes:
+    """Read so many bytes, and no more: words may follow."""
+    said = b""
+    while len(said) < size:
+        part = os.read(lifeline, size - len(said))
+        if not part:
+            os._exit(NOT_STARTED)
+        said += part
+    return said
+
+
+def obeyed(lifeline: int, process: Process) -> bool:
+    """Do what is said over the lifeline; return false where it is not held any more."""
+    try:
+        word = os.read(lifeline, 1)
+        if not word:
+            return False
+        number = _SIGNALS.get(word)
+        process.is_halted = process.is_halted and word == HALT
+        done = number is not None and _tell(process.pid, number) and _is_done(word, process)
+        os.write(lifeline, word if done else FAILED)
+    except OSError:  # who held it went while it was answered
+        return False
+    return True
+
+
+def _is_done(word: bytes, process: Process) -> bool:
+    """Wait until a word has had its effect; say whether it soon had."""
+    deadline = time.monotonic() + SOON
+    while time.monotonic() < deadline:
+        if word == RESUME or (word == KILL and process.poll() is not None) or (word == HALT and process.has_halted()):
+            return True
+        if process.code is not None:
+            return False
+        time.sleep(0.001)
+    return False
+
+
 def keep_short(log: int) -> None:
     """Cut the beginning of a file that has grown too long; what is appended meanwhile may be lost."""
     size = os.fstat(log).st_size
@@ -123,6 +201,7 @@ def keep_short(log: int) -> None:
 def end(process: Process) -> None:
     """End the command's process group, and whatever else of it is left."""
     _tell(process.pid, signal.SIGTERM)
+    _tell(process.pid, signal.SIGCONT)  # what is paused hears nothing else but KILL
     deadline, pause = time.monotonic() + GRACE, 0.002
     while time.monotonic() < deadline and (process.poll() is None or _alive(process.pid)):
         _reap(process.pid)
@@ -143,11 +222,12 @@ def end(process: Process) -> None:
         time.sleep(POLL)
 
 
-def _tell(group: int, number: signal.Signals) -> None:
+def _tell(group: int, number: int) -> bool:
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
-        pass
+        return False
+    return True
 
 
 def _alive(group: int) -> bool:

@@ -112,11 +112,11 @@ class Survey:
         """Say what it took so far."""
         return self.spent.replace(tests=len(self._accounts), seconds=round(time.monotonic() - self._began, 3))
 
-    def settle(self, point: Point, state: State, tried: Tried | None = None) -> None:
+    def settle(self, point: Point, state: State, tried: Tried) -> None:
         """Say what became of a point; where it can't be judged, `tried` says why."""
         each = self._accounts[point.id]
         each.state = state
-        if state == "skipped" and tried is not None:
+        if state == "skipped":
             each.word, each.reason = tried.word, tried.reason
 
     def void(self, points: Sequence[Point]) -> None:

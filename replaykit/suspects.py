@@ -129,11 +129,6 @@ class Suspects:
         self.classes = split
         self._weigh()
 
-    def doubt(self) -> None:
-        """Take the bug for one that shows only now and then, from now on."""
-        self.steady = False
-        self._weigh()
-
     @property
     def is_contradicted(self) -> bool:
         """Whether what was seen can't be explained by a bug that shows each time."""
@@ -174,10 +169,14 @@ class Suspects:
         return (shown + 0.5) / (shown + held + 1)
 
     @property
+    def total(self) -> float:
+        """What all suspects weigh together."""
+        return sum(each.weight * each.members.bit_count() for each in self.classes)
+
+    @property
     def left(self) -> int:
         """How many suspects there are that are worth a look."""
-        least = 0.0 if self.steady else WORTH
-        return sum(each.members.bit_count() for each in self.classes if each.weight > least)
+        return self._likely().bit_count()
 
     @property
     def in_the_way(self) -> int:
@@ -186,15 +185,12 @@ class Suspects:
 
     def among(self, untried: Iterable[int]) -> list[int]:
         """Return those of some points that stand among who is worth a look, the newest first."""
-        least = 0.0 if self.steady else WORTH
-        members = 0
-        for each in self.classes:
-            members |= each.members if each.weight > least else 0
+        members = self._likely()
         return sorted((place for place in untried if members >> place & 1), reverse=True)
 
     def probability(self, members: int) -> float:
         """Say how probable it is that the culprit is one of these: a part of 1."""
-        total = sum(each.weight * each.members.bit_count() for each in self.classes)
+        total = self.total
         part = sum(each.weight * (each.members & members).bit_count() for each in self.classes)
         return part / total if total else 0.0
 
@@ -206,18 +202,21 @@ class Suspects:
 
     def ranked(self, least: float) -> list[tuple[int, float]]:
         """Return all who are at least so probable, the most probable first."""
-        found = []
-        total = sum(each.weight * each.members.bit_count() for each in self.classes)
+        found, total = [], self.total
         for each in self.classes:
             if each.weight > 0 and each.weight / total >= least:
                 found += [(place, each.weight / total) for place in places(each.members)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
-    def _suspected(self) -> int:
-        """Return all who are not out."""
+    def _likely(self) -> int:
+        """Return all who are worth a look."""
+        return self._suspected(0.0 if self.steady else WORTH)
+
+    def _suspected(self, least: float = 0.0) -> int:
+        """Return all who weigh more than so much; by default those who are not out."""
         found = 0
         for each in self.classes:
-            found |= each.members if each.weight else 0
+            found |= each.members if each.weight > least else 0
         return found
 
     # --- what to try next
@@ -226,7 +225,7 @@ class Suspects:
         """Return the point that is expected to say most, while others are tried; None where none says anything."""
         pending = tuple(pending)
         closed = self.untried | set(pending) | (set(self.tests) if self.steady else set())
-        judge = _Judge(self, self.classes, pending)
+        judge = _Judge(self, pending)
         gains = {place: judge.gain(place) for place in self._worth_a_look() if place not in closed}
         best = self._apart(gains, judge)
         return best if best is not None and gains[best] > LEAST else None
@@ -236,7 +235,7 @@ class Suspects:
         found = set() if self.steady else set(self.tests)
         if self.order.is_graph:  # a point that is not suspected may have some of them behind it
             found |= set(_some((1 << self.order.size) - 1))
-        total = sum(each.weight * each.members.bit_count() for each in self.classes)
+        total = self.total
         for each in self.classes:
             if each.weight * each.members.bit_count() > UNLIKELY * total:
                 found |= set(_some(each.members))
@@ -263,14 +262,14 @@ class Suspects:
 
     def gain(self, place: int) -> float:
         """Say how much one more attempt at a point is expected to say, in bits."""
-        return _Judge(self, self.classes).gain(place)
+        return _Judge(self).gain(place)
 
     def pace(self, place: int, coming: float, trying: float) -> float:
         """Say how much a visit to a point is expected to say at best, in bits a second.
 
         `coming` and `trying` are the seconds that it takes to come there, and that an attempt takes.
         """
-        share, rate = _Judge(self, self.classes).share(place), round(self.rate, 3)
+        share, rate = _Judge(self).share(place), round(self.rate, 3)
         present = 1 - share if self.fix else share
         signals = ((tries, _Signal(rate, FALSE[0][0], tries)) for tries in range(1, MOST_PLANNED + 1))
         return max(signal.bits(present) / (coming + tries * trying) for tries, signal in signals)
@@ -279,12 +278,12 @@ class Suspects:
 class _Judge:
     """How much a test is expected to say, as things stand."""
 
-    def __init__(self, suspects: Suspects, classes: Sequence[Class], pending: Sequence[int] = ()) -> None:
+    def __init__(self, suspects: Suspects, pending: Sequence[int] = ()) -> None:
         self._order, self._fix = suspects.order, suspects.fix
         self._signal = _Signal(1.0, 0.0) if suspects.steady else _Signal(suspects.rate, FALSE[0][0])
-        total = sum(each.weight * each.members.bit_count() for each in classes)
+        total = suspects.total
         groups: dict[tuple[bool, ...], list[tuple[int, float]]] = {}
-        for each in classes:
+        for each in suspects.classes:
             for key, members in self._parted(each.members, pending) if each.weight > 0 else ():
                 groups.setdefault(key, []).append((members, each.weight / total))
         self._groups = [

@@ -44,6 +44,7 @@ class Step(Record):
     called: float | None = None  # in a branch: seconds from the start of the branches
     returned: float | None = None  # the same; None where the answer was lost
     at: float | None = None  # when it was sent: seconds since the first call; None where no time was kept
+    faults: tuple[int, ...] = ()  # the labels of the calls whose faults were on
 
 
 class Trace(Record):

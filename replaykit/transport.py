@@ -6,16 +6,17 @@ async ones; both stand around any httpx transport, and what they record and play
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import httpx
 
 from replaykit.errors import is_cancelled
 from replaykit.interaction import Headers, Interaction, Request, Response, Trouble
+from replaykit.network import Answered, Network, error_of, trouble_of
+from replaykit.tampering import tampered_of
 from replaykit.turn import Turn
-from replaykit.wire import KEPT_FOR, MAX_CONNECTIONS, MAX_KEPT, Answer, Connections, WireError, head_of
 
 
 class Tape(Protocol):
@@ -61,97 +62,6 @@ class Live:
 
 
 Way: TypeAlias = Literal["lean", "httpx"]  # over our own wire where that can be, or always through httpx's transport
-
-
-class Network(httpx.BaseTransport):
-    """The way to the network: plain HTTP/1.1 over our own wire, all else through httpx's transport."""
-
-    def __init__(self, *, lean: bool = True, connections: int = MAX_CONNECTIONS) -> None:
-        self.lean = Connections(connections)
-        self.meanwhile: Callable[[], bool] | None = None  # a small piece of work while an answer is waited for
-        self._is_lean = lean
-        self._limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=MAX_KEPT, keepalive_expiry=KEPT_FOR
-        )
-        self._httpx: httpx.HTTPTransport | None = None  # made when it is needed: it loads certificates
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        body: Any = request.read() if isinstance(request.stream, httpx.ByteStream) else request.stream
-        head = self._lean_head(request, len(body) if isinstance(body, bytes) else None)
-        if head is None:
-            if self._httpx is None:
-                self._httpx = _Direct(limits=self._limits)
-            return self._httpx.handle_request(request)
-        place, timeouts = (request.url.raw_host.decode("ascii"), request.url.port or 80), request.extensions["timeout"]
-        try:
-            answer = self.lean.send(place, request.method.encode("ascii"), head, body, timeouts, self.meanwhile)
-        except WireError as error:
-            raise error_of(error.trouble, request) from None
-        return _Answered(
-            answer.status,
-            headers=answer.headers,
-            stream=_Wired(answer, request),
-            extensions={"http_version": answer.version, "reason_phrase": answer.reason},
-        )
-
-    def _lean_head(self, request: httpx.Request, size: int | None) -> bytes | None:
-        """Write the head of a request for our own wire; None where it is nothing for it."""
-        url = request.url
-        if not self._is_lean or url.scheme != "http" or request.extensions.keys() != {"timeout"}:
-            return None
-        return head_of(request.method.encode("ascii"), url.raw_path, request.headers.raw, size)
-
-    def let_go(self) -> None:
-        """Close all kept connections."""
-        self.lean.close()
-        if self._httpx is not None:
-            self._httpx.close()
-            self._httpx = None
-
-    def cut(self) -> None:
-        """End what goes over our own wire in other threads, for good; what httpx's transport does is let be."""
-        self.lean.cut()
-
-    def close(self) -> None:
-        self.lean.close()
-        if self._httpx is not None:
-            self._httpx.close()
-
-
-class _Direct(httpx.HTTPTransport):
-    """httpx's transport, with its own method: vcrpy, which stands below other clients, puts one in its place."""
-
-    handle_request = httpx.HTTPTransport.handle_request
-
-
-class _Answered(httpx.Response):
-    """An answer that is read in one go where nothing is to be decoded; httpx's way there has five generators."""
-
-    def read(self) -> bytes:
-        fresh = not (hasattr(self, "_content") or self.is_stream_consumed or self.is_closed)
-        if fresh and isinstance(self.stream, httpx.SyncByteStream) and "content-encoding" not in self.headers:
-            self.is_stream_consumed = True
-            self._content = b"".join(self.stream)
-            self._num_bytes_downloaded = len(self._content)
-            self.close()
-        return super().read()
-
-
-class _Wired(httpx.SyncByteStream):
-    """The body of an answer from our own wire, its errors in httpx's words."""
-
-    def __init__(self, answer: Answer, request: httpx.Request) -> None:
-        self._answer = answer
-        self._request = request
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._answer
-        except WireError as error:
-            raise error_of(error.trouble, self._request) from None
-
-    def close(self) -> None:
-        self._answer.close()
 
 
 class _Tapping:
@@ -259,6 +169,7 @@ class _Capture:
         self._received: list[bytes] = []
         self._complete = False
         self._trouble: Trouble | None = None
+        self._tampered = ""
         self._tap = tap
         self._turn = Turn(self.tape)
         tap.open[self._turn.number] = self
@@ -280,7 +191,7 @@ class _Capture:
         error = None if trouble is None else error_of(trouble, self._request)
         if answer is None:
             raise error or httpx.TransportError("nothing is known of the answer", request=self._request)
-        return _Answered(
+        return Answered(
             status_code=answer.status,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers],
             stream=_Played(self, answer, error),
@@ -298,7 +209,7 @@ class _Capture:
 
     def begin(self, response: httpx.Response) -> httpx.Response:
         """Stand between the answer's body and its reader."""
-        self._response = response
+        self._response, self._tampered = response, tampered_of(response)
         self.incoming = _Incoming(response.stream, self)
         if hasattr(response, "_content"):  # as the answers of a function, whose stream nobody would read
             code, headers, extensions = response.status_code, response.headers, response.extensions
@@ -316,7 +227,7 @@ class _Capture:
 
     def fail(self, error: httpx.TransportError) -> None:
         """Keep the error that came instead of the answer, or of the rest of it."""
-        self._trouble = trouble_of(error)
+        self._trouble, self._tampered = trouble_of(error), self._tampered or tampered_of(error)
         self.keep()
 
     def cancel(self) -> None:
@@ -340,6 +251,7 @@ class _Capture:
                 trouble=self._trouble,
                 elapsed=time.perf_counter() - self._began,
                 before=self._turn.end(),
+                tampered=self._tampered,
             )
         )
 
@@ -468,16 +380,3 @@ def _pairs(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
 def _pairs_of(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
     """Return the pairs of a request's headers, which most requests have in common with others."""
     return _pairs(raw)
-
-
-def trouble_of(error: httpx.TransportError) -> Trouble:
-    """Say an httpx network error in our words."""
-    return Trouble(error=type(error).__name__, message=str(error))
-
-
-def error_of(trouble: Trouble, request: httpx.Request) -> httpx.TransportError:
-    """Make the httpx network error that was recorded."""
-    kind = getattr(httpx, trouble.error, None)
-    if not (isinstance(kind, type) and issubclass(kind, httpx.TransportError)):
-        kind = httpx.TransportError
-    return kind(trouble.message, request=request)

@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import h11
 import httptools
@@ -97,7 +97,7 @@ def _is_framed(framing: Mapping[bytes, bytes], size: int | None) -> bool:
     """Say whether the headers tell plainly, and rightly, how long the body is."""
     length, coding = framing.get(b"content-length"), framing.get(b"transfer-encoding")
     if coding is not None:
-        return coding == b"chunked" and length is None
+        return coding == b"chunked" and length is None and size is None
     if length is None:
         return size == 0
     return _PLAIN_LENGTH.fullmatch(length) is not None and size in {None, int(length)}
@@ -140,11 +140,22 @@ class Connection:
         return True
 
 
+class Detour:
+    """Another address that connections are made to; its kept connections serve nothing else, and go when it is left."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.is_left = False
+
+
+_Goal: TypeAlias = tuple[str, int] | Detour  # what a kept connection may serve: a place, or a detour
+
+
 class Connections:
     """Kept connections; safe to be used from several threads."""
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
-        self._kept: list[tuple[tuple[str, int], Connection]] = []  # by place; the one used last comes last
+        self._kept: list[tuple[_Goal, Connection]] = []  # the one used last comes last
         self.hung_up = 0  # kept connections that the other side has closed: it may have been restarted
         self._used: set[Connection] = set()
         self._is_cut = False
@@ -159,25 +170,33 @@ class Connections:
         body: bytes | Iterable[bytes],
         timeouts: Mapping[str, float | None],
         meanwhile: Callable[[], bool] | None = None,
+        *,
+        sent: Callable[[], None] | None = None,
+        detour: Detour | None = None,
     ) -> "Answer":
         """Send a request, and read the answer up to the end of its headers. Raises WireError.
 
         A body that is not bytes is sent as it comes. `timeouts` holds the seconds for `pool`, `connect`, `read` and
         `write`; None waits for ever. `meanwhile` does a small piece of work while there is no answer yet, and says
-        whether there was one to do.
+        whether there was one to do. `sent` is called once, when all is written. A detour takes the place of the place.
         """
         if not self._room.acquire(timeout=timeouts.get("pool")):
             raise WireError("PoolTimeout", "")
         connection = None
         try:
-            connection = self._take(place) or Connection(place, timeouts.get("connect"))
+            goal = place if detour is None else detour
+            connection = self._take(goal)
+            if connection is None:
+                connection = Connection(place if detour is None else detour.address, timeouts.get("connect"))
             self._used.add(connection)
             self.require_whole()
             connection.socket.settimeout(timeouts.get("write"))
             # Where the other side takes no more, its answer may be there all the same.
-            sent = connection.push(head + body) if isinstance(body, bytes) else _push_framed(connection, head, body)
+            whole = connection.push(head + body) if isinstance(body, bytes) else _push_framed(connection, head, body)
+            if sent is not None:
+                sent()
             connection.socket.settimeout(timeouts.get("read"))
-            answer = Answer(self, place, connection, method, reusable=sent and not _CLOSES.search(head))
+            answer = Answer(self, goal, connection, method, reusable=whole and not _CLOSES.search(head))
             while meanwhile is not None and not connection.is_readable and meanwhile():
                 pass
             answer.read_head()
@@ -186,28 +205,31 @@ class Connections:
             raise
         return answer
 
-    def _take(self, place: tuple[str, int]) -> Connection | None:
+    def _take(self, goal: _Goal) -> Connection | None:
         """Return a kept connection that the other side has not closed meanwhile."""
         while True:
             with self._lock:
-                number = next((i for i in reversed(range(len(self._kept))) if self._kept[i][0] == place), None)
+                number = next((i for i in reversed(range(len(self._kept))) if self._kept[i][0] == goal), None)
                 if number is None:
                     return None
                 _, connection = self._kept.pop(number)
             if connection.is_readable:
-                self.hung_up += 1
+                self.hung_up += not isinstance(goal, Detour)  # what stands there closes for reasons of its own
             elif time.monotonic() < connection.kept_at + KEPT_FOR:
                 return connection
             connection.socket.close()
 
-    def give_back(self, place: tuple[str, int], connection: Connection) -> None:
+    def give_back(self, goal: _Goal, connection: Connection) -> None:
         """Keep a connection whose answer was read to its end; the oldest makes room for it."""
         connection.kept_at = now = time.monotonic()
         self._used.discard(connection)
         over = []
         with self._lock:
-            self._kept.append((place, connection))
-            while len(self._kept) > MAX_KEPT or self._kept[0][1].kept_at + KEPT_FOR < now:
+            if isinstance(goal, Detour) and goal.is_left:
+                over.append(connection)
+            else:
+                self._kept.append((goal, connection))
+            while self._kept and (len(self._kept) > MAX_KEPT or self._kept[0][1].kept_at + KEPT_FOR < now):
                 over.append(self._kept.pop(0)[1])
         for each in over:
             each.socket.close()
@@ -219,6 +241,15 @@ class Connections:
             self._used.discard(connection)
             connection.socket.close()
         self._room.release()
+
+    def leave(self, detour: Detour) -> None:
+        """Close the kept connections of a detour, and keep none of it any more."""
+        with self._lock:
+            detour.is_left = True
+            over = [connection for goal, connection in self._kept if goal is detour]
+            self._kept = [each for each in self._kept if each[0] is not detour]
+        for connection in over:
+            connection.socket.close()
 
     def cut(self) -> None:
         """End what is sent and read in other threads, and let nothing be sent any more."""
@@ -271,9 +302,9 @@ class Answer:
     """An answer whose head was read; iterate over it for its body, once, and close it."""
 
     def __init__(
-        self, connections: Connections, place: tuple[str, int], connection: Connection, method: bytes, *, reusable: bool
+        self, connections: Connections, goal: _Goal, connection: Connection, method: bytes, *, reusable: bool
     ) -> None:
-        self._connections, self._place, self._connection = connections, place, connection
+        self._connections, self._goal, self._connection = connections, goal, connection
         self._method = method
         self._reusable = reusable
         self._begun = self._ended = False
@@ -335,7 +366,7 @@ class Answer:
             return
         self._open = False
         if self._ended and self._reusable and self.status < FIRST_SERVER_ERROR:
-            self._connections.give_back(self._place, self._connection)
+            self._connections.give_back(self._goal, self._connection)
         else:
             self._connections.drop(self._connection)
 

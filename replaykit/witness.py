@@ -16,6 +16,7 @@ from replaykit.adapter import Adapter
 from replaykit.cassette import CassetteMissError
 from replaykit.command import Command, Event, Observation, Ref, Refs, Waited
 from replaykit.dispatch import signature_of
+from replaykit.fault import Injected, Lost
 from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request
 from replaykit.model import Model
 from replaykit.sequence import Call, Fixed, Sequence
@@ -60,6 +61,19 @@ class _Silent:
                 self.tape.keep(each)
 
 
+class _Everything(Mapping[type[Command], tuple[str, float]]):
+    """What became of all commands can be found out: it was recorded."""
+
+    def __getitem__(self, key: object) -> tuple[str, float]:
+        return "recover", 0.0
+
+    def __iter__(self) -> Iterator[type[Command]]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Witness(Adapter[Model]):
     """What was recorded in a run: its calls, what they were answered, and what was observed.
 
@@ -70,6 +84,7 @@ class Witness(Adapter[Model]):
         self.refs = Recalled()
         self.http = self._silent = _Silent()  # type: ignore[assignment]
         vars(self)["handlers"] = adapter.handlers  # a Wait that nobody handles is answered by the engine
+        vars(self)["recoverers"] = _Everything()
         self.moments: Moments = trace.moments
         self.missed: str | None = None
         self.played = 0  # observations
@@ -85,6 +100,7 @@ class Witness(Adapter[Model]):
         self._left: list[Said] = []  # observations that were recorded here, and not told yet
         self._last: dict[type[Observation], Observation] = {}
         self._is_again = False
+        self._said: Said | None = None  # in answer to the last command
         self._turn_to(END)
 
     # --- where the calls come from
@@ -153,11 +169,16 @@ class Witness(Adapter[Model]):
             step = self._in_branches[self.refs.step or 0]
             said = step.event
             self._silent.tell(step.interactions)
+        self._said = said
         if said is None:
             if not any(map(self._is_telling, step.interactions)):
                 self._miss("no event was recorded")
             raise CassetteMissError("nothing was answered")
         return self._read(said, self._kind_of(said, command))
+
+    def recover(self, command: Command) -> Event | None:
+        """Return the event that was recorded where the answer was lost; None where nobody found out."""
+        return None if self._said is None else self._read(self._said, self._kind_of(self._said, command))
 
     def _is_telling(self, interaction: Interaction) -> bool:
         """Say whether the engine knows from an interaction why there is no event."""
@@ -243,7 +264,7 @@ def _events_of(model: type[Model], adapter: type[Adapter[Any]]) -> Mapping[str, 
         returned = signature_of(adapter, name)[0].get("return")
         enter(returned)
         enter(returned, f"{name} ")
-    for kind in (Waited, *model.rules.on):
+    for kind in (Waited, Injected, Lost, *model.rules.on):
         enter(kind)
     for name in dict.fromkeys(model.rules.expects.values()):
         enter(signature_of(model, name)[0].get("return"))

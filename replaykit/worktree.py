@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 
 from replaykit.axis import Point, Site
 from replaykit.claim import SUFFIX, claims, erase, held, inherited, is_over, open_up, reason
+from replaykit.commit import HASH
 from replaykit.errors import MachineError, UnbuildableError, UsageError
 from replaykit.repository import Answer, Repository, git, scrubbed
 
@@ -52,7 +53,6 @@ _MISSING = re.compile(
     r"|reference is not a tree|bad (?:tree )?object|missing)",
     re.MULTILINE | re.IGNORECASE,
 )
-_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Trees:
@@ -145,7 +145,7 @@ class Tree:
 
         Raises UnbuildableError where it can't be had, MachineError where it is not the commit that is to blame.
         """
-        if not _HASH.fullmatch(point.id):
+        if not HASH.fullmatch(point.id):
             raise UsageError(f"{point.id!r} is no hash of a commit.", "Name it in full.")
         _patiently(lambda: self._lay(point))
 
@@ -201,8 +201,7 @@ class Tree:
         link.write_bytes(content)
 
     def _git(self, *words: str) -> Answer:
-        place = {"GIT_DIR": str(self._own), "GIT_WORK_TREE": str(self.top)}
-        return git(words, self.top, settings=PLAIN, variables=place, patience=PATIENCE)
+        return _in(self._own, self.top, *words)
 
     def _checkout(self, commit: str) -> Answer:
         answer = self._git("checkout", "--quiet", "--force", "--no-recurse-submodules", "--detach", commit, "--")
@@ -266,7 +265,7 @@ class Tree:
     def _links(self, folder: Path, depth: int) -> dict[str, str]:
         """Say which commit each submodule of a commit stands at."""
         words = ("ls-files", "-z", "--stage")
-        answer = self._git(*words) if depth == 0 else _in(folder, *words)
+        answer = self._git(*words) if depth == 0 else _in(folder / ".git", folder, *words)
         entries = [each.partition(b"\t") for each in answer.out.split(b"\0") if each.startswith(b"160000 ")]
         return {os.fsdecode(path): head.split()[1].decode("ascii") for head, _, path in entries}
 
@@ -275,7 +274,7 @@ class Tree:
         words = [*CLONE, "--end-of-options", str(source), str(place)]
         answer = git(words, self.top, variables={"GIT_ALLOW_PROTOCOL": "file"}, patience=PATIENCE)
         if answer.code == 0:
-            answer = _in(place, "checkout", "--quiet", "--force", "--detach", commit, "--")
+            answer = _in(place / ".git", place, "checkout", "--quiet", "--force", "--detach", commit, "--")
         if answer.code != 0:
             raise _failed(name, answer, "Get all of it: git submodule foreach git fetch")
 
@@ -295,10 +294,10 @@ def _failed(name: str, answer: Answer, todo: str) -> MachineError | UnbuildableE
     return UnbuildableError(f"{name} can't be checked out: {worst.rstrip('.')}.", todo, said)
 
 
-def _in(folder: Path, *words: str) -> Answer:
-    """Run git in a repository of ours."""
-    place = {"GIT_DIR": str(folder / ".git"), "GIT_WORK_TREE": str(folder)}
-    return git(words, folder, settings=PLAIN, variables=place, patience=PATIENCE)
+def _in(own: Path, top: Path, *words: str) -> Answer:
+    """Run git in a tree of ours; `own` is git's folder of it."""
+    place = {"GIT_DIR": str(own), "GIT_WORK_TREE": str(top)}
+    return git(words, top, settings=PLAIN, variables=place, patience=PATIENCE)
 
 
 def _inside(repository: Repository, path: str) -> str:

@@ -17,6 +17,7 @@ from replaykit.canonical import is_same_bug
 from replaykit.errors import UnwritableError
 from replaykit.generator import is_minted
 from replaykit.interaction import Cut, Headers, Interaction
+from replaykit.ledger import see_onto_disk
 from replaykit.lines import last_line
 from replaykit.notation import ascii_json, ascii_text, body_data, encode, mark_binary
 from replaykit.placeholder import covered_in
@@ -107,7 +108,7 @@ class Writer:
 
     def _step(self, step: Step) -> None:
         label = step.call.label
-        self.call(step.call, step.at)
+        self.call(step.call, step.at, step.faults)
         for each in step.interactions:
             self.interaction("command", label, each)
         if step.called is not None:
@@ -137,13 +138,15 @@ class Writer:
                 self._line(b"interactions:\n")
         self._line(b"- %s\n" % _item(interaction, place))
 
-    def call(self, call: Call, at: float | None) -> None:
+    def call(self, call: Call, at: float | None, faults: tuple[int, ...] = ()) -> None:
         """Write a call that is about to be sent. Raises UnwritableError for calls that no reader would take."""
         args = self._redactor.arguments(call.args)
         data = {"step": call.label, "tag": call.tag, "version": call.version, "args": args}
         rare = {name: said for name in _RARE if (said := getattr(call, name)) != _USUAL[name]}
         if call.raw:
             rare["raw"] = self._redactor.arguments(call.raw)
+        if faults:
+            rare["faults"] = list(faults)
         if at is not None:
             rare["at"] = at
         before = self._size
@@ -205,7 +208,7 @@ class Writer:
             os.fsync(self._file.fileno())
             _copy_mode(path, self.path)
             self.path.replace(path)
-            _see_folder_onto_disk(path.parent)
+            see_onto_disk(path.parent)
             self._file.close()
             self._file = self.path.open("wb", buffering=0)
         except OSError as error:
@@ -264,14 +267,6 @@ def _unwritable(path: Path, error: OSError) -> UnwritableError:
     return UnwritableError(f"{path} can't be written: {error.strerror}.", "Make room, or choose another folder.")
 
 
-def _see_folder_onto_disk(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def save(
     path: Path, origin: Origin, trace: Trace, form: Form | None = None, policy: Policy | None = None
 ) -> tuple[str, ...]:
@@ -301,7 +296,7 @@ def put(path: Path, content: bytes, source: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-            _see_folder_onto_disk(path.parent)
+            see_onto_disk(path.parent)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
@@ -322,7 +317,7 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
     """Write an interaction as vcrpy does, with what vcrpy has no room for under `replaykit`."""
     request, response = interaction.request, interaction.response
     assert response is not None  # noqa: S101  the caller sends the others elsewhere
-    ours: dict[str, Any] = {**place, "http": response.version, **_elapsed(interaction)}
+    ours: dict[str, Any] = {**place, "http": response.version, **_elapsed(interaction), **_tampered(interaction)}
     if not response.complete:
         ours["complete"] = False
     if not response.reason.isascii():
@@ -354,6 +349,11 @@ def _item(interaction: Interaction, place: dict[str, Any]) -> bytes:
 def _elapsed(interaction: Interaction) -> dict[str, float]:
     """Say how long it took, if anybody knows."""
     return {"elapsed": round(interaction.elapsed, 6)} if interaction.elapsed else {}
+
+
+def _tampered(interaction: Interaction) -> dict[str, str]:
+    """Say which fault was put in, if any."""
+    return {"tampered": interaction.tampered} if interaction.tampered else {}
 
 
 @lru_cache(maxsize=256)  # most requests have the headers of the one before
@@ -390,6 +390,7 @@ def _net_data(interaction: Interaction) -> dict[str, Any]:
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     data: dict[str, Any] = {
         **_elapsed(interaction),
+        **_tampered(interaction),
         "request": {
             "method": request.method,
             "uri": request.url,

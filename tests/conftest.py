@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,6 +121,14 @@ def processes(mark: str) -> list[int]:
                 if state and state[1] != "Z":
                     found.append(int(entry.name))
     return found
+
+
+def gone(mark: str, seconds: float = 10) -> bool:
+    """Wait until no process with a mark is left."""
+    deadline = time.monotonic() + seconds
+    while processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not processes(mark)
 
 
 @pytest.fixture(scope="module", autouse=True)

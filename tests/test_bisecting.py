@@ -127,25 +127,30 @@ def test_a_bug_that_turns_out_flaky_is_found_all_the_same():
 @pytest.mark.parametrize("steady", [True, False])
 def test_a_bug_that_depends_on_the_start_of_the_service_is_found(moods: float, *, steady: bool):
     """What shows always or never, as each start of the service decides, is tried with a new start each time."""
-    wrong = []
+    found = 0
     for seed in range(30):
         random, culprit = chosen(seed)
         blame = bisected(Drawn(after(culprit), moods=moods, chance=random), SIZE, steady=steady)
-        if blame.outcome == "found" and named(blame) != str(culprit):
-            wrong.append(seed)
+        found += blame.outcome == "found"
 
-    assert wrong == []
+        assert named(blame) in {None, str(culprit)}, seed
+
+    assert found >= 25
 
 
 def test_a_bug_that_each_start_decides_is_found_with_several_benches():
     """Where a start of the service decides, three benches at a time name the same point, and lose none."""
+    found = 0
     for seed in range(20):
         _, culprit = chosen(seed)
         benches = [Drawn(after(culprit), moods=0.6, chance=Random(seed * 3 + lane)) for lane in range(3)]
         blame = Bisect(Range(points(SIZE)), benches, Plan(), Memory()).run()
+        found += blame.outcome == "found"
 
         assert blame.outcome in {"found", "not bad"}, (seed, blame.reason)
-        assert blame.outcome == "not bad" or named(blame) == str(culprit), seed
+        assert named(blame) in {None, str(culprit)}, seed
+
+    assert found >= 10
 
 
 def test_a_flaky_bug_inside_of_a_merge_is_found():
@@ -195,8 +200,7 @@ def test_the_parent_that_is_told_is_the_real_one():
 def test_a_merge_of_which_some_commits_show_the_bug_is_not_blamed_itself():
     """Where a commit inside of a merge shows the bug, and the one before it can't be built, both are told."""
     inner = [f"42.{place}" for place in range(1, 8)]
-    bench = Drawn({*after(42, 100), *inner[2:]}, broken={"42.2"})
-    bench.broken = {"42.3"}
+    bench = Drawn({*after(42, 100), *inner[2:]}, broken={"42.3"})
     blame = Bisect(Range(points(100)), [bench], Plan(), Memory(), inside=lambda _: merged(7)).run()
 
     assert ("candidates", 125) == (blame.outcome, blame.exit_code)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import environment, processes
+from conftest import environment, gone, processes
 
 from replaykit import errand, supervisor
 from replaykit.errors import MachineError
@@ -21,14 +21,6 @@ def run(tmp_path: Path, *words: str, seconds: float = 20.0, **more: str) -> tupl
     log = tmp_path / "log"
     code = errand.run(words, folder=tmp_path, variables=environment(**more), log=log, seconds=seconds)
     return code, log.read_text()
-
-
-def gone(mark: str, seconds: float = 10) -> bool:
-    """Wait until no process with a mark is left."""
-    deadline = time.monotonic() + seconds
-    while processes(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not processes(mark)
 
 
 def test_its_exit_code_is_that_of_the_command(tmp_path: Path):

@@ -15,9 +15,10 @@ from replaykit.bundle import Origin
 from replaykit.cassette import CassetteMissError, Player
 from replaykit.client import Client
 from replaykit.interaction import Interaction, Request
+from replaykit.network import Network
 from replaykit.reader import read
 from replaykit.trace import Trace
-from replaykit.transport import AsyncTap, Network, Tap
+from replaykit.transport import AsyncTap, Tap
 from replaykit.writer import save
 from tests.odd import CASES, ERRORS, OK, Case, error_in, hear, hear_async, odd_service, serve
 

@@ -31,6 +31,8 @@ READING_ORDER = [
     "redact",
     "wire",
     "turn",
+    "network",
+    "tampering",
     "transport",
     "client",
     "trouble",
@@ -40,6 +42,7 @@ READING_ORDER = [
     "lock",
     "port",
     "supervisor",
+    "lifeline",
     "errand",
     "claim",
     "toxic",
@@ -61,6 +64,8 @@ READING_ORDER = [
     "combinator",
     "gen",
     "command",
+    "fault",
+    "injector",
     "dispatch",
     "model",
     "adapter",
@@ -82,6 +87,7 @@ READING_ORDER = [
     "cassette",
     "caller",
     "linearize",
+    "chaos",
     "history",
     "run",
     "witness",
@@ -267,7 +273,7 @@ DOORS = {
     "pydantic": {"value"},
     "pydantic_core": {"value"},
     "deepdiff": {"difference"},
-    "httpx": {"client", "transport", "recording"},
+    "httpx": {"client", "network", "tampering", "transport", "recording"},
     "httptools": {"wire"},
     "h11": {"wire"},
     "git": {"repository"},
@@ -313,8 +319,8 @@ DOORS = {
 
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
-Trace Verdict Wait Waited __version__ check eventually expects fail gen handles integration invariant like load_failure
-observes on play read recheck record replay requires same within
+Trace Verdict Wait Waited __version__ check eventually expects fail fault gen handles integration invariant like
+load_failure observes on play read recheck record recovers replay requires same within
 """.split()
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_who_waits_has_it_after_the_other(tmp_path: Path):
             lock.wait()
             inside[0] += 1
             most[0] = max(most[0], inside[0])
+            time.sleep(0.001)  # in which somebody else would come in
             inside[0] -= 1
             lock.release(removed=True)
 

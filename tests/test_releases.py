@@ -127,7 +127,7 @@ def test_what_a_killed_bisect_left_is_swept(environments: Environments, tmp_path
     """A lane of somebody dead is removed by who makes one next; one of somebody who lives is not."""
     said = (
         "import os; from replaykit.environments import Environments; from replaykit.releases import Releases, parse\n"
-        "with Releases(parse('parrot==..'), environments=Environments()).lane() as lane:\n"
+        "with Releases(parse('parrot==..'), environments=Environments()).lane(0) as lane:\n"
         "    (lane.folder / 'left').touch(); print(lane.folder, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", said], stdout=subprocess.PIPE, text=True, check=False)
@@ -153,7 +153,7 @@ def test_what_is_called_in_a_project_does_not_go_before_the_version(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(own / "replaykit")])
     monkeypatch.setenv("VIRTUAL_ENV", str(own.parent))
-    with Releases(parse("parrot==1.0..2.0"), environments=environments).lane() as lane:
+    with Releases(parse("parrot==1.0..2.0"), environments=environments).lane(0) as lane:
         lane.lay(Point(id="1.0", name="1.0"))
         path = service.environment(lane.variables)["PATH"].split(os.pathsep)
 
@@ -178,7 +178,7 @@ def test_no_other_installation_is_started_in_place_of_a_version(
     def laid(start: str | None) -> None:
         releases = Releases(parse("parrot==1.0..2.0"), environments=environments)
         releases.require(start)
-        with releases.lane() as lane:
+        with releases.lane(0) as lane:
             lane.lay(Point(id="1.0", name="1.0"))
 
     for start in ("python -m parrot {port}", "tool parrot {port}", "/usr/bin/squawk {port}", "", "'", None):
@@ -196,7 +196,7 @@ def test_no_other_installation_is_started_in_place_of_a_version(
 def test_a_version_that_cannot_be_had_leaves_nothing(environments: Environments):
     """What can't be installed is unbuildable, and no half of an environment stays."""
     releases = Releases(parse("parrot==1.0..2.0"), environments=environments)
-    with releases.lane() as lane, pytest.raises(UnbuildableError, match=f"parrot=={BROKEN} can't be installed"):
+    with releases.lane(0) as lane, pytest.raises(UnbuildableError, match=f"parrot=={BROKEN} can't be installed"):
         lane.lay(Point(id=BROKEN, name=BROKEN))
 
     assert [] == [path for path in environments.home.iterdir() if path.is_dir()]

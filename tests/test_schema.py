@@ -34,7 +34,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def rich(folder: Path) -> bytes:
     """Return a bundle with records of all kinds and keys in all places."""
-    lost = interaction(response=None, trouble=Trouble(error="ReadTimeout"))
+    lost = interaction(response=None, trouble=Trouble(error="ReadTimeout"), tampered="duplicated")
     broken = interaction(trouble=Trouble(error="RemoteProtocolError", message="cut"))
     long = interaction(body=b"x" * (MAX_BODY + 1))
     branch = Step(
@@ -44,7 +44,9 @@ def rich(folder: Path) -> bytes:
         state=b"{}",
     )
     made = trace("{owner~1}\U0001f600\x80", nonce="1f0c66aa")
-    made = made.replace(steps=(*made.steps, branch), closing=(*made.closing, long), recorded=(interaction(before=1),))
+    made = made.replace(
+        steps=(*made.steps, branch), closing=(*made.closing, long), recorded=(interaction(before=1, tampered="status"),)
+    )
     shrinking = Shrinking(calls_before=3, executions=1, requests=1, seconds=1.5, confirmed=True, runs=5, failed=5)
     path = folder / "rich.pd"
     save(path, provenance(shrinking=shrinking, recorded="2026-01-01T00:00:00+00:00", dirty=True), made)

@@ -8,13 +8,14 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import environment, processes
+from conftest import environment, gone, processes
 
 from replaykit import port, service
 from replaykit.client import Client, require_loopback
@@ -56,14 +57,6 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "service.py"
     path.write_text(SERVER)
     return path
-
-
-def gone(mark: str, seconds: float = 10) -> bool:
-    """Wait until no process with a mark is left."""
-    deadline = time.monotonic() + seconds
-    while processes(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not processes(mark)
 
 
 def test_started_service_is_reached_and_stopped(script: Path):
@@ -310,6 +303,144 @@ def test_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path
         assert len(processes(mark)) >= 3
         process.send_signal(signal.SIGKILL)
 
+    assert gone(mark, 15)
+
+
+def states(mark: str) -> set[str]:
+    """Say what the processes of a service are doing, but for those that left its group: T is stopped (proc(5))."""
+    pids = [pid for pid in processes(mark) if b"supervisor.py" not in cmdline(pid)]
+    [(group, _)] = Counter(map(os.getpgid, pids)).most_common(1)
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids if os.getpgid(pid) == group]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+
+def test_a_killed_service_is_gone_at_once_and_started_again(script: Path):
+    """After `kill` nothing of it is left, its exit code says why, and it can be started again at its place."""
+    mark = f"mark-{script}"
+    with opened(
+        url=None, start=f"python {script} {{port}} children {mark}", health="/", patience=10
+    ) as running, Client(running.url) as client:  # fmt: skip
+        started = running.started
+        assert started is not None
+        client.get("/")
+        was_there = len(processes(mark))
+        began = time.monotonic()
+        started.kill()
+        took, left, code = time.monotonic() - began, processes(mark), started.exit_code
+        trouble = running.trouble(client)
+        with pytest.raises(UnreachableError, match="The service has ended, so it can't be killed"):
+            started.kill()
+        running.begin_again(client)
+
+        assert was_there >= 3
+        assert ([], 137, "the service ended (exit code 137)") == (left, code, trouble)
+        assert took < 3  # its child is deaf to TERM, for which it would have had 5 seconds
+        assert 200 == client.get("/").status_code
+
+
+def test_a_paused_service_answers_when_it_goes_on(script: Path):
+    """While it is paused, no request is answered, and its process lives; afterwards all are, those sent before too."""
+    mark = f"mark-{script}"
+    with opened(
+        url=None, start=f"python {script} {{port}} children {mark}", health="/", patience=10
+    ) as running, Client(running.url) as client:  # fmt: skip
+        started = running.started
+        assert started is not None
+        answers = []
+        for _ in range(2):
+            started.pause()
+            started.pause()  # once more is no other thing
+            client.timeout = httpx.Timeout(0.2)
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/")
+            client.timeout = httpx.Timeout(10)
+            stopped, lives = states(mark), started.alive()
+            waiting = threading.Thread(target=lambda: answers.append(client.get("/").status_code))
+            waiting.start()
+            waiting.join(0.05)
+            early = list(answers)
+            started.resume()
+            waiting.join()
+            answers.append(client.get("/").status_code)
+        started.resume()  # it goes on already
+
+        assert ({"T"}, True) == (stopped, lives)
+        assert ([200, 200], [200] * 4) == (early, answers)
+        assert "T" not in states(mark)
+
+
+@pytest.mark.parametrize("way", ["stop", "restart", "kill"])
+def test_a_paused_service_can_be_ended(script: Path, way: str):
+    """Whatever ends a paused service ends all of it, and in no more time than one that runs."""
+    mark = f"mark-{script}"
+    with opened(url=None, start=f"python {script} {{port}} well {mark}", health="/", patience=10) as running:
+        started = running.started
+        assert started is not None
+        before = set(processes(mark))
+        started.pause()
+        began = time.monotonic()
+        getattr(started, way)()
+        took = time.monotonic() - began
+
+        assert took < 3
+        assert set() == before & set(processes(mark))
+        assert (way == "restart") == started.alive()
+    assert gone(mark)
+
+
+def test_what_is_paused_is_told_to_end_as_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A paused service hears TERM when it is stopped, and may put away what it has."""
+    monkeypatch.setenv("PATH", environment()["PATH"])
+    program = tmp_path / "tidy.py"
+    program.write_text(
+        "import pathlib, signal, sys, time\n"
+        f"signal.signal(15, lambda *_: sys.exit(pathlib.Path({str(tmp_path / 'tidied')!r}).touch()))\n"
+        f"pathlib.Path({str(tmp_path / 'up')!r}).touch()\n"
+        "time.sleep(600)\n"
+    )
+    with Started(f"python {program} {{port}}") as started:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        started.pause()
+
+    assert (tmp_path / "tidied").exists()
+
+
+def test_what_has_ended_can_not_be_paused(script: Path):
+    """A service that is gone, or was never one, is neither paused nor resumed nor killed, and that is told."""
+    with Started(f"python {script} {{port}} dies x") as started:
+        while started.alive():
+            time.sleep(0.01)
+        for way in (started.kill, started.pause, started.resume):
+            with pytest.raises(UnreachableError, match="has ended"):
+                way()
+    with pytest.raises(UnreachableError, match="has ended"):
+        started.pause()
+
+
+def test_a_paused_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path):
+    """SIGKILL of the process that paused a service leaves nothing of it, stopped or not."""
+    mark = f"mark-{script}"
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import time\n"
+        "from replaykit.service import opened\n"
+        f"start = {f'python {script} {{port}} children {mark}'!r}\n"
+        "with opened(url=None, start=start, health='/', patience=10) as running:\n"
+        "    running.started.pause()\n"
+        "    print('up', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, starter], stdout=subprocess.PIPE, env=environment(PYTHONPATH=os.getcwd()), text=True
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == "up\n"
+        stopped, count = states(mark), len(processes(mark))
+        process.send_signal(signal.SIGKILL)
+
+    assert ({"T"}, True) == (stopped, count >= 3)
     assert gone(mark, 15)
 
 
@@ -596,5 +727,6 @@ def test_what_began_later_may_be_meant(script: Path, tmp_path: Path):
         with Started(f"python {script} {{port}} well x") as container:
             await_health(container.url, patience=10)
 
-            assert started._supervisor is not None
-            assert port.stranger_at(int(container.url.rpartition(":")[2]), started._supervisor.pid) is None
+            place, lifeline = int(container.url.rpartition(":")[2]), started._lifeline
+            assert lifeline is not None
+            assert port.stranger_at(place, lifeline.pid, lifeline.since) is None

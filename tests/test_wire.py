@@ -234,6 +234,18 @@ def test_streamed_request_is_sent_in_chunks():
     assert seen[0].endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
 
 
+def test_streamed_request_that_was_read_before_is_sent_in_chunks():
+    """A body in pieces that a tape wanted to see whole goes out framed as its header says."""
+
+    class Curious(Kept):
+        plays = True
+
+    with server(ANSWERS["plain"]) as (url, seen), Client(url) as client, client.through(Curious()):
+        client.post(url, content=iter([b"one", b"", b"two"]))
+
+    assert seen[0].endswith(b"\r\n\r\n6\r\nonetwo\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])
 def test_header_that_would_break_out_is_refused(value: str):
     """A header value with a line break or NUL is never sent."""

@@ -430,7 +430,7 @@ def test_whatever_a_killed_bisect_leaves_is_swept(shop, tmp_path, kind):
     assert list((tmp_path / "home" / "one" / "trees").iterdir()) == []
 
 
-def test_only_what_dead_ones_of_ours_left_is_swept(shop, tmp_path, monkeypatch):
+def test_only_what_dead_ones_of_ours_left_is_swept(shop, tmp_path):
     """A tree of a bisect that lives stays, as do those of another machine and of the user."""
     folder, hashes = shop
     repository = Repository.here(folder)

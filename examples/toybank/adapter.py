@@ -76,8 +76,12 @@ class BankApi(Adapter[Bank]):
 
     @handles
     def authorize(self, cmd: Authorize) -> Authorized | Declined:
+        return self.hold(cmd)
+
+    def hold(self, cmd: Authorize, key: str | None = None) -> Authorized | Declined:
+        """Ask for money to be held."""
         data = {"account": cmd.account.id, "amount": cmd.amount, "currency": cmd.currency}
-        said = self.say("/api/authorizations", data)
+        said = self.say("/api/authorizations", data, key)
         if isinstance(said, Declined):
             return said
         return Authorized(

@@ -10,6 +10,7 @@ Whoever changes an account holds the lock of its row, so that concurrent request
 import json
 import random
 import re
+import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
@@ -39,6 +40,19 @@ BUGS = (
     Bug("lost-line", "paging", "the first line of each further page of a statement is left out", 4),
     Bug("flaky-release", "flaky", "in 70 % of the cases, voiding does not release the hold", 4),
     Bug("lost-debit", "race", "a debit does not lock the account: of two at once, one is lost", 4),
+    Bug(
+        "hang-up-forgets-key",
+        "fault",
+        "a payment's key is forgotten if the client has hung up: a retry pays twice",
+        3,
+    ),
+    Bug("hang-up-keeps-hold", "fault", "an authorization is taken back if the client has hung up, but not its hold", 4),
+    Bug(
+        "duplicate-pays-twice",
+        "fault",
+        "keys are looked up first and kept later: a payment twice at once is paid twice",
+        3,
+    ),
 )
 
 CURRENCIES = ("EUR", "USD", "GBP")
@@ -47,6 +61,7 @@ MAX_TEXT = 200  # characters
 MAX_PAGE = 100  # lines
 KEPT_KEYS = 3  # with the bug forgotten-keys
 FLAKY = 0.7  # how often the bug flaky-release shows
+CHECKING = 0.02  # seconds between looking up a key and paying, with the bug duplicate-pays-twice
 
 MIGRATIONS = (
     """
@@ -82,6 +97,7 @@ MIGRATIONS = (
     );
     CREATE INDEX lines_of_account ON lines (account, number);
     """,
+    "ALTER TABLE authorizations ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY",
 )
 
 PATIENCE = "-c lock_timeout=5s -c statement_timeout=10s"  # then the answer is 503, and nobody waits for ever
@@ -245,6 +261,13 @@ class Ledger:
         self.unseen = {UUID(made["id"])}
         return made
 
+    def authorizations(self, account: UUID) -> Row:
+        """List all authorizations of an account, in the order in which they were made."""
+        with self.pool.connection() as db:
+            _found(db, "accounts", account)
+            rows = db.execute("SELECT * FROM authorizations WHERE account = %s ORDER BY number", (account,)).fetchall()
+        return {"authorizations": [_authorization(row) for row in rows]}
+
     def authorization(self, authorization: UUID) -> Row:
         """Show one authorization."""
         if "stale-read" in self.bugs and authorization in self.unseen:
@@ -298,6 +321,19 @@ class Ledger:
             raise RefusedError(409, "not_open", f"the authorization is {row['status']}")
         return row
 
+    # --- what is undone where the client has hung up
+
+    def forget(self, key: str | None) -> None:
+        """Forget a key; what was done with it stays."""
+        with self.pool.connection() as db:
+            db.execute("DELETE FROM keys WHERE key = %s", (key,))
+
+    def take_back(self, authorization: UUID, key: str | None) -> None:
+        """Forget an authorization, and its key; what it holds stays held."""
+        with self.pool.connection() as db:
+            db.execute("DELETE FROM authorizations WHERE id = %s", (authorization,))
+            db.execute("DELETE FROM keys WHERE key = %s", (key,))
+
     # --- what they share
 
     def _once(self, key: str | None, request: list[Any], act: Callable[[Db], Row]) -> Row:
@@ -307,12 +343,16 @@ class Ledger:
         with self.pool.connection() as db:
             if key is None:
                 return act(db)
-            db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
+            if "duplicate-pays-twice" not in self.bugs:
+                db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
             known = db.execute("SELECT request, answer FROM keys WHERE key = %s", (key,)).fetchone()
             if known is None:
+                if "duplicate-pays-twice" in self.bugs:
+                    time.sleep(CHECKING)
                 answer = act(db)
                 db.execute(
-                    "INSERT INTO keys (key, request, answer) VALUES (%s, %s, %s)", (key, asked, json.dumps(answer))
+                    "INSERT INTO keys (key, request, answer) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (key, asked, json.dumps(answer)),
                 )
                 if "forgotten-keys" in self.bugs:
                     db.execute("DELETE FROM keys WHERE number <= (SELECT max(number) FROM keys) - %s", (KEPT_KEYS,))

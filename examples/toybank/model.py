@@ -235,7 +235,7 @@ class Balances(Observation):
 class Bank(Model):
     """No balance is negative, what is held can't be spent, and no payment is done twice."""
 
-    commands: ClassVar = (
+    commands: ClassVar[tuple[type[Command], ...]] = (
         OpenAccount,
         Credit,
         Debit,

@@ -1,6 +1,6 @@
 """ToyBank over HTTP: what is asked is read and checked, answered in JSON, and refused in JSON too."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from examples.answers import RefusedError, document, error, not_routed, refused
+from examples.regrets import Regrets
 from examples.toybank.ledger import MAX_PAGE, MAX_TEXT, Ledger, Row
 
 MAX_LINE = 2**63 - 1
@@ -45,11 +46,32 @@ class Ask:
             raise RefusedError(400, f"invalid_{name}", f"{name} is the id of one") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What a bug undoes of a request whose client has hung up."""
+
+    bug: str
+    act: Callable[[Ask, Row], None]
+
+
 def application(ledger: Ledger) -> Starlette:
     """Make the service."""
+    regrets = Regrets()
 
-    def route(method: str, path: str, act: Callable[[Ask], Row], status: int = 200) -> Route:
-        return Route(f"/api{path}", _endpoint(act, status), methods=[method])
+    def route(method: str, path: str, act: Callable[[Ask], Row], status: int = 200, undo: Undo | None = None) -> Route:
+        async def endpoint(request: Request) -> Response:
+            ask = await _ask(request)
+            await regrets.over()
+            made = await run_in_threadpool(act, ask)
+            async with regrets.after(request, bug=undo is not None and undo.bug in ledger.bugs) as hung_up:
+                if undo is not None and hung_up:
+                    await run_in_threadpool(undo.act, ask, made)
+            return JSONResponse(made, status)
+
+        return Route(f"/api{path}", endpoint, methods=[method])
+
+    forget = Undo("hang-up-forgets-key", lambda ask, _: ledger.forget(ask.key))
+    take_back = Undo("hang-up-keeps-hold", lambda ask, made: ledger.take_back(UUID(made["id"]), ask.key))
 
     account, auth = "/accounts/{name:uuid}", "/authorizations/{name:uuid}"
     app = Starlette(
@@ -62,17 +84,24 @@ def application(ledger: Ledger) -> Starlette:
             ),
             route("GET", "/accounts", lambda _: ledger.accounts()),
             route("GET", account, lambda ask: ledger.account(ask.name)),
-            route("POST", f"{account}/credit", lambda ask: ledger.credit(ask.name, *_money(ask), ask.key)),
-            route("POST", f"{account}/debit", lambda ask: ledger.debit(ask.name, *_money(ask), ask.key)),
+            route("POST", f"{account}/credit", lambda ask: ledger.credit(ask.name, *_money(ask), ask.key), undo=forget),
+            route("POST", f"{account}/debit", lambda ask: ledger.debit(ask.name, *_money(ask), ask.key), undo=forget),
             route("GET", f"{account}/statement", lambda ask: ledger.statement(ask.name, *_page(ask))),
+            route("GET", f"{account}/authorizations", lambda ask: ledger.authorizations(ask.name)),
             route(
                 "POST",
                 "/authorizations",
                 lambda ask: ledger.authorize(ask.named("account"), *_money(ask), ask.key),
                 201,
+                take_back,
             ),
             route("GET", auth, lambda ask: ledger.authorization(ask.name)),
-            route("POST", f"{auth}/capture", lambda ask: ledger.capture(ask.name, ask.data.get("amount"), ask.key)),
+            route(
+                "POST",
+                f"{auth}/capture",
+                lambda ask: ledger.capture(ask.name, ask.data.get("amount"), ask.key),
+                undo=forget,
+            ),
             route("POST", f"{auth}/void", lambda ask: ledger.void(ask.name, ask.key)),
             route("POST", "/reset", lambda _: ledger.reset()),
             route("GET", "/health", lambda _: ledger.health()),
@@ -96,17 +125,13 @@ def _page(ask: Ask) -> tuple[int, int]:
     return ask.number("limit", 20, 1, MAX_PAGE), ask.number("after", 0, 0, MAX_LINE)
 
 
-def _endpoint(act: Callable[[Ask], Row], status: int) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        ask = Ask(
-            name=request.path_params.get("name", UUID(int=0)),
-            data=await document(request) if request.method == "POST" else {},
-            query=dict(request.query_params),
-            key=_key(request),
-        )
-        return JSONResponse(await run_in_threadpool(act, ask), status)
-
-    return endpoint
+async def _ask(request: Request) -> Ask:
+    return Ask(
+        name=request.path_params.get("name", UUID(int=0)),
+        data=await document(request) if request.method == "POST" else {},
+        query=dict(request.query_params),
+        key=_key(request),
+    )
 
 
 def _key(request: Request) -> str | None:

@@ -18,6 +18,14 @@ BUGS = (
     Bug("never-settles", "lost answer", "a booking of both a flight and a hotel stays pending for ever", 5),
     Bug("last-seat", "off by one", "the last seat of a flight can't be sold", 3),
     Bug("nothing-booked", "crash", "holding a booking that names neither flight nor hotel ends in a 500", 2),
+    Bug("hang-up-keeps-seat", "fault", "a hold whose client has hung up is undone, but seat and room stay taken", 4),
+    Bug(
+        "confirmed-to-nobody",
+        "fault",
+        "a confirmation whose client has hung up is undone, but the provider was charged, and confirms it to nobody",
+        4,
+    ),
+    Bug("half-body", "fault", "only the first piece of a body is read: one that comes in several is refused", 2),
 )
 
 FARE = 0.005  # seconds that it takes to ask for a fare, where bug overbooking does so in between
@@ -60,6 +68,7 @@ class Agency:
         self.flights: dict[str, Stock] = {}
         self.hotels: dict[str, Stock] = {}
         self.bookings: dict[str, Booking] = {}
+        self.payments: list[tuple[str, str]] = []  # what the provider was asked for: a booking, and a card
 
     # --- bugs
 
@@ -119,8 +128,13 @@ class Agency:
         booking.took = True
         booking.state = "held"
 
-    def confirm(self, booking: Booking, card: str) -> None:
-        """Ask the provider to take the money; its answer comes later."""
+    def undo_hold(self, booking: Booking) -> None:
+        """Forget that a booking was held, with the bug hang-up-keeps-seat."""
+        booking.took = False
+        booking.state = "draft"
+
+    def confirm(self, booking: Booking) -> None:
+        """Begin to pay for a booking; then the provider is to be charged."""
         states = {"held"}
         if "confirm-draft" in self.bugs:
             states.add("draft")
@@ -128,14 +142,22 @@ class Agency:
             states.add("expired")
         self._demand(booking, "confirmed", states)
         booking.state = "pending"
+
+    def undo_confirm(self, booking: Booking) -> None:
+        """Forget that a booking was being paid for, with the bug confirmed-to-nobody."""
+        booking.state = "held"
+
+    def charge(self, booking: Booking, card: str) -> None:
+        """Ask the provider to take the money; its answer comes later."""
+        self.payments.append((booking.id, card))
         if "never-settles" in self.bugs and booking.flight is not None and booking.hotel is not None:
             return  # the answers of two providers are waited for, and only one is asked
         asyncio.get_running_loop().call_later(self.provider_delay, self._settle, booking, card == "valid")
 
     def _settle(self, booking: Booking, approved: bool) -> None:
         """Hear the provider's answer."""
-        if self.bookings.get(booking.id) is not booking:
-            return  # it was forgotten meanwhile
+        if self.bookings.get(booking.id) is not booking or booking.state != "pending":
+            return  # it was forgotten meanwhile, or nobody waits for it
         if approved:
             booking.state = "confirmed"
         else:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from examples.answers import RefusedError, document, not_routed, refused
+from examples.regrets import Regrets
 from examples.travelbooking.agency import BUGS, Agency, Booking, Stock
 
 __all__ = ["BUGS", "application"]
@@ -18,13 +19,16 @@ MOST = 1_000_000  # seats of one flight, or rooms of one hotel
 
 def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03) -> Starlette:
     """Make the service, with some bugs on; the provider answers after `provider_delay` seconds."""
-    agency = Agency(bugs, provider_delay)
+    agency, regrets = Agency(bugs, provider_delay), Regrets()
+
+    async def said(request: Request) -> dict[str, Any]:
+        return await document(request, whole="half-body" not in agency.bugs)
 
     async def add_flight(request: Request) -> Response:
-        return JSONResponse(stock(agency.add_flight(count(await document(request), "seats"))), 201)
+        return JSONResponse(stock(agency.add_flight(count(await said(request), "seats"))), 201)
 
     async def add_hotel(request: Request) -> Response:
-        return JSONResponse(stock(agency.add_hotel(count(await document(request), "rooms"))), 201)
+        return JSONResponse(stock(agency.add_hotel(count(await said(request), "rooms"))), 201)
 
     async def flights(_: Request) -> Response:
         return JSONResponse([stock(each) for each in agency.flights.values()])
@@ -33,7 +37,7 @@ def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03
         return JSONResponse([stock(each) for each in agency.hotels.values()])
 
     async def draft(request: Request) -> Response:
-        data = await document(request)
+        data = await said(request)
         traveller = text(data, "traveller")
         if not traveller.strip():
             raise RefusedError(400, "invalid", "traveller is blank.")
@@ -48,14 +52,21 @@ def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03
     async def hold(request: Request) -> Response:
         chosen = named(request)
         await agency.hold(chosen)
+        async with regrets.after(request, bug="hang-up-keeps-seat" in agency.bugs) as hung_up:
+            if hung_up:
+                agency.undo_hold(chosen)
         return JSONResponse(shown(chosen))
 
     async def confirm(request: Request) -> Response:
         chosen = named(request)
-        card = text(await document(request), "card")
+        card = text(await said(request), "card")
         if card not in {"valid", "declined"}:
             raise RefusedError(400, "invalid", 'card is neither "valid" nor "declined".')
-        agency.confirm(chosen, card)
+        agency.confirm(chosen)
+        async with regrets.after(request, bug="confirmed-to-nobody" in agency.bugs) as hung_up:
+            agency.charge(chosen, card)
+            if hung_up:
+                agency.undo_confirm(chosen)
         return JSONResponse(shown(chosen), 202)
 
     async def cancel(request: Request) -> Response:
@@ -67,6 +78,9 @@ def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03
         chosen = named(request)
         agency.expire(chosen)
         return JSONResponse(shown(chosen))
+
+    async def payments(_: Request) -> Response:
+        return JSONResponse([{"booking": booking, "card": card} for booking, card in agency.payments])
 
     def named(request: Request) -> Booking:
         return agency.booking(request.path_params["id"])
@@ -100,18 +114,19 @@ def application(bugs: frozenset[str] = frozenset(), provider_delay: float = 0.03
 
     return Starlette(
         routes=[
-            Route("/api/flights", flights, methods=["GET"]),
-            Route("/api/flights", add_flight, methods=["POST"]),
-            Route("/api/hotels", hotels, methods=["GET"]),
-            Route("/api/hotels", add_hotel, methods=["POST"]),
-            Route("/api/bookings", bookings, methods=["GET"]),
-            Route("/api/bookings", draft, methods=["POST"]),
-            Route("/api/bookings/{id}", booking, methods=["GET"]),
-            Route("/api/bookings/{id}/hold", hold, methods=["POST"]),
-            Route("/api/bookings/{id}/confirm", confirm, methods=["POST"]),
-            Route("/api/bookings/{id}/cancel", cancel, methods=["POST"]),
-            Route("/api/bookings/{id}/expire", expire, methods=["POST"]),
-            Route("/api/reset", reset, methods=["POST"]),
+            Route("/api/flights", regrets.before(flights), methods=["GET"]),
+            Route("/api/flights", regrets.before(add_flight), methods=["POST"]),
+            Route("/api/hotels", regrets.before(hotels), methods=["GET"]),
+            Route("/api/hotels", regrets.before(add_hotel), methods=["POST"]),
+            Route("/api/bookings", regrets.before(bookings), methods=["GET"]),
+            Route("/api/bookings", regrets.before(draft), methods=["POST"]),
+            Route("/api/bookings/{id}", regrets.before(booking), methods=["GET"]),
+            Route("/api/bookings/{id}/hold", regrets.before(hold), methods=["POST"]),
+            Route("/api/bookings/{id}/confirm", regrets.before(confirm), methods=["POST"]),
+            Route("/api/bookings/{id}/cancel", regrets.before(cancel), methods=["POST"]),
+            Route("/api/bookings/{id}/expire", regrets.before(expire), methods=["POST"]),
+            Route("/api/payments", regrets.before(payments), methods=["GET"]),
+            Route("/api/reset", regrets.before(reset), methods=["POST"]),
             Route("/api/fixes", fixes, methods=["GET"]),
             Route("/api/fixes/enable", enable_fixes, methods=["POST"]),
             Route("/api/fixes/disable", disable_fixes, methods=["POST"]),

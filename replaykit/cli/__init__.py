@@ -4,13 +4,16 @@ Everything is caught here, click's own exits and failing imports included: click
 and both would make git bisect blame an innocent commit.
 """
 
+import gc
 import os
 import signal
 import sys
 import threading
 import time
-from types import FrameType
+from types import FrameType, ModuleType
+from typing import cast
 
+GARBAGE = 50_000  # objects after which it is looked for what nobody needs any more
 ECHO = 0.5  # seconds in which a second signal is taken for the first
 
 _asked: list[float] = []  # when it was asked for the end, on the monotonic clock
@@ -18,6 +21,8 @@ _asked: list[float] = []  # when it was asked for the end, on the monotonic cloc
 
 def entry() -> None:
     """Run the program `replaykit`."""
+    gc.set_threshold(GARBAGE)  # what is imported stays: to look through it again and again takes a sixth of the time
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))  # its own command line, with rich and pygments
     code = main(sys.argv[1:])
     if threading.active_count() > 1:  # threads of an adapter, which would hold the exit for ever
         os._exit(code)

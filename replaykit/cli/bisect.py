@@ -127,12 +127,13 @@ def bisect(context: click.Context, /, bundle: Path | None, **options: Any) -> in
 def _show(blame: "Blame", asked: "Asked", markdown: Path | None) -> None:
     """Print what it came to, and write it into a file, the verdict last."""
     from replaykit.cli.tracking import sheet_for
-    from replaykit.report import blame_markdown
     from replaykit.report.blame import render
     from replaykit.report.grounds import conclusion
 
     draw(render(blame, sheet_for(sys.stdout), asked))
     if markdown is not None:
+        from replaykit.report import blame_markdown
+
         try:
             markdown.write_text(blame_markdown.render(blame, asked), encoding="utf-8")
         except OSError as error:

@@ -173,6 +173,8 @@ def integration(context: click.Context, /, **options: Any) -> int:
         settings=options["settings"],
         latency=options["latency"],
         transport=options["transport"],
+        toxiproxy=options["toxiproxy"],
+        proxy_port=options["proxy_port"],
         budget=_budget(options),
         parallel=options["parallel"],
         repeat=options["repeat"],
@@ -233,7 +235,9 @@ def replay_command(path: str, context: click.Context) -> str:
     out, as values of settings are: logs are kept.
     """
     words = [program(), "replay", shlex.quote(path)]
-    for name in ("profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport"):
+    for name in (
+        "profile", "model", "adapter", "start", "url", "health", "reset_url", "reset_command", "transport", "toxiproxy"
+    ):  # fmt: skip
         value = context.meta.get("profile") if name == "profile" else context.params.get(name)
         value = value[0] if name == "url" and isinstance(value, tuple) else value
         if is_said(context, name) and value and not (name in {"model", "adapter"} and project.is_inside(value)):

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Callable[..., Any])
 
 PLACES = ("url", "start", "mock", "offline")  # options that say where the service is
-PLAIN = ("url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport")
+PLAIN = (
+    "url", "start", "health", "health_timeout", "reset_url", "reset_command", "reset_restart", "transport", "toxiproxy",
+    "proxy_port",
+)  # fmt: skip
 SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)  # for this call, in the order of their precedence
 RESTARTS = ("reset_restart", "restart")  # they need a service that is started here
 OTHER_ENDS = {  # what a profile says of the commits of a search does not count with these
@@ -146,6 +149,11 @@ def service_options(command: C) -> C:
                      help="What an endpoint may take, as in 'GET /players=0.2'; may be given several times."),
         click.option("--transport", type=click.Choice(["lean", "httpx"]), default="lean", show_default=True,
                      help="How plain HTTP is sent: over replaykit's own wire, or through httpx's."),
+        click.option("--toxiproxy", metavar="URL",
+                     help="Do the model's network faults with the Toxiproxy whose API is there.  "
+                          "[default: an own proxy]"),
+        click.option("--proxy-port", type=click.IntRange(1, 65535), metavar="PORT",
+                     help="Where that proxy listens, if it can.  [default: a free port]"),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -264,6 +272,7 @@ def staged(context: click.Context, recorded: "Provenance", options: dict[str, An
     Raises ProfileError, UsageError.
     """
     from replaykit.reset import Resets
+    from replaykit.service import Proxying
     from replaykit.stage import Stage, stage_for
 
     given = named(context, recorded)
@@ -281,6 +290,7 @@ def staged(context: click.Context, recorded: "Provenance", options: dict[str, An
         settings=options["settings"],
         latency=options["latency"],
         transport=options["transport"],
+        proxying=Proxying(options["toxiproxy"], options["proxy_port"]),
     )
     if offline or said.url or said.start:
         return said

@@ -13,7 +13,7 @@ from replaykit.blame import Blame, Tested
 from replaykit.cli.console import can_say, draw, is_live, printable
 from replaykit.cli.ticker import Ticker
 from replaykit.onlooker import Onlooker
-from replaykit.report.grounds import inner, lasting, many, showed, why
+from replaykit.report.grounds import inner, lasting, many, showed, took, why
 from replaykit.report.sheet import NARROWEST, SIGNS, Sheet, columns
 
 if TYPE_CHECKING:
@@ -175,10 +175,9 @@ class Tracking(Onlooker):
 
     def _line(self, tested: Tested, left: int, steps: float) -> str:
         sheet = sheet_for(sys.stderr, WIDE)
-        took = "known" if tested.cached else lasting(tested.seconds)
-        name = sheet.said(tested.point.name)
+        name, lasted = sheet.said(tested.point.name), took(tested)
         self._wide = max(self._wide, columns(name))
-        head = f"  {_STATES[tested.state]:<4}  {sheet.padded(name, self._wide)}  {showed(tested):<8}  {took:>6}  "
+        head = f"  {_STATES[tested.state]:<4}  {sheet.padded(name, self._wide)}  {showed(tested):<8}  {lasted:>6}  "
         tail = f"  ({self._to_go(left, steps)})"
         said = " ".join(filter(None, [f"[{why(tested)}]" if tested.state == "skipped" else "", tested.point.subject]))
         room = max(0, sheet.width - columns(head) - columns(tail))

@@ -10,9 +10,7 @@ from replaykit.report.grounds import (
     grounds,
     hints,
     inner,
-    lasting,
     nearest,
-    noun,
     often,
     ranged,
     showed,
@@ -20,6 +18,7 @@ from replaykit.report.grounds import (
     spent,
     suspected,
     title,
+    took,
     why,
 )
 from replaykit.report.sheet import NARROWEST, Line, Sheet, columns
@@ -126,13 +125,13 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
     if not tested:
         return
     yield "tried, from old to new", "bold"
-    inside, kind, has_visits = inner(blame.tested), noun(blame), sheet.width >= _SHOWN_FROM
+    inside, kind, has_visits = inner(blame.tested), blame.noun, sheet.width >= _SHOWN_FROM
     wide = max(len(kind), lineage.name_columns(tested, sheet))
     place = max(len("place"), *(len(f"{each.place:,}") for each in tested))
     shows = max(len("showed"), *(len(showed(each)) for each in tested))
-    took = max(len("time"), *(len(_took(each)) for each in tested))
+    time = max(len("time"), *(len(took(each)) for each in tested))
     visits = f"{'visits':>6}  " if has_visits else ""
-    head = f"  {'place':>{place}}  {kind:<{wide}}  {'state':<{_STATE}}  {'showed':>{shows}}  {visits}{'time':>{took}}"
+    head = f"  {'place':>{place}}  {kind:<{wide}}  {'state':<{_STATE}}  {'showed':>{shows}}  {visits}{'time':>{time}}"
     has_subjects = any(each.point.subject for each in tested)
     yield sheet.clipped(f"{head}  subject" if has_subjects else head), "dim"
     for each in tested:
@@ -141,7 +140,7 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
         mark, at = sheet.arrow if is_sought else " ", sheet.rail if each.point.id in inside else f"{each.place:,}"
         cells = (
             f"{mark} {at:>{place}}  {sheet.padded(sheet.said(each.point.name), wide)}  "
-            f"{each.state:<{_STATE}}  {showed(each):>{shows}}  {visits}{_took(each):>{took}}"
+            f"{each.state:<{_STATE}}  {showed(each):>{shows}}  {visits}{took(each):>{time}}"
         )
         style = "bold" if is_sought else "skipped" if each.state == "skipped" else ""
         yield sheet.clipped(f"{cells}  {sheet.said(each.point.subject)}".rstrip()), style
@@ -149,10 +148,6 @@ def _table(blame: Blame, sheet: Sheet) -> Iterator[Line]:
             yield sheet.clipped(f"  {' ' * place}  {sheet.said(why(each))}"), "skipped"
     if left:
         yield sheet.clipped(f"  and {left:,} more, further away: --json lists them all"), "dim"
-
-
-def _took(tested: Tested) -> str:
-    return "known" if tested.cached else lasting(tested.seconds)
 
 
 def _graph(blame: Blame, sheet: Sheet) -> Iterator[Line]:

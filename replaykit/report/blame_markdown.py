@@ -12,10 +12,8 @@ from replaykit.report.grounds import (
     grounds,
     hints,
     inner,
-    lasting,
     many,
     nearest,
-    noun,
     often,
     ranged,
     showed,
@@ -23,6 +21,7 @@ from replaykit.report.grounds import (
     spent,
     suspected,
     title,
+    took,
     why,
 )
 from replaykit.report.markdown import code, fenced, table, text
@@ -87,7 +86,7 @@ class _Page:
             yield f"\n## Candidates{inside} ({len(named) + more:,})\n"
             if named:
                 yield from table(
-                    ("Probability", noun(blame).capitalize(), "Subject"),
+                    ("Probability", blame.noun.capitalize(), "Subject"),
                     [(part, self.code(point.name), self.text(point.subject)) for point, part in named],
                 )
             if more:
@@ -111,14 +110,14 @@ class _Page:
         last = [] if not any(said) else ["Subject"] if any(each.point.subject for each in tested) else ["Why"]
         yield "\n## Tried, from old to new\n"
         yield from table(
-            ("Place", noun(blame).capitalize(), "State", "Showed", "Visits", "Time", *last),
+            ("Place", blame.noun.capitalize(), "State", "Showed", "Visits", "Time", *last),
             [
                 (*self._row(blame, each, is_inside=each.point.id in inside), *([words] if last else []))
                 for each, words in zip(tested, said, strict=True)
             ],
         )
         if left:
-            yield f"\nAnd {many(left, noun(blame))} more, further away."
+            yield f"\nAnd {many(left, blame.noun)} more, further away."
         yield "\n<details><summary>As a graph</summary>\n"
         yield from fenced("\n".join(line for line, _ in lineage.render(blame, Sheet(), most=rows)))
         yield "\n</details>"
@@ -138,5 +137,5 @@ class _Page:
             _SIGNS[tested.state],
             showed(tested),
             f"{tested.visits:,}",
-            "known" if tested.cached else lasting(tested.seconds),
+            took(tested),
         )

@@ -76,7 +76,7 @@ def conclusion(blame: Blame) -> tuple[str, str]:
 
 def title(blame: Blame) -> str:
     """Say in a few words what a bisect came to."""
-    kind = noun(blame)
+    kind = blame.noun
     did = "mended" if blame.fix else "brought"
     if blame.outcome == "found" and blame.culprit is not None:
         return f"{blame.culprit.id} {did} it"
@@ -127,7 +127,7 @@ def grounds(blame: Blame) -> list[str]:
         if blame.confirmed:
             found.append("both were tried once more at the end, with the same result")
         elif blame.merge is None:
-            found.append(f"it and the {noun(blame)} before it were not tried once more")
+            found.append(f"it and the {blame.noun} before it were not tried once more")
     return [each for each in found if each]
 
 
@@ -151,7 +151,7 @@ def spent(blame: Blame) -> str:
     inside = inner(blame.tested)
     cached = sum(each.cached for each in blame.tested)
     known = f", {cached:,} of them known before" if cached else ""
-    all_ = many(blame.points + (blame.far is not None), noun(blame))
+    all_ = many(blame.points + (blame.far is not None), blame.noun)
     more = f", and {len(inside):,} inside of a merge" if inside else ""
     return (
         f"{stages.tests - len(inside):,} of {all_} tried{more}{known}, in {many(stages.visits, 'visit')}, "
@@ -179,7 +179,7 @@ def ranged(blame: Blame) -> str:
     if not is_even or new is None or blame.merge is not None:
         return ""
     after = "" if old is None else f" after {old.name}"
-    return f"{many(len(found), noun(blame))}{after} up to {new.name}, {probability(found[0].probability)} each"
+    return f"{many(len(found), blame.noun)}{after} up to {new.name}, {probability(found[0].probability)} each"
 
 
 def between(blame: Blame) -> tuple[Tested, Tested] | None:
@@ -257,11 +257,6 @@ def probability(part: float) -> str:
     return "below 0.1 %" if part < 0.001 else percent(part)  # noqa: PLR2004
 
 
-def noun(blame: Blame) -> str:
-    """Say what a point is: a commit, a version."""
-    return blame.axis.removesuffix("s")
-
-
 def shortened(subject: str) -> str:
     """Leave out the end of a long subject."""
     return subject if len(subject) <= LONGEST_SUBJECT else f"{subject[:LONGEST_SUBJECT].rstrip()}..."
@@ -283,13 +278,18 @@ def lasting(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004
 
 
+def took(tested: Tested) -> str:
+    """Say how long a point took; or that it was known before."""
+    return "known" if tested.cached else lasting(tested.seconds)
+
+
 def _number(pull_request: str | None) -> str:
     return "" if pull_request is None else f"#{pull_request.removeprefix('#')}"
 
 
 def _here_and_there(blame: Blame) -> str:
     """Say how often the bug showed at the culprit, and before it."""
-    here, there = (_tried_at(blame.tested, each) for each in (blame.culprit, blame.parent))
+    here, there = blame.tested_at(blame.culprit), blame.tested_at(blame.parent)
     said = [] if here is None else [f"reproduced in {_of_attempts(here)} here"]
     if there is not None and said:
         name = there.point.name
@@ -301,10 +301,6 @@ def _here_and_there(blame: Blame) -> str:
 def _of_attempts(tested: Tested) -> str:
     said = tested.shown + tested.held
     return f"{tested.shown} of {many(said, 'attempt')}"
-
-
-def _tried_at(tested: Iterable[Tested], point: Point | None) -> Tested | None:
-    return None if point is None else next((each for each in tested if each.point.id == point.id), None)
 
 
 def _to_look(blame: Blame, asked: Asked) -> list[Hint]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from replaykit.blame import Blame, Tested
-from replaykit.report.grounds import between, candidates, inner, many, nearest, noun, share, showed, why
+from replaykit.report.grounds import between, candidates, inner, many, nearest, share, showed, why
 from replaykit.report.sheet import Line, Sheet, columns
 
 MOST = 100  # rows
@@ -24,7 +24,7 @@ def render(blame: Blame, sheet: Sheet, *, most: int = MOST) -> list[Line]:
         if each.place - last > 1:
             is_open = ends is not None and ends[0].place <= last and each.place <= ends[1].place
             mark, said = ("? ", ", one of which it may be") if is_open else ("  ", "")
-            lines.append((sheet.clipped(f"{mark}{sheet.gap} {many(each.place - last - 1, noun(blame))}{said}"), "dim"))
+            lines.append((sheet.clipped(f"{mark}{sheet.gap} {many(each.place - last - 1, blame.noun)}{said}"), "dim"))
         last = each.place
         row = _row(blame, each, sheet, wide, often, is_inside=each.point.id in inside)
         lines.append((sheet.clipped(row), each.state))

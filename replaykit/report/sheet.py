@@ -8,8 +8,7 @@ from replaykit.axis import State
 from replaykit.report.steps import one_line
 from replaykit.visible import visible
 
-Line: TypeAlias = tuple[str, str]  # its text, and its style: of STYLES, or nothing
-STYLES = ("bold", "dim", "bad", "good", "skipped")
+Line: TypeAlias = tuple[str, str]  # its text, and its style: bold, dim, bad, good, skipped, or nothing
 NARROWEST = 40  # columns
 SIGNS = "█░…┆│▶✗✓○"  # that a reader has to be able to show, or is given ASCII
 

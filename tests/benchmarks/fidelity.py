@@ -21,7 +21,8 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from replaykit.transport import AsyncTap, Network, Tap
+from replaykit.network import Network
+from replaykit.transport import AsyncTap, Tap
 from replaykit.version import __version__
 from tests.odd import CASES, Case, hear, odd_service
 from tests.test_fidelity import Nowhere, Playing, Recording, heard, heard_async, kept, limits

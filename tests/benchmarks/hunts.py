@@ -30,7 +30,7 @@ from replaykit.verdict import is_same
 from tests.benchmarks.scorecard import SERVICES
 
 TOYBANK = SERVICES["toybank"]
-SEQUENTIAL = tuple(bug for bug in TOYBANK.bugs if bug.kind != "race")
+SEQUENTIAL = tuple(bug for bug in TOYBANK.ordinary if bug.kind != "race")
 FLAKY_TRIES = 12  # a bug that fires in 70 % of the cases is missed by all of them once in two million times
 
 

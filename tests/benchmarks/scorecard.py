@@ -6,7 +6,8 @@
 For each bug: in how many seeds it was found, the requests to the first failure, the length after shrinking
 against the shortest known, the requests that shrinking took (medians), and how many results are as short as that.
 With all bugs on at once: how often shrinking slipped from one bug to another, which is asked of services with only
-one of them on. With no bug on: false alarms, in 50 runs for each seed and model, and as many that end in branches.
+one of them on. Bugs that only faults show are left out.
+With no bug on: false alarms, in 50 runs for each seed and model, and as many that end in branches.
 
 A race shows only to requests at the same time: such a bug is looked for with three branches of three commands.
 
@@ -56,6 +57,11 @@ class Service:
     bugs: tuple[Bug, ...]
     models: tuple[type[Model], ...]
     adapter: type[Adapter[Any]]
+
+    @property
+    def ordinary(self) -> tuple[Bug, ...]:
+        """The bugs that show while the network does what it should."""
+        return tuple(bug for bug in self.bugs if bug.kind != "fault")
 
     def start(self, *bugs: str) -> str:
         """Write the command that starts it with some bugs."""
@@ -163,7 +169,7 @@ def slips(name: str, ways: Ways) -> Counter[tuple[str, bool]]:
     show, or what several show alike, before and after shrinking, is no slip.
     """
     its = SERVICES[name]
-    bugs = [bug.name for bug in its.bugs if bug.kind not in {"race", "flaky"}]
+    bugs = [bug.name for bug in its.ordinary if bug.kind not in {"race", "flaky"}]
     counted: Counter[tuple[str, bool]] = Counter()
     with contextlib.ExitStack() as stack:
 
@@ -247,10 +253,12 @@ def main() -> None:
         Pool.sample = lambda pool, source, size: generator.draw(pool.inner, source, size)
     ways = Ways(options.seeds, options.runs, options.swarm, not options.no_shrink)
     names = options.service or sorted(SERVICES)
-    chosen = [(name, bug) for name in names for bug in SERVICES[name].bugs if bug.name in (options.bug or [bug.name])]
+    chosen = [
+        (name, bug) for name in names for bug in SERVICES[name].ordinary if bug.name in (options.bug or [bug.name])
+    ]
     unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
     if unknown:
-        sys.exit(f"no service here has the bug {', '.join(sorted(unknown))}")
+        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
     rows, shrinks, alarms = [], [], {}
     for name, bug in chosen:
         began = time.monotonic()

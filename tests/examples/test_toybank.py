@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
+import abrupt
 import httpx
 import psycopg
 import pytest
@@ -32,7 +33,7 @@ from examples.serving import PARENT_POLL
 from examples.toybank import Bank, BankApi, postgres
 from examples.toybank.adapter import MAX_PAGE
 from examples.toybank.ledger import BUGS, MAX_AMOUNT, MAX_TEXT, Ledger
-from replaykit import service
+from replaykit import integration, service
 from replaykit.adapter import Adapters
 from replaykit.port import free_port
 from replaykit.run import execute
@@ -258,6 +259,21 @@ def test_an_authorization_can_be_read_as_soon_as_it_was_made(bank):
         assert 201 == status
         assert (200, made) == read
         assert {"account": account[-36:], "amount": 50, "captured": 0, "status": "open"}.items() <= made.items()
+
+
+def test_the_authorizations_of_an_account_are_listed(bank):
+    """The list has those of one account as they are now, the oldest first; of nothing there is none."""
+    account, other = bank.open(1000), bank.open(10)
+    holds = [bank.hold(account, 10 + number) for number in range(8)]
+    bank.hold(other, 7)
+    bank.ask(f"{holds[2]}/capture", {"amount": 5})
+    bank.ask(f"{holds[4]}/void")
+
+    expected = [bank.show(hold)[1] for hold in holds]
+
+    assert (200, {"authorizations": expected}) == bank.show(f"{account}/authorizations")
+    assert (200, {"authorizations": []}) == bank.show(f"{bank.open()}/authorizations")
+    assert 404 == bank.show(f"/api/accounts/{NOBODY}/authorizations")[0]
 
 
 def test_an_authorization_is_captured_in_parts(bank):
@@ -955,6 +971,181 @@ def test_resets_at_once_are_one_reset(bank):
 
         assert [(200, {})] * 6 == at_once(*[lambda: bank.ask("/api/reset")] * 6)
         assert (200, {"accounts": []}) == bank.show("/api/accounts")
+
+
+# --- where the network fails --------------------------------------------------------------------
+
+FAULTS = [bug.name for bug in BUGS if bug.kind == "fault"]
+TRIES = 5  # of what a busy machine may miss
+
+
+@pytest.fixture(scope="module")
+def switching(database) -> Iterator[Teller]:
+    """Give a service whose bugs are switched while it runs."""
+    start = shlex.join([sys.executable, "-m", "tests.switched", "toybank", "--port", "{port}"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", database)
+        with service.reached(url=None, start=start, health="{url}/api/health", patience=None) as base:
+            teller = Teller(base)
+            with teller.http:
+                yield teller
+
+
+@pytest.fixture
+def faulty(switching) -> Callable[..., Teller]:
+    """Give what switches bugs on, and gives the service, with nothing in it."""
+
+    def switch(*bugs):
+        switching.http.put("/bugs", json=bugs).raise_for_status()
+        assert (200, {}) == switching.ask("/api/reset")
+        return switching
+
+    return switch
+
+
+def requested(bank, kind):
+    """Prepare an account with an authorization; give its path, and the path and the data of one kind of request."""
+    account = bank.open(100)
+    path = {
+        "credit": f"{account}/credit",
+        "debit": f"{account}/debit",
+        "authorize": "/api/authorizations",
+        "capture": f"{bank.hold(account, 20)}/capture",
+    }[kind]
+    return account, path, {"account": account[-36:], **cents(5)}
+
+
+def books(bank, account):
+    """Give the money of an account, its authorizations as they were captured, and its statement."""
+    holds = bank.show(f"{account}/authorizations")[1]["authorizations"]
+    return bank.money(account), [hold["captured"] for hold in holds], bank.statement(account)
+
+
+def without_its_answer(bank, kind):
+    """Hang up on a request; give the books before it, after it, and after the same request with the same key."""
+    account, path, data = requested(bank, kind)
+    before, key = books(bank, account), str(uuid4())
+    abrupt.hang_up(str(bank.http.base_url), path, data, key)
+    lost = books(bank, account)
+    assert bank.ask(path, data, key)[0] in {200, 201}
+    return before, lost, books(bank, account)
+
+
+ONCE = {
+    "credit": ((105, 20, 85), [0], [100, 5]),
+    "debit": ((95, 20, 75), [0], [100, -5]),
+    "authorize": ((100, 25, 75), [0, 0], [100]),
+    "capture": ((95, 15, 80), [5], [100, -5]),
+}
+TWICE = {
+    "credit": ((110, 20, 90), [0], [100, 5, 5]),
+    "debit": ((90, 20, 70), [0], [100, -5, -5]),
+    "capture": ((90, 10, 80), [10], [100, -5, -5]),
+}
+BEFORE = ((100, 20, 80), [0], [100])
+
+
+def awaited(database):
+    """Wait until a request waits for its key."""
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(database, autocommit=True) as db:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while time.monotonic() < deadline:
+            if db.execute(waiting).fetchone() != (0,):
+                return
+            time.sleep(0.002)
+    pytest.fail("no request waits for its key")
+
+
+@pytest.mark.parametrize("kind", ONCE)
+def test_a_request_whose_client_hangs_up_meanwhile_is_done_to_its_end(kind, bank, database):
+    """What had begun when its client hung up is done, and the same request with its key is not done again."""
+    account, path, data = requested(bank, kind)
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute("SELECT pg_advisory_lock(hashtextextended('gone', 0))")
+        with abrupt.connected(str(bank.http.base_url)) as connection:
+            connection.sendall(b"".join(abrupt.written(path, data, "gone")))
+            awaited(database)
+        time.sleep(abrupt.MOMENT)
+
+        assert BEFORE == books(bank, account)
+    deadline = time.monotonic() + PATIENCE
+    while books(bank, account) == BEFORE and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+    assert ONCE[kind] == books(bank, account)
+    assert bank.ask(path, data, "gone")[0] in {200, 201}
+    assert ONCE[kind] == books(bank, account)
+
+
+@pytest.mark.parametrize("kind", ONCE)
+def test_a_client_that_hangs_up_finds_its_request_done_or_not(kind, bank):
+    """A request whose client hangs up is done whole or not at all; with its key again, it is done once."""
+    before, lost, again = without_its_answer(bank, kind)
+
+    assert BEFORE == before
+    assert lost in (BEFORE, ONCE[kind])
+    assert ONCE[kind] == again
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_with_the_switch_hang_up_forgets_key_a_retry_pays_twice(kind, faulty):
+    """With hang-up-forgets-key on, a payment whose client has hung up is done, and done again with the same key."""
+    bank = faulty("hang-up-forgets-key")
+    expected = BEFORE, ONCE[kind], TWICE[kind]
+    tries = (without_its_answer(bank, kind) for _ in range(TRIES))
+
+    assert expected in tries
+
+
+def test_with_the_switch_hang_up_keeps_hold_nobody_gives_it_back(faulty):
+    """With hang-up-keeps-hold on, an authorization whose client has hung up is gone, and what it held stays held."""
+    bank = faulty("hang-up-keeps-hold")
+    kept, twice = ((100, 25, 75), [0], [100]), ((100, 30, 70), [0, 0], [100])
+    tries = (without_its_answer(bank, "authorize") for _ in range(TRIES))
+
+    assert (BEFORE, kept, twice) in tries
+
+
+def twice_at_once(bank, kind):
+    """Send a request with its key twice at the same time; give the books after it."""
+    account, path, data = requested(bank, kind)
+    key = str(uuid4())
+    told = at_once(*[lambda: bank.ask(path, data, key)] * 2)
+    assert {200} == {status for status, _ in told}
+    return books(bank, account)
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_with_the_switch_duplicate_pays_twice_only_requests_at_once_do(kind, bank, faulty):
+    """With duplicate-pays-twice on, a payment that comes twice at once is done twice; else it is done once."""
+    assert ONCE[kind] == twice_at_once(bank, kind)
+
+    buggy = faulty("duplicate-pays-twice")
+    seen = [twice_at_once(buggy, kind) for _ in range(TRIES)]
+
+    assert TWICE[kind] in seen
+    assert all(each in (ONCE[kind], TWICE[kind]) for each in seen)
+
+
+@pytest.mark.parametrize("bug", FAULTS)
+def test_where_no_fault_is_the_switches_of_faults_show_nothing(bug, faulty):
+    """With a bug on that only faults show, the ordinary runs of the model find nothing."""
+    url = str(faulty(bug).http.base_url)
+    result = integration.run(model=Bank, adapter=BankApi, base_url=url, seed=0, max_runs=2)
+
+    assert (0, 2) == (result.exit_code, result.passed), result
+
+
+def test_a_payment_whose_answer_was_read_is_kept(faulty):
+    """With the bugs of hanging up on, whoever waits for the answer gets it, and the same again with the same key."""
+    bank = faulty("hang-up-forgets-key", "hang-up-keeps-hold")
+    for kind, expected in ONCE.items():
+        account, path, data = requested(bank, kind)
+        answers = [bank.ask(path, data, kind) for _ in range(2)]
+
+        assert answers[0] == answers[1]
+        assert expected == books(bank, account)
 
 
 # --- the command line, and the process ----------------------------------------------------------

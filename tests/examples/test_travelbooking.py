@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import abrupt
 import httpx
 import pytest
 from conftest import ROOT, environment
@@ -38,6 +39,7 @@ from replaykit.service import reached
 DELAY = 0.03  # seconds until the provider answers
 PATIENCE = 10.0  # seconds that a test waits for it
 NAMES = [bug.name for bug in BUGS]
+TRIES = 5  # of what a busy machine may miss
 
 
 class Agency:
@@ -447,6 +449,38 @@ def hold_nothing(agency: Agency) -> int:
     return httpx.post(f"{agency.url}/api/bookings/{agency.draft()}/hold").status_code
 
 
+def hold_and_hang_up(agency: Agency) -> tuple[str, list[int]]:
+    for _ in range(TRIES):
+        agency.post("/reset").raise_for_status()
+        booking = agency.draft(agency.flight(), agency.hotel())
+        abrupt.hang_up(agency.url, f"/api/bookings/{booking}/hold", {})
+        if agency.state(booking) == "draft":
+            break
+    return agency.state(booking), agency.free()
+
+
+def confirm_and_hang_up(agency: Agency) -> tuple[bool, int, str]:
+    """Say whether the booking is held again, how often the provider was asked, and what becomes of the booking."""
+    for _ in range(TRIES):
+        agency.post("/reset").raise_for_status()
+        booking = agency.held()
+        abrupt.hang_up(agency.url, f"/api/bookings/{booking}/confirm", {"card": "valid"})
+        is_held, asked = agency.state(booking) == "held", len(agency.get("/payments"))
+        if is_held and asked:
+            break
+    deadline = time.monotonic() + PATIENCE
+    while agency.state(booking) == "pending" and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(2 * float(DELAY))  # in which the provider answers
+    return is_held, asked, agency.state(booking)
+
+
+def offer_in_pieces(agency: Agency) -> int:
+    """Offer a flight a few times, and give the worst status."""
+    head, body = abrupt.written("/api/flights", {"seats": 2})
+    return max(abrupt.in_pieces(agency.url, head + body[:5], body[5:])[0] for _ in range(TRIES))
+
+
 STORIES: dict[str, tuple[Callable[[Agency], object], object, object]] = {
     "overbooking": (oversold, False, True),
     "confirm-draft": (confirm_draft, 409, 202),
@@ -459,6 +493,9 @@ STORIES: dict[str, tuple[Callable[[Agency], object], object, object]] = {
     "never-settles": (confirm_both, "confirmed", "pending"),
     "last-seat": (hold_last_seat, 200, 409),
     "nothing-booked": (hold_nothing, 200, 500),
+    "hang-up-keeps-seat": (hold_and_hang_up, ("held", [0, 0]), ("draft", [0, 0])),
+    "confirmed-to-nobody": (confirm_and_hang_up, (False, 1, "confirmed"), (True, 1, "held")),
+    "half-body": (offer_in_pieces, 201, 400),
 }
 
 
@@ -484,6 +521,98 @@ def test_bug_shows_with_its_switch_on_only(agency, name):
 
         assert [name] == buggy.get("/fixes")["bugs"]
         assert wrong == story(buggy)
+
+
+# --- where the network fails --------------------------------------------------------------------
+
+FAULTS = [bug.name for bug in BUGS if bug.kind == "fault"]
+
+
+@pytest.fixture(scope="module")
+def failing() -> Iterator[Agency]:
+    """Give an agency with all bugs on that only faults show."""
+    with running("--provider-delay", DELAY, *[word for bug in FAULTS for word in ("--bug", bug)]) as agency:
+        yield agency
+
+
+@pytest.fixture
+def faulty(failing: Agency) -> Agency:
+    """Give an agency with those bugs on, and with nothing in it."""
+    failing.post("/reset").raise_for_status()
+    return failing
+
+
+@pytest.mark.parametrize("verb", ["hold", "confirm", "cancel", "expire"])
+def test_client_that_hangs_up_finds_its_request_done_or_not(agency, verb):
+    """A transition whose client hangs up at once is done whole or not at all."""
+    before, after = {
+        "hold": (("draft", [1, 1]), ("held", [0, 0])),
+        "confirm": (("held", [0, 0]), ("confirmed", [0, 0])),
+        "cancel": (("held", [0, 0]), ("cancelled", [1, 1])),
+        "expire": (("held", [0, 0]), ("expired", [1, 1])),
+    }[verb]
+    for _ in range(10):
+        agency.post("/reset").raise_for_status()
+        flight, hotel = agency.flight(), agency.hotel()
+        booking = agency.draft(flight, hotel) if verb == "hold" else agency.held(flight, hotel)
+        with abrupt.connected(agency.url) as connection:
+            request = abrupt.written(f"/api/bookings/{booking}/{verb}", {"card": "valid"})
+            connection.sendall(b"".join(request))
+        time.sleep(abrupt.MOMENT)
+
+        assert (agency.settled(booking), agency.free()) in (before, after)
+
+
+@pytest.mark.parametrize("size", [1, 7, 30])
+def test_body_may_come_in_pieces(agency, size):
+    """A body that comes in pieces of any size is read whole."""
+    head, body = abrupt.written("/api/bookings", {"traveller": "Ada"})
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    status, booking = abrupt.in_pieces(agency.url, head, *pieces)
+
+    assert (201, "Ada") == (status, booking["traveller"])
+
+
+def test_half_body_takes_a_body_in_one_piece(faulty):
+    """With half-body on, a body that comes as one piece is read, also behind its head; one in two is no JSON."""
+    head, body = abrupt.written("/api/flights", {"seats": 2})
+    whole = [abrupt.in_pieces(faulty.url, *pieces)[0] for pieces in ([head + body], [head, body])]
+    parts = (abrupt.in_pieces(faulty.url, head, body[:-1], body[-1:]) for _ in range(TRIES))
+    codes = [said["error"]["code"] for status, said in parts if status == 400]
+
+    assert [201, 201] == whole
+    assert {"invalid_json"} == set(codes)
+
+
+def test_seat_that_nobody_holds_is_never_given_back(faulty):
+    """With hang-up-keeps-seat on, the draft can be cancelled, and the seat stays taken; nobody else gets it."""
+    assert ("draft", [0, 0]) == hold_and_hang_up(faulty)
+    assert (409, "sold_out") == code_of(faulty.hold("b1"))
+    assert 200 == faulty.cancel("b1").status_code
+    assert [0, 0] == faulty.free()
+
+
+def test_payments_are_listed(agency):
+    """The list of payments has what the provider was asked for, until a reset."""
+    first, second = agency.held(), agency.held()
+    agency.confirm(second, "declined")
+    agency.confirm(agency.draft())
+    agency.confirm(first)
+
+    assert [{"booking": "b2", "card": "declined"}, {"booking": "b1", "card": "valid"}] == agency.get("/payments")
+    agency.post("/reset").raise_for_status()
+    assert [] == agency.get("/payments")
+
+
+def test_where_no_fault_is_the_bugs_of_faults_show_nothing(faulty):
+    """With all bugs on that only faults show, the ordinary runs of the models find nothing."""
+    for model in (Travel, BookingLifecycle):
+        result = integration.run(model=model, adapter=TravelApi, base_url=faulty.url, seed=0, max_runs=2)
+
+        assert (0, 2) == (result.exit_code, result.passed), result
+
+
+# --- switches -----------------------------------------------------------------------------------
 
 
 def test_double_cancel_is_about_what_a_client_cancelled(agency):

@@ -71,6 +71,11 @@ def told(ran: Ran) -> Blame:
     return blame_of(ran.out)
 
 
+def named(blame: Blame) -> str | None:
+    """Return the hash of the commit that is blamed."""
+    return blame.culprit and blame.culprit.id
+
+
 # --- who it is ----------------------------------------------------------------------------------
 
 
@@ -92,8 +97,7 @@ def test_json_is_the_blame(plain: History, bundle: Path, tmp_path: Path):
     blame = told(ran)
 
     assert (ran.code, blame.exit_code, blame.outcome) == (0, 0, "found"), ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == plain.culprit
+    assert named(blame) == plain.culprit
     assert blame.parent is not None
     assert blame.parent.id == plain.hashes[CULPRIT - 1]
     assert blame.change is not None
@@ -121,8 +125,7 @@ def test_commits_that_can_not_be_built_are_left_out(bundle: Path, tmp_path: Path
     blame = told(ran)
 
     assert ran.code == 0, ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == history.culprit
+    assert named(blame) == history.culprit
     assert {each.word for each in blame.tested if each.state == "skipped"} <= {"unbuildable"}
 
 
@@ -159,8 +162,7 @@ def test_a_bug_that_shows_only_sometimes_is_found(tmp_path: Path):
     blame = told(ran)
 
     assert ran.code == 0, ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == history.culprit
+    assert named(blame) == history.culprit
     assert not blame.steady
     assert blame.confidence is not None
     assert blame.confidence >= 0.98
@@ -184,8 +186,7 @@ def test_the_commit_that_mended_it_is_found(bundle: Path, tmp_path: Path):
     blame = told(ran)
 
     assert (ran.code, blame.fix) == (0, True), ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == history.hashes[33]
+    assert named(blame) == history.hashes[33]
 
 
 def test_the_good_end_is_looked_for(bundle: Path, tmp_path: Path):
@@ -195,8 +196,7 @@ def test_the_good_end_is_looked_for(bundle: Path, tmp_path: Path):
     blame = told(ran)
 
     assert ran.code == 0, ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == history.culprit
+    assert named(blame) == history.culprit
     assert all(each.place > COMMITS // 2 for each in blame.tested)
 
 
@@ -208,8 +208,7 @@ def test_the_commit_inside_of_a_merge_is_found(merged: tuple[History, int], bund
     blame = told(ran)
 
     assert ran.code == 0, ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == history.culprit
+    assert named(blame) == history.culprit
     if not options:
         assert blame.merge is not None
         assert blame.merge.id == history.hashes[merge]
@@ -221,8 +220,7 @@ def test_several_jobs_come_to_the_same(plain: History, bundle: Path, tmp_path: P
     blame = told(ran)
 
     assert ran.code == 0, ran
-    assert blame.culprit is not None
-    assert blame.culprit.id == plain.culprit
+    assert named(blame) == plain.culprit
 
 
 def test_a_clone_comes_to_the_same(plain: History, bundle: Path, tmp_path: Path):
@@ -231,7 +229,7 @@ def test_a_clone_comes_to_the_same(plain: History, bundle: Path, tmp_path: Path)
     ran = asked(plain, tmp_path, *bisect_words(bundle), "--isolation", "clone", "--json")
 
     assert ran.code == 0, ran
-    assert plain.culprit == (told(ran).culprit or pytest.fail(ran.out)).id
+    assert named(told(ran)) == plain.culprit
     assert before == sorted(path for path in (plain.folder / ".git").rglob("*"))
 
 
@@ -320,7 +318,7 @@ def test_what_is_not_committed_stays_as_it_is(steady: Path, tmp_path: Path):
     ran = asked(history, tmp_path, *bisect_words(Path("pay.pd")), "--json")
 
     assert ran.code == 0, ran
-    assert (told(ran).culprit or pytest.fail(ran.out)).id == history.culprit
+    assert named(told(ran)) == history.culprit
     assert (history.folder / "app.py").read_text() == "changed\n"
     assert (history.folder / "notes.txt").read_text() == "untracked\n"
     assert (read(bundle).provenance.culprit or "").startswith(history.culprit[:SHORT])
@@ -333,7 +331,7 @@ def test_variables_of_a_hook_lead_nowhere(plain: History, bundle: Path, tmp_path
     ran = asked(plain, tmp_path, *bisect_words(bundle), "--json", **more)
 
     assert ran.code == 0, ran
-    assert (told(ran).culprit or pytest.fail(ran.out)).id == plain.culprit
+    assert named(told(ran)) == plain.culprit
 
 
 def test_hooks_are_not_run(bundle: Path, tmp_path: Path):
@@ -464,7 +462,7 @@ def test_after_sigkill_it_goes_on(plain: History, bundle: Path, tmp_path: Path, 
     ran = asked(plain, tmp_path, "bisect", "--resume", "--json")
 
     assert ran.code == 0, ran
-    assert (told(ran).culprit or pytest.fail(ran.out)).id == plain.culprit
+    assert named(told(ran)) == plain.culprit
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -479,7 +477,7 @@ def test_stopped_on_request_it_goes_on(plain: History, bundle: Path, tmp_path: P
     ran = asked(plain, tmp_path, "bisect", "--resume", "--json")
 
     assert ran.code == 0, ran
-    assert (told(ran).culprit or pytest.fail(ran.out)).id == plain.culprit
+    assert named(told(ran)) == plain.culprit
 
 
 def test_nothing_to_go_on_with(plain: History, tmp_path: Path):
@@ -505,7 +503,7 @@ def test_a_spent_budget_is_raised(bundle: Path, tmp_path: Path):
     assert (spent.code, wrong.code, again.code, last.code) == (125, 129, 125, 0), (spent, wrong, again, last)
     assert "bisect --resume --max-replays 12\n" in spent.err
     assert "bisect --resume --max-replays 14\n" in again.err
-    assert (told(last).culprit or pytest.fail(last.out)).id == history.culprit
+    assert named(told(last)) == history.culprit
 
 
 def test_all_of_it_is_said_again_where_it_had_a_secret(bundle: Path, tmp_path: Path):
@@ -521,7 +519,7 @@ def test_all_of_it_is_said_again_where_it_had_a_secret(bundle: Path, tmp_path: P
     assert (spent.code, short.code, last.code) == (125, 129, 0), (spent, short, last)
     assert "--password REDACTED.--password.1' --resume --max-replays 12\n" in spent.out
     assert "Give all of it again" in short.err
-    assert (told(last).culprit or pytest.fail(last.out)).id == history.culprit
+    assert named(told(last)) == history.culprit
 
 
 @pytest.mark.parametrize("option", ["--build make", "--setup 'true {env}'", "--keep cache", "--isolation clone"])

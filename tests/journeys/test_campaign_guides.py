@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,7 +17,7 @@ from xml.etree import ElementTree as ET
 import click
 import pytest
 import recipes
-from conftest import ROOT, environment, processes
+from conftest import ROOT, environment, gone
 
 from replaykit import reader, service
 from replaykit.port import free_port
@@ -252,14 +251,6 @@ def test_recipes_use_options_that_there_are(copy: Copy):
     assert {"integration", "suite"} == set(used)
     for command, options in used.items():
         assert options <= set(re.findall(r"--[a-z-]+", copy.run("replaykit", command, "--help").stdout))
-
-
-def gone(mark: str) -> bool:
-    """Say whether the processes with a text in their command line end, within seconds."""
-    ending = time.monotonic() + 10
-    while processes(mark) and time.monotonic() < ending:
-        time.sleep(0.05)
-    return not processes(mark)
 
 
 def test_github_recipe_holds(copy: Copy):

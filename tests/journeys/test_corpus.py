@@ -22,7 +22,7 @@ from replaykit.status import statuses
 from replaykit.verdict import Verdict
 
 FAILURES = ROOT / "failures"
-PLANTED = [(name, bug) for name, its in SERVICES.items() for bug in its.bugs]
+PLANTED = [(name, bug) for name, its in SERVICES.items() for bug in its.ordinary]
 CHANCES = 30  # of a bug that does not show each time, and on a busy machine perhaps less often than when it was found
 Switch: TypeAlias = Callable[..., str]  # of a service and the bugs that are to be on; gives its URL
 

@@ -77,7 +77,7 @@ def test_the_version_that_brought_a_known_bug_is_found(points: list[Point], home
 
 def test_random_commands_find_the_bug_by_themselves(releases: Releases, points: list[Point], tmp_path: Path):
     """A campaign against the last version finds the same bug, and comes to the same two commands."""
-    with releases.lane() as lane:
+    with releases.lane(0) as lane:
         lane.lay(points[-1])
         service = START.replace("radicale", f"{lane.variables['VIRTUAL_ENV']}/bin/radicale", 1)
         ran = replaykit(

@@ -1,0 +1,220 @@
+"""Faults: disturbances that are commands of a model like any other: drawn, recorded, shrunk, replayed.
+
+    class ChaosBank(Bank):
+        commands: ClassVar = (*Bank.commands, fault.Timeout, fault.Slicer)
+
+A fault begins with its step, after the steady state was checked, and lasts while `steps` further commands are sent.
+Only what commands send goes through it: what checks read goes straight to the service. Another range, direction or
+weight is a subclass:
+
+    class SlowAnswers(fault.Latency, weight=2):
+        milliseconds: Annotated[int, gen.integers(200, 400)]
+
+Faults of the network are the toxics of Toxiproxy (github.com/Shopify/toxiproxy), by whose names they go; faults of HTTP
+are done in the client; faults of the process need a service that replaykit has started.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from replaykit import gen
+from replaykit.command import Command, Event
+
+MOST_STEPS = 4
+RARE = 0.5  # the weight of a fault: there are many kinds of them
+OFTEN = 3.0  # of the one that costs answers and nothing else
+
+Steps = Annotated[int, gen.integers(1, MOST_STEPS)]
+Stream = Literal["downstream", "upstream"]  # from the service to the client, from the client to the service
+Share = Annotated[float, gen.const(1.0)]
+Tampers = Literal["status", "truncated", "corrupted", "duplicated"]
+
+
+class Injected(Event):
+    """A fault has begun."""
+
+    fault: str  # its tag
+    steps: int
+
+
+class Lost(Event):
+    """The answer to a command was lost to a fault, and what it asked for was not done, or changes nothing."""
+
+    command: str  # its tag
+    sent: bool  # False: it never reached the service
+
+
+class Fault(Command):
+    """A disturbance put in on purpose; what all kinds of it have in common. No adapter handles it."""
+
+    blinds: ClassVar[bool] = False  # does nobody answer while it lasts, not even those who only look?
+
+    steps: Steps  # for so many commands after it
+
+
+# --- the network --------------------------------------------------------------------------------
+
+
+class NetworkFault(Fault):
+    """What is done to the bytes of connections."""
+
+    toxic: ClassVar[str] = ""  # the name that Toxiproxy has for it
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what Toxiproxy has to know of it."""
+        return {}
+
+
+class StreamFault(NetworkFault):
+    """What is done to one direction of a share of the connections."""
+
+    stream: Stream
+    share: Share  # of the connections, from 0 to 1
+
+
+class Latency(StreamFault, tag="fault_latency", weight=RARE):
+    """Bytes come later."""
+
+    toxic: ClassVar[str] = "latency"
+
+    milliseconds: Annotated[int, gen.integers(10, 100)]
+    jitter: Annotated[int, gen.integers(0, 10)]  # milliseconds more or less
+
+    def attributes(self) -> dict[str, Any]:
+        return {"latency": self.milliseconds, "jitter": self.jitter}
+
+
+class Bandwidth(StreamFault, tag="fault_bandwidth", weight=RARE):
+    """Bytes come slowly."""
+
+    toxic: ClassVar[str] = "bandwidth"
+
+    kilobytes: Annotated[int, gen.integers(1, 100)]  # a second
+
+    def attributes(self) -> dict[str, Any]:
+        return {"rate": self.kilobytes}
+
+
+class SlowClose(StreamFault, tag="fault_slow_close", weight=RARE):
+    """That a connection is closed is told later."""
+
+    toxic: ClassVar[str] = "slow_close"
+
+    milliseconds: Annotated[int, gen.integers(10, 100)]
+
+    def attributes(self) -> dict[str, Any]:
+        return {"delay": self.milliseconds}
+
+
+class Timeout(StreamFault, tag="fault_timeout", weight=OFTEN):
+    """Nothing gets through, and after a time the connection is closed."""
+
+    toxic: ClassVar[str] = "timeout"
+
+    stream: Annotated[Stream, gen.frequency((3, gen.const("downstream")), (1, gen.const("upstream")))]
+
+    milliseconds: Annotated[int, gen.integers(10, 50)]
+
+    def attributes(self) -> dict[str, Any]:
+        return {"timeout": self.milliseconds}
+
+
+class ResetPeer(StreamFault, tag="fault_reset_peer", weight=RARE):
+    """The connection is reset (TCP RST), a time after bytes came."""
+
+    toxic: ClassVar[str] = "reset_peer"
+
+    milliseconds: Annotated[int, gen.integers(0, 50)]
+
+    def attributes(self) -> dict[str, Any]:
+        return {"timeout": self.milliseconds}
+
+
+class LimitData(StreamFault, tag="fault_limit_data", weight=RARE):
+    """The connection is closed after so many bytes."""
+
+    toxic: ClassVar[str] = "limit_data"
+
+    size: Annotated[int, gen.integers(0, 400)]  # bytes
+
+    def attributes(self) -> dict[str, Any]:
+        return {"bytes": self.size}
+
+
+class Slicer(StreamFault, tag="fault_slicer", weight=RARE):
+    """Bytes come in small pieces."""
+
+    toxic: ClassVar[str] = "slicer"
+
+    average: Annotated[int, gen.integers(16, 128)]  # bytes of a piece
+    variation: Annotated[int, gen.integers(0, 8)]  # bytes more or less
+    delay: Annotated[int, gen.integers(1000, 5000)]  # microseconds between two pieces; less, and they come in one
+
+    def attributes(self) -> dict[str, Any]:
+        return {"average_size": self.average, "size_variation": self.variation, "delay": self.delay}
+
+
+class Down(NetworkFault, tag="fault_down", weight=RARE):
+    """Nobody listens, and all connections are closed."""
+
+
+# --- the process --------------------------------------------------------------------------------
+
+
+class ProcessFault(Fault):
+    """What is done to the service's process."""
+
+
+class Kill(ProcessFault, tag="fault_kill", weight=RARE):
+    """The service is killed (SIGKILL), and started again when the fault is over."""
+
+    blinds: ClassVar[bool] = True
+
+
+class Pause(ProcessFault, tag="fault_pause", weight=RARE):
+    """The service is stopped (SIGSTOP), and goes on (SIGCONT) when the fault is over."""
+
+    blinds: ClassVar[bool] = True
+
+
+class Restart(ProcessFault, tag="fault_restart", weight=RARE):
+    """The service is ended, and started again at once."""
+
+
+# --- HTTP ---------------------------------------------------------------------------------------
+
+
+class HttpFault(Fault):
+    """What is done to requests and answers."""
+
+    kind: ClassVar[Tampers]
+
+    share: Share  # of the requests, from 0 to 1
+
+
+class ErrorStatus(HttpFault, tag="fault_error_status", weight=RARE):
+    """The answer is an error of something in between."""
+
+    kind: ClassVar[Tampers] = "status"
+
+    status: Literal[503, 502, 504, 500, 429]
+    reached: bool  # was the service asked, and its answer replaced?
+
+
+class Truncated(HttpFault, tag="fault_truncated", weight=RARE):
+    """The answer breaks off."""
+
+    kind: ClassVar[Tampers] = "truncated"
+
+    keep: Annotated[float, gen.real(0.0, 0.9)]  # of the body
+
+
+class Corrupted(HttpFault, tag="fault_corrupted", weight=RARE):
+    """Some bytes of the answer's body are others."""
+
+    kind: ClassVar[Tampers] = "corrupted"
+
+
+class Duplicated(HttpFault, tag="fault_duplicated", weight=RARE):
+    """What may be sent again (RFC 9110, section 9.2.2, or idempotent=True) is sent twice at the same time."""
+
+    kind: ClassVar[Tampers] = "duplicated"

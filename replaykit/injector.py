@@ -1,0 +1,157 @@
+"""The injector: does the faults of a run to the way between client and service, and takes them back.
+
+Only what is sent `through` it goes through faults. The proxy in the way, the tampering client and the service's process
+are each only there for the kinds of faults that a model has.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from replaykit.client import Client, host_and_port, without_credentials
+from replaykit.command import Command
+from replaykit.errors import DefinitionError, UsageError
+from replaykit.fault import Down, Fault, HttpFault, Kill, NetworkFault, Pause, ProcessFault, Restart, StreamFault
+from replaykit.service import Running, Started
+from replaykit.tampering import Tampering
+from replaykit.toxic import Toxic
+from replaykit.toxiproxy import Interposed, interposed
+
+PATIENCE = 1.0  # seconds that an answer is waited for while a fault is on; less where the adapter waits less
+
+
+class Injector:
+    """Does faults, and takes them back. Close it at the end."""
+
+    def __init__(self, faults: Iterable[type[Fault]], client: Client, running: Running | None) -> None:
+        """Put a proxy in the way, where one of the kinds of faults needs it.
+
+        Raises UsageError where one of them can't be done here, and as `toxiproxy.interposed`.
+        """
+        kinds = tuple(faults)
+        self._client = client
+        self._running = running
+        self._on: dict[int, Fault] = {}  # by the label of the call that began it
+        self._is_new = False  # has something begun or ended since the last request?
+        self._count = 0  # of times that HTTP was tampered with in this run
+        self._stack = contextlib.ExitStack()
+        self._proxy: Interposed | None = None
+        process = next((each for each in kinds if issubclass(each, ProcessFault)), None)
+        if process is not None and (running is None or running.started is None):
+            raise UsageError(
+                f"{process.__name__} needs a service that is started here.",
+                "Name its command with --start, or leave this fault out of the model's commands.",
+            )
+        if any(issubclass(each, NetworkFault) for each in kinds):
+            self._proxy = self._stack.enter_context(
+                interposed(
+                    host_and_port(client.origin),
+                    toxiproxy=None if running is None else running.proxying.toxiproxy,
+                    port=None if running is None else running.proxying.port,
+                )
+            )
+
+    def begin(self, label: int, fault: Fault) -> None:
+        """Begin a fault. Raises UsageError for one that can't be."""
+        self._is_new = True
+        self._on[label] = fault
+        if isinstance(fault, HttpFault):
+            self._tampering(fault)
+        elif isinstance(fault, Down):
+            self._between.down()
+        elif isinstance(fault, StreamFault):
+            self._between.add(
+                Toxic(
+                    name=_named(label),
+                    type=fault.toxic,
+                    stream=fault.stream,
+                    toxicity=fault.share,
+                    attributes=fault.attributes(),
+                )
+            )
+        elif isinstance(fault, Kill):
+            self._client.let_go()  # before the service does, so that nobody takes it for one that died
+            self._started.kill()
+        elif isinstance(fault, Pause):
+            self._started.pause()
+        elif isinstance(fault, Restart):
+            self._begin_again()
+
+    def lift(self, label: int) -> None:
+        """Take a fault back. Raises UnreachableError where the service does not come back."""
+        fault = self._on.pop(label, None)
+        self._is_new = True
+        if isinstance(fault, Down):
+            if not any(isinstance(each, Down) for each in self._on.values()):
+                self._between.up()
+        elif isinstance(fault, StreamFault):
+            self._between.remove(_named(label))
+        elif isinstance(fault, Kill):
+            self._begin_again()
+        elif isinstance(fault, Pause) and not any(isinstance(each, Pause) for each in self._on.values()):
+            self._started.resume()
+
+    @contextlib.contextmanager
+    def through(self, command: Command) -> Iterator[None]:
+        """Let what is sent inside, for a command, go through the faults that are on."""
+        client, timeout = self._client, self._client.timeout
+        try:
+            if self._proxy is not None:
+                client.detour(self._proxy.address)
+                if self._on or self._is_new:
+                    client.fresh()
+            self._is_new = False
+            if self._on:
+                client.timeout = min(PATIENCE, timeout.read or PATIENCE)
+            http = [each for each in self._on.values() if isinstance(each, HttpFault)]
+            client.tamper(self._tampering(http[-1], repeatable=bool(command.idempotent)) if http else None)
+            yield
+        finally:
+            client.tamper(None)
+            client.detour(None)
+            client.timeout = timeout
+
+    def require_applied(self, urls: Iterable[str]) -> None:
+        """Raise DefinitionError where a request was sent to somebody else while a fault of the network was on."""
+        own = host_and_port(self._client.origin)
+        if not any(isinstance(each, NetworkFault) for each in self._on.values()):
+            return
+        for url in urls:
+            if host_and_port(url) != own:
+                raise DefinitionError(
+                    f"A fault was on, and a request went past it, to {without_credentials(url)}.",
+                    "Only requests to the service go through faults: leave out the faults, or speak to the service.",
+                )
+
+    def close(self) -> None:
+        """End all faults that are on, and take the proxy away."""
+        for label in list(self._on):
+            with contextlib.suppress(Exception):
+                self.lift(label)
+        self._stack.close()
+
+    def _tampering(self, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
+        """Say to the client what a fault does; the next request of the same fault may be spared."""
+        self._count += 1
+        own = ("status", "reached", "keep")
+        more: dict[str, Any] = {name: getattr(fault, name) for name in own if hasattr(fault, name)}
+        return Tampering(kind=fault.kind, share=fault.share, seed=self._count, repeatable=repeatable, **more)
+
+    @property
+    def _between(self) -> Interposed:
+        assert self._proxy is not None  # noqa: S101  there is one where there are faults of the network
+        return self._proxy
+
+    @property
+    def _started(self) -> Started:
+        assert self._running is not None  # noqa: S101  the constructor has seen to it
+        assert self._running.started is not None  # noqa: S101
+        return self._running.started
+
+    def _begin_again(self) -> None:
+        assert self._running is not None  # noqa: S101
+        self._running.begin_again(self._client)
+
+
+def _named(label: int) -> str:
+    return f"step-{label}"
