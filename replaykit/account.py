@@ -16,7 +16,7 @@ from replaykit.coverage import KINDS
 from replaykit.finding import Finding
 from replaykit.interaction import Headers, Interaction
 from replaykit.redact import Redactor
-from replaykit.report import steps, terminal
+from replaykit.report import faults, steps, terminal
 from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace, learn
@@ -44,6 +44,14 @@ class SentRequest(Record):
     answer: str | None = None  # the body of the answer
     error: str | None = None  # of the network
     seconds: float = 0.0
+    tampered: str | None = None  # what a fault did to it in the client: status, truncated, corrupted, duplicated
+
+
+class UnderFault(Record):
+    """A fault that was on while a step was sent."""
+
+    label: int  # of the step that began it
+    name: str | None  # timeout; null where that step is not in the run
 
 
 class RunStep(Record):
@@ -55,6 +63,8 @@ class RunStep(Record):
     command: str
     arguments: dict[str, JsonData]
     event: str | None  # player_created(name='a'); null where no answer could be read
+    fault: str | None = None  # what it does, where it is no command but a fault: timeout for 1 step: 10 ms
+    under: tuple[UnderFault, ...] = ()  # the faults that were on
     fails: bool
     requests: tuple[SentRequest, ...] = ()
 
@@ -310,6 +320,7 @@ class Told:
         self.room = MAX_REQUESTS
         failing = trace.failure.step if trace.failure is not None else None
         self.resetting = self._requests("reset", trace.resetting)
+        self._names = faults.names_in(trace)
         in_branches = sorted(trace.steps, key=lambda step: step.call.branch)
         self.steps = tuple(self._step(step, fails=step.call.label == failing) for step in in_branches)
         self.closing = self._requests("end", trace.closing)
@@ -317,16 +328,22 @@ class Told:
     def _step(self, step: Step, *, fails: bool) -> RunStep:
         call: Call = step.call.replace(args=self._redactor.arguments(step.call.args))
         said = [self._said(each) for each in (step.event, step.again) if each is not None]
+        fault = steps.fault_text(call) if faults.is_fault(step) else None
         return RunStep(
             label=call.label,
             branch=call.branch,
-            call=steps.call_text(call),
+            call=steps.call_text(call) if fault is None else f"fault {fault}",
             command=call.tag,
             arguments=call.args,
             event=" and ".join(said) or None,
+            fault=fault,
+            under=tuple(UnderFault(label=label, name=self._name(label)) for label in step.faults),
             fails=fails,
             requests=(*self._requests("command", step.interactions), *self._requests("observe", step.observing)),
         )
+
+    def _name(self, label: int) -> str | None:
+        return steps.one_line(self._names[label]) if label in self._names else None
 
     def _said(self, said: Said) -> str:
         return steps.said_text(said.replace(data=self._redactor.text(said.data)))
@@ -351,6 +368,7 @@ def _request(part: Part, interaction: Interaction) -> SentRequest:
         answer=None if response is None else _body(response.headers, response.body),
         error=None if trouble is None else cut(f"{trouble.error}: {trouble.message}"),
         seconds=round(interaction.elapsed, 6),
+        tampered=interaction.tampered or None,
     )
 
 

@@ -158,26 +158,26 @@ def _bug(bug: Bug) -> Iterator[str]:
 
 def _step(step: RunStep) -> Iterator[str]:
     yield outline.step_line(step)
-    for each in step.requests:
-        yield f"       {outline.request_line(each)}"
+    yield from (f"       {each}" for each in outline.request_lines(step))
 
 
 def _dialogue(bug: Bug) -> Iterator[str]:
     yield from _requests("reset", bug.resetting)
     for step in bug.steps:
-        yield from _requests(f"[{step.label}] {step.call}", step.requests)
+        yield from _requests(f"[{step.label}] {step.call}{outline.under(step)}", step.requests, step)
     yield from _requests("at the end", bug.closing)
     if bug.requests_left_out:
         yield f"and {count(bug.requests_left_out, 'more request')}"
 
 
-def _requests(title: str, requests: tuple[SentRequest, ...]) -> Iterator[str]:
+def _requests(title: str, requests: tuple[SentRequest, ...], step: RunStep | None = None) -> Iterator[str]:
     if requests:
         yield title
-    for each in requests:
+    for each, many in outline.folded(step, requests):
         yield f"  > {each.method} {outline.path_of(each.url)}".replace("\n", "\\n")
         yield from (f"  > {line}" for line in (each.body or "").splitlines())
-        yield f"  < {outline.answer_of(each)}  ({each.seconds * 1000:.1f} ms)".replace("\n", "\\n")
+        took = f"({each.seconds * 1000:.1f} ms){outline.times(many)}"
+        yield f"  < {outline.answer_of(each)}  {took}".replace("\n", "\\n")
         yield from (f"  < {line}" for line in (each.answer or "").splitlines())
 
 
