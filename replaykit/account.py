@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from replaykit.coding import unpacked
-from replaykit.coverage import KINDS
+from replaykit.coverage import KINDS, Coverage
 from replaykit.finding import Finding
 from replaykit.interaction import Headers, Interaction
 from replaykit.redact import Redactor
@@ -143,6 +143,43 @@ class Exercised(Record):
     required: float | None = None  # percent
 
 
+class Endpoint(Record):
+    """A kind of request."""
+
+    method: str
+    path: str  # with placeholders for ids
+
+
+class Crossed(Record):
+    """What came of a kind of fault at an endpoint."""
+
+    fault: str  # its tag
+    method: str
+    path: str
+    tried: int  # requests sent while it was on
+    lost: int  # answers that it cost
+    failed: int  # runs with a finding at a step that was sent there while it was on
+
+
+class Crossings(Record):
+    """The matrix of faults and the endpoints of commands."""
+
+    kinds: tuple[str, ...]  # of faults, by tag
+    endpoints: tuple[Endpoint, ...]
+    tried: int  # how many of all pairs were
+    total: int
+    crossings: tuple[Crossed, ...]  # that were tried
+    left_out: int  # counts that are not in the table, because it is full
+
+
+class Unrecovered(Record):
+    """A command whose answer was lost to a fault, and nobody could find out what became of it."""
+
+    command: str
+    runs: int  # that ended so, and were not judged
+    advice: str  # what to write
+
+
 class Account(Record):
     """What a campaign came to."""
 
@@ -181,6 +218,8 @@ class Account(Record):
     never_exercised: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()  # of the coverage that was asked for
     coverage: dict[str, Exercised] = {}  # noqa: RUF012  pydantic copies it
+    faults_by_endpoint: Crossings | None = None  # null where the model has no faults
+    unrecovered: tuple[Unrecovered, ...] = ()
 
     @property
     def word(self) -> str:
@@ -238,6 +277,34 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
             )
             for kind in KINDS
         },
+        faults_by_endpoint=_crossings(coverage, shown),
+        unrecovered=tuple(
+            Unrecovered(command=each.command, runs=each.runs, advice=each.advice) for each in result.unrecovered()
+        ),
+    )
+
+
+def _crossings(coverage: Coverage, shown: Callable[[str], str]) -> Crossings | None:
+    if not coverage.faults:
+        return None
+    found, endpoints = coverage.crossed(), coverage.crossed_endpoints
+    return Crossings(
+        kinds=tuple(coverage.faults),
+        endpoints=tuple(Endpoint(method=shown(method), path=shown(path)) for method, path in endpoints),
+        tried=len(found),
+        total=len(coverage.faults) * len(endpoints),
+        crossings=tuple(
+            Crossed(
+                fault=each.fault,
+                method=shown(each.method),
+                path=shown(each.path),
+                tried=each.tried,
+                lost=each.lost,
+                failed=each.failed,
+            )
+            for each in found
+        ),
+        left_out=coverage.crossings_left_out,
     )
 
 

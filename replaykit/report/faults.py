@@ -43,7 +43,12 @@ def is_fault(step: Step) -> bool:
 
 def name(call: Call) -> str:
     """Return the short name of a fault: `slow close`."""
-    return call.tag.removeprefix(PREFIX).replace("_", " ")
+    return short(call.tag)
+
+
+def short(tag: str) -> str:
+    """Return the short name of a kind of fault, by its tag."""
+    return tag.removeprefix(PREFIX).replace("_", " ")
 
 
 def told(call: Call) -> str:
