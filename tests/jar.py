@@ -61,6 +61,8 @@ class Jar(ThreadingHTTPServer):
         if path == "/reset":
             self.coins, self.done = [], {}
             self.asked.clear()
+            if self.keep is not None:
+                self.keep.write_text("[[], {}]")
         elif method == "POST" and path in {"/coins", "/taken"}:
             time.sleep(self.delay)
             return self.change(path, said["key"], said.get("amount"))
