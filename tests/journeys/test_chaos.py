@@ -152,7 +152,9 @@ def test_a_model_with_faults_and_other_clients_is_refused(tmp_path: Path):
     """What another client sends goes past every fault."""
     path = tmp_path / "others.py"
     path.write_text(OTHERS)
-    ran = hunted("--start", start(), "--runs", "1", names=("--model", f"{path}:ChaosJar", "--adapter", f"{path}:Others"))
+    ran = hunted(
+        "--start", start(), "--runs", "1", names=("--model", f"{path}:ChaosJar", "--adapter", f"{path}:Others")
+    )
 
     assert 128 == ran.code, ran.out
     assert "ChaosJar has faults, and Others sends with other clients." in ran.err
