@@ -166,7 +166,7 @@ def test_faults_of_a_process_that_was_not_started_here_are_refused():
         ran = hunted("--url", jar.url, "--runs", "1", names=SHAKEN)
 
     assert 129 == ran.code
-    assert "Kill needs a service that is started here.\nName its command with --start" in ran.err
+    assert "Kill needs a service that is started here.\n  Name its command with --start" in ran.err
 
 
 def test_faults_of_the_process_are_survived_and_what_is_lost_with_it_is_found(tmp_path: Path):
