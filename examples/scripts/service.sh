@@ -43,7 +43,8 @@ Options:
   --runs N          Number of runs (default: 100; a hunt has its own)
   --commands N      Commands per run, at most (default: 50)
   --hunt N          Hunt: go on until N distinct bugs are found
-  --chaos           Test with the model that puts faults in$lifecycle
+  --chaos           Test with the model that puts faults in, with a proxy at the port above $title's
+  --toxiproxy URL   With --chaos: let the Toxiproxy whose API is there be that proxy$lifecycle
   --report FORMAT[=FILE]
                     Write a report: terminal, markdown, junit, json, ndjson, ctrf, github; may be given
                     several times (default of FILE: in reports/ of the repository)
@@ -60,6 +61,7 @@ Without Docker, $title is started as with --local.
 
 Environment:
 $(printf '  %-16s' "${prefix}_URL")  Where $title is, or where it is started (default: http://127.0.0.1:$port)
+  TOXIPROXY_URL     With --chaos: as --toxiproxy
   READY_SECONDS     How long it may take until it is ready (default: 60)
 
 Exit codes, those of replaykit integration:
@@ -75,14 +77,14 @@ END
 # --- options ------------------------------------------------------------------------------------
 
 read_options() {
-    runs="" commands=50 hunt="" chaos="" lifecycle="" report=() bugs=() folder=""
+    runs="" commands=50 hunt="" chaos="" toxiproxy="" lifecycle="" report=() bugs=() folder=""
     keep="" skip="" by_hand="" verbose="" more=()
     while [ $# -gt 0 ]; do
         case $1 in
             --?*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;  # --runs=5 is --runs 5
         esac
         case $1 in
-            --runs | --commands | --hunt | --report | --bug | --save-failures)
+            --runs | --commands | --hunt | --toxiproxy | --report | --bug | --save-failures)
                 [ $# -gt 1 ] || refuse $WRONG_USAGE "$1 needs a value."
                 ;;
         esac
@@ -100,6 +102,7 @@ read_options() {
             --bug) bugs+=("$2") ;;
             --save-failures) folder=$2 ;;
             --chaos) chaos=1 ;;
+            --toxiproxy) toxiproxy=$2 ;;
             --lifecycle)
                 case $models in *--lifecycle*) lifecycle=1 ;; *) unknown "$1" ;; esac
                 ;;
@@ -119,7 +122,7 @@ read_options() {
             *) unknown "$1" ;;
         esac
         case $1 in
-            --runs | --commands | --hunt | --report | --bug | --save-failures) shift 2 ;;
+            --runs | --commands | --hunt | --toxiproxy | --report | --bug | --save-failures) shift 2 ;;
             *) shift ;;
         esac
     done
@@ -138,6 +141,11 @@ unknown() {
 
 check_options() {
     [ -z "$chaos" ] || [ -z "$lifecycle" ] || refuse $WRONG_USAGE "--chaos and --lifecycle are two different models."
+    [ -z "$toxiproxy" ] || [ -n "$chaos" ] || refuse $WRONG_USAGE "--toxiproxy is for --chaos, which is not there."
+    if [ -n "$chaos" ]; then
+        toxiproxy=${toxiproxy:-${TOXIPROXY_URL:-}}
+        toxiproxy=${toxiproxy%/}
+    fi
     if [ -n "$skip" ] && [ ${#bugs[@]} -gt 0 ]; then
         refuse $WRONG_USAGE "--bug is for a service that is started here, and --skip-start starts none."
     fi
@@ -197,8 +205,8 @@ find_url() {
 
 # --- the service --------------------------------------------------------------------------------
 
-is_taken() {  # whether something listens there already
-    "$python" -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2).close()' "$port" \
+is_taken() {  # a port: whether something listens there already
+    "$python" -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2).close()' "$1" \
         2>/dev/null
 }
 
@@ -214,10 +222,10 @@ has_docker() {
 
 compose() {
     local words=(docker compose --file "examples/$service/docker-compose.test.yml")
-    [ -z "$chaos" ] || words+=(--profile chaos)
+    [ -z "$own_toxiproxy" ] || words+=(--profile chaos)
     words+=("$@")
     show "${words[@]}"
-    env "${prefix}_PORT=$port" "${prefix}_OPTIONS=$(switches)" "${words[@]}"
+    env "${prefix}_PORT=$port" "${prefix}_OPTIONS=$(switches)" "TOXIPROXY_PORT=$own_toxiproxy" "${words[@]}"
 }
 
 switches() {  # the bugs, as the service's options
@@ -226,7 +234,7 @@ switches() {  # the bugs, as the service's options
 }
 
 start() {
-    if is_taken; then
+    if is_taken "$port"; then
         refuse $NOT_JUDGED "something listens at port $port already, so what is started here would not be what answers." \
             "Stop it; or test it as it is, with --skip-start; or name another port in ${prefix}_URL."
     fi
@@ -263,12 +271,24 @@ is_running() { kill -0 "$process" 2>/dev/null; }
 
 start_with_docker() {
     composed=1
+    find_toxiproxy
     note "Building and starting $title with Docker."
     compose up --build --detach --wait --wait-timeout "$READY_SECONDS" >"$log" 2>&1 || {
         compose logs --tail 20 >>"$log" 2>&1 || true
         not_ready "$title did not become ready within $READY_SECONDS seconds."
     }
-    [ -z "$chaos" ] || url=http://127.0.0.1:$((default + 1))  # through Toxiproxy
+}
+
+find_toxiproxy() {  # where one is to be on this machine, and is not there yet, it is started with the service
+    local place=${toxiproxy#http://}
+    case $place in
+        127.0.0.1:* | localhost:*) place=${place#*:} ;;
+        *) return 0 ;;
+    esac
+    case $place in
+        "" | *[!0-9]* | ??????*) return 0 ;;  # replaykit says what is wrong with it
+    esac
+    is_taken "$place" || own_toxiproxy=$place
 }
 
 not_ready() {
@@ -293,7 +313,7 @@ stop() {
             note "  Stop it: kill $process"
             note "  Its log: $log"
         else
-            note "  Stop it: docker compose --file $root/examples/$service/docker-compose.test.yml down --volumes"
+            note "  Stop it: docker compose --file $root/examples/$service/docker-compose.test.yml${own_toxiproxy:+ --profile chaos} down --volumes"
             note "  Its log: docker compose --file $root/examples/$service/docker-compose.test.yml logs"
             rm -f "$log"
         fi
@@ -324,6 +344,8 @@ integration() {  # run replaykit integration; its exit code is in $code
         words+=(--runs 100)
     fi
     [ -z "$hunt" ] || words+=(--hunt "$hunt")
+    [ -z "$chaos" ] || [ "$port" -ge 65535 ] || words+=(--proxy-port $((port + 1)))
+    [ -z "$toxiproxy" ] || words+=(--toxiproxy "$toxiproxy")
     local each
     for each in ${report[@]+"${report[@]}"}; do
         case $each in
@@ -357,7 +379,7 @@ pass_on() {  # a signal: to the tests, which end with their own exit code; else 
 }
 
 run_tests() {
-    process="" composed="" ready="" log="" tests="" signalled="" keep="" verbose="" code=$NOT_JUDGED
+    process="" composed="" own_toxiproxy="" ready="" log="" tests="" signalled="" keep="" verbose="" code=$NOT_JUDGED
     trap stop EXIT
     trap 'pass_on INT 130' INT
     trap 'pass_on TERM 143' TERM HUP

@@ -22,7 +22,7 @@ BUGS = (
     Bug(
         "confirmed-to-nobody",
         "fault",
-        "a confirmation whose client has hung up is undone, but not what the provider does",
+        "a confirmation whose client has hung up is undone, but the provider was charged, and confirms it to nobody",
         4,
     ),
     Bug("half-body", "fault", "only the first piece of a body is read: one that comes in several is refused", 2),
@@ -156,8 +156,8 @@ class Agency:
 
     def _settle(self, booking: Booking, approved: bool) -> None:
         """Hear the provider's answer."""
-        if self.bookings.get(booking.id) is not booking:
-            return  # it was forgotten meanwhile
+        if self.bookings.get(booking.id) is not booking or booking.state != "pending":
+            return  # it was forgotten meanwhile, or nobody waits for it
         if approved:
             booking.state = "confirmed"
         else:

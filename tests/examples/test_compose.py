@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,7 @@ def test_ports_agree(service: str):
     """Service, Dockerfile, compose file, Toxiproxy, script, workflow and README name the same ports."""
     port = SERVICES[service]
     services = composed(service)["services"]
-    [proxy] = json.loads(composed(service)["configs"]["toxiproxy"]["content"])
+    api = 8474 if service == "toybank" else 8475
     workflow = yaml.safe_load((CI / "github-actions.yml").read_text(encoding="utf-8"))
     matrix = workflow["jobs"]["integration"]["strategy"]["matrix"]["include"]
     source = (EXAMPLES / service / "__main__.py").read_text(encoding="utf-8")
@@ -228,12 +229,28 @@ def test_ports_agree(service: str):
     assert str(port) in source
     assert [str(port)] == said(service, "EXPOSE")
     assert [f"127.0.0.1:${{{service.upper()}_PORT:-{port}}}:{port}"] == services["app"]["ports"]
-    assert f"127.0.0.1:{port + 1}:{port + 1}" == services["toxiproxy"]["ports"][0]
-    assert (f"0.0.0.0:{port + 1}", f"app:{port}", True) == (proxy["listen"], proxy["upstream"], proxy["enabled"])
+    assert f"-port=${{TOXIPROXY_PORT:-{api}}}" in services["toxiproxy"]["command"]
+    assert f"`http://127.0.0.1:{api}`" in readme
+    assert {"proxy_port": port + 1}.items() <= profiles()[f"{service}-chaos"].items()
     assert f" port={port} " in (EXAMPLES / "scripts" / f"test_{service}.sh").read_text(encoding="utf-8")
     assert [port] == [each["port"] for each in matrix if each["service"] == service]
     assert re.search(rf"^\| `test_{service}.sh` \|.*\| {port} \|", readme, re.MULTILINE)
     assert re.search(rf"port\s+{port + 1}\b", readme)
+
+
+def profiles() -> dict[str, Any]:
+    """Return the profiles of the repository."""
+    read: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return read["tool"]["replaykit"]["profiles"]
+
+
+@each_service
+def test_toxiproxy_reaches_what_replaykit_reaches(service: str):
+    """Toxiproxy has the network of the machine, on which it is reached from this machine alone."""
+    toxiproxy = composed(service)["services"]["toxiproxy"]
+
+    assert "host" == toxiproxy["network_mode"]
+    assert "-host=127.0.0.1" in toxiproxy["command"]
 
 
 def test_both_can_run_at_once():

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,10 @@ from replaykit.port import free_port
 
 SCRIPTS = ROOT / "examples" / "scripts"
 SERVICES = ("toybank", "travelbooking")
-OPTIONS = "--runs --commands --hunt --chaos --report --keep-running --skip-start --local --verbose".split()
+OPTIONS = "--runs --commands --hunt --chaos --toxiproxy --report --keep-running --skip-start --local --verbose".split()
 ALWAYS = ["--commands", "50", "--save-failures"]  # what every call of replaykit integration has
 BUG = "double-cancel"  # found in the first runs
+FAULTY = "half-body"  # shows only where a body comes in pieces
 
 
 @dataclass
@@ -181,13 +183,44 @@ def test_lifecycle_is_another_profile(pretended: Desk):
     assert ["--profile", "booking-lifecycle"] == asked(pretended)[:2]
 
 
-def test_chaos_is_another_profile_where_there_is_one(pretended: Desk):
-    """--chaos tests with the profile that puts faults in."""
+@pytest.fixture
+def chaotic(pretended: Desk) -> Desk:
+    """Give the tree a profile that puts faults in."""
     with (pretended.scripts.parent.parent / "pyproject.toml").open("a") as file:
         file.write("[tool.replaykit.profiles.toybank-chaos]\n")
-    pretended.call("toybank", "--skip-start", "--chaos")
+    return pretended
 
-    assert ["--profile", "toybank-chaos"] == asked(pretended)[:2]
+
+TOXIPROXY = "http://127.0.0.1:9"  # where nobody is
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "passed"),
+    [
+        ([], "", []),
+        (["--toxiproxy", f"{TOXIPROXY}/"], "", ["--toxiproxy", TOXIPROXY]),
+        ([], TOXIPROXY, ["--toxiproxy", TOXIPROXY]),
+        (["--toxiproxy", TOXIPROXY], "http://127.0.0.1:8", ["--toxiproxy", TOXIPROXY]),
+    ],
+    ids=str,
+)
+def test_chaos_is_another_profile_with_a_proxy(chaotic: Desk, arguments: list[str], variable: str, passed: list[str]):
+    """--chaos tests with the profile that puts faults in, and says where its proxy is, or who makes it."""
+    ran = chaotic.call("toybank", "--skip-start", "--chaos", *arguments, TOXIPROXY_URL=variable)
+
+    said = asked(chaotic)
+    assert ["--profile", "toybank-chaos", "--url", f"http://127.0.0.1:{chaotic.port}"] == said[:4], ran
+    assert ["--proxy-port", "4556", *passed] == said[said.index("--proxy-port") :]
+
+
+def test_toxiproxy_of_the_environment_is_for_chaos_alone(pretended: Desk):
+    """Without --chaos, TOXIPROXY_URL does not count, and --toxiproxy is wrong usage."""
+    pretended.call("toybank", "--skip-start", TOXIPROXY_URL=TOXIPROXY)
+    said = asked(pretended)
+    refused = pretended.call("toybank", "--skip-start", "--toxiproxy", TOXIPROXY)
+
+    assert "--toxiproxy" not in said
+    assert (129, "error: --toxiproxy is for --chaos, which is not there.\n") == (refused.code, refused.err)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +340,26 @@ def test_docker_that_fails_cannot_be_judged(docker: Desk):
     assert not (docker.folder / "asked").exists()
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_docker_starts_a_toxiproxy_that_is_not_there(docker: Desk, chaotic: Desk, is_there: bool):
+    """With --toxiproxy, Docker starts that one too, and removes it, unless something answers there already."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1] if is_there else 9
+        ran = docker.call("toybank", "--chaos", "--toxiproxy", f"http://127.0.0.1:{port}")
+
+    under = "" if is_there else "--profile chaos "
+    assert [*IS_THERE, f"{under}{UP}", f"port {docker.port}, options", f"{under}{DOWN}"] == docked(docker), ran
+    assert ["--proxy-port", str(docker.port + 1), "--toxiproxy", f"http://127.0.0.1:{port}"] == asked(docker)[-4:]
+
+
+def test_docker_needs_no_toxiproxy_for_chaos(docker: Desk, chaotic: Desk):
+    """With --chaos alone, Docker starts the service, and the proxy is replaykit's own."""
+    docker.call("toybank", "--chaos")
+
+    assert [*IS_THERE, UP, f"port {docker.port}, options", DOWN] == docked(docker)
+    assert ["--proxy-port", str(docker.port + 1)] == asked(docker)[-2:]
+
+
 def test_docker_is_not_asked_with_local(docker: Desk):
     """--local does without Docker, even where it is."""
     docker.call("toybank", "--local")
@@ -404,6 +457,38 @@ def test_bug_of_toybank_is_found(desk: Desk):
 
     assert 1 == ran.code, ran
     assert [] == processes(str(desk.logs))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_chaos_without_bugs_passes(desk: Desk, service: str):
+    """With --chaos and no bug, faults are put in by the proxy at the port above, and nothing is found or left."""
+    ran = desk.call(
+        service, "--local", "--chaos", "--runs", "3", "--commands", "20", "--save-failures", "found", "--verbose",
+        "--", "--seed", "7",
+    )  # fmt: skip
+
+    assert 0 == ran.code, ran
+    assert ran.verdict == "VERDICT passed: 3 runs, nothing found (exit 0)"
+    assert f"--proxy-port {desk.port + 1}" in ran.err
+    assert [] == processes(desk.mark)
+    assert [] == list(desk.folder.glob("found/*"))
+
+
+def test_bug_that_only_faults_show_is_found_with_chaos_alone(desk: Desk):
+    """A bug of kind fault is not found by the ordinary model, and with --chaos it is; its replay needs the bug."""
+    own = ("travelbooking", "--local", "--bug", FAULTY, "--save-failures", "found")
+    calm = desk.call(*own, "--runs", "5")
+    ran = desk.call(*own, "--chaos", "--commands", "25", "--", "--stop-on-fail", "--no-shrink")
+    [bundle] = desk.folder.glob("found/*.pd")
+    told = re.search(r'--start "(.+)"', ran.err)
+
+    assert (0, 1) == (calm.code, ran.code), ran
+    assert told is not None, ran
+    again = replaykit("replay", bundle, "--profile", f"{own[0]}-chaos", "--start", told[1], "--times", "1")
+    mended = told[1].removesuffix(f" --bug {FAULTY}")
+    fixed = replaykit("replay", bundle, "--profile", f"{own[0]}-chaos", "--start", mended)
+    assert (1, 0) == (again.code, fixed.code), fixed
+    assert 1 == replaykit("replay", bundle, "--offline").code
 
 
 def bugs_of(service: str) -> list[str]:

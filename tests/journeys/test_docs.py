@@ -60,19 +60,19 @@ def changed(text: str, patch: list[str]) -> str:
 
 
 class Story:
-    """The tutorial, done by a reader in an empty folder, with variables of the environment of their own.
+    """The tutorial, or another page, done by a reader in an empty folder, with an environment of their own.
 
     The reader stops after so many replays, or else at its end.
     """
 
-    def __init__(self, folder: Path, replays: int | None = None, **more: str) -> None:
+    def __init__(self, folder: Path, replays: int | None = None, page: str = "tutorial.md", **more: str) -> None:
         self.folder = folder
         folder.mkdir()
         identity = {f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         own = {**identity, "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8", "REPLAYKIT_RUNS": RUNS}
-        self.environment = environment(**own, **more)
+        self.environment = environment(**{**own, **more})
         self.commands: list[Command] = []
-        for kind, block in blocks((DOCS / "tutorial.md").read_text(encoding="utf-8")):
+        for kind, block in blocks((DOCS / page).read_text(encoding="utf-8")):
             if kind == "console":
                 for command in commands_of(block):
                     self.run(command)

@@ -1,0 +1,50 @@
+"""The guide to chaos: its till is built, broken by faults and mended, and each command prints what it shows."""
+
+import difflib
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from test_docs import Story, is_heartbeat, shown_as
+
+from replaykit import fault
+
+GUIDE = (ROOT / "docs" / "guides" / "chaos.md").read_text(encoding="utf-8")
+FOUND, FIXED, OFFLINE, PASSED = 1, 0, 1, 0
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Do what the guide does, with short runs."""
+    folder = tmp_path_factory.mktemp("guide") / "till"
+    return Story(folder, page="guides/chaos.md", REPLAYKIT_RUNS="10", REPLAYKIT_COMMANDS="15")
+
+
+def test_the_till_is_broken_by_faults_alone_and_mended(story: Story):
+    """The ordinary model finds nothing, the one with faults a bug, which is fixed; a restart is not survived."""
+    codes = [each.code for each in story.commands]
+
+    assert [PASSED, FOUND, FIXED, OFFLINE, PASSED, FOUND] == codes, [each.output for each in story.commands]
+
+
+def test_the_guide_shows_what_is_printed(story: Story):
+    """Each command prints what stands below it, whatever the numbers are and whatever `...` stands for."""
+    for command in story.commands:
+        printed = [line.rstrip() for line in command.output.splitlines() if not is_heartbeat(line)]
+        difference = "\n".join(difflib.unified_diff(command.shown, printed, "guide", "printed", lineterm=""))
+        assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
+
+
+def test_every_kind_of_fault_is_in_the_guide():
+    """The tables of the guide have a row for each fault that there is, and for none that there is not."""
+    kinds = {
+        name
+        for name, kind in inspect.getmembers(fault, inspect.isclass)
+        if issubclass(kind, fault.Fault) and "tag" in kind.__dict__ and kind.tag.startswith("fault_")
+    }
+    section = GUIDE.split("\n## The faults\n")[1].split("\n## ")[0]
+
+    assert {each for each in kinds if not each.endswith("Fault")} == set(re.findall(r"(?m)^\| `(\w+)` \|", section))
