@@ -354,8 +354,7 @@ def _completed(expected: Like[Any], refs: Refs) -> Event:
 class Adapters:
     """Makes a new adapter for each run, all on one client, and has the service reset before it.
 
-    `running` is the service, where it is reset, restarted or watched here. Where a cassette is played (`plays`), nothing
-    has to be done to have the model's faults.
+    `running` is the service, where it is reset, restarted or watched here.
     """
 
     def __init__(
@@ -366,8 +365,6 @@ class Adapters:
         settings: Mapping[str, str],
         transport: Way = "lean",
         running: Running | None = None,
-        *,
-        plays: bool = False,
     ) -> None:
         self.model, self.kind, self.settings = model, adapter, settings
         self.running = None if adapter is Mock else running
@@ -381,7 +378,7 @@ class Adapters:
         if url is None:
             raise UsageError("No service is named.", "Give its base URL.")
         self.client = Client(url, transport)
-        self._injector = None if plays else self._injector_for(model, self.client)
+        self._injector = self._injector_for(model, self.client)
         self._made()  # wrong settings are told before the first run
         if adapter.other_clients:
             from replaykit import foreign

@@ -146,7 +146,7 @@ def readied(
         bundle = bundle.replace(trace=bound(bundle.trace, project.policy_here(), os.environ))
     budgets = budgets_of(model, adapter, latency or {})
     with blockaded() if offline else contextlib.nullcontext():  # its constructor is the user's
-        adapters = Adapters(model, adapter, url, settings or {}, transport, running, plays=offline)
+        adapters = Adapters(model, adapter, url, settings or {}, transport, running)
     try:
         yield Trial(bundle, adapters, budgets, offline, order, look=look, watched=watched)
     finally:
