@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from replaykit.coding import unpacked
-from replaykit.coverage import KINDS
+from replaykit.coverage import KINDS, Coverage
 from replaykit.finding import Finding
 from replaykit.interaction import Headers, Interaction
 from replaykit.redact import Redactor
-from replaykit.report import steps, terminal
+from replaykit.report import faults, steps, terminal
 from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace, learn
@@ -44,6 +44,14 @@ class SentRequest(Record):
     answer: str | None = None  # the body of the answer
     error: str | None = None  # of the network
     seconds: float = 0.0
+    tampered: str | None = None  # what a fault did to it in the client: status, truncated, corrupted, duplicated
+
+
+class UnderFault(Record):
+    """A fault that was on while a step was sent."""
+
+    label: int  # of the step that began it
+    name: str | None  # timeout; null where that step is not in the run
 
 
 class RunStep(Record):
@@ -55,6 +63,8 @@ class RunStep(Record):
     command: str
     arguments: dict[str, JsonData]
     event: str | None  # player_created(name='a'); null where no answer could be read
+    fault: str | None = None  # what it does, where it is no command but a fault: timeout for 1 step: 10 ms
+    under: tuple[UnderFault, ...] = ()  # the faults that were on
     fails: bool
     requests: tuple[SentRequest, ...] = ()
 
@@ -133,6 +143,43 @@ class Exercised(Record):
     required: float | None = None  # percent
 
 
+class Endpoint(Record):
+    """A kind of request."""
+
+    method: str
+    path: str  # with placeholders for ids
+
+
+class Crossed(Record):
+    """What came of a kind of fault at an endpoint."""
+
+    fault: str  # its tag
+    method: str
+    path: str
+    tried: int  # requests sent while it was on
+    lost: int  # answers that it cost
+    failed: int  # runs with a finding at a step that was sent there while it was on
+
+
+class Crossings(Record):
+    """The matrix of faults and the endpoints of commands."""
+
+    kinds: tuple[str, ...]  # of faults, by tag
+    endpoints: tuple[Endpoint, ...]
+    tried: int  # how many of all pairs were
+    total: int
+    crossings: tuple[Crossed, ...]  # that were tried
+    left_out: int  # counts that are not in the table, because it is full
+
+
+class Unrecovered(Record):
+    """A command whose answer was lost to a fault, and nobody could find out what became of it."""
+
+    command: str
+    runs: int  # that ended so, and were not judged
+    advice: str  # what to write
+
+
 class Account(Record):
     """What a campaign came to."""
 
@@ -171,6 +218,8 @@ class Account(Record):
     never_exercised: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()  # of the coverage that was asked for
     coverage: dict[str, Exercised] = {}  # noqa: RUF012  pydantic copies it
+    faults_by_endpoint: Crossings | None = None  # null where the model has no faults
+    unrecovered: tuple[Unrecovered, ...] = ()
 
     @property
     def word(self) -> str:
@@ -228,6 +277,34 @@ def account(result: Result, redactor: Redactor, *, url: str | None = None, comma
             )
             for kind in KINDS
         },
+        faults_by_endpoint=_crossings(coverage, shown),
+        unrecovered=tuple(
+            Unrecovered(command=each.command, runs=each.runs, advice=each.advice) for each in result.unrecovered()
+        ),
+    )
+
+
+def _crossings(coverage: Coverage, shown: Callable[[str], str]) -> Crossings | None:
+    if not coverage.faults:
+        return None
+    found, endpoints = coverage.crossed(), coverage.crossed_endpoints
+    return Crossings(
+        kinds=tuple(coverage.faults),
+        endpoints=tuple(Endpoint(method=shown(method), path=shown(path)) for method, path in endpoints),
+        tried=len(found),
+        total=len(coverage.faults) * len(endpoints),
+        crossings=tuple(
+            Crossed(
+                fault=each.fault,
+                method=shown(each.method),
+                path=shown(each.path),
+                tried=each.tried,
+                lost=each.lost,
+                failed=each.failed,
+            )
+            for each in found
+        ),
+        left_out=coverage.crossings_left_out,
     )
 
 
@@ -310,6 +387,7 @@ class Told:
         self.room = MAX_REQUESTS
         failing = trace.failure.step if trace.failure is not None else None
         self.resetting = self._requests("reset", trace.resetting)
+        self._names = faults.names_in(trace)
         in_branches = sorted(trace.steps, key=lambda step: step.call.branch)
         self.steps = tuple(self._step(step, fails=step.call.label == failing) for step in in_branches)
         self.closing = self._requests("end", trace.closing)
@@ -317,16 +395,22 @@ class Told:
     def _step(self, step: Step, *, fails: bool) -> RunStep:
         call: Call = step.call.replace(args=self._redactor.arguments(step.call.args))
         said = [self._said(each) for each in (step.event, step.again) if each is not None]
+        fault = steps.fault_text(call) if faults.is_fault(step) else None
         return RunStep(
             label=call.label,
             branch=call.branch,
-            call=steps.call_text(call),
+            call=steps.call_text(call) if fault is None else f"fault {fault}",
             command=call.tag,
             arguments=call.args,
             event=" and ".join(said) or None,
+            fault=fault,
+            under=tuple(UnderFault(label=label, name=self._name(label)) for label in step.faults),
             fails=fails,
             requests=(*self._requests("command", step.interactions), *self._requests("observe", step.observing)),
         )
+
+    def _name(self, label: int) -> str | None:
+        return steps.one_line(self._names[label]) if label in self._names else None
 
     def _said(self, said: Said) -> str:
         return steps.said_text(said.replace(data=self._redactor.text(said.data)))
@@ -351,6 +435,7 @@ def _request(part: Part, interaction: Interaction) -> SentRequest:
         answer=None if response is None else _body(response.headers, response.body),
         error=None if trouble is None else cut(f"{trouble.error}: {trouble.message}"),
         seconds=round(interaction.elapsed, 6),
+        tampered=interaction.tampered or None,
     )
 
 

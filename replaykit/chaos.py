@@ -16,7 +16,7 @@ from replaykit.errors import DefinitionError, UsageError
 from replaykit.fault import Fault, Lost
 from replaykit.injector import Injector
 from replaykit.interaction import Interaction
-from replaykit.model import Prediction
+from replaykit.model import Check, Prediction
 from replaykit.stutter import has_effect
 
 PAUSE = 0.05  # seconds between two looks at what became of a command
@@ -62,6 +62,7 @@ class Chaos:
         self._is_real = is_real  # does somebody have to do them?
         self._on: list[On] = []
         self._is_unsettled = False  # has one been on since things were looked at?
+        self._owed: set[str] = set()  # names of checks that were due, and a fault was in the way
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -73,19 +74,40 @@ class Chaos:
         """The labels of the calls that began them."""
         return tuple(each.label for each in self._on)
 
-    @property
-    def is_blind(self) -> bool:
-        """Whether nobody answers now, not even those who only look."""
-        return any(each.blinds for each in self.faults)
+    def is_in_the_way_of(self, check: Check) -> bool:
+        """Say whether a check is not to be looked at now; where that is for a fault, it is owed."""
+        if not self._on and not check.during:
+            return False
+        faults = self.faults
+        is_blind = check.observation is not None and any(each.blinds for each in faults)
+        if check.is_meant_for(faults) and not is_blind:
+            return False
+        self._owed.add(check.name)
+        return True
+
+    def owed(self) -> set[str]:
+        """List, once, the names of the checks that were due while a fault was in the way."""
+        owed, self._owed = self._owed, set()
+        return owed
+
+    def require_applied(self, kept: list[Interaction]) -> None:
+        """Raise DefinitionError where what was sent for a command did not go through the faults that are on."""
+        if self._on and self._injector is not None:
+            self._injector.require_applied([each.request.url for each in kept])
 
     def begin(self, label: int, fault: Fault) -> None:
-        """Begin a fault. Raises DefinitionError where nothing can do it."""
+        """Begin a fault. Raises DefinitionError where nothing can do it, and how the run ends for one that can't be."""
+        if fault.steps < 1:
+            raise Over("stale", f"step {label}: no fault lasts {fault.steps} commands (1 at least)")
+        if not 0 <= (share := getattr(fault, "share", 1.0)) <= 1:
+            raise Over("stale", f"step {label}: no fault hits a share of {share:g} (from 0 to 1)")
         if self._is_real and self._injector is None:
             raise DefinitionError(
                 f"The fault {fault.tag} can't be done: nothing is between the client and the service.",
                 "Name the faults in `commands` of the model that is run.",
             )
         if self._injector is not None:
+            self._injector.open()
             try:
                 self._injector.begin(label, fault)
             except UsageError as error:

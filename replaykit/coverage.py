@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
 from replaykit.adapter import Adapter
@@ -20,7 +20,7 @@ from replaykit.dispatch import members_of, signature_of
 from replaykit.errors import UsageError
 from replaykit.fault import Fault, Injected
 from replaykit.generator import spelled_out
-from replaykit.interaction import Interaction
+from replaykit.interaction import LOSING, Interaction
 from replaykit.model import MAX_LABELS, Like, Model
 from replaykit.trace import Step, Trace
 from replaykit.value import fields_of
@@ -31,7 +31,9 @@ KINDS = ("commands", "checks", "outcomes", "transitions")  # of which it is know
 USUAL = ("commands", "checks")  # what is meant by a percentage alone
 WHOLE = 100.0  # percent
 MAX_ENDPOINTS = 500  # kept of a campaign: method, path and status
+MAX_CROSSINGS = 2000  # kept of a campaign: fault, method, path and what came of it
 MAX_PATH = 200  # characters that are kept of a path
+NO_FAULT = ""  # stands for a fault in the table of crossings, where none was on
 
 _ID = re.compile(
     r"""-?\d+                                                            # a number
@@ -45,6 +47,17 @@ _ID = re.compile(
 )
 
 
+class Crossing(NamedTuple):
+    """What came of a kind of fault at an endpoint."""
+
+    fault: str  # its tag
+    method: str
+    path: str
+    tried: int  # requests sent while it was on
+    lost: int  # answers that it cost
+    failed: int  # runs with a finding at a step that was sent there while it was on
+
+
 @dataclass(slots=True)
 class Coverage:
     """What a campaign exercised, and how often: of each kind a counter, and where it is known, all that there is."""
@@ -56,10 +69,15 @@ class Coverage:
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)  # steps, by their tag after another one
     endpoints: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by method, path, and status or error
     labels: Counter[str] = field(default_factory=Counter)  # runs
+    crossings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)  # fault, method, path; tried, ...
+    unrecovered: Counter[str] = field(default_factory=Counter)  # runs that ended so: nobody found out; by command
     endpoints_left_out: int = 0  # interactions that are not in the table, because it is full
     labels_left_out: int = 0  # runs that named something that is not in the table, because it is full
+    crossings_left_out: int = 0  # the same, of requests, answers and findings
     known_commands: tuple[str, ...] = ()
     known_checks: tuple[tuple[str, str], ...] = ()
+    known_faults: tuple[str, ...] = ()  # tags
+    unaided: tuple[str, ...] = ()  # commands of which nobody finds out what became of them, by tag
     admitted: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # outcome -> tags that count for it
     _texts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arguments of a command that are any text
 
@@ -76,6 +94,10 @@ class Coverage:
                 *(("check", check.name) for check in rules.checks),
                 *(("latency", name) for name in budgets),
             ),
+            known_faults=tuple(command.tag for command in commands if issubclass(command, Fault)),
+            unaided=tuple(
+                command.tag for command in commands if command not in adapter.recoverers and not command.idempotent
+            ),
             admitted={
                 (command.tag, event.tag): frozenset(each.tag for each in _family(event))
                 for command in commands
@@ -89,6 +111,8 @@ class Coverage:
         return Coverage(
             known_commands=self.known_commands,
             known_checks=self.known_checks,
+            known_faults=self.known_faults,
+            unaided=self.unaided,
             admitted=self.admitted,
             _texts=self._texts,
         )
@@ -96,10 +120,11 @@ class Coverage:
     def merge(self, other: "Coverage") -> None:
         """Count all that another one has counted."""
         self.runs += other.runs
-        for name in ("commands", "checks", "outcomes", "transitions"):
+        for name in ("commands", "checks", "outcomes", "transitions", "unrecovered"):
             getattr(self, name).update(getattr(other, name))
         self.endpoints_left_out += other.endpoints_left_out + _merge(self.endpoints, other.endpoints, MAX_ENDPOINTS)
         self.labels_left_out += other.labels_left_out + _merge(self.labels, other.labels, MAX_LABELS)
+        self.crossings_left_out += other.crossings_left_out + _merge(self.crossings, other.crossings, MAX_CROSSINGS)
 
     def fold(self, trace: Trace, refs: Refs) -> None:
         """Count what happened in a run, or in one of several that it is made of, with what its refs were bound to."""
@@ -112,6 +137,9 @@ class Coverage:
         self.outcomes.update((step.call.tag, step.event.tag) for step in trace.steps if step.event is not None)
         if trace.requests:
             self._visit(trace, _Places(refs))
+        last = trace.steps[-1] if trace.steps else None
+        if last is not None and last.faults and last.event is None and trace.ending in {"unknown", "unreachable"}:
+            self.unrecovered.update(tag for tag in (last.call.tag,) if tag in self.unaided)
 
     def add(self, tally: Mapping[tuple[str, str], int]) -> None:
         """Count a run, with what the engine tallied in it: checks, and labels, each of which counts once."""
@@ -130,11 +158,34 @@ class Coverage:
 
     def _visit(self, trace: Trace, places: "_Places") -> None:
         self._count(trace.resetting, places)
+        tags = {step.call.label: step.call.tag for step in trace.steps}
         for step in trace.steps:
             places.learn(step, self._texts.get(step.call.tag, ()))
+            if self.known_faults or step.faults:
+                failure = trace.failure
+                fails = failure is not None and failure.is_finding and failure.step == step.call.label
+                self._cross(step, [tags[label] for label in step.faults if label in tags], places, fails=fails)
             self._count(step.interactions, places)
             self._count(step.observing, places)
         self._count(trace.closing, places)
+
+    def _cross(self, step: Step, faults: list[str], places: "_Places", *, fails: bool) -> None:
+        """Count at which endpoints a command went through faults; what was asked after the last loss, nobody knows.
+
+        For who finds out what became of a command does so with the faults at first, and then without them.
+        """
+        sent = step.interactions
+        losses = [number for number, each in enumerate(sent) if _is_lost(each)]
+        sent = sent[: losses[-1] + 1] if losses else sent
+        found: Counter[tuple[str, str, str, str]] = Counter()
+        for each in sent:
+            endpoint = (each.request.method, places.path(each.request.url))
+            for fault in faults or [NO_FAULT]:
+                found[fault, *endpoint, "tried"] += 1
+                found[fault, *endpoint, "lost"] += bool(faults) and _is_lost(each)
+                if faults and fails:
+                    found[fault, *endpoint, "failed"] = 1
+        self.crossings_left_out += _merge(self.crossings, +found, MAX_CROSSINGS)
 
     def _count(self, interactions: Iterable[Interaction], places: "_Places") -> None:
         for each in interactions:
@@ -145,6 +196,26 @@ class Coverage:
                 self.endpoints[endpoint] += 1
             else:
                 self.endpoints_left_out += 1
+
+    # --- faults at endpoints
+
+    @property
+    def faults(self) -> list[str]:
+        """The tags of all kinds of faults that there are."""
+        seen = (fault for fault, *_ in self.crossings if fault != NO_FAULT)
+        return list(dict.fromkeys((*self.known_faults, *seen)))
+
+    @property
+    def crossed_endpoints(self) -> list[tuple[str, str]]:
+        """The endpoints that commands were sent to, with a fault or without one: method and path."""
+        return sorted({(method, path) for _, method, path, _ in self.crossings})
+
+    def crossed(self) -> list[Crossing]:
+        """List what came of each fault at each endpoint where it was tried."""
+        found = sorted({key[:3] for key in self.crossings if key[0] != NO_FAULT})
+        counted = self.crossings
+        all_of = [Crossing(*key, *(counted[*key, what] for what in ("tried", "lost", "failed"))) for key in found]
+        return [each for each in all_of if each.tried]
 
     # --- of what there is
 
@@ -206,6 +277,11 @@ class Coverage:
 
     def _came(self, outcome: tuple[str, str]) -> bool:
         return any(self.outcomes[outcome[0], tag] for tag in self.admitted[outcome])
+
+
+def _is_lost(interaction: Interaction) -> bool:
+    """Say whether the answer to a request was lost, or is none of the service's."""
+    return interaction.response is None or interaction.trouble is not None or interaction.tampered in LOSING
 
 
 # --- what an annotation admits ------------------------------------------------------------------

@@ -79,6 +79,7 @@ class Generated:
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
         self._is_branching = False
+        self._has_faults = any(issubclass(each, Fault) for each in model.commands)
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
@@ -91,6 +92,8 @@ class Generated:
         if call is not None:
             if self._stutter is not None and call.repeats is None:
                 call = self._stutter.of(call, state.rules.by_tag[call.tag], state)
+                if call.twice and self._is_under_fault(state):  # which it would not go through
+                    call = call.replace(twice=False)
             self.drawn.append(call)
         elif not self.drawn:
             commands = self._model.commands
@@ -168,6 +171,8 @@ class Generated:
         return not self._is_branching and not self._is_under_fault(state)
 
     def _is_under_fault(self, state: Model) -> bool:
+        if not self._has_faults:
+            return False
         left = 0
         for call in self.drawn:
             kind = state.rules.by_tag[call.tag]

@@ -8,11 +8,11 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from replaykit.client import Client, host_and_port
+from replaykit.client import Client, host_and_port, without_credentials
 from replaykit.command import Command
-from replaykit.errors import UsageError
+from replaykit.errors import DefinitionError, UsageError
 from replaykit.fault import Down, Fault, HttpFault, Kill, NetworkFault, Pause, ProcessFault, Restart, StreamFault
-from replaykit.service import Running, Started
+from replaykit.service import Proxying, Running, Started
 from replaykit.tampering import Tampering
 from replaykit.toxic import Toxic
 from replaykit.toxiproxy import Interposed, interposed
@@ -20,43 +20,54 @@ from replaykit.toxiproxy import Interposed, interposed
 PATIENCE = 1.0  # seconds that an answer is waited for while a fault is on; less where the adapter waits less
 
 
+SEED = 1  # whom a fault hits that is for a share follows from its step, so that each run of a sequence is the same
+
+
 class Injector:
     """Does faults, and takes them back. Close it at the end."""
 
     def __init__(self, faults: Iterable[type[Fault]], client: Client, running: Running | None) -> None:
-        """Put a proxy in the way, where one of the kinds of faults needs it.
-
-        Raises UsageError where one of them can't be done here, and as `toxiproxy.interposed`.
-        """
-        kinds = tuple(faults)
+        """Know what kinds of faults there may be; nothing is put in the way before a command is sent."""
+        self._kinds = tuple(faults)
         self._client = client
         self._running = running
         self._on: dict[int, Fault] = {}  # by the label of the call that began it
         self._is_new = False  # has something begun or ended since the last request?
-        self._count = 0  # of times that HTTP was tampered with in this run
+        self._count = 0  # of commands that the fault of HTTP which is on was there for
         self._stack = contextlib.ExitStack()
+        self._is_open = False
         self._proxy: Interposed | None = None
-        process = next((each for each in kinds if issubclass(each, ProcessFault)), None)
+
+    def open(self) -> None:
+        """Put a proxy in the way, where there is none yet, and one of the kinds of faults needs it.
+
+        Raises UsageError where one of them can't be done here, and as `toxiproxy.interposed`.
+        """
+        if self._is_open:
+            return
+        running = self._running
+        process = next((each for each in self._kinds if issubclass(each, ProcessFault)), None)
         if process is not None and (running is None or running.started is None):
             raise UsageError(
                 f"{process.__name__} needs a service that is started here.",
                 "Name its command with --start, or leave this fault out of the model's commands.",
             )
-        if any(issubclass(each, NetworkFault) for each in kinds):
-            self._proxy = self._stack.enter_context(
-                interposed(
-                    host_and_port(client.origin),
-                    toxiproxy=None if running is None else running.proxying.toxiproxy,
-                    port=None if running is None else running.proxying.port,
-                )
+        if any(issubclass(each, NetworkFault) for each in self._kinds):
+            proxying = Proxying() if running is None else running.proxying
+            way = interposed(
+                host_and_port(self._client.origin), toxiproxy=proxying.toxiproxy, port=proxying.port, seed=SEED
             )
+            self._proxy = self._stack.enter_context(way)
+        self._is_open = True
 
     def begin(self, label: int, fault: Fault) -> None:
-        """Begin a fault. Raises UsageError for one that can't be."""
-        self._is_new = True
-        self._on[label] = fault
+        """Begin a fault, where the way is open. Raises UsageError for one that can't be."""
+        for family, what in ((HttpFault, "HTTP"), (ProcessFault, "the process")):
+            if isinstance(fault, family) and any(isinstance(each, family) for each in self._on.values()):
+                raise UsageError(f"Two faults of {what} can't be on at once.", "Let one be over before the next one.")
         if isinstance(fault, HttpFault):
-            self._tampering(fault)
+            self._count = 0
+            self._tampering(label, fault)  # which refuses what can't be
         elif isinstance(fault, Down):
             self._between.down()
         elif isinstance(fault, StreamFault):
@@ -76,6 +87,8 @@ class Injector:
             self._started.pause()
         elif isinstance(fault, Restart):
             self._begin_again()
+        self._is_new = True
+        self._on[label] = fault
 
     def lift(self, label: int) -> None:
         """Take a fault back. Raises UnreachableError where the service does not come back."""
@@ -88,12 +101,13 @@ class Injector:
             self._between.remove(_named(label))
         elif isinstance(fault, Kill):
             self._begin_again()
-        elif isinstance(fault, Pause) and not any(isinstance(each, Pause) for each in self._on.values()):
+        elif isinstance(fault, Pause):
             self._started.resume()
 
     @contextlib.contextmanager
     def through(self, command: Command) -> Iterator[None]:
         """Let what is sent inside, for a command, go through the faults that are on."""
+        self.open()
         client, timeout = self._client, self._client.timeout
         try:
             if self._proxy is not None:
@@ -103,13 +117,25 @@ class Injector:
             self._is_new = False
             if self._on:
                 client.timeout = min(PATIENCE, timeout.read or PATIENCE)
-            http = [each for each in self._on.values() if isinstance(each, HttpFault)]
-            client.tamper(self._tampering(http[-1], repeatable=bool(command.idempotent)) if http else None)
+            http = [(label, each) for label, each in self._on.items() if isinstance(each, HttpFault)]
+            client.tamper(self._tampering(*http[0], repeatable=bool(command.idempotent)) if http else None)
             yield
         finally:
             client.tamper(None)
             client.detour(None)
             client.timeout = timeout
+
+    def require_applied(self, urls: Iterable[str]) -> None:
+        """Raise DefinitionError where a request was sent to somebody else while a fault of the network was on."""
+        own = host_and_port(self._client.origin)
+        if not any(isinstance(each, NetworkFault) for each in self._on.values()):
+            return
+        for url in urls:
+            if host_and_port(url) != own:
+                raise DefinitionError(
+                    f"A fault was on, and a request went past it, to {without_credentials(url)}.",
+                    "Only requests to the service go through faults: leave out the faults, or speak to the service.",
+                )
 
     def close(self) -> None:
         """End all faults that are on, and take the proxy away."""
@@ -118,12 +144,14 @@ class Injector:
                 self.lift(label)
         self._stack.close()
 
-    def _tampering(self, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
+    def _tampering(self, label: int, fault: HttpFault, *, repeatable: bool = False) -> Tampering:
         """Say to the client what a fault does; the next request of the same fault may be spared."""
         self._count += 1
         own = ("status", "reached", "keep")
         more: dict[str, Any] = {name: getattr(fault, name) for name in own if hasattr(fault, name)}
-        return Tampering(kind=fault.kind, share=fault.share, seed=self._count, repeatable=repeatable, **more)
+        return Tampering(
+            kind=fault.kind, share=fault.share, seed=(label << 32) + self._count, repeatable=repeatable, **more
+        )
 
     @property
     def _between(self) -> Interposed:

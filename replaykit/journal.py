@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from replaykit.coverage import Coverage
 from replaykit.errors import JournalError, UnwritableError, UsageError
@@ -29,8 +29,16 @@ OLD = "hunt.jsonl.old"
 FORMAT = 1
 MAX_TEXT = 2000  # characters of what went wrong in a run that could not be judged
 
-Table: TypeAlias = Literal["commands", "checks", "outcomes", "transitions", "endpoints", "labels"]
-TABLES: tuple[Table, ...] = ("commands", "checks", "outcomes", "transitions", "endpoints", "labels")
+TABLES = {  # of the coverage, and how many texts an entry of each has, with its table's name
+    "commands": 2,
+    "checks": 3,
+    "outcomes": 3,
+    "transitions": 3,
+    "endpoints": 4,
+    "labels": 2,
+    "crossings": 5,
+    "unrecovered": 2,
+}
 
 _ADVICE = Advice(
     broken="Begin anew, without --resume; the bundles are kept.",
@@ -71,7 +79,7 @@ class RanLine(Record):
     reason: str = ""  # why it could not be judged
     fault: Failure | None = None  # of the test code
     # entries of the coverage's tables that get the next numbers; pairs of such a number, and how often this run has
-    # exercised it; what is left out of the tables, of endpoints and of labels, by this and all runs before
+    # exercised it; what is left out of the tables, of endpoints, labels and crossings, by this and all runs before
     new: list[list[str]] = []  # noqa: RUF012
     seen: list[list[int]] = []  # noqa: RUF012
     left_out: list[int] = []  # noqa: RUF012
@@ -172,10 +180,10 @@ class Entries:
     def read(self, line: RanLine, total: Coverage) -> None:
         """Count what the line of a run says. Raises ValueError."""
         for entry in line.new:
-            if len(entry) != {"commands": 2, "labels": 2, "endpoints": 4}.get(entry[0] if entry else "", 3):
-                raise ValueError(f"{entry} is no entry of a table")
-            if entry[0] not in TABLES:
+            if entry and entry[0] not in TABLES:
                 raise ValueError(f"there is no table {entry[0]!r}")
+            if not entry or len(entry) != TABLES[entry[0]]:
+                raise ValueError(f"{entry} is no entry of a table")
             self.learn(tuple(entry))
         for pair in line.seen:
             if len(pair) != 2 or not 0 <= pair[0] < len(self._keys) or pair[1] < 1:  # noqa: PLR2004
@@ -183,9 +191,9 @@ class Entries:
             table, *key = self._keys[pair[0]]
             getattr(total, table)[key[0] if len(key) == 1 else tuple(key)] += pair[1]
         if line.left_out:
-            if len(line.left_out) != 2 or min(line.left_out) < 0:  # noqa: PLR2004
+            if len(line.left_out) not in {2, 3} or min(line.left_out) < 0:  # two, where no fault was known yet
                 raise ValueError("left_out says nothing that can be")
-            total.endpoints_left_out, total.labels_left_out = line.left_out
+            total.endpoints_left_out, total.labels_left_out, total.crossings_left_out = [*line.left_out, 0][:3]
         total.runs += 1
 
 
@@ -291,7 +299,7 @@ class Kept(Journal):
         if failure is not None and not found and failure.fingerprint in result.faults:
             fault = self._told(failure)
         new, seen = self._entries.added(ran.coverage, coverage)
-        left_out = [coverage.endpoints_left_out, coverage.labels_left_out]
+        left_out = [coverage.endpoints_left_out, coverage.labels_left_out, coverage.crossings_left_out]
         line = RanLine(
             run=result.total_runs,
             at=round(at, 3),

@@ -12,12 +12,12 @@ import selectors
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import Protocol
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 LONGEST = 3600.0  # seconds that are waited for anything at once
+GRAIN = 0.001  # seconds that something may be called early: the system rounds waits up, by that and a little more
 REST = 0.1  # seconds without new connections where the machine has no more files for them
 AT_ONCE = 64  # connections that are accepted before anything else is done
 
@@ -51,7 +51,7 @@ class Loop:
         self._order = itertools.count()
         self._is_over = False
 
-    def watch(self, what: Watched | int, events: int, call: Callable[[int], None]) -> None:
+    def watch(self, what: Watched | int, events: int, call: Callable[[int], object]) -> None:
         """Call back whenever one of the events is there, until `forget`; none of them is the same as that."""
         if not events:
             self.forget(what)
@@ -81,7 +81,7 @@ class Loop:
         while not self._is_over:
             for key, events in select(self._patience()):
                 _call(key.data, events)
-            now = time.monotonic()
+            now = time.monotonic() + GRAIN
             while self._timers and self._timers[0][0] <= now:
                 timer = heapq.heappop(self._timers)[2]
                 if timer.call is not None:
@@ -92,7 +92,7 @@ class Loop:
             heapq.heappop(self._timers)
         if not self._timers:
             return LONGEST
-        return max(0.0, min(LONGEST, self._timers[0][0] - time.monotonic()))
+        return max(0.0, min(LONGEST, self._timers[0][0] - GRAIN - time.monotonic()))
 
 
 class Gate:
@@ -133,5 +133,7 @@ def _call(call: Callable[..., None], *arguments: int) -> None:
     try:
         call(*arguments)
     except Exception:  # noqa: BLE001  one connection is no reason to end the others
+        import traceback
+
         with contextlib.suppress(OSError, ValueError):
             traceback.print_exc(file=sys.stderr)

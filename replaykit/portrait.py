@@ -13,7 +13,8 @@ from replaykit.bundle import MAX_FILE, Bundle, Provenance, Shrinking
 from replaykit.coding import unpacked
 from replaykit.document import json_text
 from replaykit.interaction import Headers, Interaction
-from replaykit.report.steps import call_text, said_text
+from replaykit.report import faults
+from replaykit.report.steps import call_text, fault_text, said_text
 from replaykit.trace import Said, Step
 from replaykit.value import JsonData, Record, loads
 from replaykit.verdict import Failure
@@ -57,6 +58,7 @@ class Exchange(Record):
     response: Answered | None
     error: str | None  # ReadTimeout: timed out
     seconds: float | None  # null where the times were left out
+    tampered: str | None  # what a fault did to it in the client: status, truncated, corrupted, duplicated
 
 
 class Message(Record):
@@ -79,6 +81,8 @@ class ShownStep(Record):
     repeats: int | None  # the label of the call that is sent again
     twice: bool  # sent twice at the same time
     branch: int  # of those that were run at the same time; 0 before them
+    fault: str | None  # what it does, where it is no command but a fault: timeout for 1 step: 10 ms
+    under: tuple[int, ...]  # the labels of the steps whose faults were on
     fails: bool
     requests: tuple[Exchange, ...]
     event: Message | None  # null where no answer could be read
@@ -224,15 +228,18 @@ class _Teller:
 
     def step(self, step: Step, *, fails: bool) -> ShownStep:
         call = step.call
+        fault = fault_text(call) if faults.is_fault(step) else None
         return ShownStep(
             label=call.label,
-            call=call_text(call),
+            call=call_text(call) if fault is None else f"fault {fault}",
             command=call.tag,
             version=call.version,
             arguments=call.args,
             repeats=call.repeats,
             twice=call.twice,
             branch=call.branch,
+            fault=fault,
+            under=step.faults,
             fails=fails,
             requests=self.exchanges(step.interactions),
             event=None if step.event is None else _message(step.event),
@@ -269,6 +276,7 @@ class _Teller:
             response=answered,
             error=None if trouble is None else f"{trouble.error}: {trouble.message}",
             seconds=interaction.elapsed or None,
+            tampered=interaction.tampered or None,
         )
 
     def _body(self, headers: Headers, body: bytes, *, whole: bool) -> Body | None:

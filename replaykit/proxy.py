@@ -8,10 +8,11 @@ it differs from Toxiproxy. It starts with each campaign, so it imports little.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from replaykit.errors import UsageError
@@ -221,13 +222,34 @@ def serve(host: str, port: int, seed: int | None, told: Callable[[str], object],
     Listener(loop, sock, api.answer)
     if lifeline is not None:
         loop.watch(lifeline, READ, lambda _: loop.stop() if not os.read(lifeline, 4096) else None)
-    told(f"http://{written(sock.getsockname()[:2])}")
+    with _heard(loop):
+        told(f"http://{written(sock.getsockname()[:2])}")
+        try:
+            loop.run()
+        finally:
+            sock.close()
+            for proxy in api.proxies.values():
+                proxy.stop(is_kept=False)
+
+
+@contextlib.contextmanager
+def _heard(loop: Loop) -> Iterator[None]:
+    """Let signals wake the loop: one that comes just before it waits would not be heard until something else does."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
     try:
-        loop.run()
+        before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    except ValueError:  # this is not the main thread, which hears signals
+        before = None
+    loop.watch(woken, READ, lambda _: os.read(woken, 4096))
+    try:
+        yield
     finally:
-        sock.close()
-        for proxy in api.proxies.values():
-            proxy.stop(is_kept=False)
+        if before is not None:
+            signal.set_wakeup_fd(before)
+        loop.forget(woken)
+        os.close(woken)
+        os.close(wakes)
 
 
 def _tell(line: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from replaykit.adapter import Adapter
 from replaykit.coverage import Coverage
@@ -11,6 +11,22 @@ from replaykit.model import Model
 from replaykit.terms import Terms
 from replaykit.trace import Trace
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Failure
+
+
+class Unrecovered(NamedTuple):
+    """A command whose answer was lost to a fault, and nobody could find out what became of it."""
+
+    command: str  # its tag
+    name: str  # of its class
+    runs: int  # that ended so
+
+    @property
+    def advice(self) -> str:
+        """Say what to write."""
+        return (
+            f"write `@recovers def ...(self, cmd: {self.name})` in the adapter, which looks what became of it (None: "
+            f"nothing was done), or say `class {self.name}(Command, idempotent=True)` where it may be sent again"
+        )
 
 
 @dataclass(slots=True)
@@ -71,6 +87,12 @@ class Result:
     def discoveries(self) -> list[Discovery]:
         """The discovery curve: each new bug in the order of their finding, with the run and the seconds until then."""
         return [Discovery(each.first_seen_run, each.found_after, each.fingerprint) for each in self.failures]
+
+    def unrecovered(self) -> list[Unrecovered]:
+        """List the commands whose outcome nobody found out after a fault, so that their runs said nothing."""
+        names = {command.tag: command.__name__ for command in self.model.commands}
+        counted = sorted(self.coverage.unrecovered.items(), key=lambda each: (-each[1], each[0]))
+        return [Unrecovered(tag, names.get(tag, tag), runs) for tag, runs in counted]
 
     def never_exercised(self) -> list[str]:
         """List the commands, checks and outcomes that no run exercised: what they hold was not looked at."""

@@ -18,6 +18,11 @@ One step:
    again and again where a check says that the service may take its time. A cassette needs no time: there, the
    last look is the last one that was recorded.
 
+A fault is a step too: when its turn comes, the steady state is looked at, and then it begins, and lasts while so many
+commands are sent (module chaos). An answer that it costs does not end the run: the client finds out what became of the
+command, and the expectation is judged only where it knows. When the last fault is over, the steady state is looked at
+again.
+
 The first thing that does not hold ends the run, in this order: server error, expectation, invariant,
 check. So a symptom that can only be seen by reading is never reported before its cause in the state.
 
@@ -356,8 +361,7 @@ class _Run(Caller):
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
         self.chaos.spend()
-        if self.chaos.settled():
-            self._judge_checks(self._steady())
+        self._judge_checks(self._steady() if self.chaos.settled() else [])
         self._close_step()
 
     def _begin_fault(self, call: Call, fault: Fault) -> None:
@@ -374,8 +378,9 @@ class _Run(Caller):
         self.chaos.begin(call.label, fault)
 
     def _steady(self) -> list[Check]:
-        """List the checks of the steady state: all that look after steps, but those that are meant for faults."""
-        return [each for each in self.state.rules.checks if each.at == "step" and not each.during]
+        """List the checks of the steady state: those that look at any time, and those that a fault was in front of."""
+        owed = self.chaos.owed()
+        return [each for each in self.state.rules.checks if each.at == "step" and (not each.on or each.name in owed)]
 
     def _tell(self, call: Call) -> None:
         """Take down the call that is about to be sent."""
@@ -401,6 +406,7 @@ class _Run(Caller):
         try:
             with self.chaos.through(command):
                 event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+            self.chaos.require_applied(self.kept[before:])
         except Over as over:
             if bound is None:
                 raise
@@ -472,6 +478,8 @@ class _Run(Caller):
 
     def _send_twice(self, call: Call, prediction: Prediction | None) -> Event:
         """Send a command twice at the same time; return the first answer, and hold the service to it."""
+        if self.chaos.faults:
+            raise Over("stale", f"step {call.label}: while a fault is on, nothing is sent twice at the same time")
         if isinstance(self.adapter, Mock):
             return self._send(call.label, self.command(call))
         self.checking = "idempotency"
@@ -654,7 +662,7 @@ class _Run(Caller):
         for check in due:
             method = getattr(self.state, check.name)
             kind = check.observation
-            if not check.is_meant_for(self.chaos.faults) or (kind is not None and self.chaos.is_blind):
+            if self.chaos.is_in_the_way_of(check):
                 continue
             if kind is None:
                 self._count_check(check)

@@ -167,6 +167,7 @@ READING_ORDER = [
     "result",
     "watcher",
     "report",
+    "report.faults",
     "report.steps",
     "report.sheet",
     "report.grounds",

@@ -18,7 +18,7 @@ from replaykit.cli.console import note, say
     "--seed",
     type=int,
     metavar="N",
-    help="What it follows from which connections are hit by a toxic for a share of them.",
+    help="Which connections a toxic hits, where it is for a share of them, follows from it.",
 )
 def proxy(*, port: int, seed: int | None) -> int:
     """Run the proxy that faults are made with, by itself, until Ctrl-C.

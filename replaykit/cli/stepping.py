@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from replaykit.cli.console import say
 from replaykit.difference import brief
-from replaykit.report import plain, steps
+from replaykit.report import faults, plain, steps
 from replaykit.value import loads, text_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Stepper:
 
     def __init__(self, recorded: "Trace", cover: "Cover") -> None:
         self._failure = recorded.failure
+        self._names = faults.names_in(recorded)
         self._cover = cover
         self._last: Step | None = None
         self._state: JsonText | None = None
@@ -83,7 +84,8 @@ class Stepper:
         """Show what came of a step."""
         step, judged = self._cover.step(step), self._cover.judged(judged)
         fails = not all(each.holds for each in judged)
-        say("\n".join(steps.closely(step, self._state, judged, fails=fails, first=self._last is None)))
+        first = self._last is None
+        say("\n".join(steps.closely(step, self._state, judged, fails=fails, first=first, names=self._names)))
         self._last, self._state = step, step.state or self._state
 
 

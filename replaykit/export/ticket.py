@@ -8,7 +8,8 @@ and there is room for it, else packed. Whether it comes back to the byte is trie
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from replaykit.archive import unpacked
@@ -17,8 +18,9 @@ from replaykit.coding import unpacked as decompressed
 from replaykit.errors import BundleError, UnexportableError
 from replaykit.interaction import Headers, Interaction
 from replaykit.parcel import lined
+from replaykit.report import faults
 from replaykit.report.markdown import code, fenced
-from replaykit.report.steps import call_text, count, said_text
+from replaykit.report.steps import asked_and_answered, call_text, count, fault_text, said_text, under_text
 from replaykit.trace import Step, Trace
 from replaykit.value import JsonData
 from replaykit.verdict import Failure
@@ -120,7 +122,8 @@ def _block(value: JsonData) -> Iterator[str]:
 
 def _steps(trace: Trace, failure: Failure) -> Iterator[str]:
     steps = sorted(trace.steps, key=lambda step: step.call.branch)
-    items = ["\n".join(_step(number, step, failure)) for number, step in enumerate(steps, 1)]
+    names = faults.names_in(trace)
+    items = ["\n".join(_step(number, step, failure, names)) for number, step in enumerate(steps, 1)]
     if _size(items) > _STEPS:
         items = [each.partition("\n")[0] for each in items]
     before, after = len(items), 0
@@ -134,7 +137,7 @@ def _steps(trace: Trace, failure: Failure) -> Iterator[str]:
         yield from items[len(items) - after :]
     if failure.step is None:
         yield f"\nAt the end, {failure.kind.replace('_', ' ')} {_code(failure.name, 80)} **fails**."
-        yield from _requests("- ", trace.closing[-_READS:])
+        yield from _requests("- ", ((each, 1) for each in trace.closing[-_READS:]))
     yield ""
 
 
@@ -142,23 +145,35 @@ def _size(items: list[str]) -> int:
     return sum(len(each) + 1 for each in items)
 
 
-def _step(number: int, step: Step, failure: Failure) -> Iterator[str]:
+def _step(number: int, step: Step, failure: Failure, names: Mapping[int, str]) -> Iterator[str]:
     said = "no event" if step.event is None else said_text(step.event)
     again = "" if step.again is None else f" and {_code(said_text(step.again), _TITLE)}"
     branch = f", in branch {step.call.branch}, at the same time as the others" if step.call.branch else ""
     fails = step.call.label == failure.step
     marked = ": **it fails**" if fails else ""
     lead = f"{number}. "
-    call = _code(f"[{step.call.label}] {call_text(step.call)}", _TITLE)
-    yield f"{lead}{call} gives {_code(said, _TITLE)}{again}{branch}{marked}"
     bullet = " " * len(lead) + "- "
-    yield from _requests(bullet, step.interactions[:_READS])
+    if faults.is_fault(step):
+        yield f"{lead}fault {_code(f'[{step.call.label}] {fault_text(step.call)}', _TITLE)}{marked}"
+    else:
+        call = _code(f"[{step.call.label}] {call_text(step.call)}", _TITLE)
+        under = f" {_code(under_text(step, names), _TITLE)}" if step.faults else ""
+        yield f"{lead}{call} gives {_code(said, _TITLE)}{again}{branch}{under}{marked}"
+    yield from _requests(bullet, _told(step))
     if fails:
-        yield from _requests(f"{bullet}read: ", step.observing[-_READS:])
+        yield from _requests(f"{bullet}read: ", ((each, 1) for each in step.observing[-_READS:]))
 
 
-def _requests(bullet: str, interactions: tuple[Interaction, ...]) -> Iterator[str]:
-    for each in interactions:
+def _told(step: Step) -> list[tuple[Interaction, int]]:
+    """List the first requests of a step, and how often each was sent in a row; under a fault, one is often repeated."""
+    if not step.faults:
+        return [(each, 1) for each in step.interactions[:_READS]]
+    alike = [list(each) for _, each in groupby(step.interactions, asked_and_answered)]
+    return [(each[0], len(each)) for each in alike[:_READS]]
+
+
+def _requests(bullet: str, interactions: Iterable[tuple[Interaction, int]]) -> Iterator[str]:
+    for each, times in interactions:
         request, response, trouble = each.request, each.response, each.trouble
         parts = urlsplit(request.url)
         query = f"?{parts.query}" if parts.query else ""
@@ -167,7 +182,12 @@ def _requests(bullet: str, interactions: tuple[Interaction, ...]) -> Iterator[st
             got = f"{response.status} {_body(response.headers, response.body)}"
         else:
             got = f"{trouble.error}: {trouble.message}" if trouble else "no answer"
-        yield f"{bullet}{_code(sent.rstrip(), _TITLE)} gives {_code(got.rstrip(), _TITLE)}"
+        done = faults.tampered(each)
+        many = f" x {times}" if times > 1 else ""
+        yield (
+            f"{bullet}{_code(sent.rstrip(), _TITLE)} gives {_code(got.rstrip(), _TITLE)}"
+            f"{f' ({_code(done, 80)})' if done else ''}{many}"
+        )
 
 
 def _body(headers: Headers, body: bytes) -> str:

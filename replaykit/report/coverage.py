@@ -2,11 +2,13 @@
 
 from replaykit.coverage import KINDS, Coverage
 from replaykit.document import json_text
+from replaykit.report.faults import short
 from replaykit.report.steps import count
 from replaykit.result import Result
 from replaykit.value import JsonData
 
 LABELS = 20  # lines of labels that are shown
+CROSSINGS = 10  # the same, of faults at endpoints that were seen to fail
 FORMAT = 1  # of the document
 
 
@@ -17,7 +19,7 @@ def render(coverage: Coverage) -> str:
     parts = [f"{coverage.covered(kind)} of {coverage.total(kind)} {kind}" for kind in KINDS]
     more = " or more" if coverage.endpoints_left_out else ""
     parts.append(f"{len(coverage.endpoints)}{more} endpoints x status")
-    lines = [f"coverage: {', '.join(parts)}"]
+    lines = [f"coverage: {', '.join(parts)}", *_crossings(coverage)]
     labels = coverage.labels.most_common()
     if labels:
         lines.append("labels, and the runs in which they were seen:")
@@ -29,6 +31,28 @@ def render(coverage: Coverage) -> str:
     if coverage.labels_left_out:
         lines.append(f"  {count(coverage.labels_left_out, 'run')} had more labels than are kept")
     return "\n".join(lines)
+
+
+def crossed(coverage: Coverage) -> str:
+    """Say at how many of all endpoints the faults were tried; nothing where there is none."""
+    if not coverage.faults:
+        return ""
+    found = coverage.crossed()
+    total = len(coverage.faults) * len(coverage.crossed_endpoints)
+    more = " or more" if coverage.crossings_left_out else ""
+    counted = {"cost answers": sum(each.lost > 0 for each in found), "fail": sum(each.failed > 0 for each in found)}
+    seen = ", ".join(f"{number} seen to {what}" for what, number in counted.items())
+    return f"faults x endpoints: {len(found)} of {total}{more} tried, {seen}"
+
+
+def _crossings(coverage: Coverage) -> list[str]:
+    said = crossed(coverage)
+    failed = sorted((each for each in coverage.crossed() if each.failed), key=lambda each: -each.failed)
+    lines = [
+        f"  seen to fail in {count(each.failed, 'run')}: {short(each.fault)} x {each.method} {each.path}"
+        for each in failed[:CROSSINGS]
+    ]
+    return [*([said] if said else []), *lines, *([f"  and {len(failed) - CROSSINGS} more"] * (len(failed) > CROSSINGS))]
 
 
 def document(result: Result, *, indent: int | None = 2) -> str:
@@ -81,6 +105,15 @@ def document(result: Result, *, indent: int | None = 2) -> str:
             for label, runs in coverage.labels.most_common()
         ],
         "labels_left_out": coverage.labels_left_out,
+        "faults": {
+            "kinds": coverage.faults,
+            "endpoints": [{"method": method, "path": path} for method, path in coverage.crossed_endpoints],
+            "tried": len(coverage.crossed()),
+            "total": len(coverage.faults) * len(coverage.crossed_endpoints),
+            "crossings": [each._asdict() for each in coverage.crossed()],
+            "left_out": coverage.crossings_left_out,
+        },
+        "unrecovered": [{"command": tag, "runs": runs} for tag, runs in sorted(coverage.unrecovered.items())],
     }
     return json_text(data, indent=indent) + ("\n" if indent else "")
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from replaykit.account import Account, Bug, RunStep, SentRequest
-from replaykit.report import mermaid, outline
+from replaykit.account import Account, Bug, Crossed, Crossings, RunStep, SentRequest
+from replaykit.report import faults, mermaid, outline
 from replaykit.report.steps import count
 from replaykit.value import JsonData
 from replaykit.visible import visible
 
 MOST = 10_000_000  # characters
+MOST_ENDPOINTS = 200  # rows of a table
 MOST_VALUE = 4_000  # characters of a value that are shown
 _MEANT = re.compile(r"([\\`*_\[\]<#|~&$]|:(?=//))")
 _ALIVE = re.compile(r"@(?=\w)|\bwww(?=\\?\.)", re.IGNORECASE)  # what is made a link or a mention of: a gap ends that
@@ -112,8 +113,40 @@ def _tail(account: Account) -> Iterator[str]:
             for each in account.checks
         ],
     )
+    if account.faults_by_endpoint is not None:
+        yield from _crossings(account.faults_by_endpoint)
+    if account.unrecovered:
+        yield "\n## Ended early\n"
+        yield "An answer was lost to a fault, and nobody found out what became of the command.\n"
+        rows = [(code(each.command), count(each.runs, "run"), text(each.advice)) for each in account.unrecovered]
+        yield from table(("Command", "Ended so", "What to do"), rows)
     if account.never_exercised:
         yield f"\n**Never exercised**: {text(', '.join(account.never_exercised))}"
+
+
+def _crossings(matrix: Crossings) -> Iterator[str]:
+    """Write the matrix of faults and endpoints: requests sent, answers lost, runs with a finding."""
+    yield f"\n## Faults x endpoints: {matrix.tried} of {matrix.total} tried\n"
+    yield "Requests sent while the fault was on; the answers that it cost; **the runs that failed there**.\n"
+    found = {(each.fault, each.method, each.path): each for each in matrix.crossings}
+    rows = [
+        (
+            code(f"{each.method} {each.path}").replace("|", "\\|"),
+            *(_cell(found.get((kind, each.method, each.path))) for kind in matrix.kinds),
+        )
+        for each in matrix.endpoints[:MOST_ENDPOINTS]
+    ]
+    yield from table(("Endpoint", *(text(faults.short(kind)) for kind in matrix.kinds)), rows)
+    more = len(matrix.endpoints) - MOST_ENDPOINTS
+    if more > 0:
+        yield f"\nAnd {count(more, 'more endpoint')}."
+
+
+def _cell(crossed: Crossed | None) -> str:
+    if crossed is None:
+        return "-"
+    lost = f", {crossed.lost} lost" if crossed.lost else ""
+    return f"{crossed.tried}{lost}{f', **{crossed.failed} failed**' if crossed.failed else ''}"
 
 
 def _title(bug: Bug) -> str:
@@ -158,26 +191,26 @@ def _bug(bug: Bug) -> Iterator[str]:
 
 def _step(step: RunStep) -> Iterator[str]:
     yield outline.step_line(step)
-    for each in step.requests:
-        yield f"       {outline.request_line(each)}"
+    yield from (f"       {each}" for each in outline.request_lines(step))
 
 
 def _dialogue(bug: Bug) -> Iterator[str]:
     yield from _requests("reset", bug.resetting)
     for step in bug.steps:
-        yield from _requests(f"[{step.label}] {step.call}", step.requests)
+        yield from _requests(f"[{step.label}] {step.call}{outline.under(step)}", step.requests, step)
     yield from _requests("at the end", bug.closing)
     if bug.requests_left_out:
         yield f"and {count(bug.requests_left_out, 'more request')}"
 
 
-def _requests(title: str, requests: tuple[SentRequest, ...]) -> Iterator[str]:
+def _requests(title: str, requests: tuple[SentRequest, ...], step: RunStep | None = None) -> Iterator[str]:
     if requests:
         yield title
-    for each in requests:
+    for each, many in outline.folded(step, requests):
         yield f"  > {each.method} {outline.path_of(each.url)}".replace("\n", "\\n")
         yield from (f"  > {line}" for line in (each.body or "").splitlines())
-        yield f"  < {outline.answer_of(each)}  ({each.seconds * 1000:.1f} ms)".replace("\n", "\\n")
+        took = f"({each.seconds * 1000:.1f} ms){outline.times(many)}"
+        yield f"  < {outline.answer_of(each)}  {took}".replace("\n", "\\n")
         yield from (f"  < {line}" for line in (each.answer or "").splitlines())
 
 

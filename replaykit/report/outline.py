@@ -1,9 +1,10 @@
 """A bug in plain lines: what was asked, what came of it, and how it is replayed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from replaykit.account import Bug, RunStep, SentRequest
+from replaykit.report import faults
 from replaykit.report.steps import count, one_line
 from replaykit.value import JsonData
 
@@ -18,7 +19,7 @@ def render(bug: Bug) -> str:
             lines.append(f"{word}: {value_text(value)}")
     lines.append("")
     for step in bug.steps:
-        lines += [step_line(step), *(f"     {request_line(each)}" for each in step.requests)]
+        lines += [step_line(step), *(f"     {each}" for each in request_lines(step))]
     if bug.step is None and bug.steps:
         lines.append("x at the end")
     lines += ["", *facts(bug)]
@@ -52,9 +53,48 @@ def seen(bug: Bug) -> str:
 
 
 def step_line(step: RunStep) -> str:
-    """Show a step in one line."""
+    """Show a step in one line; a fault as one, and what is sent while it lasts with its name."""
+    if step.fault is not None:
+        return f"{'x' if step.fails else faults.ASCII_SIGN} [{step.label}] {step.fault}"
     branch = f" in branch {step.branch}" if step.branch else ""
-    return f"{'x' if step.fails else ' '} [{step.label}] {step.call}{branch}  ->  {step.event or 'no event'}"
+    return (
+        f"{'x' if step.fails else ' '} [{step.label}] {step.call}{branch}  ->  {step.event or 'no event'}{under(step)}"
+    )
+
+
+def under(step: RunStep) -> str:
+    """Say which faults were on while a step was sent; nothing where none was."""
+    said = ", ".join(f"[{each.label}]{f' {each.name}' if each.name else ''}" for each in step.under)
+    return f"  (under {said})" if said else ""
+
+
+def request_lines(step: RunStep) -> list[str]:
+    """Show the requests of a step, a line each; equal ones in one."""
+    return [f"{request_line(each)}{times(many)}" for each, many in folded(step, step.requests)]
+
+
+def folded(step: RunStep | None, requests: Iterable[SentRequest]) -> Iterator[tuple[SentRequest, int]]:
+    """Give the requests of a step; of equal ones in a row under a fault, as of who finds out what was lost, the first.
+
+    How many there are stands beside each, and their times are added up.
+    """
+    is_under = step is not None and bool(step.under)
+    kept: SentRequest | None = None
+    many = 0
+    for each in requests:
+        if is_under and kept is not None and each.replace(seconds=0.0) == kept.replace(seconds=0.0):
+            kept, many = kept.replace(seconds=kept.seconds + each.seconds), many + 1
+            continue
+        if kept is not None:
+            yield kept, many
+        kept, many = each, 1
+    if kept is not None:
+        yield kept, many
+
+
+def times(many: int) -> str:
+    """Say that a request was sent so many times."""
+    return f"  x {many}" if many > 1 else ""
 
 
 def request_line(request: SentRequest) -> str:
@@ -70,7 +110,8 @@ def path_of(url: str) -> str:
 def answer_of(request: SentRequest) -> str:
     """Say what came of a request: the status, the error, or nothing."""
     said = [str(request.status)] if request.status is not None else []
-    return ", ".join([*said, *([request.error] if request.error else [])]) or "no answer"
+    answer = ", ".join([*said, *([request.error] if request.error else [])]) or "no answer"
+    return f"{answer} ({faults.tampering(request.tampered)})" if request.tampered else answer
 
 
 def value_text(value: JsonData) -> str:

@@ -5,12 +5,13 @@ Times are left out; bodies are whole, and JSON in them is laid out line by line,
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.coding import unpacked
 from replaykit.interaction import Headers, Interaction
-from replaykit.report.steps import call_text, one_line, said_text
+from replaykit.report import faults
+from replaykit.report.steps import call_text, fault_text, one_line, said_text, under_text
 from replaykit.trace import Said, Step
 from replaykit.value import JsonData, loads
 
@@ -36,8 +37,9 @@ def render(bundle: Bundle) -> str:
         lines.append(f"nonce: {one_line(trace.nonce)}")
     for each in trace.resetting:
         lines += ["", "reset", *exchange(each)]
+    names = faults.names_in(trace)
     for step in trace.steps:
-        lines += _step(step)
+        lines += _step(step, names)
     for each in trace.closing:
         lines += ["", "at the end", *exchange(each)]
     lines += _said("observed", trace.closing_observations)
@@ -58,13 +60,16 @@ def _origin(origin: Origin) -> list[str]:
     return lines
 
 
-def _step(step: Step) -> list[str]:
+def _step(step: Step, names: Mapping[int, str]) -> list[str]:
     call = step.call
     branch = f" in branch {call.branch}" if call.branch else ""
-    lines = ["", f"[{call.label}] {call_text(call)}{branch}", *laid_out(call.args, 4)]
+    under = under_text(step, names)
+    is_fault = faults.is_fault(step)
+    said = f"fault {fault_text(call)}" if is_fault else f"{call_text(call)}{branch}{under and ' '}{under}"
+    lines = ["", f"[{call.label}] {said}", *laid_out(call.args, 4)]
     for each in step.interactions:
         lines += exchange(each)
-    lines += _said("event", [each for each in (step.event, step.again) if each is not None])
+    lines += _said("event", [each for each in (step.event, step.again) if each is not None and not is_fault])
     for each in step.observing:
         lines += exchange(each)
     lines += _said("observed", step.observations)
@@ -91,6 +96,8 @@ def exchange(interaction: Interaction) -> list[str]:
             lines.append("    (cut short)")
     if trouble is not None:
         lines.append(one_line(f"  ! {trouble.error}: {trouble.message}"))
+    if interaction.tampered:
+        lines.append(one_line(f"  ! {faults.tampered(interaction)}"))
     return lines
 
 

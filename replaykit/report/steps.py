@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from replaykit.coding import unpacked
 from replaykit.difference import brief, differences
 from replaykit.interaction import Headers, Interaction
+from replaykit.report import faults
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, JsonText, loads
@@ -36,6 +37,7 @@ def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None)
     judged = judged or {}
     failing = trace.failure.step if trace.failure is not None else None
     before: JsonText | None = None
+    names = faults.names_in(trace)
     steps = sorted(trace.steps, key=lambda step: step.call.branch)
     for index, step in enumerate(steps):
         fails = trace.failure is not None and (step.call.label == failing)
@@ -43,13 +45,13 @@ def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None)
         if branch and (index == 0 or steps[index - 1].call.branch != branch):
             lines.append(f"  branch {branch}, sent at the same time as the others:")
         if verbose:
-            lines += closely(step, before, judged.get(step.call.label, ()), fails=fails, first=index == 0)
+            lines += closely(step, before, judged.get(step.call.label, ()), fails=fails, first=index == 0, names=names)
         else:
-            lines.append(_head(step, fails=fails))
+            lines.append(_head(step, names, fails=fails))
             shown = [*step.interactions]
             if fails and trace.failure is not None and trace.failure.kind == "latency":
                 shown += step.observing
-            lines += [line for each in shown for line in _interaction(each, verbose=False)]
+            lines += _folded(shown) if step.faults else [_line(each) for each in shown]
         before = before if step.state is None else step.state
     failed = trace.failure is not None and failing is None and trace.steps
     if failed or (verbose and (trace.closing or judged.get(None))):
@@ -63,13 +65,24 @@ def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None)
 
 
 def closely(
-    step: Step, before: JsonText | None, judged: Iterable[Judgment], *, fails: bool, first: bool = False
+    step: Step,
+    before: JsonText | None,
+    judged: Iterable[Judgment],
+    *,
+    fails: bool,
+    first: bool = False,
+    names: Mapping[int, str] | None = None,
 ) -> list[str]:
-    """Show a step closely: whole requests, what was expected, how the state changed, what was read and judged."""
+    """Show a step closely: whole requests, what was expected, how the state changed, what was read and judged.
+
+    `names` are those of the run's faults, by their labels.
+    """
     judged = list(judged)
-    lines = [_head(step, fails=fails)]
-    for interaction in step.interactions:
-        lines += _interaction(interaction, verbose=True)
+    lines = [_head(step, names or {}, fails=fails)]
+    if step.faults:
+        lines += _observing(step.interactions)
+    else:
+        lines += [line for each in step.interactions for line in _interaction(each, verbose=True)]
     lines += [_judgment(each) for each in judged if each.kind == "expectation"]
     lines += [f"         {line}" for line in _changes(before, step, first=first)]
     lines += _observing(step.observing)
@@ -77,9 +90,12 @@ def closely(
     return lines
 
 
-def _head(step: Step, *, fails: bool) -> str:
+def _head(step: Step, names: Mapping[int, str], *, fails: bool) -> str:
+    if faults.is_fault(step):
+        return f"  {'✗' if fails else faults.SIGN} [{step.call.label:>2}] {fault_text(step.call)}"
     mark = "✗" if fails else "?" if step.event is None else "✓"
-    return f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}"
+    under = f"  {under_text(step, names)}" if step.faults else ""
+    return f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}{under}"
 
 
 def _judged(read: Iterable[Said], judged: Iterable[Judgment]) -> list[str]:
@@ -142,15 +158,31 @@ def times(why: str | None) -> list[str]:
 
 
 def call_text(call: Call) -> str:
-    """Show a call: create_player(name='a')."""
+    """Show a call: create_player(name='a'). A fault is shown as one: `fault timeout for 1 step: downstream, 10 ms`."""
+    if call.tag.startswith(faults.PREFIX) and call.repeats is None:
+        return f"fault {fault_text(call)}"
     if call.repeats is not None:
         return f"{one_line(call.tag)} again, as [{call.repeats}]"
     said = f"{one_line(call.tag)}({_fields(call.args)})"
     return f"{said} twice at the same time" if call.twice else said
 
 
+def fault_text(call: Call) -> str:
+    """Say what a fault does: `timeout for 1 step: downstream, all connections, 10 ms`."""
+    return one_line(faults.told(call))
+
+
+def under_text(step: Step, names: Mapping[int, str]) -> str:
+    """Say which faults were on while a step was sent: `(under [35] timeout)`; nothing where none was."""
+    said = one_line(faults.under(step, names))
+    return f"({said})" if said else ""
+
+
 def said_text(said: Said) -> str:
-    """Show an event or an observation."""
+    """Show an event or an observation; where an answer was lost to a fault, say what became of the command."""
+    lost = faults.lost(said)
+    if lost is not None:
+        return lost
     data = loads(said.data)
     return f"{one_line(said.tag)}({_fields(data)})"
 
@@ -173,7 +205,18 @@ def _event(step: Step) -> str:
     return said_text(step.event) + (f" and {said_text(step.again)}" if step.again is not None else "")
 
 
-def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
+def _folded(interactions: Iterable[Interaction]) -> list[str]:
+    """Show requests in a line each; who finds out what became of a command asks the same again and again."""
+    lines = []
+    for _, alike in groupby(interactions, asked_and_answered):
+        looks = list(alike)
+        seconds = sum(each.elapsed for each in looks)
+        lines.append(_line(looks[0].replace(elapsed=seconds), len(looks)))
+    return lines
+
+
+def _line(interaction: Interaction, times: int = 1) -> str:
+    """Show a request, and what came of it, in a line."""
     request, response, trouble = interaction.request, interaction.response, interaction.trouble
     parts = urlsplit(request.url)
     answer = one_line(f"{trouble.error}: {trouble.message}") if trouble else "no answer"
@@ -181,7 +224,15 @@ def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
         answer = f"{response.status}{'' if response.complete else ' (cut short)'}"
     query = f"?{parts.query}" if parts.query else ""
     took = f"  {interaction.elapsed * 1000:.1f} ms" if interaction.elapsed else ""  # 0: the times were left out
-    lines = [f"         {one_line(request.method)} {parts.path or '/'}{query}  {answer}{took}"]
+    took += f"{' in all' if took else ''}  x {times}" if times > 1 else ""
+    done = one_line(faults.tampered(interaction))
+    said = f"{answer}{f' ({done})' if done else ''}{took}"
+    return f"         {one_line(request.method)} {parts.path or '/'}{query}  {said}"
+
+
+def _interaction(interaction: Interaction, *, verbose: bool) -> list[str]:
+    request, response = interaction.request, interaction.response
+    lines = [_line(interaction)]
     if verbose:
         lines += _headers(">", request.headers)
         if request.body:
@@ -205,7 +256,7 @@ def _headers(way: str, headers: Headers) -> list[str]:
 def _observing(interactions: Iterable[Interaction]) -> list[str]:
     """Show what was read; of looks that all saw the same, the last."""
     lines: list[str] = []
-    for _, alike in groupby(interactions, _asked_and_answered):
+    for _, alike in groupby(interactions, asked_and_answered):
         looks = list(alike)
         if len(looks) > 1:
             lines.append(f"         {len(looks)} times with the same answer:")
@@ -213,10 +264,11 @@ def _observing(interactions: Iterable[Interaction]) -> list[str]:
     return lines
 
 
-def _asked_and_answered(interaction: Interaction) -> tuple[object, ...]:
+def asked_and_answered(interaction: Interaction) -> tuple[object, ...]:
+    """Return what makes two requests the same, with what came of them."""
     request, response = interaction.request, interaction.response
     answered = None if response is None else (response.status, response.body, response.complete)
-    return request.method, request.url, request.body, answered, interaction.trouble
+    return request.method, request.url, request.body, answered, interaction.trouble, interaction.tampered
 
 
 def _body(body: bytes, width: int = 200) -> str:

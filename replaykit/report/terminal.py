@@ -29,10 +29,21 @@ def render(result: Result, command: Callable[[Path], str] | None = None) -> str:
         lines += ["", f"NOTHING MORE COULD BE RUN: {result.died}"]
         lines += ["  the last lines of the service:", result.log] if result.log else []
     lines += discovery.curve(result)
+    lines += _unrecovered(result)
     never = result.never_exercised()
     if never and result.total_runs:
         lines += ["", f"Warning: never exercised: {', '.join(never)}."]
     return "\n".join(lines).lstrip("\n")
+
+
+def _unrecovered(result: Result) -> list[str]:
+    """Say of which commands nobody found out what became of them after a fault, and what to write."""
+    found = result.unrecovered()
+    if not found:
+        return []
+    runs = count(sum(each.runs for each in found), "run")
+    lines = ["", f"Warning: {runs} ended early, since nobody finds out what became of a command after a fault:"]
+    return [*lines, *(f"  {count(each.runs, 'run')}: {each.command}; {each.advice}" for each in found)]
 
 
 def summary(result: Result) -> str:
