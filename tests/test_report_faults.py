@@ -19,7 +19,6 @@ from replaykit.account import Account, Bug, account
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle
 from replaykit.coverage import NO_FAULT, Coverage
-from replaykit.errors import BundleError
 from replaykit.export import render as export
 from replaykit.export import sent
 from replaykit.importing.har import read as har
@@ -349,10 +348,7 @@ def test_where_nobody_finds_out_the_summary_says_what_to_write():
 
     assert runs > 0
     assert {"take": runs} == result.coverage.unrecovered
-    assert (
-        f"Warning: {steps.count(runs, 'run')} ended early, since nobody finds out what became of a command after a fault:"
-        in shown
-    )
+    assert f"Warning: {steps.count(runs, 'run')} ended early, since nobody finds out what became of a command" in shown
     assert f"  {steps.count(runs, 'run')}: take; {advice}" in shown
     assert [("take", runs)] == [(each.command, each.runs) for each in told.unrecovered]
     assert "## Ended early" in markdown.render(told)
@@ -402,5 +398,5 @@ def test_an_archive_says_what_was_done_and_comes_back(found: tuple[Result, Bundl
     assert f"step {failed}: put, under [{began}] error status" in [each["comment"] for each in entries["entries"]]
     assert [each.tampered for each in bundle.trace.interactions()] == [each.tampered for each in har(archive.encode())]
     assert "status" in [each.tampered for each in har(archive.encode())]
-    with pytest.raises(BundleError, match="what a fault did to it is"):
+    with pytest.raises(ValueError, match="what a fault did to it is"):
         har(archive.replace('"tampered": "status"', '"tampered": "\\n"').encode())
