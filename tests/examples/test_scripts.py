@@ -477,7 +477,7 @@ def test_chaos_without_bugs_passes(desk: Desk, service: str):
 def test_bug_that_only_faults_show_is_found_with_chaos_alone(desk: Desk):
     """A bug of kind fault is not found by the ordinary model, and with --chaos it is, and its bundle shows it again."""
     own = ("travelbooking", "--local", "--bug", FAULTY, "--save-failures", "found")
-    calm = desk.call(*own, "--runs", "5")
+    calm = desk.call(*own, "--runs", "2", "--commands", "20")
     ran = desk.call(*own, "--chaos", "--commands", "25", "--", "--stop-on-fail", "--no-shrink")
     [bundle] = desk.folder.glob("found/*.pd")
     told = re.search(r'--start "(.+)"', ran.err)

@@ -170,18 +170,25 @@ def test_faults_of_a_process_that_was_not_started_here_are_refused():
 
 
 def test_faults_of_the_process_are_survived_and_what_is_lost_with_it_is_found(tmp_path: Path):
-    """A service that keeps its coins passes, and one that keeps all but the last is found when it is back."""
-    codes, said = [], []
-    for number, bugs in enumerate([(), ("careless",)]):
-        ran = hunted(
-            "--start", start(*bugs, more=f" --keep {tmp_path}/{number}.json"), "--runs", "3", "--commands", "6",
-            "--seed", "2", "--no-shrink", "--stop-on-fail", "--set", "timeout=0.3", names=SHAKEN,
-        )  # fmt: skip
-        codes.append(ran.code)
-        said.append(ran.out)
+    """A service that keeps its coins passes, one that keeps none is found when it is back, and again by replays."""
+    passed = hunted(
+        "--start", start(more=f" --keep {tmp_path}/kept.json"), "--runs", "3", "--commands", "6", "--seed", "2",
+        "--set", "timeout=0.3", names=SHAKEN,
+    )  # fmt: skip
+    careless = start("careless", more=f" --keep {tmp_path}/lost.json")
+    failed = hunted(
+        "--start", careless, "--runs", "3", "--commands", "6", "--seed", "2", "--set", "timeout=0.3",
+        "--stop-on-fail", "--no-shrink", "--save-failures", tmp_path, names=SHAKEN,
+    )  # fmt: skip
+    [bundle] = tmp_path.glob("*.pd")
+    offline = replaykit("replay", bundle, *SHAKEN, "--offline")
+    rechecked = replaykit("recheck", bundle, *SHAKEN)
+    replayed = replaykit("replay", bundle, *SHAKEN, "--start", careless, *CHECK)
 
-    assert [0, 1] == codes, said
-    assert "coins_match" in said[1]
+    assert 0 == passed.code, passed.out
+    assert 1 == failed.code, failed.out
+    assert "coins_match" in failed.out
+    assert (1, 1, 1) == (offline.code, rechecked.code, replayed.code), offline.err + rechecked.err + replayed.err
 
 
 # --- ended in the middle ------------------------------------------------------------------------
