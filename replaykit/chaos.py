@@ -23,6 +23,7 @@ PAUSE = 0.05  # seconds between two looks at what became of a command
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
 
 
+_UNDISTURBED = contextlib.nullcontext()
 _LOST = {"unknown", "unreachable"}  # how a run ends whose answer was lost
 
 
@@ -72,7 +73,7 @@ class Chaos:
     @property
     def labels(self) -> tuple[int, ...]:
         """The labels of the calls that began them."""
-        return tuple(each.label for each in self._on)
+        return tuple(each.label for each in self._on) if self._on else ()
 
     def is_in_the_way_of(self, check: Check) -> bool:
         """Say whether a check is not to be looked at now; where that is for a fault, it is owed."""
@@ -117,6 +118,8 @@ class Chaos:
 
     def spend(self) -> None:
         """Count a command that was sent, and take back the faults that have lasted long enough."""
+        if not self._on:
+            return
         for each in self._on:
             each.left -= 1
         self._lift([each for each in self._on if each.left <= 0])
@@ -140,7 +143,7 @@ class Chaos:
 
     def through(self, command: Command) -> contextlib.AbstractContextManager[None]:
         """Let what is sent inside, for a command, go through the faults."""
-        return contextlib.nullcontext() if self._injector is None else self._injector.through(command)
+        return _UNDISTURBED if self._injector is None else self._injector.through(command)
 
     def found_out(self, caller: Caller, command: Command, prediction: Prediction | None, loss: "Loss") -> Event:
         """Say what became of a command whose answer was lost. Raises how the run ends where nobody can.

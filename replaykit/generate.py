@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from replaykit.adapter import predicted
 from replaykit.command import Command, Refs, command_of, generators_of, steps_named_in
 from replaykit.errors import DefinitionError, StaleError
-from replaykit.fault import Fault
 from replaykit.generator import draw
 from replaykit.model import Model
 from replaykit.sequence import MAX_BRANCHES, MAX_PARALLEL, Call, Sequence
@@ -79,7 +78,6 @@ class Generated:
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
         self._is_branching = False
-        self._has_faults = any(issubclass(each, Fault) for each in model.commands)
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
@@ -148,7 +146,9 @@ class Generated:
         seed = derive(self._seed, len(self.drawn))
         source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
-        offered = [each for each in self._commands if not issubclass(each, Fault) or self._may_fail(state)]
+        offered = list(self._commands)
+        if (faults := self._model.rules.faults) and not self._may_fail(state):
+            offered = [each for each in offered if each not in faults]
         weights, wasted = [command.weight for command in offered], 0
         for _ in range(TRIES):
             if not offered:
@@ -171,12 +171,12 @@ class Generated:
         return not self._is_branching and not self._is_under_fault(state)
 
     def _is_under_fault(self, state: Model) -> bool:
-        if not self._has_faults:
+        if not self._model.rules.faults:
             return False
         left = 0
         for call in self.drawn:
             kind = state.rules.by_tag[call.tag]
-            left = int(str(call.args["steps"])) if issubclass(kind, Fault) else max(0, left - 1)
+            left = int(str(call.args["steps"])) if kind in state.rules.faults else max(0, left - 1)
         return left > 0
 
     def _draw(self, command: type[Command]) -> Call:

@@ -258,6 +258,7 @@ class Rules:
     invariants: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     by_tag: dict[str, type[Command]] = field(default_factory=dict)
+    faults: set[type[Command]] = field(default_factory=set)  # the commands that begin one
     candidates: dict[str, list[str]] = field(default_factory=dict)  # entity -> fields keyed by Ref[entity]
 
 
@@ -369,6 +370,8 @@ def _rules_of(model: type[Model]) -> Rules:
                     "Give one of them another: class Name(Command, tag=...).",
                 )
         generators_of(command)
+        if issubclass(command, Fault):
+            rules.faults.add(command)
     for name, annotation, _, _ in fields_of(model):
         for entity in _entities_in(annotation, f"{model.__name__}.{name}"):
             rules.candidates.setdefault(entity, []).append(name)

@@ -6,7 +6,6 @@ from replaykit.adapter import Adapters, Mock, unpredicted
 from replaykit.aftermath import BREATH, SHORT_BREATH, is_doubtful, log_of, revived, trouble
 from replaykit.command import generators_of
 from replaykit.errors import UnreachableError
-from replaykit.fault import Fault
 from replaykit.finding import Finding
 from replaykit.generator import Generator
 from replaykit.latency import CANDIDATE, Budgets, Decided, decide
@@ -109,7 +108,7 @@ def up_to_failure(trace: Trace) -> Sequence:
 
 def faults_of(model: type[Model]) -> frozenset[str]:
     """List the tags of a model's commands that begin a fault."""
-    return frozenset(tag for tag, command in model.rules.by_tag.items() if issubclass(command, Fault))
+    return frozenset(tag for tag, command in model.rules.by_tag.items() if command in model.rules.faults)
 
 
 def generators_for(model: type[Model], call: Call) -> dict[str, Generator]:

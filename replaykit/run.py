@@ -201,6 +201,7 @@ class _Run(Caller):
         super().__init__(adapter, self._first_state(model), cassette)
         is_real = cassette is None and not isinstance(adapter, Mock)
         self.chaos = Chaos(adapter.injector if is_real else None, is_real=is_real)
+        self.has_faults = bool(model.rules.faults)
         self.calls = calls
         self.listener = listener
         self.patient = listener if isinstance(listener, Patient) else None
@@ -343,7 +344,7 @@ class _Run(Caller):
             command = self.command(call)
             self.require(call, command)
             self._tell(call)
-            if isinstance(command, Fault):
+            if self.has_faults and isinstance(command, Fault):
                 self._begin_fault(call, command)
                 return
             prediction = self.guarded("model", "expects", lambda: Model.predict(self.state, command))
@@ -360,8 +361,9 @@ class _Run(Caller):
         due = [each for each in self.state.rules.checks if each.due(self.count, command, event)]
         self.part, self.step["interactions"], self.kept = "observe", tuple(self.kept), []
         self._judge_checks(due)
-        self.chaos.spend()
-        self._judge_checks(self._steady() if self.chaos.settled() else [])
+        if self.has_faults:
+            self.chaos.spend()
+            self._judge_checks(self._steady() if self.chaos.settled() else [])
         self._close_step()
 
     def _begin_fault(self, call: Call, fault: Fault) -> None:
@@ -402,6 +404,16 @@ class _Run(Caller):
 
     def _send(self, label: int, command: Command, prediction: Prediction | None = None) -> Event:
         self.refs.step = label
+        event: Event
+        if self.has_faults:
+            event = self._send_through_faults(command, prediction)
+        else:
+            event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
+        self.refs.step = None
+        self._keep_answer("event", event)
+        return event
+
+    def _send_through_faults(self, command: Command, prediction: Prediction | None) -> Event:
         before, bound = len(self.kept), self.refs.copy() if self.chaos.faults else None
         try:
             with self.chaos.through(command):
@@ -410,9 +422,7 @@ class _Run(Caller):
         except Over as over:
             if bound is None:
                 raise
-            event = self.chaos.found_out(self, command, prediction, Loss(over, self.kept[before:], bound))
-        self.refs.step = None
-        self._keep_answer("event", event)
+            return self.chaos.found_out(self, command, prediction, Loss(over, self.kept[before:], bound))
         return event
 
     def _keep_answer(self, name: str, event: Event) -> None:
@@ -424,7 +434,7 @@ class _Run(Caller):
     def _judge_event(self, call: Call, command: Command, prediction: Prediction | None, event: Event) -> None:
         """Judge what was answered, and fold it into the state."""
         broken = None
-        if prediction is not None and not isinstance(event, Lost):
+        if prediction is not None and type(event) is not Lost:
             self.tally["expectation", prediction.name] += 1
             if self.witness is not None:
                 self.witness.predicted(command, prediction, event, self.state, step=call.label)
@@ -468,7 +478,7 @@ class _Run(Caller):
         else:
             event = self._send(first.label, command)  # what it makes now is named as made by the first
         self.tally["idempotency", REPEATED] += 1
-        if not isinstance(event, Lost) and not self.guarded(
+        if type(event) is not Lost and not self.guarded(
             "model", "expects", lambda: is_answered_again(self.state, command, before, event)
         ):
             self._not_repeated(f"sent again, it was answered {event!r}, and the first time {before!r}")
@@ -662,7 +672,7 @@ class _Run(Caller):
         for check in due:
             method = getattr(self.state, check.name)
             kind = check.observation
-            if self.chaos.is_in_the_way_of(check):
+            if (self.has_faults or check.during) and self.chaos.is_in_the_way_of(check):
                 continue
             if kind is None:
                 self._count_check(check)

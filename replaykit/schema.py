@@ -119,7 +119,9 @@ def _bundle() -> JsonData:
 def _command() -> JsonData:
     shape = _open(schema_of(Call))
     label = shape["properties"].pop("label")
-    return {"properties": {"step": label, **shape["properties"], "at": _SECONDS}, "required": ["step", "tag"]}
+    faults = {"type": "array", "items": {"type": "integer"}}
+    own = {"step": label, **shape["properties"], "at": _SECONDS, "faults": faults}
+    return {"properties": own, "required": ["step", "tag"]}
 
 
 def _failure() -> JsonData:

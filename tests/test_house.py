@@ -114,6 +114,8 @@ READING_ORDER = [
     "prediction",
     "contrast",
     "gate",
+    "report",
+    "report.faults",
     # exchange
     "export",
     "export.vcr",
@@ -166,8 +168,6 @@ READING_ORDER = [
     "terms",
     "result",
     "watcher",
-    "report",
-    "report.faults",
     "report.steps",
     "report.sheet",
     "report.grounds",

@@ -1774,7 +1774,7 @@ class Notes:
     def interaction(self, part, step, interaction):
         self.heard.append(("interaction", part, step))
 
-    def call(self, call, at):
+    def call(self, call, at, faults=()):
         self.heard.append(("call", call.label))
 
     def nonce(self, nonce):

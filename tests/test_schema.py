@@ -41,6 +41,7 @@ def rich(folder: Path) -> bytes:
         call=Call(label=9, tag="b", branch=1, twice=True, repeats=3),
         interactions=(lost, broken.replace(before=1)),
         called=0.5,
+        faults=(3,),
         state=b"{}",
     )
     made = trace("{owner~1}\U0001f600\x80", nonce="1f0c66aa")

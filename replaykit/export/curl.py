@@ -175,7 +175,8 @@ def render(bundle: Bundle) -> str:
     parts.append(_opening(plan))
     parts += [_ask(ask, plan) for ask in plan.asks]
     word = "reproduced" if plan.finds_failure else "as recorded"
-    parts.append(f'\nfinish "$as_recorded" {_quoted(word)} "$story"\n')
+    end = f"not_judged {_quoted(plan.unable)}" if plan.unable else f'finish "$as_recorded" {_quoted(word)} "$story"'
+    parts.append(f"\n{end}\n")
     return "".join(parts)
 
 
@@ -185,10 +186,14 @@ def _head(plan: Plan, *, needs_judge: bool) -> str:
     if not plan.finds_failure:
         purpose = "Does the service still answer as recorded? This sends what was recorded, and looks at the answers."
         codes = "0 all is answered as recorded, 1 something is not"
+    if plan.unable:
+        purpose = "This sends what was recorded while faults were put in. A script can't do these, and judges nothing."
     lines = [
         f"# Exit codes: {codes}, 125 it can't be judged here (the service can't be reached, or",
         "# answers otherwise before it comes to that), 129 wrong arguments, 130 Ctrl-C.",
     ]
+    if plan.unable:
+        lines = ["# Exit codes: 125 it can't be judged by a script, 129 wrong arguments, 130 Ctrl-C."]
     return _HEAD.format(
         purpose=purpose,
         default=f" (default: {plan.default(0)})" if plan.default(0) else "",
@@ -244,7 +249,7 @@ def _variables(name: str, hows: dict[str, list[str]]) -> list[str]:
 
 
 def _ask(ask: Ask, plan: Plan) -> str:
-    lines = ["", f"# {ask.what}"]
+    lines = ["", *(f"# {each}" for each in ask.notes), f"# {ask.what}"]
     if not _fits(ask.body):
         lines.append(f'{{ {_printed(ask.body)}; }} >"$work/sent"')
     if ask.claims or ask.role == "counts":
@@ -253,7 +258,9 @@ def _ask(ask: Ask, plan: Plan) -> str:
         lines.append(f"sleep {ask.pause:g}")
     start = f"settle {ask.status}" if ask.settles else "ask"
     lines.append(f"{start} {_quoted(ask.what)} " + " \\\n    ".join(_arguments(ask)))
-    if ask.role == "fails":
+    if ask.role == "after":
+        pass
+    elif ask.role == "fails":
         lines.append("fail")
     elif ask.role == "counts":
         lines.append(f"compare {ask.status}")

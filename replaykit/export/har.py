@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 from replaykit.bundle import Bundle
 from replaykit.export import judge
 from replaykit.interaction import Headers, Interaction, Request, Response, header, in_order
+from replaykit.report import faults
 from replaykit.trace import Trace
 from replaykit.version import __version__
 
@@ -34,8 +35,11 @@ def render(bundle: Bundle) -> str:
         "pages": [],
         "entries": list(_entries(trace, _beginning(bundle.origin.recorded))),
     }
-    if failure is not None:
-        log["comment"] = f"{failure.kind} {failure.name}: {failure.message}"
+    comments = [] if failure is None else [f"{failure.kind} {failure.name}: {failure.message}"]
+    began = [step.call for step in trace.steps if faults.is_fault(step)]
+    comments += [f"a fault was put in, which no archive can do: [{each.label}] {faults.told(each)}" for each in began]
+    if comments:
+        log["comment"] = "\n".join(comments)
     return json.dumps({"log": log}, indent=1) + "\n"
 
 
@@ -61,8 +65,10 @@ def _entries(trace: Trace, began: datetime) -> Iterator[dict[str, Any]]:
 def _placed(trace: Trace) -> Iterator[tuple[str, Interaction]]:
     """List all interactions in the order in which they were over, with what they belong to."""
     yield from (("reset", each) for each in trace.resetting)
+    names = faults.names_in(trace)
     for step in trace.steps:
-        place = f"step {step.call.label}: {step.call.tag}"
+        under = f", {faults.under(step, names)}" if step.faults else ""
+        place = f"step {step.call.label}: {step.call.tag}{under}"
         yield from ((place, each) for each in step.interactions)
         yield from ((f"read after step {step.call.label}", each) for each in step.observing)
     yield from (("read at the end", each) for each in trace.closing)
@@ -86,6 +92,8 @@ def _entry(place: str, interaction: Interaction, began: datetime) -> dict[str, A
     response = interaction.response
     cuts = {"request_cut": interaction.request.cut, "response_cut": response.cut if response else None}
     ours |= {key: cut.model_dump(mode="json") for key, cut in cuts.items() if cut is not None}
+    if interaction.tampered:
+        ours["tampered"] = interaction.tampered
     if interaction.trouble is not None:
         ours["trouble"] = {"error": interaction.trouble.error, "message": interaction.trouble.message}
     if place:

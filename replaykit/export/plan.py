@@ -6,6 +6,9 @@ it. So a script sends what was sent, as far as these answers. If they are as rec
 one of them is not, it is gone. All that comes before has to be answered with the recorded status, or nothing is
 judged.
 
+Faults are put in by replaykit, and a script can't do them. So what was sent from the first one on is sent, with
+comments that say what was done there, whatever the service answers; and nothing is judged in the end.
+
 A recording without a failure says what is right, and all its answers count. What of an answer counts is the
 business of `claims`, and what is carried that of `carried`.
 """
@@ -21,7 +24,8 @@ from replaykit.errors import ForeignHostError, UnexportableError
 from replaykit.export.carried import Carried, Product, Texts
 from replaykit.export.claims import Claim, claims_of
 from replaykit.export.template import Template
-from replaykit.interaction import FIRST_SERVER_ERROR, Interaction, Request, in_order
+from replaykit.interaction import FIRST_SERVER_ERROR, LOSING, Interaction, Request, in_order
+from replaykit.report import faults
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, loads
 from replaykit.verdict import Failure
@@ -48,11 +52,13 @@ class Ask:
     headers: list[tuple[str, Template]]
     body: Template
     status: int  # of the recorded answer
-    role: str = "before"  # before: the status has to be the recorded one; counts; fails: it has to be a 5xx
+    # before: the status has to be the recorded one; counts; fails: it has to be a 5xx; after: a fault, so it may be any
+    role: str = "before"
     claims: list[Claim] = field(default_factory=list)
     takings: list[tuple[str, Product]] = field(default_factory=list)  # what later requests need of the answer
     settles: bool = False  # is it asked again until it is answered as recorded, since the service takes its time?
     pause: float = 0.0  # seconds to wait before
+    notes: tuple[str, ...] = ()  # what was done meanwhile, for comments: printable ASCII
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Plan:
     bases: list[str]
     secrets: dict[str, str]  # by the name of the variable in the script: that in the environment
     uses_nonce: bool
+    unable: str = ""  # why nothing can be judged by a script; empty where it can
 
     def default(self, base: int) -> str | None:
         """Return the recorded base where it is on this machine; others are named by whoever runs the script."""
@@ -81,11 +88,13 @@ def plan_of(bundle: Bundle) -> Plan:
     trace, failure = bundle.trace, bundle.trace.failure
     _require_judgeable(bundle)
     parts = _settled(in_order((part, part.interaction.before) for part in _parts(trace)))
+    disturbed = Disturbed(trace)
+    parts = disturbed.folded(parts)
     counts = _counting(trace, failure)
     last = max(index for index, part in enumerate(parts) if id(part.interaction) in counts)
     parts = parts[: last + 1]
     for part in parts:
-        _require_sayable(part)
+        _require_sayable(part, is_disturbed=disturbed.is_after(part))
     bases = _bases(bundle, parts)
     still = _waited(failure)
     carried = Carried(trace.nonce)
@@ -93,7 +102,11 @@ def plan_of(bundle: Bundle) -> Plan:
     for index, (ask, part) in enumerate(zip(asks, parts, strict=True)):
         ask.takings = carried.takings[index]
         response = part.interaction.response
-        if id(part.interaction) in counts:
+        ask.notes = disturbed.notes(part)
+        if disturbed.is_after(part):
+            ask.role = "after"
+            continue
+        if id(part.interaction) in counts and not disturbed.unable:
             ask.role = "fails" if failure is not None and failure.kind == "server_error" else "counts"
         if response is not None and (ask.role == "counts" or part.settles):
             ask.settles = (part.settles or (ask.role == "counts" and _is_read(part))) and not still
@@ -108,6 +121,7 @@ def plan_of(bundle: Bundle) -> Plan:
         bases=bases,
         secrets=carried.secrets,
         uses_nonce=carried.uses_nonce,
+        unable=disturbed.unable,
     )
 
 
@@ -118,7 +132,6 @@ def _harmless(text: str) -> str:
 
 def _ask(index: int, part: "Part", carried: Carried, bases: list[str]) -> Ask:
     request, response = part.interaction.request, part.interaction.response
-    assert response is not None  # noqa: S101  those without were refused
     base = _base_of(request.url, bases)
     target = request.url.partition("#")[0].removeprefix(bases[base])
     if target == request.url.partition("#")[0]:  # there are credentials in the URL, which do not belong there
@@ -127,9 +140,10 @@ def _ask(index: int, part: "Part", carried: Carried, bases: list[str]) -> Ask:
     texts = Texts(target, sent, request.body.decode("latin-1"), request.headers)
     call = part.step.call if part.step is not None and part.is_command else None
     filled, values, body = carried.request(index, texts, call)
-    carried.answer(index, response, target, part.step.call.label if call is not None and part.step else None)
+    if response is not None and part.interaction.tampered not in LOSING:
+        carried.answer(index, response, target, part.step.call.label if call is not None and part.step else None)
     headers = [(name, value) for (name, _), value in zip(sent, values, strict=True)]
-    return Ask(part.what, request.method, base, filled, headers, body, response.status)
+    return Ask(part.what, request.method, base, filled, headers, body, response.status if response is not None else 0)
 
 
 def _sent(request: Request) -> list[tuple[str, str]]:
@@ -199,6 +213,69 @@ def _parts(trace: Trace) -> Iterator[Part]:
         yield Part(each, f"request {number}", None, False, [])
 
 
+class Disturbed:
+    """Where faults were on in a run, of which a script can only tell."""
+
+    def __init__(self, trace: Trace) -> None:
+        labels = [step.call.label for step in trace.steps]
+        self._names = faults.names_in(trace)
+        self._began = [step.call for step in trace.steps if faults.is_fault(step)]
+        first = labels.index(self._began[0].label) + 1 if self._began else len(labels)
+        self._after = set(labels[first:])
+        self._closing = set(map(id, trace.closing)) if self._began else set()
+        self._told: set[int] = set()
+        self._order = {label: number for number, label in enumerate(labels)}
+        self._times: dict[int, int] = {}  # how often a request was sent in a row, by the identity of the first
+
+    @property
+    def unable(self) -> str:
+        """Why a script of this run judges nothing; empty where nothing was disturbed."""
+        if not self._began:
+            return ""
+        said = ", ".join(faults.name(each) for each in self._began[:5])
+        many = f"{len(self._began)} fault{'' if len(self._began) == 1 else 's'}"
+        return _harmless(f"replaykit put in {many} ({said}), which a script can not do: replay the bundle itself")
+
+    def is_after(self, part: Part) -> bool:
+        """Say whether a request was sent after the first fault began."""
+        is_closing = id(part.interaction) in self._closing
+        return is_closing or (part.step is not None and part.step.call.label in self._after)
+
+    def folded(self, parts: list[Part]) -> list[Part]:
+        """Leave of the same requests of a command in a row under a fault, as of who finds out what was lost, one."""
+        kept: list[Part] = []
+        for part in parts:
+            last = kept[-1] if kept else None
+            is_again = last is not None and part.is_command and part.step is last.step and _is_same(part, last)
+            if last is not None and is_again and part.step is not None and part.step.faults:
+                self._times[id(last.interaction)] = self._times.get(id(last.interaction), 1) + 1
+            else:
+                kept.append(part)
+        return kept
+
+    def notes(self, part: Part) -> tuple[str, ...]:
+        """Say what was done before a request was sent, and while it was."""
+        if not self.is_after(part):
+            return ()
+        here = len(self._order) if part.step is None else self._order[part.step.call.label]
+        new = [each for each in self._began if each.label not in self._told and self._order[each.label] < here]
+        self._told |= {each.label for each in new}
+        said = [f"Here replaykit put in the fault [{each.label}] {faults.told(each)}" for each in new]
+        if part.step is not None and part.is_command and part.step.faults:
+            lost = part.interaction.response is None or part.interaction.tampered in LOSING
+            many = self._times.get(id(part.interaction), 1)
+            times = f" {many} times" if many > 1 else ""
+            first = " the first time" if many > 1 else ""
+            gone = f"; its answer was lost{first}" if lost else ""
+            said.append(f"sent{times} {faults.under(part.step, self._names)}{gone}")
+        return tuple(map(_harmless, said))
+
+
+def _is_same(one: Part, other: Part) -> bool:
+    asked, before = one.interaction.request, other.interaction.request
+    return (asked.method, asked.url, asked.body) == (before.method, before.url, before.body)
+
+
 def _is_read(part: Part) -> bool:
     """Say whether a request reads what is then checked; such a one can be sent again."""
     return bool(part.said) and not part.is_command and part.interaction.request.method in {"GET", "HEAD"}
@@ -246,12 +323,14 @@ def _counting(trace: Trace, failure: Failure | None) -> set[int]:
     return set(map(id, found))
 
 
-def _require_sayable(part: Part) -> None:
-    """Refuse what no client may send, and what was not answered."""
+def _require_sayable(part: Part, *, is_disturbed: bool) -> None:
+    """Refuse what no client may send, and what was not answered, but for what was lost to a fault."""
     request, response = part.interaction.request, part.interaction.response
     why = None
     if request.cut is not None:
         why = f"Of the body of {part.what}, only the beginning is kept, so a script can't send it."
+    elif is_disturbed:
+        pass
     elif response is None or part.interaction.trouble is not None or not response.complete or response.cut is not None:
         why = f"The answer to {part.what} was lost or cut short, so a script can't hold the service to it."
     elif not TOKEN.fullmatch(request.method) or request.method.upper() == "CONNECT":

@@ -69,6 +69,8 @@ def render(bundle: Bundle) -> str:
     plan = plan_of(bundle)
     name = "test_" + re.sub(r"[^A-Za-z0-9_]", "_", plan.name)[:60]
     says = "The bug that was recorded is gone." if plan.finds_failure else "The service answers as it was recorded."
+    if plan.unable:
+        says = "What was recorded while faults were put in can be sent; by a script, nothing is judged."
     fails = "the bug is there" if plan.finds_failure else "the service answers otherwise"
     top = head(plan, f"{name}.py").replace("\n\n", f"\n\n{_NOTE.format(fails=fails)}\n", 1)
     return (

@@ -35,6 +35,9 @@ _CODES_OF_RECORDING = """\
 Exit codes: 0 all is answered as recorded, 1 something is not, 125 it can't be judged here (the service can't be
 reached), 129 wrong arguments, 130 Ctrl-C."""
 
+_CODES_OF_FAULTS = """\
+Exit codes: 125 it can't be judged by a script, 129 wrong arguments, 130 Ctrl-C."""
+
 _SERVICE = '''
 
 class Service:
@@ -143,6 +146,9 @@ def head(plan: Plan, file: str) -> str:
         purpose = "Does the service still answer as recorded? This sends what was recorded, and looks at the answers."
     default = f" (default: {plan.default(0)})" if plan.default(0) else ""
     codes = _CODES if plan.finds_failure else _CODES_OF_RECORDING
+    if plan.unable:
+        purpose = "This sends what was recorded while faults were put in. A script can't do these, and judges nothing."
+        codes = _CODES_OF_FAULTS
     return _HEAD.format(purpose=purpose, file=file, default=default, codes=codes, version=__version__)
 
 
@@ -163,12 +169,14 @@ def body(plan: Plan) -> str:
     lines += [f"    {name} = secret({variable!a})" for name, variable in plan.secrets.items()]
     for ask in plan.asks:
         lines += [f"    {line}" for line in _ask(ask)]
+    lines += [f"    raise NotJudgedError({plan.unable!a})"] if plan.unable else []
     return source + _SERVICE + "\n\n" + "\n".join(constants) + "\n" + "\n".join(lines) + "\n"
 
 
 def _ask(ask: Ask) -> list[str]:
     headers = ", ".join(f"({name!a}, {_text(value)})" for name, value in ask.headers)
-    lines = [f"time.sleep({ask.pause!r})"] if ask.pause else []
+    lines = [f"# {each}" for each in ask.notes]
+    lines += [f"time.sleep({ask.pause!r})"] if ask.pause else []
     if ask.claims or ask.role == "counts":
         lines += ["claims = [", *(f"    {_claim(claim)}," for claim in ask.claims), "]"]
     start, end = ("settle(lambda: ", f", {ask.status}, claims)") if ask.settles else ("", "")
@@ -176,7 +184,9 @@ def _ask(ask: Ask) -> list[str]:
         f"answer = {start}service.ask({ask.what!a}, {ask.method!a}, {ask.base}, {_text(ask.target)},",
         f"                     [{headers}], {_bytes(ask.body)}){end}",
     ]
-    if ask.role == "fails":
+    if ask.role == "after":
+        pass
+    elif ask.role == "fails":
         lines.append("fail(answer)")
     elif ask.role == "counts":
         lines.append(f"compare(answer, {ask.status}, claims)")

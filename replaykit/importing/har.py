@@ -30,6 +30,7 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,1000}")
 _OUR_NAME = re.compile(r"[ -~\x80-\xff]{0,1000}")  # a service may say what is no name, and it was kept
 _DIGEST = re.compile(r"([0-9a-f]{64})?")  # empty where something in the body was covered
+_PLAIN_WORD = re.compile(r"[a-z]{0,20}")  # what a fault did
 _LARGEST = 2**53  # bytes of a body
 _VERSION = re.compile(r"(?:HTTP/|h)(\d(?:\.\d)?)", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
@@ -119,7 +120,17 @@ def _interaction(entry: dict[str, Any]) -> Interaction:
     request = _request(_object(entry.get("request"), "its request"), ours)
     response, trouble = _response(_object(entry.get("response"), "its response"), ours)
     before = _count(ours, "before", MAX_LINES)
-    return Interaction(request=request, response=response, trouble=trouble, elapsed=_elapsed(entry), before=before)
+    tampered = _text(ours.get("tampered", ""), "what a fault did to it")
+    if not _PLAIN_WORD.fullmatch(tampered):
+        raise ValueError(f"what a fault did to it is {_shown(tampered)}")
+    return Interaction(
+        request=request,
+        response=response,
+        trouble=trouble,
+        elapsed=_elapsed(entry),
+        before=before,
+        tampered=tampered,
+    )
 
 
 def _count(data: dict[str, Any], key: str, most: int) -> int:

@@ -1,10 +1,8 @@
 """The guide to chaos: its till is built, broken by faults and mended, and each command prints what it shows."""
 
 import difflib
-import importlib
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 from conftest import ROOT
