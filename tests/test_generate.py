@@ -239,8 +239,8 @@ def test_no_fault_begins_while_one_is_on():
     assert not [
         call.tag
         for calls in runs
-        for call, on in zip(calls, steps_under_faults(calls), strict=True)
-        if on and call.tag.startswith("fault_")
+        for call, count in zip(calls, steps_under_faults(calls), strict=True)
+        if count and call.tag.startswith("fault_")
     ]
     assert {(tag, steps) for tag in ("fault_timeout", "fault_error_status") for steps in range(1, 5)} == {
         (call.tag, call.args["steps"]) for call in faults
@@ -268,9 +268,9 @@ def test_what_is_sent_while_a_fault_is_on_has_an_effect_for_the_most_part():
     counted = Counter[tuple[bool, bool]]()
     for seed in SEEDS:
         calls = sequence(Shaken, seed, swarm=False)
-        for call, on in zip(calls, steps_under_faults(calls), strict=True):
+        for call, count in zip(calls, steps_under_faults(calls), strict=True):
             if not call.tag.startswith("fault_"):
-                counted[on > 0, call.tag == "push"] += 1
+                counted[count > 0, call.tag == "push"] += 1
 
     assert counted[True, True] / (counted[True, True] + counted[True, False]) > 0.5
     assert counted[False, True] / (counted[False, True] + counted[False, False]) < 0.45
@@ -292,8 +292,8 @@ def test_nothing_is_sent_twice_at_once_while_a_fault_is_on():
     twice = [0, 0]
     for seed in SEEDS:
         calls = execute(Retried, Mock(Retried), Generated(Retried, seed, LENGTH, stutter=0.9)).sequence
-        for call, on in zip(calls, steps_under_faults(calls), strict=True):
-            twice[on > 0] += call.twice
+        for call, count in zip(calls, steps_under_faults(calls), strict=True):
+            twice[count > 0] += call.twice
 
     assert 0 == twice[True]
     assert twice[False] > 50

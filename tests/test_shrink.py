@@ -1220,7 +1220,7 @@ def test_two_faults_that_are_both_needed_stay():
 
 
 def test_a_fault_is_not_made_milder_than_what_hits_each_time():
-    """What fails now and then, as a shorter time-out does, is not taken for simpler, however lucky its first run was."""
+    """What fails now and then, as a shorter time-out does, is no simpler, however lucky its first run was."""
     asked: list[int] = []
 
     class Lucky(Oracle):
