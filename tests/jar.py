@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815  its name is the standard library's
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

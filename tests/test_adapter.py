@@ -20,6 +20,7 @@ from replaykit import (
     handles,
     observes,
     on,
+    recovers,
 )
 from replaykit import like as some
 from replaykit.adapter import check_fit, check_predicts, read_settings, settings_of
@@ -544,3 +545,102 @@ def test_handler_with_a_name_that_is_kept_is_told(name: str):
 
     with pytest.raises(DefinitionError, match=f"SmallApi.{name} has a name that replaykit keeps for itself"):
         type("SmallApi", (Adapter,), {name: handles(create), "__module__": __name__})
+
+
+# --- what became of a lost answer ---------------------------------------------------------------
+
+
+class Lossy(Full):
+    """The model of an adapter that finds out."""
+
+
+def finds_out_about_no_command():
+    class Wrong(Adapter[Lossy]):
+        @recovers
+        def found(self, cmd: Created) -> Created | None: ...
+
+
+def finds_out_what_is_no_event():
+    class Wrong(Adapter[Lossy]):
+        @recovers
+        def found(self, cmd: Create) -> Board | None: ...
+
+
+def finds_out_without_a_word():
+    class Wrong(Adapter[Lossy]):
+        @recovers
+        def found(self, cmd: Create): ...
+
+
+def finds_out_in_two_methods():
+    class Wrong(Adapter[Lossy]):
+        @recovers
+        def found(self, cmd: Create) -> Created | None: ...
+
+        @recovers(within=1)
+        def other(self, cmd: Create | Remove) -> Created | Gone | None: ...
+
+
+@pytest.mark.parametrize(
+    ("define", "told"),
+    [
+        (finds_out_about_no_command, ["Wrong.found", "no Command"]),
+        (finds_out_what_is_no_event, ["Wrong.found", "Board", "-> Held | None"]),
+        (finds_out_without_a_word, ["Wrong.found does not say what it returns"]),
+        (finds_out_in_two_methods, ["Wrong finds out about Create in two methods: found and other."]),
+    ],
+)
+def test_a_mistake_in_what_finds_out_is_told(define, told):
+    """It is told when the class is made."""
+    with pytest.raises(DefinitionError) as caught:
+        define()
+
+    assert [] == [words for words in told if words not in str(caught.value)]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "1", None])
+def test_the_time_in_which_is_found_out_is_a_number_of_seconds(seconds: Any):
+    """What is no number above 0 is told where it is written."""
+    with pytest.raises(DefinitionError, match=r"(?s)@recovers\(within=.*Give it seconds"):
+        recovers(within=seconds)
+
+
+def test_an_adapter_finds_out_by_the_method_that_takes_the_command(client):
+    """A method may be for several, has its time, and is inherited or written anew; None and events may be returned."""
+
+    class Finding(Adapter[Small]):
+        @handles
+        def create(self, cmd: Create) -> Created: ...
+
+        @recovers
+        def created(self, cmd: Create) -> Created | None:
+            return None
+
+        @recovers(within=2)
+        def others(self, cmd: Rename | Remove) -> Renamed | Gone:
+            return Gone()
+
+    class Anew(Finding):
+        @recovers(within=7)
+        def created(self, cmd: Create) -> Created | None:
+            return Created(player=self.ref(Player, 3))
+
+    assert {Create: ("created", 0.25), Rename: ("others", 2.0), Remove: ("others", 2.0)} == Finding.recoverers
+    assert ("created", 7.0) == Anew.recoverers[Create]
+    assert (None, Gone()) == tuple(Finding(client).recover(each) for each in (Create(name="a"), Remove(name="a")))
+    assert Anew(client).recover(Create(name="a")) is not None
+
+
+def test_what_finds_out_no_event_is_told(client):
+    """A handler that returns something else is told by its name."""
+
+    class Odd(Adapter[Small]):
+        @handles
+        def create(self, cmd: Create) -> Created: ...
+
+        @recovers
+        def created(self, cmd: Create) -> Created | None:
+            return 3  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"Odd\.created returned 3, which is no Event"):
+        Odd(client).recover(Create(name="a"))

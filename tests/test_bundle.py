@@ -639,3 +639,21 @@ def test_commands_that_no_reader_would_take_are_not_written(tmp_path: Path, monk
     monkeypatch.setattr(writer_module, "MAX_DATA", 1000)
     with pytest.raises(UnwritableError, match="more than 1000 bytes"):
         written(tmp_path, trace("x" * 1000))
+
+
+def test_the_faults_that_were_on_are_read_as_they_were_written(tmp_path: Path):
+    """The labels of the calls that began them stand with each call that was sent meanwhile, and nowhere else."""
+    made = trace()
+    under = made.replace(steps=(made.steps[0].replace(faults=(1, 2)),))
+    content = written(tmp_path, under)
+
+    assert under == read_bytes(content).trace
+    assert 1 == content.count(b'"faults"')
+    assert 0 == written(tmp_path, made).count(b'"faults"')
+
+
+@pytest.mark.parametrize("faults", ["1", '"ab"', "[true]", "[1.0]", '["1"]', "[null]", "{}", "[[1]]", "null"])
+def test_faults_that_can_not_be_are_errors(faults: str):
+    """They are a list of whole numbers."""
+    with pytest.raises(CorruptBundleError, match="line 3"):
+        read_bytes(lines(f'# {{"k":"command","step":1,"tag":"x","faults":{faults}}}'))

@@ -2,31 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 from jar import Coins, Empty, Jar, JarApi, Look, Piggy, Seen, Take, Taken
 
 from replaykit import (
     Adapter,
     Command,
     Model,
+    Verdict,
     check,
     eventually,
     fault,
     handles,
     invariant,
     on,
+    recheck,
     recovers,
+    replay,
     same,
 )
 from replaykit.adapter import Adapters
+from replaykit.bundle import Bundle, Provenance
 from replaykit.cassette import Player
+from replaykit.cli.show import show
 from replaykit.errors import DefinitionError, UsageError
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed, Sequence
 from replaykit.trace import Trace
+from replaykit.writer import save
 
 NETWORK = {"steps": 1, "stream": "downstream", "share": 1.0}
 TIMEOUT = {**NETWORK, "milliseconds": 10}
@@ -652,3 +660,54 @@ def test_a_check_that_a_fault_was_in_front_of_is_looked_at_when_it_is_over(jar: 
     ran(jar, ("fault_duplicated", {"steps": 1, "share": 1.0}), put(1), put(2), model=Owed)
 
     assert [2] == looked
+
+
+def recorded(jar: Jar, *said: tuple[str, dict[str, Any]], bug: str = "forgetful") -> Bundle:
+    """Run a sequence against a jar with a bug, and give what was recorded."""
+    jar.bugs = {bug}
+    try:
+        trace = ran(jar, *said)
+    finally:
+        jar.bugs = set()
+    names = {"model": "test_chaos:Shaky", "adapter": "jar:JarApi", "model_digest": "0", "url": jar.url}
+    return Bundle(origin=Provenance(**names, campaign_seed=1, run=0, seed=1, commands=9), trace=trace)
+
+
+class Never(JarApi):
+    """An adapter that is never asked, since what was recorded says all."""
+
+    def __init__(self, *arguments: Any) -> None:
+        raise AssertionError
+
+
+def test_what_was_recorded_under_faults_is_rechecked(jar: Jar):
+    """Lost answers stay unjudged, and what the recorded looks say is judged by the model as it is."""
+
+    class Lenient(Shaky):
+        @check
+        def coins_match(self, seen: Coins) -> None:
+            assert seen.coins
+
+    bundle = recorded(jar, BROKEN, TAKE, BROKEN, put(4))
+    same_model = recheck(bundle, model=Shaky, adapter=Never)
+    other = recheck(bundle, model=Lenient, adapter=Never)
+    passing = recheck(recorded(jar, BROKEN, TAKE, BROKEN, put(4), LOOK, bug=""), model=Shaky, adapter=Never)
+
+    assert (Verdict.REPRODUCED, 3) == (same_model.verdict, same_model.trace.failure.step)  # type: ignore[union-attr]
+    assert ["injected", "lost", "injected", "put_in"] == events(same_model.trace)
+    assert Verdict.FIXED == other.verdict
+    assert Verdict.PASSED == passing.verdict
+
+
+@pytest.mark.parametrize("faults", [(77,), (-1,), (10**30,), (1, 1, 1), tuple(range(3000))])
+def test_labels_of_faults_that_nobody_has_begun_break_nothing(jar: Jar, faults: tuple[int, ...], tmp_path: Path):
+    """A bundle from a stranger may say what it likes: it is played and told as far as it can be."""
+    bundle = recorded(jar, BROKEN, put(4))
+    steps = tuple(step.replace(faults=faults) for step in bundle.trace.steps)
+    path = tmp_path / "odd.pd"
+    save(path, bundle.origin, bundle.trace.replace(steps=steps))  # type: ignore[arg-type]
+    judged = replay(path, model=Shaky, adapter=JarApi, offline=True)
+
+    assert Verdict.REPRODUCED == judged.verdict
+    assert [(), (0,)] == [step.faults for step in judged.trace.steps]
+    assert "put(" in CliRunner().invoke(show, [str(path)]).output

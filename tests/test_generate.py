@@ -1,10 +1,25 @@
 """Generating: which commands a run is made of."""
 
+from collections import Counter
 from typing import ClassVar
 
 import pytest
 
-from replaykit import Command, Entity, Event, Mock, Model, Ref, expects, integration, invariant, like, on, requires
+from replaykit import (
+    Command,
+    Entity,
+    Event,
+    Mock,
+    Model,
+    Ref,
+    expects,
+    fault,
+    integration,
+    invariant,
+    like,
+    on,
+    requires,
+)
 from replaykit.command import Refs
 from replaykit.errors import DefinitionError
 from replaykit.generate import Generated, Parallel
@@ -192,3 +207,101 @@ def test_a_swarm_meets_what_only_many_calls_of_one_command_lead_to():
     assert plain.success
     assert ["is_never_full"] == [finding.failure.name for finding in swarm.failures]
     assert ("push",) * 20 == tuple(call.tag for call in swarm.failures[0].trace.sequence)
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+class Shaken(Stack):
+    """The stack, of which a push may be lost."""
+
+    commands: ClassVar = (*Stack.commands, fault.Timeout, fault.ErrorStatus)
+
+
+def steps_under_faults(calls: Sequence) -> list[int]:
+    """Say of each call how many faults are on when it is sent."""
+    left, counted = list[int](), []
+    for call in calls:
+        counted.append(len(left))
+        if call.tag.startswith("fault_"):
+            left.append(int(str(call.args["steps"])))
+        else:
+            left = [each - 1 for each in left if each > 1]
+    return counted
+
+
+def test_no_fault_begins_while_one_is_on():
+    """One at a time is what a model of them says something about; all of them, in all lengths, are met."""
+    runs = [sequence(Shaken, seed, swarm=False) for seed in SEEDS]
+    faults = [call for calls in runs for call in calls if call.tag.startswith("fault_")]
+
+    assert 1 == max(max(steps_under_faults(calls)) for calls in runs)
+    assert not [
+        call.tag
+        for calls in runs
+        for call, count in zip(calls, steps_under_faults(calls), strict=True)
+        if count and call.tag.startswith("fault_")
+    ]
+    assert {(tag, steps) for tag in ("fault_timeout", "fault_error_status") for steps in range(1, 5)} == {
+        (call.tag, call.args["steps"]) for call in faults
+    }
+
+
+def test_no_fault_begins_in_branches():
+    """What is sent at the same time is judged by its order, and no answer of it may be lost."""
+    for seed in SEEDS:
+        calls = Generated(Shaken, seed, 20, Parallel(3, 3))
+        trace = execute(Shaken, Mock(Shaken), calls)
+        branched = [call.tag for call in calls.drawn if call.branch]
+
+        assert "passed" == trace.ending
+        assert not [tag for tag in branched if tag.startswith("fault_")]
+
+
+def test_a_seed_means_the_same_faults():
+    """What is drawn, and for how long, follows from the seed of the run."""
+    assert [sequence(Shaken, seed) for seed in SEEDS] == [sequence(Shaken, seed) for seed in SEEDS]
+
+
+def test_what_is_sent_while_a_fault_is_on_has_an_effect_for_the_most_part():
+    """A lost answer of what changes nothing says nothing, so a few such commands are passed over."""
+    counted = Counter[tuple[bool, bool]]()
+    for seed in SEEDS:
+        calls = sequence(Shaken, seed, swarm=False)
+        for call, count in zip(calls, steps_under_faults(calls), strict=True):
+            if not call.tag.startswith("fault_"):
+                counted[count > 0, call.tag == "push"] += 1
+
+    assert counted[True, True] / (counted[True, True] + counted[True, False]) > 0.5
+    assert counted[False, True] / (counted[False, True] + counted[False, False]) < 0.45
+
+
+def test_nothing_is_sent_twice_at_once_while_a_fault_is_on():
+    """What two threads send goes through no fault."""
+
+    class Often(Push, idempotent=True, tag="often"):
+        pass
+
+    class Retried(Shaken):
+        commands: ClassVar = (Often, fault.Timeout)
+
+        @expects
+        def often(self, cmd: Often) -> Pushed:
+            return Pushed()
+
+    twice = [0, 0]
+    for seed in SEEDS:
+        calls = execute(Retried, Mock(Retried), Generated(Retried, seed, LENGTH, stutter=0.9)).sequence
+        for call, count in zip(calls, steps_under_faults(calls), strict=True):
+            twice[count > 0] += call.twice
+
+    assert 0 == twice[True]
+    assert twice[False] > 50
+
+
+def test_a_model_without_faults_is_drawn_as_ever():
+    """The commands that come before the first fault are those that come without any."""
+    plain = [sequence(Stack, seed, swarm=False) for seed in SEEDS]
+
+    assert all(LENGTH == len(calls) for calls in plain)
+    assert not [call for calls in plain for call in calls if call.tag.startswith("fault_")]

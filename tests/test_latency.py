@@ -819,3 +819,12 @@ def test_a_name_that_is_no_endpoint_is_that_of_a_handler():
 
     assert [] == budgets.slow(trace_of(step(0, "look", asked("/", 9.0))))
     assert endpoint_of("GET /a") not in budgets.endpoints
+
+
+def test_what_is_sent_under_a_fault_is_not_measured():
+    """A proxy that is told to be slow says nothing of the service; what checks read goes straight, and counts."""
+    budgets = budgets_of(Shop, Quick, {"GET /items": ALLOWED})
+    slowly = step(4, "look", asked("/items", 9.0), observing=(asked("/items", 0.06),))
+
+    assert [("look", 4, "look", 9.0), ("GET /items", 4, None, 9.0)] == slow(budgets, slowly)
+    assert [("GET /items", 4, None, 0.06)] == slow(budgets, slowly.replace(faults=(2,)))

@@ -21,6 +21,7 @@ from replaykit import (
     eventually,
     expects,
     fail,
+    fault,
     gen,
     handles,
     integration,
@@ -992,3 +993,91 @@ def test_field_named_rules_is_told():
         pytest.raises(DefinitionError, match=r"Small\.rules has a name that replaykit keeps for itself"),
     ):
         type("Small", (Model,), {"__annotations__": {"rules": int}, "rules": 3, "__module__": __name__})
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def relaxed_at_the_end():
+    check(at="end", relax=fault.Fault)(lambda self: None)
+
+
+def during_at_the_end():
+    check(at="end", during=fault.Latency)(lambda self: None)
+
+
+def during_what_is_no_fault():
+    class Wrong(Model):
+        @check(during=Create)  # type: ignore[arg-type]
+        def folded(self) -> None: ...
+
+
+def relaxed_for_what_is_no_class():
+    class Wrong(Model):
+        @check(relax=(fault.Down, "latency"))  # type: ignore[arg-type]
+        def folded(self) -> None: ...
+
+
+def relaxed_for_a_fault_that_was_made():
+    class Wrong(Model):
+        @check(relax=[fault.Down(steps=1)])  # type: ignore[list-item]
+        def folded(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("define", "told"),
+    [
+        (relaxed_at_the_end, ["looks when all faults are over", "Leave out during and relax"]),
+        (during_at_the_end, ["looks when all faults are over"]),
+        (during_what_is_no_fault, ["Wrong.folded", "Create", "Name a class of module fault"]),
+        (relaxed_for_what_is_no_class, ["Wrong.folded", "'latency'"]),
+        (relaxed_for_a_fault_that_was_made, ["Wrong.folded", "Down("]),
+    ],
+)
+def test_a_mistake_in_what_a_check_says_of_faults_is_told(define, told):
+    """What is no kind of fault, or is never looked at, is told when the class is made."""
+    with pytest.raises(DefinitionError) as caught:
+        define()
+
+    assert [] == [words for words in told if words not in str(caught.value)]
+
+
+class Weathered(Model):
+    """A model with a check for each weather."""
+
+    @check
+    def always(self) -> None: ...
+
+    @check(during=fault.Latency)
+    def slowly(self) -> None: ...
+
+    @check(during=(fault.Down, fault.Kill))
+    def away(self) -> None: ...
+
+    @check(relax=fault.NetworkFault)
+    def wired(self) -> None: ...
+
+    @check(during=fault.Fault, relax=[fault.Down])
+    def both(self) -> None: ...
+
+    @eventually(within=1)
+    def settled(self, seen: "Board") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("on", "meant"),
+    [
+        ((), "always wired settled"),
+        ((fault.Latency,), "always slowly both"),
+        ((fault.Down,), "always away"),
+        ((fault.Kill,), "always away wired both"),
+        ((fault.Latency, fault.Down), "always slowly away"),
+        ((fault.Corrupted, fault.Latency), "always slowly both"),
+        ((type("Own", (fault.Latency,), {}, tag="fault_own"),), "always slowly both"),
+    ],
+)
+def test_a_check_is_meant_for_the_faults_that_it_names(on, meant):
+    """`during` needs one of them, `relax` bears none of them, subclasses are meant too; who waits, waits for calm."""
+    faults = [kind.model_construct() for kind in on]
+
+    assert meant.split() == [each.name for each in Weathered.rules.checks if each.is_meant_for(faults)]

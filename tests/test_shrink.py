@@ -9,7 +9,7 @@ from typing import Annotated
 
 import pytest
 
-from replaykit import Command, Entity, Ref, gen
+from replaykit import Command, Entity, Ref, fault, gen
 from replaykit.command import generators_of
 from replaykit.errors import Terminated, UnreachableError
 from replaykit.sequence import Call, Sequence, until, without
@@ -1158,3 +1158,94 @@ def test_search_that_kills_the_service_over_and_over_ends():
 
     assert "the service died in 20 of the sequences that were tried" == shrunk.stopped
     assert (sequence, True) == (shrunk.sequence, shrunk.confirmed)
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+COMMANDS |= {kind.tag: kind for kind in (fault.Timeout, fault.Latency, fault.ErrorStatus)}
+FAULTS = frozenset({"fault_timeout", "fault_latency", "fault_error_status"})
+
+
+def timeout(label: int, steps: int = 3, milliseconds: int = 40) -> Call:
+    return call(label, fault.Timeout, steps=steps, stream="downstream", share=1.0, milliseconds=milliseconds)
+
+
+def broken(label: int, steps: int = 2) -> Call:
+    return call(label, fault.ErrorStatus, steps=steps, share=1.0, status=503, reached=True)
+
+
+def named(label: int, name: str = "a") -> Call:
+    return call(label, Create, name=name)
+
+
+def under(sequence: Sequence, tag: str) -> bool:
+    """Say whether a fault is on when the last call is sent."""
+    left = 0
+    for each in sequence[:-1]:
+        left = int(str(each.args["steps"])) if each.tag == tag else max(0, left - 1)
+    return left > 0
+
+
+def test_a_bug_that_needs_no_fault_is_shrunk_without_any():
+    """That is asked first of all, before anything else is left out."""
+    oracle = Oracle(created_twice)
+    result = shrunk(oracle, (named(0), timeout(1), named(2, "b"), broken(3), named(4, "c"), named(5)), faults=FAULTS)
+
+    assert [("create", "a"), ("create", "a")] == said(result.sequence)
+    assert ["create"] * 4 == [each.tag for each in oracle.asked[1]]
+
+
+def test_of_several_faults_the_one_that_is_needed_stays():
+    """It is the last one for the most part, which is tried first; it is no longer than it has to be, and milder."""
+    oracle = Oracle(lambda calls: calls[-1].tag == "create" and under(calls, "fault_timeout"))
+    start = (named(0), broken(1, 1), named(2), timeout(3), named(4, "b"), named(5, "c"))
+    result = shrunk(oracle, (*start[:4], call(9, Ping), named(10, "b")), faults=FAULTS)
+
+    assert ["fault_timeout", "create"] == [each.tag for each in result.sequence]
+    assert (1, 10) == (result.sequence[0].args["steps"], result.sequence[0].args["milliseconds"])
+    assert result.confirmed
+
+
+def test_two_faults_that_are_both_needed_stay():
+    """Where neither alone will do, both are kept."""
+
+    def both(calls: Sequence) -> bool:
+        tags = [each.tag for each in calls]
+        return tags[-1] == "create" and {"fault_timeout", "fault_error_status"} <= set(tags)
+
+    result = shrunk(Oracle(both), (broken(0), named(1), timeout(2), named(3), named(4)), faults=FAULTS)
+
+    assert {"fault_timeout", "fault_error_status", "create"} == {each.tag for each in result.sequence}
+    assert 3 == len(result.sequence)
+
+
+def test_a_fault_is_not_made_milder_than_what_hits_each_time():
+    """What fails now and then, as a shorter time-out does, is no simpler, however lucky its first run was."""
+    asked: list[int] = []
+
+    class Lucky(Oracle):
+        """Below 25 ms it fails in two of three runs."""
+
+        def __call__(self, sequence: Sequence) -> Attempt:
+            attempt = super().__call__(sequence)
+            [milliseconds] = arguments(sequence, "fault_timeout", "milliseconds") or [99]
+            if not attempt.same or int(str(milliseconds)) >= 25:
+                return attempt
+            asked.append(1)
+            return attempt._replace(same=len(asked) % 3 != 0)
+
+    oracle = Lucky(lambda calls: calls[-1].tag == "create" and under(calls, "fault_timeout"))
+    result = shrunk(oracle, (timeout(0, 1, 40), named(1)), faults=FAULTS)
+
+    assert [25] == arguments(result.sequence, "fault_timeout", "milliseconds")
+    assert result.confirmed
+    assert len(asked) > 3
+
+
+def test_a_search_without_faults_runs_each_candidate_once():
+    """What it costs to be sure is paid for faults alone."""
+    plain, faulty = Oracle(created_twice), Oracle(created_twice)
+    start = (named(0), named(1, "b"), named(2))
+    one, other = shrunk(plain, start), shrunk(faulty, start, faults=FAULTS)
+
+    assert (one.sequence, one.executions) == (other.sequence, other.executions)
