@@ -156,6 +156,8 @@ def test_coverage_as_json_has_all_counts():
         "endpoints_left_out": 0,
         "labels": [{"label": "asked\nVERDICT passed: \u20ac", "runs": 3, "percent": 100.0}],
         "labels_left_out": 0,
+        "faults": {"kinds": [], "endpoints": [], "tried": 0, "total": 0, "crossings": [], "left_out": 0},
+        "unrecovered": [],
     } == json.loads(one)
 
 
