@@ -686,7 +686,7 @@ def test_what_was_recorded_under_faults_is_rechecked(jar: Jar):
     class Lenient(Shaky):
         @check
         def coins_match(self, seen: Coins) -> None:
-            assert seen.coins
+            assert len(seen.coins) >= len(self.coins)
 
     bundle = recorded(jar, BROKEN, TAKE, BROKEN, put(4))
     same_model = recheck(bundle, model=Shaky, adapter=Never)
