@@ -17,8 +17,9 @@ are done in the client; faults of the process need a service that replaykit has 
 from typing import Annotated, Any, ClassVar, Literal
 
 from replaykit import gen
-from replaykit.command import Command, Event
+from replaykit.command import Command, Event, snake_case
 
+PREFIX = "fault_"  # of the tags of faults, by which those know them who have only a bundle
 MOST_STEPS = 4
 RARE = 0.5  # the weight of a fault: there are many kinds of them
 OFTEN = 3.0  # of the one that costs answers and nothing else
@@ -44,11 +45,17 @@ class Lost(Event):
 
 
 class Fault(Command):
-    """A disturbance put in on purpose; what all kinds of it have in common. No adapter handles it."""
+    """A disturbance put in on purpose; what all kinds of it have in common. No adapter handles it.
+
+    Where no tag is given, it is the class name with `fault_` before it.
+    """
 
     blinds: ClassVar[bool] = False  # does nobody answer while it lasts, not even those who only look?
 
     steps: Steps  # for so many commands after it
+
+    def __init_subclass__(cls, *, tag: str | None = None, **config: Any) -> None:
+        super().__init_subclass__(tag=tag or f"{PREFIX}{snake_case(cls.__name__)}", **config)
 
 
 # --- the network --------------------------------------------------------------------------------
@@ -71,7 +78,7 @@ class StreamFault(NetworkFault):
     share: Share  # of the connections, from 0 to 1
 
 
-class Latency(StreamFault, tag="fault_latency", weight=RARE):
+class Latency(StreamFault, weight=RARE):
     """Bytes come later."""
 
     toxic: ClassVar[str] = "latency"
@@ -83,7 +90,7 @@ class Latency(StreamFault, tag="fault_latency", weight=RARE):
         return {"latency": self.milliseconds, "jitter": self.jitter}
 
 
-class Bandwidth(StreamFault, tag="fault_bandwidth", weight=RARE):
+class Bandwidth(StreamFault, weight=RARE):
     """Bytes come slowly."""
 
     toxic: ClassVar[str] = "bandwidth"
@@ -94,7 +101,7 @@ class Bandwidth(StreamFault, tag="fault_bandwidth", weight=RARE):
         return {"rate": self.kilobytes}
 
 
-class SlowClose(StreamFault, tag="fault_slow_close", weight=RARE):
+class SlowClose(StreamFault, weight=RARE):
     """That a connection is closed is told later."""
 
     toxic: ClassVar[str] = "slow_close"
@@ -105,7 +112,7 @@ class SlowClose(StreamFault, tag="fault_slow_close", weight=RARE):
         return {"delay": self.milliseconds}
 
 
-class Timeout(StreamFault, tag="fault_timeout", weight=OFTEN):
+class Timeout(StreamFault, weight=OFTEN):
     """Nothing gets through, and after a time the connection is closed."""
 
     toxic: ClassVar[str] = "timeout"
@@ -118,7 +125,7 @@ class Timeout(StreamFault, tag="fault_timeout", weight=OFTEN):
         return {"timeout": self.milliseconds}
 
 
-class ResetPeer(StreamFault, tag="fault_reset_peer", weight=RARE):
+class ResetPeer(StreamFault, weight=RARE):
     """The connection is reset (TCP RST), a time after bytes came."""
 
     toxic: ClassVar[str] = "reset_peer"
@@ -129,7 +136,7 @@ class ResetPeer(StreamFault, tag="fault_reset_peer", weight=RARE):
         return {"timeout": self.milliseconds}
 
 
-class LimitData(StreamFault, tag="fault_limit_data", weight=RARE):
+class LimitData(StreamFault, weight=RARE):
     """The connection is closed after so many bytes."""
 
     toxic: ClassVar[str] = "limit_data"
@@ -140,7 +147,7 @@ class LimitData(StreamFault, tag="fault_limit_data", weight=RARE):
         return {"bytes": self.size}
 
 
-class Slicer(StreamFault, tag="fault_slicer", weight=RARE):
+class Slicer(StreamFault, weight=RARE):
     """Bytes come in small pieces."""
 
     toxic: ClassVar[str] = "slicer"
@@ -153,7 +160,7 @@ class Slicer(StreamFault, tag="fault_slicer", weight=RARE):
         return {"average_size": self.average, "size_variation": self.variation, "delay": self.delay}
 
 
-class Down(NetworkFault, tag="fault_down", weight=RARE):
+class Down(NetworkFault, weight=RARE):
     """Nobody listens, and all connections are closed."""
 
 
@@ -164,19 +171,19 @@ class ProcessFault(Fault):
     """What is done to the service's process."""
 
 
-class Kill(ProcessFault, tag="fault_kill", weight=RARE):
+class Kill(ProcessFault, weight=RARE):
     """The service is killed (SIGKILL), and started again when the fault is over."""
 
     blinds: ClassVar[bool] = True
 
 
-class Pause(ProcessFault, tag="fault_pause", weight=RARE):
+class Pause(ProcessFault, weight=RARE):
     """The service is stopped (SIGSTOP), and goes on (SIGCONT) when the fault is over."""
 
     blinds: ClassVar[bool] = True
 
 
-class Restart(ProcessFault, tag="fault_restart", weight=RARE):
+class Restart(ProcessFault, weight=RARE):
     """The service is ended, and started again at once."""
 
 
@@ -191,7 +198,7 @@ class HttpFault(Fault):
     share: Share  # of the requests, from 0 to 1
 
 
-class ErrorStatus(HttpFault, tag="fault_error_status", weight=RARE):
+class ErrorStatus(HttpFault, weight=RARE):
     """The answer is an error of something in between."""
 
     kind: ClassVar[Tampers] = "status"
@@ -200,7 +207,7 @@ class ErrorStatus(HttpFault, tag="fault_error_status", weight=RARE):
     reached: bool  # was the service asked, and its answer replaced?
 
 
-class Truncated(HttpFault, tag="fault_truncated", weight=RARE):
+class Truncated(HttpFault, weight=RARE):
     """The answer breaks off."""
 
     kind: ClassVar[Tampers] = "truncated"
@@ -208,13 +215,13 @@ class Truncated(HttpFault, tag="fault_truncated", weight=RARE):
     keep: Annotated[float, gen.real(0.0, 0.9)]  # of the body
 
 
-class Corrupted(HttpFault, tag="fault_corrupted", weight=RARE):
+class Corrupted(HttpFault, weight=RARE):
     """Some bytes of the answer's body are others."""
 
     kind: ClassVar[Tampers] = "corrupted"
 
 
-class Duplicated(HttpFault, tag="fault_duplicated", weight=RARE):
+class Duplicated(HttpFault, weight=RARE):
     """What may be sent again (RFC 9110, section 9.2.2, or idempotent=True) is sent twice at the same time."""
 
     kind: ClassVar[Tampers] = "duplicated"

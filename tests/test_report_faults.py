@@ -400,3 +400,14 @@ def test_an_archive_says_what_was_done_and_comes_back(found: tuple[Result, Bundl
     assert "status" in [each.tampered for each in har(archive.encode())]
     with pytest.raises(ValueError, match="what a fault did to it is"):
         har(archive.replace('"tampered": "status"', '"tampered": "\\n"').encode())
+
+
+def test_the_tags_of_faults_begin_as_reports_know_them():
+    """A fault of the user's is known by its tag too; so the class name gets what is before it."""
+
+    class SlowAnswers(fault.Latency):
+        pass
+
+    assert faults.PREFIX == fault.PREFIX
+    assert "fault_slow_answers" == SlowAnswers.tag
+    assert {"fault_"} == {each.tag[:6] for each in (fault.Latency, fault.Down, fault.Kill, fault.ErrorStatus)}
