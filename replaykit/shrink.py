@@ -326,12 +326,17 @@ class _Search:
         seen = self._seen(candidate)
         if seen is not None and self.is_race:
             seen = self._seen(candidate)
-        if seen is not None and self.tries == 1 and any(call.tag in self.faults for call in candidate):
+        if seen is not None and self.tries == 1 and self._is_milder(candidate):
             again = (self._ask(candidate) for _ in range(SURE))  # milder faults hit now and then, and so are no simpler
             seen = seen if all(each.same for each in again) else None
         if seen is not None:
             self._adopt(seen)
         return seen is not None
+
+    def _is_milder(self, candidate: Sequence) -> bool:
+        """Say whether it differs from the best by what a fault is like."""
+        here = [call for call in candidate if call.tag in self.faults]
+        return len(candidate) == len(self.best) and here != [call for call in self.best if call.tag in self.faults]
 
     def _seen(self, candidate: Sequence) -> Attempt | None:
         """Run a candidate until it fails in the same way, as often as that is worth."""

@@ -61,7 +61,7 @@ MAX_TEXT = 200  # characters
 MAX_PAGE = 100  # lines
 KEPT_KEYS = 3  # with the bug forgotten-keys
 FLAKY = 0.7  # how often the bug flaky-release shows
-CHECKING = 0.02  # seconds between looking up a key and paying, with the bug duplicate-pays-twice
+CHECKING = 0.06  # seconds between looking up a key and paying, with the bug duplicate-pays-twice
 
 MIGRATIONS = (
     """
