@@ -95,6 +95,17 @@ def test_a_connection_that_was_open_is_disturbed_too(wired: tuple[Injector, Clie
     assert "200" == asked(client, injector)
 
 
+def test_each_command_has_a_connection_of_its_own_while_a_fault_is_on(wired: tuple[Injector, Client]):
+    """What the one before used up of a limit is none of its business."""
+    injector, client = wired
+    size = len(str(client.get("/coins").headers))  # more than one answer, and less than two
+    injector.begin(6, fault.LimitData(**STREAM, size=size))
+    seen = [asked(client, injector) for _ in range(3)]
+    injector.lift(6)
+
+    assert ["200"] * 3 == seen
+
+
 def test_the_time_that_is_waited_is_shorter_while_a_fault_is_on(wired: tuple[Injector, Client]):
     """A hanging answer costs a second, and what the adapter says holds again afterwards."""
     injector, client = wired
@@ -105,6 +116,7 @@ def test_the_time_that_is_waited_is_shorter_while_a_fault_is_on(wired: tuple[Inj
     injector.begin(5, fault.Latency(**STREAM, milliseconds=1, jitter=0))
     with injector.through(LOOK):
         under = client.timeout
+    after = client.timeout
     client.timeout = httpx.Timeout(0.2)
     with injector.through(LOOK):
         short = client.timeout
@@ -112,7 +124,7 @@ def test_the_time_that_is_waited_is_shorter_while_a_fault_is_on(wired: tuple[Inj
     client.timeout = usual
 
     assert (usual, httpx.Timeout(PATIENCE), httpx.Timeout(0.2)) == (calm, under, short)
-    assert usual == client.timeout
+    assert usual == after
 
 
 def test_what_is_interrupted_is_straight_again(client: Client):

@@ -67,9 +67,10 @@ def test_a_bug_that_needs_a_fault_is_found_and_shrunk_with_that_fault_alone(foun
     assert [(), (sequence[0].label,)] == [step.faults for step in read(path).trace.steps]
 
 
-def test_without_the_bug_nothing_is_found():
-    """Faults by themselves are no failures of the service."""
-    ran = hunted("--start", start(), "--runs", "4", "--commands", "20", "--seed", "3")
+@pytest.mark.parametrize("words", [(), ("--stutter", "0.4", "--parallel", "2x2", "--repeat", "1")], ids=["", "more"])
+def test_without_the_bug_nothing_is_found(words: tuple[str, ...]):
+    """Faults by themselves are no failures of the service, whatever else is done."""
+    ran = hunted("--start", start(), "--runs", "4", "--commands", "20", "--seed", "3", *words)
 
     assert 0 == ran.code, ran.out
     assert "nothing found" in ran.verdict
