@@ -45,7 +45,7 @@ M = TypeVar("M", bound=Model)
 
 FINDING_OUT = 0.25  # seconds in which a service does what it was asked, if it does it at all
 
-_RESERVED = {"http", "refs", "model", "handlers", "observers", "recoverers", "injector"}
+_RESERVED = {"http", "refs", "model", "handlers", "observers", "recoverers", "injector", "remembers"}
 _OURS = _RESERVED | {"headers", "auth", "reset", "timeout", "ref", "perform", "observe", "recover", "other_clients"}
 
 
@@ -95,6 +95,7 @@ class Adapter(Generic[M]):
     http: Client
     refs: Refs
     injector: Injector | None = None  # what does the faults of the model, if it has any
+    remembers: ClassVar[bool] = False  # does it know what became of all commands, since it was recorded?
 
     def __init_subclass__(cls, *, other_clients: bool | None = None, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -419,6 +420,8 @@ class Adapters:
             )
         injector = Injector(faults, client, self.running)
         self._captured.callback(injector.close)
+        if self.running is not None:  # else it may be a cassette that is played
+            injector.open()
         return injector
 
     @property

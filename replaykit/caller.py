@@ -10,7 +10,7 @@ import linecache
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,7 @@ class Cassette(Protocol):
     missed: str | None  # why the first request that could not be answered was not
     moments: Moments
     played: int  # how many of the recorded answers, each counted once
+    asked: Mapping[str, int]  # how many requests were sent for a command under a fault, by its place
 
     def answer(self, request: Request, at: str) -> Interaction:
         """Return the recorded interaction for a request that is sent at a place of the run."""

@@ -26,7 +26,7 @@ from replaykit.errors import UsageError
 from replaykit.gist import Gist, Key, Mask, target
 from replaykit.interaction import Interaction, Request
 from replaykit.placeholder import Bound, is_covered
-from replaykit.trace import Moments, Trace
+from replaykit.trace import Moments, Trace, place_of
 
 Order: TypeAlias = Literal["strict", "fifo", "any"]
 
@@ -41,11 +41,13 @@ class _Reel:
         moments: Moments | None = None,
         places: Sequence[str] = (),
         turns: Mapping[str, int] | None = None,
+        asked: Mapping[str, int] | None = None,
     ) -> None:
         self._interactions = interactions
         self._places = places  # "step 3", for each of them
         self._turns = turns or {place: turn for turn, place in enumerate(dict.fromkeys(places))}  # their order
         self.moments: Moments = moments or {}  # when the calls of branches were sent and answered
+        self.asked: Mapping[str, int] = asked or {}  # how many requests were sent for the command at a place
         self.missed: str | None = None  # why the first request that could not be answered was not
 
     def run_out(self, request: Request, size: int) -> None:
@@ -367,7 +369,8 @@ def played(trace: Trace, order: Order = "strict") -> Player | Queues:
     """Return the cassette of a run. Raises UsageError where there is no such order."""
     placed = trace.placed()
     interactions, places = [each for each, _ in placed], [place for _, place in placed]
-    return finder(order)(interactions, moments=trace.moments, places=places, turns=trace.turns)
+    asked = {place_of(step.call.label): len(step.interactions) for step in trace.steps if step.faults}
+    return finder(order)(interactions, moments=trace.moments, places=places, turns=trace.turns, asked=asked)
 
 
 def nearest(asked: Gist, gists: Sequence[Gist] | Mapping[int, Gist], places: Sequence[int]) -> int | None:

@@ -10,14 +10,16 @@ import contextlib
 import time
 from dataclasses import dataclass
 
+from replaykit.adapter import FINDING_OUT
 from replaykit.caller import Caller, Over
-from replaykit.command import Command, Event, Refs
-from replaykit.errors import DefinitionError, UsageError
+from replaykit.command import Command, Event, Refs, Wait
+from replaykit.errors import DefinitionError, UnreachableError, UsageError
 from replaykit.fault import Fault, Lost
 from replaykit.injector import Injector
 from replaykit.interaction import Interaction
-from replaykit.model import Check, Prediction
-from replaykit.stutter import has_effect
+from replaykit.model import Check, Model, Prediction
+from replaykit.stutter import is_answered_again
+from replaykit.value import copied
 
 PAUSE = 0.05  # seconds between two looks at what became of a command
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
@@ -91,17 +93,10 @@ class Chaos:
         owed, self._owed = self._owed, set()
         return owed
 
-    def require_applied(self, kept: list[Interaction]) -> None:
-        """Raise DefinitionError where what was sent for a command did not go through the faults that are on."""
-        if self._on and self._injector is not None:
-            self._injector.require_applied([each.request.url for each in kept])
-
     def begin(self, label: int, fault: Fault) -> None:
         """Begin a fault. Raises DefinitionError where nothing can do it, and how the run ends for one that can't be."""
-        if fault.steps < 1:
-            raise Over("stale", f"step {label}: no fault lasts {fault.steps} commands (1 at least)")
-        if not 0 <= (share := getattr(fault, "share", 1.0)) <= 1:
-            raise Over("stale", f"step {label}: no fault hits a share of {share:g} (from 0 to 1)")
+        if (trouble := fault.trouble) is not None:
+            raise Over("stale", f"step {label}: {trouble}")
         if self._is_real and self._injector is None:
             raise DefinitionError(
                 f"The fault {fault.tag} can't be done: nothing is between the client and the service.",
@@ -129,10 +124,19 @@ class Chaos:
         self._lift(list(self._on))
 
     def _lift(self, over: list[On]) -> None:
+        """Take back faults, all of them. Raises how the run ends where the service does not come back."""
+        trouble = None
         for each in over:
             self._on.remove(each)
-            if self._injector is not None:
-                self._injector.lift(each.label)
+            try:
+                if self._injector is not None:
+                    self._injector.lift(each.label)
+            except UnreachableError as error:
+                trouble = trouble or Over(
+                    "unreachable", f"after {each.fault.tag} of step {each.label}: {error.happened}"
+                )
+        if trouble is not None:
+            raise trouble
 
     def settled(self) -> bool:
         """Say, once, that the last fault is over since one was on."""
@@ -148,53 +152,104 @@ class Chaos:
     def found_out(self, caller: Caller, command: Command, prediction: Prediction | None, loss: "Loss") -> Event:
         """Say what became of a command whose answer was lost. Raises how the run ends where nobody can.
 
-        Whoever looks afterwards may see what was there before, as a booking that another command has cancelled: so what
-        the model does not expect of this one is no answer to it.
+        A service may still be at it, so what the model does not expect is asked again for a while. Whoever looks may
+        see what was there before, as a booking that another command has cancelled: so in the end, that is no answer to
+        this one. What is answered to the command itself, sent again, is.
         """
         caller.refs.go_back(loss.bound)
         if loss.over.ending not in _LOST:
             raise loss.over
-        if not loss.is_sent or loss.is_harmless or _changes_nothing(caller, prediction):
-            return Lost(command=command.tag, sent=loss.is_sent)
+        lost = Lost(command=command.tag, sent=loss.is_sent)
+        if caller.adapter.remembers:
+            return caller.adapter.recover(command) or lost
+        if not loss.is_sent or loss.is_harmless:
+            return lost
+        search = _Search(self, caller, command, prediction, loss)
+        return search.under_fault() or search.afterwards() or lost
+
+    def require_applied(self, command: Command, kept: list[Interaction]) -> None:
+        """Raise DefinitionError where what was sent for a command did not go through the faults that are on."""
+        if self._on and self._injector is not None and not isinstance(command, Wait):
+            self._injector.require_applied(command, [each.request.url for each in kept])
+
+
+class _Search:
+    """Finding out what became of one command: looks at the service, or sends the command again."""
+
+    def __init__(
+        self, chaos: Chaos, caller: Caller, command: Command, prediction: Prediction | None, loss: Loss
+    ) -> None:
+        self._chaos, self._caller, self._command = chaos, caller, command
+        self._prediction, self._loss = prediction, loss
+        seconds = caller.adapter.recoverers.get(type(command), ("", FINDING_OUT))[1]
+        self._looks = 1 + round(seconds / PAUSE)  # afterwards
+        self._only_looks = type(command) in caller.adapter.recoverers
+        if not (self._only_looks or command.idempotent):
+            name = type(command).__name__
+            raise Over(
+                loss.over.ending, f"{loss.over.reason}; nobody finds out what became of it: no @recovers for {name}"
+            )
+
+    def under_fault(self) -> Event | None:
+        """Try once while the fault lasts."""
         try:
-            event = self._look(caller, command, loss)
+            event = self._ask()
         except Over as again:
             if again.ending not in _LOST:
                 raise
             event = None
-        if event is None:
-            caller.refs.go_back(loss.bound)
-            self.lift()
-            event = self._look(caller, command, loss, patient=True)
-        is_seen = type(command) in caller.adapter.recoverers
-        if event is not None and (not is_seen or prediction is None or prediction.admits(event)):
-            return event
-        caller.refs.go_back(loss.bound)
-        return Lost(command=command.tag, sent=True)
+        return self._expected(event)
 
-    def _look(self, caller: Caller, command: Command, loss: "Loss", *, patient: bool = False) -> Event | None:
-        adapter, name = caller.adapter, type(command).__name__
-        if type(command) not in adapter.recoverers:
-            if not command.idempotent:
-                raise Over(
-                    loss.over.ending, f"{loss.over.reason}; nobody finds out what became of it: no @recovers for {name}"
-                )
-            with self.through(command):
-                event: Event = caller.ask(f"handler of {name}", lambda: caller.perform(command))
-            return event
-        _, within = adapter.recoverers[type(command)]
-        for number in range(1 + round(within / PAUSE) if patient else 1):
-            if number and caller.cassette is None:
+    def afterwards(self) -> Event | None:
+        """Try again and again without any fault, until the model expects what is found, or time is up."""
+        self._chaos.lift()
+        caller, looks = self._caller, 0
+        while True:
+            event = self._ask()
+            looks += 1
+            expected = self._expected(event)
+            if expected is not None or self._is_over(looks):
+                return expected or (None if self._only_looks else event)
+            if caller.cassette is None:
                 time.sleep(PAUSE)
-            with self.through(command):
-                found: Event | None = caller.ask(f"recovery of {name}", lambda: adapter.recover(command))
-            if found is not None:
+
+    def _is_over(self, looks: int) -> bool:
+        cassette = self._caller.cassette
+        if cassette is None or self._caller.place not in cassette.asked:
+            return looks >= self._looks
+        return len(self._caller.kept) >= cassette.asked[self._caller.place]
+
+    def _ask(self) -> Event | None:
+        caller, command, name = self._caller, self._command, type(self._command).__name__
+        caller.refs.go_back(self._loss.bound)
+        with self._chaos.through(command):
+            if self._only_looks:
+                found: Event | None = caller.ask(f"recovery of {name}", lambda: caller.adapter.recover(command))
                 return found
+            again: Event = caller.ask(f"handler of {name}", lambda: caller.perform(command))
+            return again
+
+    def _expected(self, event: Event | None) -> Event | None:
+        """Return an event that the model expects of the command, and None for others.
+
+        Where the command may only be sent again at once, and there is nothing left to do, it was done the first time.
+        """
+        prediction = self._prediction
+        if event is None or prediction is None or prediction.admits(event):
+            return event
+        if not self._only_looks and self._command.idempotent == "at once":
+            for first in prediction.admissible:
+                if isinstance(first, Event) and self._is_done_by(first, event):
+                    return first
+        self._caller.refs.go_back(self._loss.bound)
         return None
 
+    def _is_done_by(self, first: Event, event: Event) -> bool:
+        state = copied(self._caller.state)
 
-def _changes_nothing(caller: Caller, prediction: Prediction | None) -> bool:
-    """Say whether the model expects a refusal: then it makes no difference whether the command was heard."""
-    if prediction is None:
-        return False
-    return all(isinstance(each, Event) and not has_effect(caller.state, each) for each in prediction.admissible)
+        def asked() -> bool:
+            Model.apply(state, first)
+            return is_answered_again(state, self._command, first, event)
+
+        done: bool = self._caller.guarded("model", "on", asked)
+        return done

@@ -18,8 +18,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from replaykit import gen
 from replaykit.command import Command, Event, snake_case
+from replaykit.errors import DefinitionError
 
 PREFIX = "fault_"  # of the tags of faults, by which those know them who have only a bundle
+LIMIT = 10_000_000  # of any number of a fault; a bundle from a stranger may ask for more
 MOST_STEPS = 4
 RARE = 0.5  # the weight of a fault: there are many kinds of them
 OFTEN = 3.0  # of the one that costs answers and nothing else
@@ -28,6 +30,9 @@ Steps = Annotated[int, gen.integers(1, MOST_STEPS)]
 Stream = Literal["downstream", "upstream"]  # from the service to the client, from the client to the service
 Share = Annotated[float, gen.const(1.0)]
 Tampers = Literal["status", "truncated", "corrupted", "duplicated"]
+
+
+_SHARES = {"share", "keep"}
 
 
 class Injected(Event):
@@ -55,7 +60,22 @@ class Fault(Command):
     steps: Steps  # for so many commands after it
 
     def __init_subclass__(cls, *, tag: str | None = None, **config: Any) -> None:
+        if tag is not None and not tag.startswith(PREFIX):
+            raise DefinitionError(
+                f"The fault {cls.__name__} has the tag {tag!r}.", f"Reports know faults by their tags: {PREFIX}{tag}."
+            )
         super().__init_subclass__(tag=tag or f"{PREFIX}{snake_case(cls.__name__)}", **config)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there can't be such a fault; None if there can."""
+        if self.steps < 1:
+            return f"no fault lasts {self.steps} commands (1 at least)"
+        for name in type(self).model_fields:
+            value, most = getattr(self, name), 1 if name in _SHARES else LIMIT
+            if isinstance(value, int | float) and not 0 <= value <= most:
+                return f"no fault has the {name} {value:g} (from 0 to {most:,})"
+        return None
 
 
 # --- the network --------------------------------------------------------------------------------
@@ -225,3 +245,23 @@ class Duplicated(HttpFault, weight=RARE):
     """What may be sent again (RFC 9110, section 9.2.2, or idempotent=True) is sent twice at the same time."""
 
     kind: ClassVar[Tampers] = "duplicated"
+
+
+_KINDS = (
+    Latency, Bandwidth, SlowClose, Timeout, ResetPeer, LimitData, Slicer, Down, Kill, Pause, Restart, ErrorStatus,
+    Truncated, Corrupted, Duplicated,
+)  # fmt: skip
+
+
+def check_kind(kind: type[Fault]) -> None:
+    """Raise DefinitionError for a class that is no kind of fault, or has fields that nobody would heed."""
+    base = next((each for each in _KINDS if issubclass(kind, each)), None)
+    if base is None:
+        names = ", ".join(each.__name__ for each in _KINDS)
+        raise DefinitionError(f"{kind.__name__} is no kind of fault.", f"Name one of them, or a subclass: {names}.")
+    unknown = sorted(kind.model_fields.keys() - base.model_fields.keys())
+    if unknown:
+        raise DefinitionError(
+            f"The fault {kind.__name__} has a field {unknown[0]}, which {base.__name__} does not know.",
+            f"Its fields: {', '.join(base.model_fields)}.",
+        )

@@ -78,6 +78,7 @@ class Generated:
         self._stutter = Stutter(seed, stutter) if stutter else None
         self.drawn: list[Call] = []
         self._is_branching = False
+        self._under_fault = 0  # commands that a fault lasts yet
 
     def next(self, state: Model, refs: Refs) -> Call | None:
         """Draw the next call; None when there are enough, or when no command is possible."""
@@ -90,9 +91,10 @@ class Generated:
         if call is not None:
             if self._stutter is not None and call.repeats is None:
                 call = self._stutter.of(call, state.rules.by_tag[call.tag], state)
-                if call.twice and self._is_under_fault(state):  # which it would not go through
+                if call.twice and self._under_fault:  # which it would not go through
                     call = call.replace(twice=False)
             self.drawn.append(call)
+            self._count_fault(call, state)
         elif not self.drawn:
             commands = self._model.commands
             guards = [name for command in commands for name in state.rules.requires.get(command, ())]
@@ -147,7 +149,7 @@ class Generated:
         source.restart(derive(seed, attempt) if attempt else seed)
         source.candidates = lambda entity: _candidates(state, refs, entity)
         offered = list(self._commands)
-        if (faults := self._model.rules.faults) and not self._may_fail(state):
+        if (faults := self._model.rules.faults) and (self._under_fault or self._is_branching):
             offered = [each for each in offered if each not in faults]
         weights, wasted = [command.weight for command in offered], 0
         for _ in range(TRIES):
@@ -161,23 +163,15 @@ class Generated:
                 continue
             if not _fits(offered[index], call, state, refs):
                 continue
-            if wasted == MOST_WASTED or not self._is_under_fault(state) or _has_effect(call, state, refs):
+            if wasted == MOST_WASTED or not self._under_fault or _has_effect(call, state, refs):
                 return call
             wasted += 1
         return None
 
-    def _may_fail(self, state: Model) -> bool:
-        """Say whether a fault may begin now: none is on, and what is sent next comes one after the other."""
-        return not self._is_branching and not self._is_under_fault(state)
-
-    def _is_under_fault(self, state: Model) -> bool:
-        if not self._model.rules.faults:
-            return False
-        left = 0
-        for call in self.drawn:
-            kind = state.rules.by_tag[call.tag]
-            left = int(str(call.args["steps"])) if kind in state.rules.faults else max(0, left - 1)
-        return left > 0
+    def _count_fault(self, call: Call, state: Model) -> None:
+        """Count how many more commands the fault lasts that is on."""
+        is_begun = state.rules.by_tag[call.tag] in state.rules.faults
+        self._under_fault = int(str(call.args["steps"])) if is_begun else max(0, self._under_fault - 1)
 
     def _draw(self, command: type[Command]) -> Call:
         args, raw = {}, {}

@@ -17,6 +17,7 @@ from replaykit.tampering import Tampering
 from replaykit.toxic import Toxic
 from replaykit.toxiproxy import Interposed, interposed
 
+MOST_ON = 8  # faults at once; a bundle from a stranger may ask for more
 PATIENCE = 1.0  # seconds that an answer is waited for while a fault is on; less where the adapter waits less
 
 
@@ -65,6 +66,8 @@ class Injector:
         for family, what in ((HttpFault, "HTTP"), (ProcessFault, "the process")):
             if isinstance(fault, family) and any(isinstance(each, family) for each in self._on.values()):
                 raise UsageError(f"Two faults of {what} can't be on at once.", "Let one be over before the next one.")
+        if len(self._on) >= MOST_ON:
+            raise UsageError(f"More than {MOST_ON} faults can't be on at once.", "Let one be over before the next one.")
         if isinstance(fault, HttpFault):
             self._count = 0
             self._tampering(label, fault)  # which refuses what can't be
@@ -118,16 +121,21 @@ class Injector:
             if self._on:
                 client.timeout = min(PATIENCE, timeout.read or PATIENCE)
             http = [(label, each) for label, each in self._on.items() if isinstance(each, HttpFault)]
-            client.tamper(self._tampering(*http[0], repeatable=bool(command.idempotent)) if http else None)
+            client.tamper(self._tampering(*http[0], repeatable=command.idempotent is True) if http else None)
             yield
         finally:
             client.tamper(None)
             client.detour(None)
             client.timeout = timeout
 
-    def require_applied(self, urls: Iterable[str]) -> None:
-        """Raise DefinitionError where a request was sent to somebody else while a fault of the network was on."""
+    def require_applied(self, command: Command, urls: list[str]) -> None:
+        """Raise DefinitionError where an answer came past the fault of the network, or of HTTP, that is on."""
         own = host_and_port(self._client.origin)
+        if not urls and any(isinstance(each, NetworkFault | HttpFault) for each in self._on.values()):
+            raise DefinitionError(
+                f"A fault was on, and {type(command).__name__} was answered without a request through self.http.",
+                "Only what is sent with self.http goes through faults: send with it, or leave the faults out.",
+            )
         if not any(isinstance(each, NetworkFault) for each in self._on.values()):
             return
         for url in urls:

@@ -24,7 +24,7 @@ from replaykit.dispatch import (
     signature_of,
 )
 from replaykit.errors import DefinitionError
-from replaykit.fault import Fault
+from replaykit.fault import Fault, check_kind
 from replaykit.generator import Generator, functions_in
 from replaykit.value import JsonData, State, fields_of, jsonable
 
@@ -371,6 +371,7 @@ def _rules_of(model: type[Model]) -> Rules:
                 )
         generators_of(command)
         if issubclass(command, Fault):
+            check_kind(command)
             rules.faults.add(command)
     for name, annotation, _, _ in fields_of(model):
         for entity in _entities_in(annotation, f"{model.__name__}.{name}"):

@@ -37,7 +37,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
@@ -265,27 +265,14 @@ class _Run(Caller):
         ending: Ending = "passed"
         reason, failure = "", None
         try:
-            self._reset()
-            while (call := self._next_call()) is not None:
-                self._take_step(call)
-            self.chaos.lift()
-            branches = self._draw(lambda: self.calls.branches(self.state, self.refs))
-            if branches and not isinstance(self.adapter, Mock):
-                history = self._send_branches(branches)
-                self.part, self.kept, self.observations = "end", [], []
-                self._judge_history(history)
-            else:
-                self.part, self.kept, self.observations, self.checking = "end", [], [], "check"
-                self._judge_checks(self._steady() if self.chaos.settled() else [])
-                self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
+            with self._calmed():
+                self._take_all()
         except Over as over:
             ending, reason, failure = over.ending, over.reason, over.failure
         else:
             unused = self.cassette.unused() if self.cassette is not None else None
             if unused is not None:
                 ending, reason = "stale", unused
-        finally:
-            self.chaos.lift()
         if self.cassette is not None and self.cassette.missed is not None and ending != "stale":
             ending, reason, failure = "stale", self.cassette.missed, None  # whatever was made of that
         if not isinstance(self.adapter, Mock):
@@ -308,6 +295,33 @@ class _Run(Caller):
         if self.witness is not None:
             self.witness.over(trace)
         return trace
+
+    @contextlib.contextmanager
+    def _calmed(self) -> Iterator[None]:
+        """Take back all faults at the end; what has ended the run counts more than that this does not succeed."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Over):
+                self.chaos.lift()
+            raise
+        self.chaos.lift()
+
+    def _take_all(self) -> None:
+        """Send all calls, and judge what there is to judge at the end."""
+        self._reset()
+        while (call := self._next_call()) is not None:
+            self._take_step(call)
+        self.chaos.lift()
+        branches = self._draw(lambda: self.calls.branches(self.state, self.refs))
+        if branches and not isinstance(self.adapter, Mock):
+            history = self._send_branches(branches)
+            self.part, self.kept, self.observations = "end", [], []
+            self._judge_history(history)
+        else:
+            self.part, self.kept, self.observations, self.checking = "end", [], [], "check"
+            self._judge_checks(self._steady() if self.chaos.settled() else [])
+            self._judge_checks([each for each in self.state.rules.checks if each.at == "end"])
 
     def _reset(self) -> None:
         if not isinstance(self.adapter, Mock):
@@ -418,7 +432,7 @@ class _Run(Caller):
         try:
             with self.chaos.through(command):
                 event: Event = self.ask(f"handler of {type(command).__name__}", lambda: self.perform(command))
-            self.chaos.require_applied(self.kept[before:])
+            self.chaos.require_applied(command, self.kept[before:])
         except Over as over:
             if bound is None:
                 raise
@@ -476,7 +490,8 @@ class _Run(Caller):
             event = before
             self._keep_answer("event", event)
         else:
-            event = self._send(first.label, command)  # what it makes now is named as made by the first
+            again = Prediction(REPEATED, (before,))  # of the answer to what is lost to a fault
+            event = self._send(first.label, command, again)  # what it makes now is named as made by the first
         self.tally["idempotency", REPEATED] += 1
         if type(event) is not Lost and not self.guarded(
             "model", "expects", lambda: is_answered_again(self.state, command, before, event)

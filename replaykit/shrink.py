@@ -246,6 +246,7 @@ class _Search:
                 self.reproduced = True
                 self.tries = number
                 return
+        self.runs = looks
         raise _SpentError(f"it did not fail again in {looks} runs of the same sequence")
 
     def go_on_flaky(self) -> None:
@@ -334,9 +335,9 @@ class _Search:
         return seen is not None
 
     def _is_milder(self, candidate: Sequence) -> bool:
-        """Say whether it differs from the best by what a fault is like."""
-        here = [call for call in candidate if call.tag in self.faults]
-        return len(candidate) == len(self.best) and here != [call for call in self.best if call.tag in self.faults]
+        """Say whether it differs from the best by what a fault is like, or has none any more."""
+        here, there = ([call for call in each if call.tag in self.faults] for each in (candidate, self.best))
+        return here != there and (not here or len(candidate) == len(self.best))
 
     def _seen(self, candidate: Sequence) -> Attempt | None:
         """Run a candidate until it fails in the same way, as often as that is worth."""

@@ -61,31 +61,20 @@ class _Silent:
                 self.tape.keep(each)
 
 
-class _Everything(Mapping[type[Command], tuple[str, float]]):
-    """What became of all commands can be found out: it was recorded."""
-
-    def __getitem__(self, key: object) -> tuple[str, float]:
-        return "recover", 0.0
-
-    def __iter__(self) -> Iterator[type[Command]]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 class Witness(Adapter[Model]):
     """What was recorded in a run: its calls, what they were answered, and what was observed.
 
     It is at the same time where the calls come from, and what is asked instead of a cassette.
     """
 
+    remembers = True
+
     def __init__(self, trace: Trace, model: type[Model], adapter: type[Adapter[Any]]) -> None:
         self.refs = Recalled()
         self.http = self._silent = _Silent()  # type: ignore[assignment]
         vars(self)["handlers"] = adapter.handlers  # a Wait that nobody handles is answered by the engine
-        vars(self)["recoverers"] = _Everything()
         self.moments: Moments = trace.moments
+        self.asked: Mapping[str, int] = {}
         self.missed: str | None = None
         self.played = 0  # observations
         self.unseen: dict[str, list[str]] = {}  # places, by the name of the check

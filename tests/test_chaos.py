@@ -215,12 +215,13 @@ def test_what_never_reached_the_service_needs_no_finding_out(wired: Adapters, ja
     assert ["POST /coins", "GET /coins"] == [each for each in jar.asked if "GET" not in each] + sent(trace, 4)
 
 
-def test_a_refusal_that_is_lost_needs_no_finding_out(jar: Jar):
-    """Where the model expects that nothing is done, it makes no difference whether the command was heard."""
+def test_a_refusal_that_is_lost_is_found_out_too(jar: Jar):
+    """The service may decide later, when what it was asked for would not be refused any more."""
     trace = ran(jar, BROKEN, TAKE, put(4), LOOK)
 
     assert ("passed", ["injected", "lost", "put_in", "seen"]) == (trace.ending, events(trace))
-    assert ["POST /taken"] == sent(trace, 1)
+    assert ["POST /taken", "GET /taken/t"] == sent(trace, 1)[:2]
+    assert len(sent(trace, 1)) > 2
 
 
 def test_a_lost_answer_without_a_fault_still_ends_the_run(jar: Jar):
