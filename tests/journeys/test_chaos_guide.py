@@ -46,3 +46,20 @@ def test_every_kind_of_fault_is_in_the_guide():
     section = GUIDE.split("\n## The faults\n")[1].split("\n## ")[0]
 
     assert {each for each in kinds if not each.endswith("Fault")} == set(re.findall(r"(?m)^\| `(\w+)` \|", section))
+
+
+def test_every_field_of_a_fault_is_in_the_guide():
+    """The row of each fault names its own fields, and what many of them have is named beside the tables."""
+    section = GUIDE.split("\n## The faults\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \|(.*)$", section))
+    prose = re.sub(r"(?m)^\|.*$", "", section)
+    common = {"steps", "stream", "share"}
+    missing = {
+        f"{name}.{each}"
+        for name, row in rows.items()
+        for each in getattr(fault, name).model_fields
+        if f"`{each}`" not in (prose if each in common else row)
+    }
+
+    assert rows
+    assert set() == missing
