@@ -21,8 +21,12 @@ Address = tuple[str, int]
 
 
 def address(said: str, verb: str) -> Address:
-    """Read HOST:PORT; without a host, it is that of loopback. Raises RefusedError, with Go's words."""
+    """Read HOST:PORT; without a host, it is that of loopback. Raises RefusedError, with Go's words.
+
+    Who listens nowhere in particular does so at a free port.
+    """
     status = 500 if verb == LISTEN else 400  # as Toxiproxy answers, which does not look at the other one
+    said = said or (":0" if verb == LISTEN else "")
     host, colon, port = said.rpartition(":")
     if not colon or (":" in host and not (host.startswith("[") and host.endswith("]"))):
         raise RefusedError(f"{verb}: address {said}: missing port in address", status=status)
