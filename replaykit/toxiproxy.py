@@ -100,13 +100,6 @@ class Toxiproxy:
         """Let a proxy listen no more; its connections are closed."""
         self._ask("POST", f"/proxies/{quote(proxy, safe='')}", {"enabled": False})
 
-    def toxics(self, proxy: str) -> list[str]:
-        """Return the names of the toxics of a proxy."""
-        said = self._ask("GET", f"/proxies/{quote(proxy, safe='')}/toxics")
-        if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
-            raise self._stranger()
-        return [str(each.get("name")) for each in said]
-
     def _ask(self, method: str, path: str, data: object = None) -> Any:
         """Ask something; return what is answered."""
         connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
@@ -282,12 +275,6 @@ class Interposed:
     def up(self) -> None:
         """Accept connections again, at the same address."""
         self.toxiproxy.enable(self.name)
-
-    def calm(self) -> None:
-        """Let no toxic act, and accept connections."""
-        self.up()
-        for name in self.toxiproxy.toxics(self.name):
-            self.remove(name)
 
 
 @contextlib.contextmanager

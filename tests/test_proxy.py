@@ -461,7 +461,7 @@ def test_latency_delays(proxy: Interposed, speaker: Speaker, stream: str):
 
     assert (b"x", about(0.1)) == speaker.ask(b"x")
     assert (b"x", about(0.1)) == Speaker(proxy).ask(b"x")
-    proxy.calm()
+    proxy.remove(f"latency_{stream}")
     assert (b"x", about(0)) == speaker.ask(b"x")
 
 
@@ -514,7 +514,7 @@ def test_no_bandwidth_lets_nothing_through(proxy: Interposed, speaker: Speaker):
     speaker.say(b"x")
 
     assert "open" == speaker.end(within=0.2)[0]
-    proxy.calm()
+    proxy.remove("bandwidth_downstream")
     speaker.sock.settimeout(5)
     assert b"x" == speaker.hear(1)
 
@@ -688,7 +688,7 @@ def test_toxicity_is_the_share_of_connections(proxy: Interposed):
         speaker = Speaker(proxy)
         hit += speaker.ask(b"x")[0] == b""
         speaker.sock.close()
-    proxy.calm()
+    proxy.remove("limit_data_downstream")
     proxy.add(toxic("limit_data", toxicity=0, bytes=0))
 
     assert 12 <= hit <= 48
@@ -873,7 +873,8 @@ def test_a_client_that_resets_is_no_trouble(embedded: Embedded, service: Service
             speaker.say(b"x" * 50_000)
             speaker.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             speaker.sock.close()
-        proxy.calm()
+        proxy.remove("latency_downstream")
+        proxy.remove("bandwidth_upstream")
 
         assert b"x" == Speaker(proxy).ask(b"x")[0]
 
