@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,7 @@ from replaykit.version import __version__
 PREFIX = "replaykit-"  # of the names of our proxies
 PATIENCE = 10.0  # seconds that an answer of the API, and the start of the embedded proxy, may take
 OLDEST = 2  # the major version that is needed
+MOST_LOG = 4096  # bytes of what the embedded proxy printed
 MOST_ANSWER = 16 * 1024 * 1024  # bytes
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PARTS = 5  # of a name of ours
@@ -45,8 +46,9 @@ class Toxiproxy:
     what is refused, MachineError for what can't be done there.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, log: Callable[[], str] | None = None) -> None:
+        """Know where it is; `log` gives the last lines of one that is ours."""
+        self.url, self._log = url.rstrip("/"), log
         parts = urlsplit(self.url)
         try:
             port = parts.port
@@ -114,10 +116,7 @@ class Toxiproxy:
         except HTTPException:
             raise self._stranger() from None
         except OSError as error:
-            raise UnreachableError(
-                f"Toxiproxy can't be reached at {self.url}: {error.strerror or error}.",
-                "Is it running there? Without --toxiproxy, replaykit starts a proxy of its own.",
-            ) from None
+            raise self._unreachable(str(error.strerror or error)) from None
         finally:
             connection.close()
         return self._judged(f"{method} {path}", status, said)
@@ -135,6 +134,16 @@ class Toxiproxy:
         if status >= 500:  # noqa: PLR2004
             raise MachineError(f"Toxiproxy at {self.url} can't do {asked}: {error}.", "Look at what it prints.")
         raise RefusedError(f"Toxiproxy at {self.url} refused {asked}: {error} ({status}).", status=status)
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        if self._log is None:
+            return UnreachableError(
+                f"Toxiproxy can't be reached at {self.url}: {why}.",
+                "Is it running there? Without --toxiproxy, replaykit starts a proxy of its own.",
+            )
+        log = self._log()
+        todo = "Try it again." if not log else f"Try it again. What it printed last:\n{log}"
+        return UnreachableError(f"The embedded proxy can't be reached at {self.url}: {why}.", todo, log)
 
     def _stranger(self) -> UsageError:
         return UsageError(f"What answers at {self.url} is no Toxiproxy.", "Check its address.")
@@ -190,11 +199,13 @@ class Embedded:
         lifeline, self._hold = os.pipe()
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).absolute().parent.parent)]
         words += ["--port", "0", "--lifeline", str(lifeline), *([] if seed is None else ["--seed", str(seed)])]
+        self._heard, speaks = os.pipe()
+        os.set_blocking(speaks, False)  # nobody listens after the first line: what finds no room there is lost
         try:
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=speaks,
                 stderr=subprocess.STDOUT,
                 pass_fds=[lifeline],
                 start_new_session=True,  # Ctrl-C is for us, who still may have use for it
@@ -202,11 +213,13 @@ class Embedded:
             )
         except OSError as error:
             os.close(self._hold)
+            os.close(self._heard)
             raise MachineError(
                 f"No process can be started: {error.strerror}.", "Let the machine have more memory or processes."
             ) from None
         finally:
             os.close(lifeline)
+            os.close(speaks)
         try:
             self.url = self._told()
         except BaseException:
@@ -215,11 +228,9 @@ class Embedded:
 
     def _told(self) -> str:
         """Wait for the line that says where it listens."""
-        pipe, said, deadline = self._process.stdout, b"", time.monotonic() + PATIENCE
-        assert pipe is not None  # noqa: S101  it was asked for
+        said, deadline = b"", time.monotonic() + PATIENCE
         while not said.endswith(b"\n"):
-            readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            more = os.read(pipe.fileno(), 4096) if readable else b""
+            more = self._hear(max(0.0, deadline - time.monotonic()))
             if not more:
                 break
             said += more
@@ -228,11 +239,25 @@ class Embedded:
             raise MachineError(f"The embedded proxy did not start: {line or 'it said nothing'}.", "Try it again.")
         return line
 
+    def _hear(self, seconds: float) -> bytes:
+        """Return what it says within a time; nothing where it says nothing, or has ended."""
+        waiter = select.poll()  # which, unlike select, takes numbers above 1024
+        waiter.register(self._heard, select.POLLIN)
+        return os.read(self._heard, 4096) if waiter.poll(seconds * 1000) else b""
+
+    def log(self) -> str:
+        """Return the last lines of what it printed since it was asked last: what went wrong there."""
+        said = b""
+        while self._heard >= 0 and (more := self._hear(0.0)):
+            said = (said + more)[-MOST_LOG:]
+        return said.decode("utf-8", "replace").strip()
+
     def stop(self) -> None:
         """End it; a process that was forked from the one that started it only lets go of it."""
         if self._hold >= 0:
             os.close(self._hold)
-            self._hold = -1
+            os.close(self._heard)
+            self._hold = self._heard = -1
         if os.getpid() != self._owner:
             return
         self._process.terminate()  # whoever was forked from us may hold the lifeline still
@@ -241,8 +266,6 @@ class Embedded:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -288,8 +311,11 @@ def interposed(
     or its proxy can't be reached from here, UsageError for one that is none or too old, MachineError.
     """
     with contextlib.ExitStack() as stack:
-        api = Toxiproxy(stack.enter_context(Embedded(seed)).url if toxiproxy is None else toxiproxy)
-        if toxiproxy is not None:
+        if toxiproxy is None:
+            embedded = stack.enter_context(Embedded(seed))
+            api = Toxiproxy(embedded.url, embedded.log)
+        else:
+            api = Toxiproxy(toxiproxy)
             _require_spoken(api)
             sweep(api)
         name, owner = new_name(), os.getpid()

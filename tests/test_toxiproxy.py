@@ -346,3 +346,36 @@ def test_a_start_that_fails_is_told(monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(MachineError, match="The embedded proxy did not start: no such thing"):
         Embedded()
+
+
+BROKEN = textwrap.dedent(
+    """
+    import os, sys
+    sys.path.append(sys.argv.pop(1))
+    from replaykit import link
+    from replaykit.proxy import main
+    def broken(*_):
+        raise ValueError("x" * 2000 + " is broken")
+    link.End._ready = broken
+    os._exit(main())
+    """
+)
+
+
+def test_what_the_embedded_one_prints_does_not_block_it(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Whatever goes wrong in it, and however much it prints of that, it goes on; an error has the last of it."""
+    monkeypatch.setattr(toxiproxy, "_PROGRAM", BROKEN)
+    monkeypatch.setattr(toxiproxy, "PATIENCE", 2.0)
+    with interposed(service) as proxy:
+        for _ in range(60):
+            with contextlib.suppress(OSError), socket.create_connection(proxy.address) as sock:
+                sock.settimeout(0.005)
+                sock.recv(1)
+
+        assert [] == toxics(proxy.toxiproxy, proxy.name)
+        proxy.toxiproxy.port = free_port()
+        with pytest.raises(UnreachableError, match=r"The embedded proxy can't be reached at .*: ") as told:
+            proxy.up()
+        assert told.value.log.startswith("x")
+        assert "is broken" in told.value.log
+        assert told.value.log in told.value.todo
