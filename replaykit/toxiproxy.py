@@ -28,6 +28,8 @@ from replaykit.version import __version__
 
 PREFIX = "replaykit-"  # of the names of our proxies
 PATIENCE = 10.0  # seconds that an answer of the API, and the start of the embedded proxy, may take
+BRIEF = 0.5  # seconds that it may take after one that did not come: who wants to end is not kept for long
+ENDING = 2.0  # seconds that the embedded proxy may take to end, before it is killed
 OLDEST = 2  # the major version that is needed
 MOST_LOG = 4096  # bytes of what the embedded proxy printed
 MOST_ANSWER = 16 * 1024 * 1024  # bytes
@@ -49,6 +51,7 @@ class Toxiproxy:
     def __init__(self, url: str, log: Callable[[], str] | None = None) -> None:
         """Know where it is; `log` gives the last lines of one that is ours."""
         self.url, self._log = url.rstrip("/"), log
+        self._patience = PATIENCE
         parts = urlsplit(self.url)
         try:
             port = parts.port
@@ -104,7 +107,7 @@ class Toxiproxy:
 
     def _ask(self, method: str, path: str, data: object = None) -> Any:
         """Ask something; return what is answered."""
-        connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        connection, is_answered = HTTPConnection(self.host, self.port, timeout=self._patience), False
         headers = {"User-Agent": f"replaykit/{__version__}", "Connection": "close"}
         body = None
         if data is not None:
@@ -113,12 +116,14 @@ class Toxiproxy:
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             status, said = answer.status, answer.read(MOST_ANSWER)
+            is_answered = True
         except HTTPException:
             raise self._stranger() from None
         except OSError as error:
             raise self._unreachable(str(error.strerror or error)) from None
         finally:
             connection.close()
+            self._patience = PATIENCE if is_answered else BRIEF  # also where the wait was broken off, as by Ctrl-C
         return self._judged(f"{method} {path}", status, said)
 
     def _judged(self, asked: str, status: int, said: bytes) -> Any:
@@ -262,7 +267,7 @@ class Embedded:
             return
         self._process.terminate()  # whoever was forked from us may hold the lifeline still
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

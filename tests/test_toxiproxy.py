@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -78,6 +78,14 @@ def welcomed(address: tuple[str, int]) -> bool:
             return sock.recv(7) == b"welcome"
     except ConnectionError:
         return False
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Call, whether the Toxiproxy can be reached or not; return the seconds that it took."""
+    began = time.monotonic()
+    with contextlib.suppress(UnreachableError):
+        call()
+    return time.monotonic() - began
 
 
 def toxics(api: Toxiproxy, proxy: str) -> list[str]:
@@ -379,3 +387,59 @@ def test_what_the_embedded_one_prints_does_not_block_it(service: tuple[str, int]
         assert told.value.log.startswith("x")
         assert "is broken" in told.value.log
         assert told.value.log in told.value.todo
+
+
+def test_one_that_does_not_answer_is_waited_for_once(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """After an answer that did not come, the next ones are hardly waited for, up to the end; one that came mends it."""
+    monkeypatch.setattr(toxiproxy, "PATIENCE", 0.6)
+    monkeypatch.setattr(toxiproxy, "BRIEF", 0.05)
+    with Embedded() as embedded:
+        pid = embedded._process.pid
+        try:
+            with interposed(service, toxiproxy=embedded.url) as proxy:
+                os.kill(pid, signal.SIGSTOP)
+                first, *later = (timed(lambda: proxy.add(Toxic("", "latency"))) for _ in range(3))
+
+                assert 0.6 <= first
+                assert all(took < 0.3 for took in later)
+                os.kill(pid, signal.SIGCONT)
+                for _ in range(100):
+                    if timed(proxy.down) < 0.05:
+                        break
+                os.kill(pid, signal.SIGSTOP)
+                assert 0.6 <= timed(proxy.up)
+                began = time.monotonic()
+            assert time.monotonic() - began < 0.3
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_wait_that_is_broken_off_is_the_last_long_one(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Who is asked to end while the API does not answer does not wait for it again."""
+    monkeypatch.setattr(toxiproxy, "BRIEF", 0.05)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with interposed(service) as proxy:
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                proxy.toxiproxy.port = silent.getsockname()[1]
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                with pytest.raises(KeyboardInterrupt):
+                    proxy.down()
+
+                assert timed(proxy.up) < 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_an_embedded_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch):
+    """One that does not end when it is asked to is not waited for for long."""
+    monkeypatch.setattr(toxiproxy, "ENDING", 0.1)
+    embedded = Embedded()
+    os.kill(embedded._process.pid, signal.SIGSTOP)
+
+    assert timed(embedded.stop) < 1
+    assert -signal.SIGKILL == embedded._process.returncode
