@@ -31,6 +31,7 @@ PATIENCE = 10.0  # seconds that an answer of the API, and the start of the embed
 BRIEF = 0.5  # seconds that it may take after one that did not come: who wants to end is not kept for long
 ENDING = 2.0  # seconds that the embedded proxy may take to end, before it is killed
 OLDEST = 2  # the major version that is needed
+NOT_FOUND = 404
 MOST_LOG = 4096  # bytes of what the embedded proxy printed
 MOST_ANSWER = 16 * 1024 * 1024  # bytes
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -96,6 +97,14 @@ class Toxiproxy:
     def remove(self, proxy: str, name: str) -> None:
         """Let a toxic act no more."""
         self._ask("DELETE", f"/proxies/{quote(proxy, safe='')}/toxics/{quote(name, safe='')}")
+
+    def is_enabled(self, proxy: str) -> bool:
+        """Say whether a proxy listens."""
+        said = self._ask("GET", f"/proxies/{quote(proxy, safe='')}")
+        enabled = said.get("enabled") if isinstance(said, dict) else None
+        if not isinstance(enabled, bool):
+            raise self._stranger()
+        return enabled
 
     def enable(self, proxy: str) -> None:
         """Let a proxy listen, where it does not."""
@@ -283,26 +292,52 @@ class Embedded:
 
 
 class Interposed:
-    """A proxy that stands before a service: where, and what it is to do."""
+    """A proxy that stands before a service: where, and what it is to do.
+
+    Each method raises UnreachableError as well where somebody else took away what was there, as a reset of a Toxiproxy
+    that is shared does: what a run has seen since then says nothing of the fault.
+    """
 
     def __init__(self, toxiproxy: Toxiproxy, name: str, address: Address) -> None:
         self.toxiproxy, self.name, self.address = toxiproxy, name, address
 
     def add(self, toxic: Toxic) -> None:
         """Let a toxic act, on open connections too."""
-        self.toxiproxy.add(self.name, toxic)
+        with self._undisturbed("its proxy"):
+            self.toxiproxy.add(self.name, toxic)
 
     def remove(self, name: str) -> None:
         """Let a toxic act no more; what it holds back is passed on."""
-        self.toxiproxy.remove(self.name, name)
+        with self._undisturbed(f"the fault {name}"):
+            self.toxiproxy.remove(self.name, name)
 
     def down(self) -> None:
         """Refuse connections, and close those that are open."""
-        self.toxiproxy.disable(self.name)
+        with self._undisturbed("its proxy"):
+            self.toxiproxy.disable(self.name)
 
     def up(self) -> None:
-        """Accept connections again, at the same address."""
-        self.toxiproxy.enable(self.name)
+        """Accept connections again, at the same address, after `down`."""
+        with self._undisturbed("its proxy"):
+            if self.toxiproxy.is_enabled(self.name):
+                raise self._disturbed("what kept its proxy down")
+            self.toxiproxy.enable(self.name)
+
+    @contextlib.contextmanager
+    def _undisturbed(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            raise self._disturbed(what) from None
+
+    def _disturbed(self, what: str) -> UnreachableError:
+        return UnreachableError(
+            f"Somebody else has taken away {what}, at the Toxiproxy at {self.toxiproxy.url}.",
+            "Let nobody reset or change it while runs go through it; without --toxiproxy, replaykit starts a proxy of "
+            "its own.",
+        )
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from replaykit import toxiproxy
 from replaykit.errors import MachineError, UnreachableError, UsageError
 from replaykit.port import free_port
 from replaykit.toxic import RefusedError, Toxic
-from replaykit.toxiproxy import Embedded, Toxiproxy, interposed, is_leftover, new_name, sweep
+from replaykit.toxiproxy import Embedded, Interposed, Toxiproxy, interposed, is_leftover, new_name, sweep
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,46 @@ def test_a_toxiproxy_that_died_is_told(service: tuple[str, int]):
 
         with pytest.raises(UnreachableError, match="Toxiproxy can't be reached"):
             proxy.add(Toxic("", "latency"))
+
+
+def reset(api: Toxiproxy) -> None:
+    """Let somebody else reset a Toxiproxy."""
+    api._ask("POST", "/reset")
+
+
+def delete(api: Toxiproxy) -> None:
+    """Let somebody else delete all proxies."""
+    for name in api.proxies():
+        api.delete(name)
+
+
+@pytest.mark.parametrize(
+    ("begin", "disturb", "end", "what"),
+    [
+        (lambda p: p.add(Toxic("late", "latency")), reset, lambda p: p.remove("late"), "the fault late"),
+        (lambda p: p.down(), reset, lambda p: p.up(), "what kept its proxy down"),
+        (lambda p: p.down(), delete, lambda p: p.up(), "its proxy"),
+        (lambda _: None, delete, lambda p: p.down(), "its proxy"),
+        (lambda _: None, delete, lambda p: p.add(Toxic("", "latency")), "its proxy"),
+    ],
+)
+def test_what_somebody_else_took_away_is_told(
+    begin: Callable[[Interposed], None],
+    disturb: Callable[[Toxiproxy], None],
+    end: Callable[[Interposed], None],
+    what: str,
+    service: tuple[str, int],
+    shared: str,
+):
+    """Where a Toxiproxy that is shared was reset meanwhile, nobody knows what a run has seen: it can't be judged."""
+    with interposed(service, toxiproxy=shared) as proxy:
+        begin(proxy)
+        disturb(Toxiproxy(shared))
+
+        with pytest.raises(
+            UnreachableError, match=f"Somebody else has taken away {what}, at the Toxiproxy at {shared}"
+        ):
+            end(proxy)
 
 
 def test_threads_may_steer_it_at_the_same_time(service: tuple[str, int]):
