@@ -60,7 +60,7 @@ class Visitor:
         self._is_asked_on = self._keeps = True
         self._timer: Timer | None = None
         self._wait(IDLE)
-        loop.watch(sock, READ, self._ready)
+        loop.watch(sock, READ, self._ready, self._close)
 
     def _wait(self, seconds: float) -> None:
         if self._timer is not None:
@@ -119,12 +119,12 @@ class Visitor:
         with contextlib.suppress(BlockingIOError, InterruptedError):
             self._unsent = self._unsent[self._sock.send(self._unsent) :]
         if self._unsent:
-            self._loop.watch(self._sock, WRITE, self._ready)
+            self._loop.watch(self._sock, WRITE, self._ready, self._close)
             self._wait(PATIENCE)
         elif not self._keeps:
             self._close()
         else:
-            self._loop.watch(self._sock, READ, self._ready)
+            self._loop.watch(self._sock, READ, self._ready, self._close)
             self._wait(PATIENCE if self._heard else IDLE)
 
     def _close(self) -> None:

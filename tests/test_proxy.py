@@ -668,6 +668,17 @@ def test_toxics_act_one_after_the_other(proxy: Interposed, speaker: Speaker):
     assert (b"abc", about(0.12)) == speaker.ask(b"abcdef")
 
 
+def test_however_many_toxics_there_are_data_goes_through(proxy: Interposed, speaker: Speaker):
+    """Hundreds of toxics on one direction pass data on, each to the next, and the end as well."""
+    for number in range(300):
+        proxy.add(Toxic(f"slices-{number}", "slicer", "upstream", 1.0, {"average_size": 3, "size_variation": 1}))
+
+    assert b"abcdefghij" == speaker.ask(b"abcdefghij")[0]
+    assert b"abcdefghij" == Speaker(proxy).ask(b"abcdefghij")[0]
+    speaker.sock.shutdown(socket.SHUT_WR)
+    assert "closed" == speaker.end()[0]
+
+
 def test_a_toxic_that_is_changed_acts_otherwise(proxy: Interposed, speaker: Speaker):
     """New attributes count for open connections, and what is held back is passed on."""
     proxy.add(toxic("latency", latency=60_000))

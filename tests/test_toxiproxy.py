@@ -404,7 +404,10 @@ BROKEN = textwrap.dedent(
     from replaykit.proxy import main
     def broken(*_):
         raise ValueError("x" * 2000 + " is broken")
-    link.End._ready = broken
+    if os.environ.get("BROKEN") == "wake":
+        link.Stage._wake = broken
+    else:
+        link.End._ready = broken
     os._exit(main())
     """
 )
@@ -416,9 +419,7 @@ def test_what_the_embedded_one_prints_does_not_block_it(service: tuple[str, int]
     monkeypatch.setattr(toxiproxy, "PATIENCE", 2.0)
     with interposed(service) as proxy:
         for _ in range(60):
-            with contextlib.suppress(OSError), socket.create_connection(proxy.address) as sock:
-                sock.settimeout(0.005)
-                sock.recv(1)
+            assert not welcomed(proxy.address)
 
         assert [] == toxics(proxy.toxiproxy, proxy.name)
         proxy.toxiproxy.port = free_port()
@@ -483,3 +484,14 @@ def test_an_embedded_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch):
 
     assert timed(embedded.stop) < 1
     assert -signal.SIGKILL == embedded._process.returncode
+
+
+def test_a_toxic_that_breaks_closes_its_connection(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Where something goes wrong after a wait, the connection it was for is not left open."""
+    monkeypatch.setattr(toxiproxy, "_PROGRAM", BROKEN)
+    monkeypatch.setenv("BROKEN", "wake")
+    with interposed(service) as proxy:
+        assert welcomed(proxy.address)
+        proxy.add(Toxic("", "latency", attributes={"latency": 1}))
+
+        assert not welcomed(proxy.address)
