@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from replaykit.coding import unpacked
-from replaykit.coverage import KINDS, Coverage
+from replaykit.coverage import KINDS, Coverage, Crossed
 from replaykit.finding import Finding
 from replaykit.interaction import Headers, Interaction
 from replaykit.redact import Redactor
@@ -150,17 +150,6 @@ class Endpoint(Record):
     path: str  # with placeholders for ids
 
 
-class Crossed(Record):
-    """What came of a kind of fault at an endpoint."""
-
-    fault: str  # its tag
-    method: str
-    path: str
-    tried: int  # requests sent while it was on
-    lost: int  # answers that it cost
-    failed: int  # runs with a finding at a step that was sent there while it was on
-
-
 class Crossings(Record):
     """The matrix of faults and the endpoints of commands."""
 
@@ -293,17 +282,7 @@ def _crossings(coverage: Coverage, shown: Callable[[str], str]) -> Crossings | N
         endpoints=tuple(Endpoint(method=shown(method), path=shown(path)) for method, path in endpoints),
         tried=len(found),
         total=len(coverage.faults) * len(endpoints),
-        crossings=tuple(
-            Crossed(
-                fault=each.fault,
-                method=shown(each.method),
-                path=shown(each.path),
-                tried=each.tried,
-                lost=each.lost,
-                failed=each.failed,
-            )
-            for each in found
-        ),
+        crossings=tuple(each.replace(method=shown(each.method), path=shown(each.path)) for each in found),
         left_out=coverage.crossings_left_out,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
 from replaykit.adapter import Adapter
@@ -23,7 +23,7 @@ from replaykit.generator import spelled_out
 from replaykit.interaction import LOSING, Interaction
 from replaykit.model import MAX_LABELS, Like, Model
 from replaykit.trace import Step, Trace
-from replaykit.value import fields_of
+from replaykit.value import Record, fields_of
 
 K = TypeVar("K")
 
@@ -47,7 +47,7 @@ _ID = re.compile(
 )
 
 
-class Crossing(NamedTuple):
+class Crossed(Record):
     """What came of a kind of fault at an endpoint."""
 
     fault: str  # its tag
@@ -210,12 +210,19 @@ class Coverage:
         """The endpoints that commands were sent to, with a fault or without one: method and path."""
         return sorted({(method, path) for _, method, path, _ in self.crossings})
 
-    def crossed(self) -> list[Crossing]:
+    def crossed(self) -> list[Crossed]:
         """List what came of each fault at each endpoint where it was tried."""
-        found = sorted({key[:3] for key in self.crossings if key[0] != NO_FAULT})
         counted = self.crossings
-        all_of = [Crossing(*key, *(counted[*key, what] for what in ("tried", "lost", "failed"))) for key in found]
-        return [each for each in all_of if each.tried]
+        found = sorted({key[:3] for key in counted if key[0] != NO_FAULT and counted[*key[:3], "tried"]})
+        return [
+            Crossed(
+                fault=fault,
+                method=method,
+                path=path,
+                **{what: counted[fault, method, path, what] for what in ("tried", "lost", "failed")},
+            )
+            for fault, method, path in found
+        ]
 
     # --- of what there is
 

@@ -244,6 +244,11 @@ def test_who_asks_the_same_again_and_again_is_shown_once():
 # --- faults at endpoints ------------------------------------------------------------------------
 
 
+def rows(coverage: Coverage) -> list[tuple[Any, ...]]:
+    """Give the matrix: fault, method, path; tried, lost, failed."""
+    return [tuple(each.model_dump().values()) for each in coverage.crossed()]
+
+
 def test_the_matrix_says_where_faults_were_tried_and_what_came_of_them(
     found: tuple[Result, Bundle, Path], told: Account
 ):
@@ -263,7 +268,7 @@ def test_the_matrix_says_where_faults_were_tried_and_what_came_of_them(
     assert f"  seen to fail in {steps.count(put.failed, 'run')}: error status x POST /coins" in covered.render(
         result.coverage
     )
-    assert put._asdict() in document["crossings"]
+    assert put.model_dump() in document["crossings"]
     assert (len(crossed), len(endpoints), 0) == (document["tried"], document["total"], document["left_out"])
     assert told.faults_by_endpoint is not None
     assert (put.tried, put.lost, put.failed) == next(
@@ -310,9 +315,9 @@ def test_what_was_asked_after_the_last_loss_is_not_counted():
     for each in (one, other):
         coverage.merge(each)
 
-    assert [("fault_down", "GET", "/b", 1, 1, 0)] == one.crossed()
-    assert [("fault_down", "GET", "/b", 2, 0, 0)] == other.crossed()
-    assert [("fault_down", "GET", "/b", 3, 1, 0)] == coverage.crossed()
+    assert [("fault_down", "GET", "/b", 1, 1, 0)] == rows(one)
+    assert [("fault_down", "GET", "/b", 2, 0, 0)] == rows(other)
+    assert [("fault_down", "GET", "/b", 3, 1, 0)] == rows(coverage)
     assert 1 == coverage.crossings[NO_FAULT, "GET", "/b", "tried"]
 
 

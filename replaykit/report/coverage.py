@@ -110,7 +110,7 @@ def document(result: Result, *, indent: int | None = 2) -> str:
             "endpoints": [{"method": method, "path": path} for method, path in coverage.crossed_endpoints],
             "tried": len(coverage.crossed()),
             "total": len(coverage.faults) * len(coverage.crossed_endpoints),
-            "crossings": [each._asdict() for each in coverage.crossed()],
+            "crossings": [each.model_dump() for each in coverage.crossed()],
             "left_out": coverage.crossings_left_out,
         },
         "unrecovered": [{"command": tag, "runs": runs} for tag, runs in sorted(coverage.unrecovered.items())],
