@@ -34,6 +34,7 @@ from replaykit.report import faults, junit, markdown, mermaid, outline, plain, s
 from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
+from replaykit.verdict import Failure
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -319,6 +320,58 @@ def test_what_was_asked_after_the_last_loss_is_not_counted():
     assert [("fault_down", "GET", "/b", 2, 0, 0)] == rows(other)
     assert [("fault_down", "GET", "/b", 3, 1, 0)] == rows(coverage)
     assert 1 == coverage.crossings[NO_FAULT, "GET", "/b", "tried"]
+
+
+GET, POST = (Request(method=each, url="http://127.0.0.1:1/b") for each in ("GET", "POST"))
+ANSWERED, UNSENT = Interaction(request=POST, response=Response(status=200)), Trouble(error="ConnectError")
+
+
+@pytest.mark.parametrize(
+    ("tag", "interactions", "counted"),
+    [
+        ("fault_timeout", (ANSWERED,), [("fault_timeout", "POST", "/b", 1, 0, 1)]),
+        ("fault_timeout", (Interaction(request=POST, trouble=UNSENT),), [("fault_timeout", "POST", "/b", 1, 1, 0)]),
+        ("fault_timeout",
+         (Interaction(request=POST, trouble=Trouble(error="ReadError")),
+          Interaction(request=GET, trouble=Trouble(error="ReadError"))),
+         [("fault_timeout", "GET", "/b", 1, 1, 0), ("fault_timeout", "POST", "/b", 1, 1, 1)]),
+        ("fault_pause", (ANSWERED,), [("fault_pause", "POST", "/b", 1, 0, 0)]),
+        ("fault_duplicated", (ANSWERED,), []),
+        ("fault_duplicated", (ANSWERED.replace(tampered="duplicated"),), [("fault_duplicated", "POST", "/b", 1, 0, 1)]),
+    ],
+)  # fmt: skip
+def test_a_run_failed_where_its_command_could_be_answered(
+    tag: str, interactions: tuple[Interaction, ...], counted: list[tuple[Any, ...]]
+):
+    """What never was sent or nobody could answer did not fail there, nor did looks; HTTP faults need to be done."""
+
+    class All(Piggy):
+        commands: ClassVar = (*Piggy.commands, fault.Timeout, fault.Pause, fault.Duplicated)
+
+    adapters = Adapters(All, JarApi, "http://127.0.0.1:9", {})
+    coverage = Coverage.of(All, JarApi).blank()
+    began = Step(call=Call(label=1, tag=tag))
+    failure = Failure(kind="check", name="coins_match", step=2, command="hold", message="it does not hold")
+    trace = under(*interactions)
+    coverage.fold(trace.replace(steps=(began, *trace.steps), ending="failed", failure=failure), adapters.new().refs)
+
+    assert counted == rows(coverage)
+    assert {each.request.method for each in interactions} == {method for method, _ in coverage.crossed_endpoints}
+
+
+def test_what_was_not_tried_is_named_where_it_is_little():
+    """Up to five pairs of a fault and an endpoint are named in the summary."""
+    coverage = Coverage(runs=1, known_faults=("fault_slow_close", "fault_down"))
+    for number in range(4):
+        coverage.crossings[NO_FAULT, "GET", f"/{number}", "tried"] += 1
+    many = covered.render(coverage)
+    for number in range(3):
+        coverage.crossings["fault_down", "GET", f"/{number}", "tried"] += 1
+    pairs = ", ".join([*(f"slow close x GET /{number}" for number in range(4)), "down x GET /3"])
+    few = covered.render(coverage).splitlines()
+
+    assert "not tried" not in many
+    assert f"  not tried: {pairs}" in few
 
 
 def test_a_journal_has_the_matrix(found: tuple[Result, Bundle, Path]):
