@@ -373,7 +373,7 @@ class Told:
 
     def _step(self, step: Step, *, fails: bool) -> RunStep:
         call: Call = step.call.replace(args=self._redactor.arguments(step.call.args))
-        said = [self._said(each) for each in (step.event, step.again) if each is not None]
+        said = [self._said(each, step) for each in (step.event, step.again) if each is not None]
         fault = steps.fault_text(call) if faults.is_fault(step) else None
         return RunStep(
             label=call.label,
@@ -391,8 +391,8 @@ class Told:
     def _name(self, label: int) -> str | None:
         return steps.one_line(self._names[label]) if label in self._names else None
 
-    def _said(self, said: Said) -> str:
-        return steps.said_text(said.replace(data=self._redactor.text(said.data)))
+    def _said(self, said: Said, step: Step) -> str:
+        return steps.said_text(said.replace(data=self._redactor.text(said.data)), step)
 
     def _requests(self, part: Part, interactions: Iterable[Interaction]) -> tuple[SentRequest, ...]:
         told = []

@@ -37,6 +37,8 @@ from replaykit.trace import Said, Step, Trace
 from replaykit.verdict import Failure
 
 REFERENCE = ROOT / "docs" / "reference"
+GET, POST = (Request(method=each, url="http://127.0.0.1:1/b") for each in ("GET", "POST"))
+ANSWERED, UNSENT = Interaction(request=POST, response=Response(status=200)), Trouble(error="ConnectError")
 
 
 class Shaky(Piggy):
@@ -150,7 +152,8 @@ def test_the_diagram_shades_the_steps_under_a_fault(told: Account, found: tuple[
     assert lines[start + 1].startswith(f"Note over C,S: [{failed}]")
     assert lines[start + 1].endswith(f"under [{began}]")
     assert 1 == lines.count("end") == cut.count("end") == cut.count(mermaid.SHADE)
-    assert "end" == lines[-1] == cut[-1]
+    assert ["end", f"Note over C,S: [{began}] error status is over"] == lines[-2:]
+    assert "end" == cut[-1]
     assert "Note over C,S: and more, left out here" == cut[-2]
 
 
@@ -206,7 +209,7 @@ def test_what_a_fault_does_is_said_in_words(tag: str, args: dict[str, Any], said
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'{"command":"hold","sent":true}', "the answer was lost; nothing was done"),
+        (b'{"command":"hold","sent":true}', "the answer was lost"),
         (b'{"command":"hold","sent":false}', "it was not sent"),
         (b'{"command":"hold","sent":1}', "lost(command='hold', sent=1)"),
         (b'{"bag":"red"}', "lost(bag='red')"),
@@ -215,6 +218,38 @@ def test_what_a_fault_does_is_said_in_words(tag: str, args: dict[str, Any], said
 def test_what_became_of_a_lost_answer_is_said(data: bytes, said: str):
     """An event of a model that is called the same, and tells of something else, is shown as any other."""
     assert said == steps.said_text(Said(tag="lost", version=1, data=data))
+
+
+def test_that_nothing_was_done_is_said_where_somebody_looked():
+    """Who looks after the loss and is answered says it; a look that is lost too says nothing."""
+    lost = Interaction(request=GET, trouble=Trouble(error="ReadError"))
+    fine = Interaction(request=GET, response=Response(status=200))
+    event = Said(tag="lost", version=1, data=b'{"command":"hold","sent":true}')
+    told = {
+        steps.said_text(event, Step(call=Call(label=2, tag="hold"), interactions=sent))
+        for sent in ((), (lost,), (lost, lost), (fine, lost))
+    }
+    looked = Step(call=Call(label=2, tag="hold"), interactions=(lost, fine), event=event)
+
+    assert {"the answer was lost"} == told
+    assert "->  the answer was lost; nothing was done, as far as was seen" in steps.render(
+        Trace(steps=(looked,), ending="passed")
+    )
+
+
+def test_closely_it_is_said_after_which_step_a_fault_is_over():
+    """With -v, each fault that had a step ends after its last one; one that is still on does not."""
+    said = Said(tag="injected", version=1, data=b'{"fault":"fault_kill","steps":2}')
+    began = [Step(call=Call(label=label, tag="fault_kill"), event=said) for label in (1, 2)]
+    sent = [Step(call=Call(label=label, tag="look"), faults=on) for label, on in ((3, (1, 2)), (4, (2,)), (5, ()))]
+    lines = steps.render(Trace(steps=(*began, *sent), ending="passed"), verbose=True).splitlines()
+    heads = [each.split("->")[0].strip() for each in lines]
+
+    assert [
+        "⚡ [ 1] kill", "⚡ [ 2] kill", "? [ 3] look()", "⚡ [1] kill is over", "? [ 4] look()", "⚡ [2] kill is over",
+        "? [ 5] look()",
+    ] == heads  # fmt: skip
+    assert "is over" not in steps.render(Trace(steps=(*began, *sent), ending="passed"))
 
 
 def under(*interactions: Interaction, faults_on: tuple[int, ...] = (1,)) -> Trace:
@@ -320,10 +355,6 @@ def test_what_was_asked_after_the_last_loss_is_not_counted():
     assert [("fault_down", "GET", "/b", 2, 0, 0)] == rows(other)
     assert [("fault_down", "GET", "/b", 3, 1, 0)] == rows(coverage)
     assert 1 == coverage.crossings[NO_FAULT, "GET", "/b", "tried"]
-
-
-GET, POST = (Request(method=each, url="http://127.0.0.1:1/b") for each in ("GET", "POST"))
-ANSWERED, UNSENT = Interaction(request=POST, response=Response(status=200)), Trouble(error="ConnectError")
 
 
 @pytest.mark.parametrize(

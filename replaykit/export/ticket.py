@@ -146,7 +146,7 @@ def _size(items: list[str]) -> int:
 
 
 def _step(number: int, step: Step, failure: Failure, names: Mapping[int, str]) -> Iterator[str]:
-    said = "no event" if step.event is None else said_text(step.event)
+    said = "no event" if step.event is None else said_text(step.event, step)
     again = "" if step.again is None else f" and {_code(said_text(step.again), _TITLE)}"
     branch = f", in branch {step.call.branch}, at the same time as the others" if step.call.branch else ""
     fails = step.call.label == failure.step
