@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT, environment
 from jar import Jar, JarApi, Piggy
 from markdown_it import MarkdownIt
@@ -18,6 +19,7 @@ from replaykit import Adapter, Command, fault, integration
 from replaykit.account import Account, Bug, account
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle
+from replaykit.cli.show import show
 from replaykit.coverage import NO_FAULT, Coverage
 from replaykit.export import render as export
 from replaykit.export import sent
@@ -35,6 +37,7 @@ from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.verdict import Failure
+from replaykit.writer import save
 
 REFERENCE = ROOT / "docs" / "reference"
 GET, POST = (Request(method=each, url="http://127.0.0.1:1/b") for each in ("GET", "POST"))
@@ -179,6 +182,28 @@ def test_a_ticket_tells_the_fault(found: tuple[Result, Bundle, Path]):
     assert f"1. fault `[{began}] error status for 1 step" in ticket
     assert f"`(under [{began}] error status)`: **it fails**" in ticket
     assert "(`answered by a fault`)" in ticket
+
+
+@pytest.mark.parametrize("tag", ["fault_kill", "fault_pause", "fault_restart", "fault_error_status"])
+def test_a_fault_of_the_process_is_replayed_with_a_service_that_is_started(
+    found: tuple[Result, Bundle, Path], tmp_path: Path, tag: str
+):
+    """The ticket and show name --start alone where the process is shaken, else --url too."""
+    _, bundle, _ = found
+    [began, failed] = bundle.trace.steps
+    began = began.replace(
+        call=began.call.replace(tag=tag, args={"steps": 1}),
+        event=Said(tag="injected", version=1, data=f'{{"fault":"{tag}","steps":1}}'.encode()),
+    )
+    path = tmp_path / "shaken.pd"
+    save(path, bundle.origin, bundle.trace.replace(steps=(began, failed)))
+    ticket = sent(read(path), path.read_bytes(), "ticket", path).decode()
+    shown = CliRunner().invoke(show, [str(path)]).output
+    is_process = tag in faults.PROCESS
+
+    assert is_process == ("replaykit replay ISSUE.md --start" in ticket) == ("--url URL" not in ticket)
+    assert is_process == ("--url" not in shown)
+    assert '--start "COMMAND with {port}"' in shown
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from replaykit.value import JsonData, loads
 
 SIGN, ASCII_SIGN = "⚡", "!"  # stand where it is said of a step that all was well
 PREFIX = "fault_"  # of the tags of faults
+PROCESS = frozenset({"fault_kill", "fault_pause", "fault_restart"})  # faults of a service that was started here
 
 _LOST = {True: "the answer was lost", False: "it was not sent"}
 _LOOKED = "; nothing was done, as far as was seen"
@@ -72,6 +73,11 @@ def told(call: Call) -> str:
 def names_in(trace: Trace) -> dict[int, str]:
     """List the faults of a run: their names, by the labels of the steps that began them."""
     return {step.call.label: name(step.call) for step in trace.steps if is_fault(step)}
+
+
+def needs_start(trace: Trace) -> bool:
+    """Say whether a run can only be repeated with a service that is started for it."""
+    return any(step.call.tag in PROCESS for step in trace.steps)
 
 
 def under(step: Step, names: Mapping[int, str]) -> str:
