@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from replaykit.coding import unpacked
-from replaykit.coverage import KINDS, Coverage
+from replaykit.coverage import KINDS, Coverage, Crossed
 from replaykit.finding import Finding
 from replaykit.interaction import Headers, Interaction
 from replaykit.redact import Redactor
@@ -150,17 +150,6 @@ class Endpoint(Record):
     path: str  # with placeholders for ids
 
 
-class Crossed(Record):
-    """What came of a kind of fault at an endpoint."""
-
-    fault: str  # its tag
-    method: str
-    path: str
-    tried: int  # requests sent while it was on
-    lost: int  # answers that it cost
-    failed: int  # runs with a finding at a step that was sent there while it was on
-
-
 class Crossings(Record):
     """The matrix of faults and the endpoints of commands."""
 
@@ -293,17 +282,7 @@ def _crossings(coverage: Coverage, shown: Callable[[str], str]) -> Crossings | N
         endpoints=tuple(Endpoint(method=shown(method), path=shown(path)) for method, path in endpoints),
         tried=len(found),
         total=len(coverage.faults) * len(endpoints),
-        crossings=tuple(
-            Crossed(
-                fault=each.fault,
-                method=shown(each.method),
-                path=shown(each.path),
-                tried=each.tried,
-                lost=each.lost,
-                failed=each.failed,
-            )
-            for each in found
-        ),
+        crossings=tuple(each.replace(method=shown(each.method), path=shown(each.path)) for each in found),
         left_out=coverage.crossings_left_out,
     )
 
@@ -394,7 +373,7 @@ class Told:
 
     def _step(self, step: Step, *, fails: bool) -> RunStep:
         call: Call = step.call.replace(args=self._redactor.arguments(step.call.args))
-        said = [self._said(each) for each in (step.event, step.again) if each is not None]
+        said = [self._said(each, step) for each in (step.event, step.again) if each is not None]
         fault = steps.fault_text(call) if faults.is_fault(step) else None
         return RunStep(
             label=call.label,
@@ -412,8 +391,8 @@ class Told:
     def _name(self, label: int) -> str | None:
         return steps.one_line(self._names[label]) if label in self._names else None
 
-    def _said(self, said: Said) -> str:
-        return steps.said_text(said.replace(data=self._redactor.text(said.data)))
+    def _said(self, said: Said, step: Step) -> str:
+        return steps.said_text(said.replace(data=self._redactor.text(said.data)), step)
 
     def _requests(self, part: Part, interactions: Iterable[Interaction]) -> tuple[SentRequest, ...]:
         told = []

@@ -11,19 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
 from replaykit.adapter import Adapter
 from replaykit.command import Command, Event, Refs, Wait, Waited
 from replaykit.dispatch import members_of, signature_of
 from replaykit.errors import UsageError
-from replaykit.fault import Fault, Injected
+from replaykit.fault import Fault, HttpFault, Injected
 from replaykit.generator import spelled_out
 from replaykit.interaction import LOSING, Interaction
 from replaykit.model import MAX_LABELS, Like, Model
 from replaykit.trace import Step, Trace
-from replaykit.value import fields_of
+from replaykit.value import Record, fields_of
 
 K = TypeVar("K")
 
@@ -47,15 +47,15 @@ _ID = re.compile(
 )
 
 
-class Crossing(NamedTuple):
+class Crossed(Record):
     """What came of a kind of fault at an endpoint."""
 
     fault: str  # its tag
     method: str
     path: str
-    tried: int  # requests sent while it was on
+    tried: int  # requests sent while it was on; of a fault of HTTP, those that it did something to
     lost: int  # answers that it cost
-    failed: int  # runs with a finding at a step that was sent there while it was on
+    failed: int  # runs with a finding at a step that was sent there while it was on, and could be answered
 
 
 @dataclass(slots=True)
@@ -77,6 +77,8 @@ class Coverage:
     known_commands: tuple[str, ...] = ()
     known_checks: tuple[tuple[str, str], ...] = ()
     known_faults: tuple[str, ...] = ()  # tags
+    blinding: frozenset[str] = frozenset()  # tags of the faults under which nobody answers
+    tampering: frozenset[str] = frozenset()  # tags of the faults of HTTP
     unaided: tuple[str, ...] = ()  # commands of which nobody finds out what became of them, by tag
     admitted: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # outcome -> tags that count for it
     _texts: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arguments of a command that are any text
@@ -95,6 +97,8 @@ class Coverage:
                 *(("latency", name) for name in budgets),
             ),
             known_faults=tuple(command.tag for command in commands if issubclass(command, Fault)),
+            blinding=frozenset(each.tag for each in commands if issubclass(each, Fault) and each.blinds),
+            tampering=frozenset(each.tag for each in commands if issubclass(each, HttpFault)),
             unaided=tuple(
                 command.tag for command in commands if command not in adapter.recoverers and not command.idempotent
             ),
@@ -112,6 +116,8 @@ class Coverage:
             known_commands=self.known_commands,
             known_checks=self.known_checks,
             known_faults=self.known_faults,
+            blinding=self.blinding,
+            tampering=self.tampering,
             unaided=self.unaided,
             admitted=self.admitted,
             _texts=self._texts,
@@ -172,18 +178,21 @@ class Coverage:
     def _cross(self, step: Step, faults: list[str], places: "_Places", *, fails: bool) -> None:
         """Count at which endpoints a command went through faults; what was asked after the last loss, nobody knows.
 
-        For who finds out what became of a command does so with the faults at first, and then without them.
+        For who finds out what became of a command does so with the faults at first, and then without them. What they
+        ask, after the first loss, is not where the run failed; nor is what nobody could answer.
         """
         sent = step.interactions
         losses = [number for number, each in enumerate(sent) if _is_lost(each)]
-        sent = sent[: losses[-1] + 1] if losses else sent
+        own = losses[0] + 1 if losses else len(sent)  # what the command itself asked
+        fails = fails and self.blinding.isdisjoint(faults)
         found: Counter[tuple[str, str, str, str]] = Counter()
-        for each in sent:
+        for number, each in enumerate(sent[: losses[-1] + 1] if losses else sent):
             endpoint = (each.request.method, places.path(each.request.url))
-            for fault in faults or [NO_FAULT]:
+            tried = [fault for fault in faults if each.tampered or fault not in self.tampering]
+            for fault in tried or [NO_FAULT]:
                 found[fault, *endpoint, "tried"] += 1
-                found[fault, *endpoint, "lost"] += bool(faults) and _is_lost(each)
-                if faults and fails:
+                found[fault, *endpoint, "lost"] += bool(tried) and _is_lost(each)
+                if tried and fails and number < own and not (each.trouble and each.trouble.before_sending):
                     found[fault, *endpoint, "failed"] = 1
         self.crossings_left_out += _merge(self.crossings, +found, MAX_CROSSINGS)
 
@@ -210,12 +219,19 @@ class Coverage:
         """The endpoints that commands were sent to, with a fault or without one: method and path."""
         return sorted({(method, path) for _, method, path, _ in self.crossings})
 
-    def crossed(self) -> list[Crossing]:
+    def crossed(self) -> list[Crossed]:
         """List what came of each fault at each endpoint where it was tried."""
-        found = sorted({key[:3] for key in self.crossings if key[0] != NO_FAULT})
         counted = self.crossings
-        all_of = [Crossing(*key, *(counted[*key, what] for what in ("tried", "lost", "failed"))) for key in found]
-        return [each for each in all_of if each.tried]
+        found = sorted({key[:3] for key in counted if key[0] != NO_FAULT and counted[*key[:3], "tried"]})
+        return [
+            Crossed(
+                fault=fault,
+                method=method,
+                path=path,
+                **{what: counted[fault, method, path, what] for what in ("tried", "lost", "failed")},
+            )
+            for fault, method, path in found
+        ]
 
     # --- of what there is
 

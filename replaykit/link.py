@@ -27,8 +27,9 @@ _RESETS = struct.pack("ii", 1, 0)  # to close is to reset, and to forget what is
 class End:
     """One socket of a connection."""
 
-    def __init__(self, loop: Loop, sock: socket.socket, closed: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, closed: Callable[[], None], failed: Callable[[], None]) -> None:
         self.sock = sock
+        self.failed = failed  # gives up the whole connection
         self.is_closed = False
         self.unsent = bytearray()
         self.outgoing: Link  # what is read here goes into it
@@ -47,7 +48,7 @@ class End:
         events = reads | (WRITE if self.unsent else 0)
         if events != self._events and not self.is_closed:
             self._events = events
-            self._loop.watch(self.sock, events, self._ready)
+            self._loop.watch(self.sock, events, self._ready, self.failed)
 
     def _ready(self, events: int) -> None:
         if events & WRITE and not self.is_closed:
@@ -140,6 +141,8 @@ class Link:
         """Link two ends; `lots` are those that were drawn for the connection, from 0 to 1, by the name of the toxic."""
         self.loop, self.random, self.source, self.dest = loop, random, source, dest
         self.has_ended = False
+        self._passing: deque[tuple[Stage | None, bytes | None, float]] = deque()  # to which stage, or to the dest
+        self._is_passing = False
         source.outgoing, dest.incoming = self, self
         self.stages = [Stage(self, toxic, lots.get(toxic.name)) for toxic in toxics]
 
@@ -154,13 +157,26 @@ class Link:
             self.deliver(data)
         self.balance()
 
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call back after some seconds; where that goes wrong, the connection is given up."""
+        return self.loop.later(seconds, call, self.source.failed)
+
     def pass_on(self, stage: "Stage", data: bytes | None, since: float) -> None:
-        """Give what has passed a stage to the next one."""
+        """Give what has passed a stage to the next one; one after the other, however many there are."""
         following = self.stages.index(stage) + 1
-        if following < len(self.stages):
-            self.stages[following].put(data, since)
-        else:
-            self.deliver(data)
+        self._passing.append((self.stages[following] if following < len(self.stages) else None, data, since))
+        if self._is_passing:
+            return
+        self._is_passing = True
+        try:
+            while self._passing:
+                target, data, since = self._passing.popleft()
+                if target is None:
+                    self.deliver(data)
+                else:
+                    target.put(data, since)
+        finally:
+            self._is_passing = False
 
     def deliver(self, data: bytes | None) -> None:
         """Write what has passed all stages."""
@@ -236,7 +252,7 @@ class Stage:
         if self._silence is not None:
             self._silence.cancel()
         limit = self.toxic.silence if self.bites and not self._is_closed else None
-        self._silence = None if limit is None else self._link.loop.later(limit, self._close)
+        self._silence = None if limit is None else self._link.later(limit, self._close)
 
     def _close(self) -> None:
         self._link.end_at(self, Ending.CLOSE)
@@ -284,7 +300,7 @@ class Stage:
                 self._emit(step)
             elif step > 0:
                 self._slept = monotonic()
-                self._timer = self._link.loop.later(step, self._wake)
+                self._timer = self._link.later(step, self._wake)
                 return
 
     def _emit(self, piece: bytes) -> None:

@@ -17,7 +17,7 @@ MOST_VISITORS = 256  # that are served at the same time
 PATIENCE = 15.0  # seconds that a request may take to arrive, and an answer to be taken
 IDLE = 60.0  # seconds between two requests
 
-Answer = tuple[int, Any]  # a status, and what is sent as JSON; nothing is sent for None
+Answer = tuple[int, Any]  # a status, and what is sent as JSON; a text is sent as it is, and nothing for None
 
 
 class Request(NamedTuple):
@@ -60,7 +60,7 @@ class Visitor:
         self._is_asked_on = self._keeps = True
         self._timer: Timer | None = None
         self._wait(IDLE)
-        loop.watch(sock, READ, self._ready)
+        loop.watch(sock, READ, self._ready, self._close)
 
     def _wait(self, seconds: float) -> None:
         if self._timer is not None:
@@ -119,12 +119,12 @@ class Visitor:
         with contextlib.suppress(BlockingIOError, InterruptedError):
             self._unsent = self._unsent[self._sock.send(self._unsent) :]
         if self._unsent:
-            self._loop.watch(self._sock, WRITE, self._ready)
+            self._loop.watch(self._sock, WRITE, self._ready, self._close)
             self._wait(PATIENCE)
         elif not self._keeps:
             self._close()
         else:
-            self._loop.watch(self._sock, READ, self._ready)
+            self._loop.watch(self._sock, READ, self._ready, self._close)
             self._wait(PATIENCE if self._heard else IDLE)
 
     def _close(self) -> None:
@@ -233,9 +233,14 @@ def _unchunked(heard: bytes | bytearray, start: int) -> tuple[bytes, int] | None
 
 def rendered(status: int, said: Any, *, keeps: bool) -> bytes:
     """Return an answer as it is sent."""
-    body = b"" if said is None else json.dumps(said).encode() + b"\n"
+    kind = "application/json"
+    if isinstance(said, str):
+        kind, body = "text/plain; charset=utf-8", said.encode()
+    else:
+        body = b"" if said is None else json.dumps(said).encode()
+    body += b"\n" if body else b""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     if status != HTTPStatus.NO_CONTENT:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
     lines += [] if keeps else ["Connection: close"]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -32,10 +32,11 @@ class Watched(Protocol):
 class Timer:
     """Something that is called later, unless it is cancelled."""
 
-    __slots__ = ("call",)
+    __slots__ = ("call", "failed")
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[[], None], failed: Callable[[], None] | None) -> None:
         self.call: Callable[[], None] | None = call
+        self.failed = failed
 
     def cancel(self) -> None:
         """Do not call it."""
@@ -43,7 +44,10 @@ class Timer:
 
 
 class Loop:
-    """Calls back when a socket can be read or written, and when a time has come."""
+    """Calls back when a socket can be read or written, and when a time has come.
+
+    Where such a call raises something, what it was for is given up by calling `failed`.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -51,23 +55,29 @@ class Loop:
         self._order = itertools.count()
         self._is_over = False
 
-    def watch(self, what: Watched | int, events: int, call: Callable[[int], object]) -> None:
+    def watch(
+        self,
+        what: Watched | int,
+        events: int,
+        call: Callable[[int], object],
+        failed: Callable[[], None] | None = None,
+    ) -> None:
         """Call back whenever one of the events is there, until `forget`; none of them is the same as that."""
         if not events:
             self.forget(what)
         elif what in self._selector.get_map():
-            self._selector.modify(what, events, call)
+            self._selector.modify(what, events, (call, failed))
         else:
-            self._selector.register(what, events, call)
+            self._selector.register(what, events, (call, failed))
 
     def forget(self, what: Watched | int) -> None:
         """Wait for nothing of it any more."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(what)
 
-    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+    def later(self, seconds: float, call: Callable[[], None], failed: Callable[[], None] | None = None) -> Timer:
         """Call back after some seconds; never after infinitely many."""
-        timer = Timer(call)
+        timer = Timer(call, failed)
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
@@ -80,12 +90,13 @@ class Loop:
         select = self._selector.select
         while not self._is_over:
             for key, events in select(self._patience()):
-                _call(key.data, events)
+                call, failed = key.data
+                _call(call, failed, events)
             now = time.monotonic() + GRAIN
             while self._timers and self._timers[0][0] <= now:
                 timer = heapq.heappop(self._timers)[2]
                 if timer.call is not None:
-                    _call(timer.call)
+                    _call(timer.call, timer.failed)
 
     def _patience(self) -> float:
         while self._timers and self._timers[0][2].call is None:
@@ -129,7 +140,7 @@ class Gate:
         self._sock.close()
 
 
-def _call(call: Callable[..., None], *arguments: int) -> None:
+def _call(call: Callable[..., object], failed: Callable[[], None] | None, *arguments: int) -> None:
     try:
         call(*arguments)
     except Exception:  # noqa: BLE001  one connection is no reason to end the others
@@ -137,3 +148,5 @@ def _call(call: Callable[..., None], *arguments: int) -> None:
 
         with contextlib.suppress(OSError, ValueError):
             traceback.print_exc(file=sys.stderr)
+        if failed is not None:
+            _call(failed, None)

@@ -212,8 +212,8 @@ def _ran(provenance: Provenance) -> Ran:
     )
 
 
-def _message(said: Said) -> Message:
-    return Message(tag=said.tag, version=said.version, data=loads(said.data), shown=said_text(said))
+def _message(said: Said, step: Step | None = None) -> Message:
+    return Message(tag=said.tag, version=said.version, data=loads(said.data), shown=said_text(said, step))
 
 
 def _messages(said: Iterable[Said]) -> tuple[Message, ...]:
@@ -242,7 +242,7 @@ class _Teller:
             under=step.faults,
             fails=fails,
             requests=self.exchanges(step.interactions),
-            event=None if step.event is None else _message(step.event),
+            event=None if step.event is None else _message(step.event, step),
             again=None if step.again is None else _message(step.again),
             state=None if step.state is None else loads(step.state),
             reading=self.exchanges(step.observing),

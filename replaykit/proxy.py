@@ -41,7 +41,7 @@ class Api:
     def answer(self, request: Request) -> Answer:
         """Answer a request. Raises RefusedError."""
         if request.headers.get("user-agent", "").startswith("Mozilla/"):
-            raise RefusedError("User agent not allowed", status=403)  # a page in a browser must not steer it
+            return 403, "User agent not allowed"  # a page in a browser must not steer it
         words = request.path.strip("/").split("/")
         if "%" in request.path:
             from urllib.parse import unquote  # it takes as long to import as much of the rest
@@ -49,10 +49,10 @@ class Api:
             words = [unquote(word) for word in words]
         routes = self._routes(words, request.body)
         if not routes:
-            raise RefusedError("404 page not found", status=404)
+            return 404, "404 page not found"
         call = routes.get("POST" if request.method == "PATCH" and "PATCH" in routes else request.method)
         if call is None:
-            raise RefusedError("405 method not allowed", status=405)
+            return 405, ""
         return call()
 
     def _routes(self, words: list[str], body: bytes) -> dict[str, Callable[[], Answer]]:

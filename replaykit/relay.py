@@ -21,8 +21,12 @@ Address = tuple[str, int]
 
 
 def address(said: str, verb: str) -> Address:
-    """Read HOST:PORT; without a host, it is that of loopback. Raises RefusedError, with Go's words."""
+    """Read HOST:PORT; without a host, it is that of loopback. Raises RefusedError, with Go's words.
+
+    Who listens nowhere in particular does so at a free port.
+    """
     status = 500 if verb == LISTEN else 400  # as Toxiproxy answers, which does not look at the other one
+    said = said or (":0" if verb == LISTEN else "")
     host, colon, port = said.rpartition(":")
     if not colon or (":" in host and not (host.startswith("[") and host.endswith("]"))):
         raise RefusedError(f"{verb}: address {said}: missing port in address", status=status)
@@ -93,7 +97,7 @@ class Connection:
             code = sock.connect_ex(where)
             if code in {0, errno.EINPROGRESS}:
                 self._dialled = sock
-                loop.watch(sock, WRITE, lambda _, sock=sock: self._reached(sock))  # type: ignore[misc]
+                loop.watch(sock, WRITE, lambda _, sock=sock: self._reached(sock), self.close)  # type: ignore[misc]
                 return
             sock.close()
         self.close()
@@ -108,7 +112,7 @@ class Connection:
         relay, loop = self._relay, self._relay.loop
         for each in (self._client, sock):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client, service = (End(loop, each, self._lost) for each in (self._client, sock))
+        client, service = (End(loop, each, self._lost, self.close) for each in (self._client, sock))
         self._ends = (client, service)
         self.links["upstream"] = Link(loop, relay.random, client, service, relay.toxics_of("upstream"), self._lots)
         self.links["downstream"] = Link(loop, relay.random, service, client, relay.toxics_of("downstream"), self._lots)

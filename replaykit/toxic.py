@@ -26,6 +26,8 @@ ATTRIBUTES: dict[str, dict[str, int]] = {  # with their defaults
 }
 BURST = 0.1  # seconds between two pieces of what is larger than a bandwidth allows in that time
 _WHOLE = 2**63  # numbers of Toxiproxy are below that
+_DAY = 24 * 3600 * 1000  # milliseconds
+_TIMES = {"latency", "jitter", "timeout", "delay"}
 
 
 class RefusedError(UsageError):
@@ -59,8 +61,18 @@ class Toxic:
         if self.type not in ATTRIBUTES:
             raise RefusedError("invalid toxic type", f"Choose one of {', '.join(ATTRIBUTES)}.")
         known = {name: _whole(self.attributes, name, usual) for name, usual in ATTRIBUTES[self.type].items()}
+        for name, value in known.items():
+            self._require_sane(name, value)
         object.__setattr__(self, "attributes", known)
         object.__setattr__(self, "name", self.name or f"{self.type}_{self.stream}")
+
+    def _require_sane(self, name: str, value: int) -> None:
+        """Raise RefusedError for what nobody can wait for or count: Toxiproxy takes it, and behaves in odd ways."""
+        if value < 0:
+            raise RefusedError(f"{name} of a {self.type} is below 0: {value}", "Say 0 or more.")
+        most, unit = (_DAY * 1000, "microseconds") if self.type == "slicer" else (_DAY, "milliseconds")
+        if name in _TIMES and value > most:
+            raise RefusedError(f"{name} of a {self.type} is longer than a day: {value} {unit}", f"Say {most} or less.")
 
     @classmethod
     def read(cls, data: object) -> "Toxic":
@@ -167,8 +179,7 @@ def treated(
         yield said["delay"] / 1000 if toxic.type == "slow_close" else 0.0
         yield Ending.CLOSE
     elif toxic.type == "latency":
-        jitter = max(0, said["jitter"])
-        yield (said["latency"] + random.uniform(-jitter, jitter)) / 1000 - age
+        yield (said["latency"] + random.uniform(-said["jitter"], said["jitter"])) / 1000 - age
         yield data
     elif toxic.type == "bandwidth":
         yield from _paced(data, said["rate"], memory)
@@ -187,7 +198,7 @@ def treated(
 
 
 def _paced(data: bytes, rate: int, memory: Memory) -> Generator[Step, float, None]:
-    if rate <= 0:
+    if rate == 0:
         yield math.inf
         return
     most = int(rate * 1000 * BURST)
@@ -202,7 +213,7 @@ def _paced(data: bytes, rate: int, memory: Memory) -> Generator[Step, float, Non
 
 def sliced(data: bytes, average: int, variation: int, random: Random) -> list[bytes]:
     """Cut data into pieces of an average size, by halves, each cut a little off the middle."""
-    average, variation = max(1, average), max(0, variation)
+    average = max(1, average)
     pieces, left = [], [(0, len(data))]
     while left:
         start, end = left.pop()

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +28,11 @@ from replaykit.version import __version__
 
 PREFIX = "replaykit-"  # of the names of our proxies
 PATIENCE = 10.0  # seconds that an answer of the API, and the start of the embedded proxy, may take
+BRIEF = 0.5  # seconds that it may take after one that did not come: who wants to end is not kept for long
+ENDING = 2.0  # seconds that the embedded proxy may take to end, before it is killed
 OLDEST = 2  # the major version that is needed
+NOT_FOUND = 404
+MOST_LOG = 4096  # bytes of what the embedded proxy printed
 MOST_ANSWER = 16 * 1024 * 1024  # bytes
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PARTS = 5  # of a name of ours
@@ -45,8 +49,10 @@ class Toxiproxy:
     what is refused, MachineError for what can't be done there.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, log: Callable[[], str] | None = None) -> None:
+        """Know where it is; `log` gives the last lines of one that is ours."""
+        self.url, self._log = url.rstrip("/"), log
+        self._patience = PATIENCE
         parts = urlsplit(self.url)
         try:
             port = parts.port
@@ -92,6 +98,14 @@ class Toxiproxy:
         """Let a toxic act no more."""
         self._ask("DELETE", f"/proxies/{quote(proxy, safe='')}/toxics/{quote(name, safe='')}")
 
+    def is_enabled(self, proxy: str) -> bool:
+        """Say whether a proxy listens."""
+        said = self._ask("GET", f"/proxies/{quote(proxy, safe='')}")
+        enabled = said.get("enabled") if isinstance(said, dict) else None
+        if not isinstance(enabled, bool):
+            raise self._stranger()
+        return enabled
+
     def enable(self, proxy: str) -> None:
         """Let a proxy listen, where it does not."""
         self._ask("POST", f"/proxies/{quote(proxy, safe='')}", {"enabled": True})
@@ -100,16 +114,9 @@ class Toxiproxy:
         """Let a proxy listen no more; its connections are closed."""
         self._ask("POST", f"/proxies/{quote(proxy, safe='')}", {"enabled": False})
 
-    def toxics(self, proxy: str) -> list[str]:
-        """Return the names of the toxics of a proxy."""
-        said = self._ask("GET", f"/proxies/{quote(proxy, safe='')}/toxics")
-        if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
-            raise self._stranger()
-        return [str(each.get("name")) for each in said]
-
     def _ask(self, method: str, path: str, data: object = None) -> Any:
         """Ask something; return what is answered."""
-        connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        connection, is_answered = HTTPConnection(self.host, self.port, timeout=self._patience), False
         headers = {"User-Agent": f"replaykit/{__version__}", "Connection": "close"}
         body = None
         if data is not None:
@@ -118,15 +125,14 @@ class Toxiproxy:
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             status, said = answer.status, answer.read(MOST_ANSWER)
+            is_answered = True
         except HTTPException:
             raise self._stranger() from None
         except OSError as error:
-            raise UnreachableError(
-                f"Toxiproxy can't be reached at {self.url}: {error.strerror or error}.",
-                "Is it running there? Without --toxiproxy, replaykit starts a proxy of its own.",
-            ) from None
+            raise self._unreachable(str(error.strerror or error)) from None
         finally:
             connection.close()
+            self._patience = PATIENCE if is_answered else BRIEF  # also where the wait was broken off, as by Ctrl-C
         return self._judged(f"{method} {path}", status, said)
 
     def _judged(self, asked: str, status: int, said: bytes) -> Any:
@@ -142,6 +148,16 @@ class Toxiproxy:
         if status >= 500:  # noqa: PLR2004
             raise MachineError(f"Toxiproxy at {self.url} can't do {asked}: {error}.", "Look at what it prints.")
         raise RefusedError(f"Toxiproxy at {self.url} refused {asked}: {error} ({status}).", status=status)
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        if self._log is None:
+            return UnreachableError(
+                f"Toxiproxy can't be reached at {self.url}: {why}.",
+                "Is it running there? Without --toxiproxy, replaykit starts a proxy of its own.",
+            )
+        log = self._log()
+        todo = "Try it again." if not log else f"Try it again. What it printed last:\n{log}"
+        return UnreachableError(f"The embedded proxy can't be reached at {self.url}: {why}.", todo, log)
 
     def _stranger(self) -> UsageError:
         return UsageError(f"What answers at {self.url} is no Toxiproxy.", "Check its address.")
@@ -197,11 +213,13 @@ class Embedded:
         lifeline, self._hold = os.pipe()
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).absolute().parent.parent)]
         words += ["--port", "0", "--lifeline", str(lifeline), *([] if seed is None else ["--seed", str(seed)])]
+        self._heard, speaks = os.pipe()
+        os.set_blocking(speaks, False)  # nobody listens after the first line: what finds no room there is lost
         try:
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=speaks,
                 stderr=subprocess.STDOUT,
                 pass_fds=[lifeline],
                 start_new_session=True,  # Ctrl-C is for us, who still may have use for it
@@ -209,11 +227,13 @@ class Embedded:
             )
         except OSError as error:
             os.close(self._hold)
+            os.close(self._heard)
             raise MachineError(
                 f"No process can be started: {error.strerror}.", "Let the machine have more memory or processes."
             ) from None
         finally:
             os.close(lifeline)
+            os.close(speaks)
         try:
             self.url = self._told()
         except BaseException:
@@ -222,11 +242,9 @@ class Embedded:
 
     def _told(self) -> str:
         """Wait for the line that says where it listens."""
-        pipe, said, deadline = self._process.stdout, b"", time.monotonic() + PATIENCE
-        assert pipe is not None  # noqa: S101  it was asked for
+        said, deadline = b"", time.monotonic() + PATIENCE
         while not said.endswith(b"\n"):
-            readable, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            more = os.read(pipe.fileno(), 4096) if readable else b""
+            more = self._hear(max(0.0, deadline - time.monotonic()))
             if not more:
                 break
             said += more
@@ -235,21 +253,33 @@ class Embedded:
             raise MachineError(f"The embedded proxy did not start: {line or 'it said nothing'}.", "Try it again.")
         return line
 
+    def _hear(self, seconds: float) -> bytes:
+        """Return what it says within a time; nothing where it says nothing, or has ended."""
+        waiter = select.poll()  # which, unlike select, takes numbers above 1024
+        waiter.register(self._heard, select.POLLIN)
+        return os.read(self._heard, 4096) if waiter.poll(seconds * 1000) else b""
+
+    def log(self) -> str:
+        """Return the last lines of what it printed since it was asked last: what went wrong there."""
+        said = b""
+        while self._heard >= 0 and (more := self._hear(0.0)):
+            said = (said + more)[-MOST_LOG:]
+        return said.decode("utf-8", "replace").strip()
+
     def stop(self) -> None:
         """End it; a process that was forked from the one that started it only lets go of it."""
         if self._hold >= 0:
             os.close(self._hold)
-            self._hold = -1
+            os.close(self._heard)
+            self._hold = self._heard = -1
         if os.getpid() != self._owner:
             return
         self._process.terminate()  # whoever was forked from us may hold the lifeline still
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -262,32 +292,52 @@ class Embedded:
 
 
 class Interposed:
-    """A proxy that stands before a service: where, and what it is to do."""
+    """A proxy that stands before a service: where, and what it is to do.
+
+    Each method raises UnreachableError as well where somebody else took away what was there, as a reset of a Toxiproxy
+    that is shared does: what a run has seen since then says nothing of the fault.
+    """
 
     def __init__(self, toxiproxy: Toxiproxy, name: str, address: Address) -> None:
         self.toxiproxy, self.name, self.address = toxiproxy, name, address
 
     def add(self, toxic: Toxic) -> None:
         """Let a toxic act, on open connections too."""
-        self.toxiproxy.add(self.name, toxic)
+        with self._undisturbed("its proxy"):
+            self.toxiproxy.add(self.name, toxic)
 
     def remove(self, name: str) -> None:
         """Let a toxic act no more; what it holds back is passed on."""
-        self.toxiproxy.remove(self.name, name)
+        with self._undisturbed(f"the fault {name}"):
+            self.toxiproxy.remove(self.name, name)
 
     def down(self) -> None:
         """Refuse connections, and close those that are open."""
-        self.toxiproxy.disable(self.name)
+        with self._undisturbed("its proxy"):
+            self.toxiproxy.disable(self.name)
 
     def up(self) -> None:
-        """Accept connections again, at the same address."""
-        self.toxiproxy.enable(self.name)
+        """Accept connections again, at the same address, after `down`."""
+        with self._undisturbed("its proxy"):
+            if self.toxiproxy.is_enabled(self.name):
+                raise self._disturbed("what kept its proxy down")
+            self.toxiproxy.enable(self.name)
 
-    def calm(self) -> None:
-        """Let no toxic act, and accept connections."""
-        self.up()
-        for name in self.toxiproxy.toxics(self.name):
-            self.remove(name)
+    @contextlib.contextmanager
+    def _undisturbed(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RefusedError as error:
+            if error.status != NOT_FOUND:
+                raise
+            raise self._disturbed(what) from None
+
+    def _disturbed(self, what: str) -> UnreachableError:
+        return UnreachableError(
+            f"Somebody else has taken away {what}, at the Toxiproxy at {self.toxiproxy.url}.",
+            "Let nobody reset or change it while runs go through it; without --toxiproxy, replaykit starts a proxy of "
+            "its own.",
+        )
 
 
 @contextlib.contextmanager
@@ -301,8 +351,11 @@ def interposed(
     or its proxy can't be reached from here, UsageError for one that is none or too old, MachineError.
     """
     with contextlib.ExitStack() as stack:
-        api = Toxiproxy(stack.enter_context(Embedded(seed)).url if toxiproxy is None else toxiproxy)
-        if toxiproxy is not None:
+        if toxiproxy is None:
+            embedded = stack.enter_context(Embedded(seed))
+            api = Toxiproxy(embedded.url, embedded.log)
+        else:
+            api = Toxiproxy(toxiproxy)
             _require_spoken(api)
             sweep(api)
         name, owner = new_name(), os.getpid()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT, environment
 from jar import Jar, JarApi, Piggy
 from markdown_it import MarkdownIt
@@ -18,6 +19,7 @@ from replaykit import Adapter, Command, fault, integration
 from replaykit.account import Account, Bug, account
 from replaykit.adapter import Adapters
 from replaykit.bundle import Bundle
+from replaykit.cli.show import show
 from replaykit.coverage import NO_FAULT, Coverage
 from replaykit.export import render as export
 from replaykit.export import sent
@@ -34,8 +36,12 @@ from replaykit.report import faults, junit, markdown, mermaid, outline, plain, s
 from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
+from replaykit.verdict import Failure
+from replaykit.writer import save
 
 REFERENCE = ROOT / "docs" / "reference"
+GET, POST = (Request(method=each, url="http://127.0.0.1:1/b") for each in ("GET", "POST"))
+ANSWERED, UNSENT = Interaction(request=POST, response=Response(status=200)), Trouble(error="ConnectError")
 
 
 class Shaky(Piggy):
@@ -149,7 +155,8 @@ def test_the_diagram_shades_the_steps_under_a_fault(told: Account, found: tuple[
     assert lines[start + 1].startswith(f"Note over C,S: [{failed}]")
     assert lines[start + 1].endswith(f"under [{began}]")
     assert 1 == lines.count("end") == cut.count("end") == cut.count(mermaid.SHADE)
-    assert "end" == lines[-1] == cut[-1]
+    assert ["end", f"Note over C,S: [{began}] error status is over"] == lines[-2:]
+    assert "end" == cut[-1]
     assert "Note over C,S: and more, left out here" == cut[-2]
 
 
@@ -175,6 +182,28 @@ def test_a_ticket_tells_the_fault(found: tuple[Result, Bundle, Path]):
     assert f"1. fault `[{began}] error status for 1 step" in ticket
     assert f"`(under [{began}] error status)`: **it fails**" in ticket
     assert "(`answered by a fault`)" in ticket
+
+
+@pytest.mark.parametrize("tag", ["fault_kill", "fault_pause", "fault_restart", "fault_error_status"])
+def test_a_fault_of_the_process_is_replayed_with_a_service_that_is_started(
+    found: tuple[Result, Bundle, Path], tmp_path: Path, tag: str
+):
+    """The ticket and show name --start alone where the process is shaken, else --url too."""
+    _, bundle, _ = found
+    [began, failed] = bundle.trace.steps
+    began = began.replace(
+        call=began.call.replace(tag=tag, args={"steps": 1}),
+        event=Said(tag="injected", version=1, data=f'{{"fault":"{tag}","steps":1}}'.encode()),
+    )
+    path = tmp_path / "shaken.pd"
+    save(path, bundle.origin, bundle.trace.replace(steps=(began, failed)))
+    ticket = sent(read(path), path.read_bytes(), "ticket", path).decode()
+    shown = CliRunner().invoke(show, [str(path)]).output
+    is_process = tag in faults.PROCESS
+
+    assert is_process == ("replaykit replay ISSUE.md --start" in ticket) == ("--url URL" not in ticket)
+    assert is_process == ("--url" not in shown)
+    assert '--start "COMMAND with {port}"' in shown
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -205,7 +234,7 @@ def test_what_a_fault_does_is_said_in_words(tag: str, args: dict[str, Any], said
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'{"command":"hold","sent":true}', "the answer was lost; nothing was done"),
+        (b'{"command":"hold","sent":true}', "the answer was lost"),
         (b'{"command":"hold","sent":false}', "it was not sent"),
         (b'{"command":"hold","sent":1}', "lost(command='hold', sent=1)"),
         (b'{"bag":"red"}', "lost(bag='red')"),
@@ -214,6 +243,38 @@ def test_what_a_fault_does_is_said_in_words(tag: str, args: dict[str, Any], said
 def test_what_became_of_a_lost_answer_is_said(data: bytes, said: str):
     """An event of a model that is called the same, and tells of something else, is shown as any other."""
     assert said == steps.said_text(Said(tag="lost", version=1, data=data))
+
+
+def test_that_nothing_was_done_is_said_where_somebody_looked():
+    """Who looks after the loss and is answered says it; a look that is lost too says nothing."""
+    lost = Interaction(request=GET, trouble=Trouble(error="ReadError"))
+    fine = Interaction(request=GET, response=Response(status=200))
+    event = Said(tag="lost", version=1, data=b'{"command":"hold","sent":true}')
+    told = {
+        steps.said_text(event, Step(call=Call(label=2, tag="hold"), interactions=sent))
+        for sent in ((), (lost,), (lost, lost), (fine, lost))
+    }
+    looked = Step(call=Call(label=2, tag="hold"), interactions=(lost, fine), event=event)
+
+    assert {"the answer was lost"} == told
+    assert "->  the answer was lost; nothing was done, as far as was seen" in steps.render(
+        Trace(steps=(looked,), ending="passed")
+    )
+
+
+def test_closely_it_is_said_after_which_step_a_fault_is_over():
+    """With -v, each fault that had a step ends after its last one; one that is still on does not."""
+    said = Said(tag="injected", version=1, data=b'{"fault":"fault_kill","steps":2}')
+    began = [Step(call=Call(label=label, tag="fault_kill"), event=said) for label in (1, 2)]
+    sent = [Step(call=Call(label=label, tag="look"), faults=on) for label, on in ((3, (1, 2)), (4, (2,)), (5, ()))]
+    lines = steps.render(Trace(steps=(*began, *sent), ending="passed"), verbose=True).splitlines()
+    heads = [each.split("->")[0].strip() for each in lines]
+
+    assert [
+        "⚡ [ 1] kill", "⚡ [ 2] kill", "? [ 3] look()", "⚡ [1] kill is over", "? [ 4] look()", "⚡ [2] kill is over",
+        "? [ 5] look()",
+    ] == heads  # fmt: skip
+    assert "is over" not in steps.render(Trace(steps=(*began, *sent), ending="passed"))
 
 
 def under(*interactions: Interaction, faults_on: tuple[int, ...] = (1,)) -> Trace:
@@ -244,6 +305,11 @@ def test_who_asks_the_same_again_and_again_is_shown_once():
 # --- faults at endpoints ------------------------------------------------------------------------
 
 
+def rows(coverage: Coverage) -> list[tuple[Any, ...]]:
+    """Give the matrix: fault, method, path; tried, lost, failed."""
+    return [tuple(each.model_dump().values()) for each in coverage.crossed()]
+
+
 def test_the_matrix_says_where_faults_were_tried_and_what_came_of_them(
     found: tuple[Result, Bundle, Path], told: Account
 ):
@@ -263,7 +329,7 @@ def test_the_matrix_says_where_faults_were_tried_and_what_came_of_them(
     assert f"  seen to fail in {steps.count(put.failed, 'run')}: error status x POST /coins" in covered.render(
         result.coverage
     )
-    assert put._asdict() in document["crossings"]
+    assert put.model_dump() in document["crossings"]
     assert (len(crossed), len(endpoints), 0) == (document["tried"], document["total"], document["left_out"])
     assert told.faults_by_endpoint is not None
     assert (put.tried, put.lost, put.failed) == next(
@@ -310,10 +376,58 @@ def test_what_was_asked_after_the_last_loss_is_not_counted():
     for each in (one, other):
         coverage.merge(each)
 
-    assert [("fault_down", "GET", "/b", 1, 1, 0)] == one.crossed()
-    assert [("fault_down", "GET", "/b", 2, 0, 0)] == other.crossed()
-    assert [("fault_down", "GET", "/b", 3, 1, 0)] == coverage.crossed()
+    assert [("fault_down", "GET", "/b", 1, 1, 0)] == rows(one)
+    assert [("fault_down", "GET", "/b", 2, 0, 0)] == rows(other)
+    assert [("fault_down", "GET", "/b", 3, 1, 0)] == rows(coverage)
     assert 1 == coverage.crossings[NO_FAULT, "GET", "/b", "tried"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "interactions", "counted"),
+    [
+        ("fault_timeout", (ANSWERED,), [("fault_timeout", "POST", "/b", 1, 0, 1)]),
+        ("fault_timeout", (Interaction(request=POST, trouble=UNSENT),), [("fault_timeout", "POST", "/b", 1, 1, 0)]),
+        ("fault_timeout",
+         (Interaction(request=POST, trouble=Trouble(error="ReadError")),
+          Interaction(request=GET, trouble=Trouble(error="ReadError"))),
+         [("fault_timeout", "GET", "/b", 1, 1, 0), ("fault_timeout", "POST", "/b", 1, 1, 1)]),
+        ("fault_pause", (ANSWERED,), [("fault_pause", "POST", "/b", 1, 0, 0)]),
+        ("fault_duplicated", (ANSWERED,), []),
+        ("fault_duplicated", (ANSWERED.replace(tampered="duplicated"),), [("fault_duplicated", "POST", "/b", 1, 0, 1)]),
+    ],
+)  # fmt: skip
+def test_a_run_failed_where_its_command_could_be_answered(
+    tag: str, interactions: tuple[Interaction, ...], counted: list[tuple[Any, ...]]
+):
+    """What never was sent or nobody could answer did not fail there, nor did looks; HTTP faults need to be done."""
+
+    class All(Piggy):
+        commands: ClassVar = (*Piggy.commands, fault.Timeout, fault.Pause, fault.Duplicated)
+
+    adapters = Adapters(All, JarApi, "http://127.0.0.1:9", {})
+    coverage = Coverage.of(All, JarApi).blank()
+    began = Step(call=Call(label=1, tag=tag))
+    failure = Failure(kind="check", name="coins_match", step=2, command="hold", message="it does not hold")
+    trace = under(*interactions)
+    coverage.fold(trace.replace(steps=(began, *trace.steps), ending="failed", failure=failure), adapters.new().refs)
+
+    assert counted == rows(coverage)
+    assert {each.request.method for each in interactions} == {method for method, _ in coverage.crossed_endpoints}
+
+
+def test_what_was_not_tried_is_named_where_it_is_little():
+    """Up to five pairs of a fault and an endpoint are named in the summary."""
+    coverage = Coverage(runs=1, known_faults=("fault_slow_close", "fault_down"))
+    for number in range(4):
+        coverage.crossings[NO_FAULT, "GET", f"/{number}", "tried"] += 1
+    many = covered.render(coverage)
+    for number in range(3):
+        coverage.crossings["fault_down", "GET", f"/{number}", "tried"] += 1
+    pairs = ", ".join([*(f"slow close x GET /{number}" for number in range(4)), "down x GET /3"])
+    few = covered.render(coverage).splitlines()
+
+    assert "not tried" not in many
+    assert f"  not tried: {pairs}" in few
 
 
 def test_a_journal_has_the_matrix(found: tuple[Result, Bundle, Path]):

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,7 +21,7 @@ from replaykit import toxiproxy
 from replaykit.errors import MachineError, UnreachableError, UsageError
 from replaykit.port import free_port
 from replaykit.toxic import RefusedError, Toxic
-from replaykit.toxiproxy import Embedded, Toxiproxy, interposed, is_leftover, new_name, sweep
+from replaykit.toxiproxy import Embedded, Interposed, Toxiproxy, interposed, is_leftover, new_name, sweep
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,19 @@ def welcomed(address: tuple[str, int]) -> bool:
         return False
 
 
+def timed(call: Callable[[], object]) -> float:
+    """Call, whether the Toxiproxy can be reached or not; return the seconds that it took."""
+    began = time.monotonic()
+    with contextlib.suppress(UnreachableError):
+        call()
+    return time.monotonic() - began
+
+
+def toxics(api: Toxiproxy, proxy: str) -> list[str]:
+    """List the names of the toxics of a proxy."""
+    return [toxic["name"] for toxic in api.proxies()[proxy]["toxics"]]
+
+
 # --- the client ---------------------------------------------------------------------------------
 
 
@@ -92,9 +105,9 @@ def test_proxies_are_made_and_removed(shared: str, service: tuple[str, int]):
 
     assert welcomed(address)
     assert Toxic("late", "latency", "upstream", 0.5, {"latency": 1}).as_json() == shown
-    assert ["late"] == api.toxics("mine")
+    assert ["late"] == toxics(api, "mine")
     api.remove("mine", "late")
-    assert [] == api.toxics("mine")
+    assert [] == toxics(api, "mine")
     api.disable("mine")
     assert not welcomed(address)
     api.enable("mine")
@@ -191,20 +204,6 @@ def test_a_proxy_stands_before_the_service_meanwhile(shared: str, service: tuple
     api.delete("others")
 
 
-def test_calm_takes_all_away(service: tuple[str, int]):
-    """However it was before, afterwards no toxic acts and connections are accepted."""
-    with interposed(service) as proxy:
-        proxy.add(Toxic("", "limit_data"))
-        proxy.add(Toxic("", "limit_data", "upstream"))
-        proxy.down()
-
-        assert not welcomed(proxy.address)
-        proxy.calm()
-        assert welcomed(proxy.address)
-        proxy.calm()
-        assert [] == proxy.toxiproxy.toxics(proxy.name)
-
-
 def test_a_port_is_a_wish(service: tuple[str, int]):
     """It listens at the port that is wanted, and at another one where that is taken."""
     port = free_port()
@@ -232,6 +231,46 @@ def test_a_toxiproxy_that_died_is_told(service: tuple[str, int]):
             proxy.add(Toxic("", "latency"))
 
 
+def reset(api: Toxiproxy) -> None:
+    """Let somebody else reset a Toxiproxy."""
+    api._ask("POST", "/reset")
+
+
+def delete(api: Toxiproxy) -> None:
+    """Let somebody else delete all proxies."""
+    for name in api.proxies():
+        api.delete(name)
+
+
+@pytest.mark.parametrize(
+    ("begin", "disturb", "end", "what"),
+    [
+        (lambda p: p.add(Toxic("late", "latency")), reset, lambda p: p.remove("late"), "the fault late"),
+        (lambda p: p.down(), reset, lambda p: p.up(), "what kept its proxy down"),
+        (lambda p: p.down(), delete, lambda p: p.up(), "its proxy"),
+        (lambda _: None, delete, lambda p: p.down(), "its proxy"),
+        (lambda _: None, delete, lambda p: p.add(Toxic("", "latency")), "its proxy"),
+    ],
+)
+def test_what_somebody_else_took_away_is_told(
+    begin: Callable[[Interposed], None],
+    disturb: Callable[[Toxiproxy], None],
+    end: Callable[[Interposed], None],
+    what: str,
+    service: tuple[str, int],
+    shared: str,
+):
+    """Where a Toxiproxy that is shared was reset meanwhile, nobody knows what a run has seen: it can't be judged."""
+    with interposed(service, toxiproxy=shared) as proxy:
+        begin(proxy)
+        disturb(Toxiproxy(shared))
+
+        with pytest.raises(
+            UnreachableError, match=f"Somebody else has taken away {what}, at the Toxiproxy at {shared}"
+        ):
+            end(proxy)
+
+
 def test_threads_may_steer_it_at_the_same_time(service: tuple[str, int]):
     """Toxics come and go from several threads."""
     wrong = []
@@ -251,7 +290,7 @@ def test_threads_may_steer_it_at_the_same_time(service: tuple[str, int]):
         for thread in threads:
             thread.join()
 
-        assert [] == wrong == proxy.toxiproxy.toxics(proxy.name)
+        assert [] == wrong == toxics(proxy.toxiproxy, proxy.name)
 
 
 def test_a_fork_takes_nothing_away(service: tuple[str, int], shared: str):
@@ -355,3 +394,104 @@ def test_a_start_that_fails_is_told(monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(MachineError, match="The embedded proxy did not start: no such thing"):
         Embedded()
+
+
+BROKEN = textwrap.dedent(
+    """
+    import os, sys
+    sys.path.append(sys.argv.pop(1))
+    from replaykit import link
+    from replaykit.proxy import main
+    def broken(*_):
+        raise ValueError("x" * 2000 + " is broken")
+    if os.environ.get("BROKEN") == "wake":
+        link.Stage._wake = broken
+    else:
+        link.End._ready = broken
+    os._exit(main())
+    """
+)
+
+
+def test_what_the_embedded_one_prints_does_not_block_it(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Whatever goes wrong in it, and however much it prints of that, it goes on; an error has the last of it."""
+    monkeypatch.setattr(toxiproxy, "_PROGRAM", BROKEN)
+    monkeypatch.setattr(toxiproxy, "PATIENCE", 2.0)
+    with interposed(service) as proxy:
+        for _ in range(60):
+            assert not welcomed(proxy.address)
+
+        assert [] == toxics(proxy.toxiproxy, proxy.name)
+        proxy.toxiproxy.port = free_port()
+        with pytest.raises(UnreachableError, match=r"The embedded proxy can't be reached at .*: ") as told:
+            proxy.up()
+        assert told.value.log.startswith("x")
+        assert "is broken" in told.value.log
+        assert told.value.log in told.value.todo
+
+
+def test_one_that_does_not_answer_is_waited_for_once(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """After an answer that did not come, the next ones are hardly waited for, up to the end; one that came mends it."""
+    monkeypatch.setattr(toxiproxy, "PATIENCE", 0.6)
+    monkeypatch.setattr(toxiproxy, "BRIEF", 0.05)
+    with Embedded() as embedded:
+        pid = embedded._process.pid
+        try:
+            with interposed(service, toxiproxy=embedded.url) as proxy:
+                os.kill(pid, signal.SIGSTOP)
+                first, *later = (timed(lambda: proxy.add(Toxic("", "latency"))) for _ in range(3))
+
+                assert 0.6 <= first
+                assert all(took < 0.3 for took in later)
+                os.kill(pid, signal.SIGCONT)
+                for _ in range(100):
+                    if timed(proxy.down) < 0.05:
+                        break
+                os.kill(pid, signal.SIGSTOP)
+                assert 0.6 <= timed(proxy.up)
+                began = time.monotonic()
+            assert time.monotonic() - began < 0.3
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_wait_that_is_broken_off_is_the_last_long_one(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Who is asked to end while the API does not answer does not wait for it again."""
+    monkeypatch.setattr(toxiproxy, "BRIEF", 0.05)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with interposed(service) as proxy:
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                proxy.toxiproxy.port = silent.getsockname()[1]
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                with pytest.raises(KeyboardInterrupt):
+                    proxy.down()
+
+                assert timed(proxy.up) < 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_an_embedded_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch):
+    """One that does not end when it is asked to is not waited for for long."""
+    monkeypatch.setattr(toxiproxy, "ENDING", 0.1)
+    embedded = Embedded()
+    os.kill(embedded._process.pid, signal.SIGSTOP)
+
+    assert timed(embedded.stop) < 1
+    assert -signal.SIGKILL == embedded._process.returncode
+
+
+def test_a_toxic_that_breaks_closes_its_connection(service: tuple[str, int], monkeypatch: pytest.MonkeyPatch):
+    """Where something goes wrong after a wait, the connection it was for is not left open."""
+    monkeypatch.setattr(toxiproxy, "_PROGRAM", BROKEN)
+    monkeypatch.setenv("BROKEN", "wake")
+    with interposed(service) as proxy:
+        assert welcomed(proxy.address)
+        proxy.add(Toxic("", "latency", attributes={"latency": 1}))
+
+        assert not welcomed(proxy.address)

@@ -34,7 +34,7 @@ def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
     from replaykit.bundle import Provenance
     from replaykit.placeholder import covered_in
     from replaykit.reader import read
-    from replaykit.report import steps
+    from replaykit.report import faults, steps
 
     read_bundle = read(bundle)
     origin, trace = read_bundle.origin, read_bundle.trace
@@ -65,7 +65,8 @@ def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
         say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
     elif failure is not None:
         again = f"{program()} replay {shlex.quote(str(bundle))}"
-        say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}", or --url URL')
+        place = "" if faults.needs_start(trace) else ", or --url URL"
+        say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}"{place}')
     return 0
 
 

@@ -96,7 +96,7 @@ def _prose(bundle: Bundle, failure: Failure) -> Iterator[str]:
             yield from _block(value)
     yield "## Steps\n"
     yield from _steps(bundle.trace, failure)
-    yield from _replay(failure)
+    yield from _replay(bundle.trace, failure)
     yield "## Where it was seen\n"
     yield from (f"- {fact}" for fact in _facts(bundle))
     yield ""
@@ -146,7 +146,7 @@ def _size(items: list[str]) -> int:
 
 
 def _step(number: int, step: Step, failure: Failure, names: Mapping[int, str]) -> Iterator[str]:
-    said = "no event" if step.event is None else said_text(step.event)
+    said = "no event" if step.event is None else said_text(step.event, step)
     again = "" if step.again is None else f" and {_code(said_text(step.again), _TITLE)}"
     branch = f", in branch {step.call.branch}, at the same time as the others" if step.call.branch else ""
     fails = step.call.label == failure.step
@@ -197,10 +197,14 @@ def _body(headers: Headers, body: bytes) -> str:
         return f"({len(body)} bytes, not text)"
 
 
-def _replay(failure: Failure) -> Iterator[str]:
+def _replay(trace: Trace, failure: Failure) -> Iterator[str]:
+    live, where = "--url URL", "URL is that of the service:"
+    if faults.needs_start(trace):
+        live = '--start "COMMAND with {port}"'
+        where = "Its faults are done to the service's process, so name the command that starts it:"
     yield "## Replay\n"
-    yield f"The bundle is in this text. Save it as `{FILE}` in the project's folder. URL is that of the service:\n"
-    yield from ("```sh", f"replaykit replay {FILE} --offline", f"replaykit replay {FILE} --url URL", "```", "")
+    yield f"The bundle is in this text. Save it as `{FILE}` in the project's folder. {where}\n"
+    yield from ("```sh", f"replaykit replay {FILE} --offline", f"replaykit replay {FILE} {live}", "```", "")
     yield "1 means that the bug is there, 0 that it is gone, 125 that it can't be judged. The bundle alone:\n"
     yield from ("```sh", f"replaykit import {FILE} --output {name_of(failure)}", "```", "")
 

@@ -9,6 +9,7 @@ from replaykit.value import JsonData
 
 LABELS = 20  # lines of labels that are shown
 CROSSINGS = 10  # the same, of faults at endpoints that were seen to fail
+UNTRIED = 5  # faults at endpoints that were not tried; where there are more, none is named
 FORMAT = 1  # of the document
 
 
@@ -52,7 +53,20 @@ def _crossings(coverage: Coverage) -> list[str]:
         f"  seen to fail in {count(each.failed, 'run')}: {short(each.fault)} x {each.method} {each.path}"
         for each in failed[:CROSSINGS]
     ]
-    return [*([said] if said else []), *lines, *([f"  and {len(failed) - CROSSINGS} more"] * (len(failed) > CROSSINGS))]
+    more = [f"  and {len(failed) - CROSSINGS} more"] * (len(failed) > CROSSINGS)
+    return [*([said] if said else []), *lines, *more, *_untried(coverage)]
+
+
+def _untried(coverage: Coverage) -> list[str]:
+    """Name the faults at endpoints that were not tried, where they are few."""
+    found = {(each.fault, each.method, each.path) for each in coverage.crossed()}
+    missing = [
+        f"{short(fault)} x {method} {path}"
+        for fault in coverage.faults
+        for method, path in coverage.crossed_endpoints
+        if (fault, method, path) not in found
+    ]
+    return [f"  not tried: {', '.join(missing)}"] if 0 < len(missing) <= UNTRIED else []
 
 
 def document(result: Result, *, indent: int | None = 2) -> str:
@@ -110,7 +124,7 @@ def document(result: Result, *, indent: int | None = 2) -> str:
             "endpoints": [{"method": method, "path": path} for method, path in coverage.crossed_endpoints],
             "tried": len(coverage.crossed()),
             "total": len(coverage.faults) * len(coverage.crossed_endpoints),
-            "crossings": [each._asdict() for each in coverage.crossed()],
+            "crossings": [each.model_dump() for each in coverage.crossed()],
             "left_out": coverage.crossings_left_out,
         },
         "unrecovered": [{"command": tag, "runs": runs} for tag, runs in sorted(coverage.unrecovered.items())],

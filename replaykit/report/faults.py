@@ -3,18 +3,20 @@
 All that stands in a bundle may be anything: a fault whose arguments are none of ours is shown with what they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from replaykit.difference import brief
-from replaykit.interaction import Interaction
+from replaykit.interaction import LOSING, Interaction
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, loads
 
 SIGN, ASCII_SIGN = "⚡", "!"  # stand where it is said of a step that all was well
 PREFIX = "fault_"  # of the tags of faults
+PROCESS = frozenset({"fault_kill", "fault_pause", "fault_restart"})  # faults of a service that was started here
 
-_LOST = {True: "the answer was lost; nothing was done", False: "it was not sent"}
+_LOST = {True: "the answer was lost", False: "it was not sent"}
+_LOOKED = "; nothing was done, as far as was seen"
 _TAMPERED = {
     "status": "answered by a fault",
     "truncated": "cut short by a fault",
@@ -73,18 +75,51 @@ def names_in(trace: Trace) -> dict[int, str]:
     return {step.call.label: name(step.call) for step in trace.steps if is_fault(step)}
 
 
+def needs_start(trace: Trace) -> bool:
+    """Say whether a run can only be repeated with a service that is started for it."""
+    return any(step.call.tag in PROCESS for step in trace.steps)
+
+
 def under(step: Step, names: Mapping[int, str]) -> str:
     """Say which faults were on while a step was sent: `under [35] timeout`; nothing where none was."""
     said = [f"[{label}] {names[label]}" if label in names else f"[{label}]" for label in step.faults]
     return f"under {', '.join(said)}" if said else ""
 
 
-def lost(said: Said) -> str | None:
-    """Say what became of a command whose answer was lost; None of an event that tells of something else."""
+def ends(steps: Iterable[tuple[int, Iterable[int]]]) -> dict[int, list[int]]:
+    """List which faults are over after a step; given are the steps as they are listed, with the faults that were on.
+
+    All are labels of steps.
+    """
+    last = {fault: label for label, on in steps for fault in on}
+    found: dict[int, list[int]] = {}
+    for fault, label in last.items():
+        found.setdefault(label, []).append(fault)
+    return found
+
+
+def over(label: int, name: str | None) -> str:
+    """Say that a fault is over: `[35] timeout is over`."""
+    return f"[{label}]{f' {name}' if name else ''} is over"
+
+
+def lost(said: Said, *, looked: bool = False) -> str | None:
+    """Say what became of a command whose answer was lost; None of an event that tells of something else.
+
+    That nothing was done is only known where somebody has `looked`.
+    """
     if said.tag != "lost":
         return None
     data = _fields(said)
-    return _LOST[data["sent"]] if set(data) == {"command", "sent"} and isinstance(data["sent"], bool) else None
+    if set(data) != {"command", "sent"} or not isinstance(data["sent"], bool):
+        return None
+    return _LOST[data["sent"]] + (_LOOKED if looked and data["sent"] else "")
+
+
+def has_looked(step: Step) -> bool:
+    """Say whether somebody asked what became of a command after its answer was lost, and was answered."""
+    is_lost = [each.response is None or bool(each.trouble) or each.tampered in LOSING for each in step.interactions]
+    return True in is_lost and not is_lost[-1]
 
 
 def tampered(interaction: Interaction) -> str:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from replaykit.account import Account, Bug, Crossed, Crossings, RunStep, SentRequest
+from replaykit.account import Account, Bug, Crossings, RunStep, SentRequest
+from replaykit.coverage import Crossed
 from replaykit.report import faults, mermaid, outline
 from replaykit.report.steps import count
 from replaykit.value import JsonData

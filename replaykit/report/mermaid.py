@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from replaykit.account import Bug, RunStep, SentRequest
+from replaykit.report import faults
 from replaykit.report.outline import answer_of, folded, path_of, times
 from replaykit.visible import visible
 
@@ -32,18 +33,25 @@ def render(bug: Bug) -> str:
 def _lines(bug: Bug) -> Iterator[str]:
     yield from _requests(bug.resetting)
     before: tuple[int, ...] = ()  # the labels of the faults that were on
+    ends = faults.ends((step.label, [each.label for each in step.under]) for step in bug.steps)
+    over: list[str] = []  # what is to be said where the shade ends
     for step in bug.steps:
         on = tuple(each.label for each in step.under)
         if on != before:
             yield from (["end"] if before else [])
+            yield from over
             yield from ([SHADE] if on else [])
+            over = []
         before = on
         branch = f" in branch {step.branch}" if step.branch else ""
         yield f"Note over C,S: {label(f'[{step.label}] {step.call}{branch}{_under(step)}')}"
         yield from _requests(step.requests, step)
         if step.fails:
             yield f"Note over C,S: {label(f'FAILURE {bug.kind} {bug.name}')}"
+        gone = [each for each in step.under if each.label in ends.get(step.label, ())]
+        over += [f"Note over C,S: {label(faults.over(each.label, each.name))}" for each in gone]
     yield from (["end"] if before else [])
+    yield from over
     yield from _requests(bug.closing)
     if bug.step is None:
         yield f"Note over C,S: {label(f'FAILURE at the end, {bug.kind} {bug.name}')}"

@@ -65,11 +65,12 @@ def _step(step: Step, names: Mapping[int, str]) -> list[str]:
     branch = f" in branch {call.branch}" if call.branch else ""
     under = under_text(step, names)
     is_fault = faults.is_fault(step)
-    said = f"fault {fault_text(call)}" if is_fault else f"{call_text(call)}{branch}{under and ' '}{under}"
-    lines = ["", f"[{call.label}] {said}", *laid_out(call.args, 4)]
+    head = f"fault {fault_text(call)}" if is_fault else f"{call_text(call)}{branch}{under and ' '}{under}"
+    lines = ["", f"[{call.label}] {head}", *laid_out(call.args, 4)]
     for each in step.interactions:
         lines += exchange(each)
-    lines += _said("event", [each for each in (step.event, step.again) if each is not None and not is_fault])
+    said = [each for each in (step.event, step.again) if each is not None and not is_fault]
+    lines += [f"  event {said_text(each, step)}" for each in said]
     for each in step.observing:
         lines += exchange(each)
     lines += _said("observed", step.observations)

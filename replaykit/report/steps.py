@@ -39,6 +39,7 @@ def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None)
     before: JsonText | None = None
     names = faults.names_in(trace)
     steps = sorted(trace.steps, key=lambda step: step.call.branch)
+    ends = faults.ends((step.call.label, step.faults) for step in steps)
     for index, step in enumerate(steps):
         fails = trace.failure is not None and (step.call.label == failing)
         branch = step.call.branch
@@ -52,6 +53,9 @@ def render(trace: Trace, *, verbose: bool = False, judged: Judged | None = None)
             if fails and trace.failure is not None and trace.failure.kind == "latency":
                 shown += step.observing
             lines += _folded(shown) if step.faults else [_line(each) for each in shown]
+        if verbose:
+            said = [faults.over(label, names.get(label)) for label in ends.get(step.call.label, ())]
+            lines += [f"  {faults.SIGN} {one_line(each)}" for each in said]
         before = before if step.state is None else step.state
     failed = trace.failure is not None and failing is None and trace.steps
     if failed or (verbose and (trace.closing or judged.get(None))):
@@ -178,9 +182,9 @@ def under_text(step: Step, names: Mapping[int, str]) -> str:
     return f"({said})" if said else ""
 
 
-def said_text(said: Said) -> str:
-    """Show an event or an observation; where an answer was lost to a fault, say what became of the command."""
-    lost = faults.lost(said)
+def said_text(said: Said, step: Step | None = None) -> str:
+    """Show an event or an observation; where an answer was lost to a fault, say what became of a step's command."""
+    lost = faults.lost(said, looked=step is not None and faults.has_looked(step))
     if lost is not None:
         return lost
     data = loads(said.data)
@@ -202,7 +206,7 @@ def _when(step: Step) -> str:
 def _event(step: Step) -> str:
     if step.event is None:
         return "no event"
-    return said_text(step.event) + (f" and {said_text(step.again)}" if step.again is not None else "")
+    return said_text(step.event, step) + (f" and {said_text(step.again)}" if step.again is not None else "")
 
 
 def _folded(interactions: Iterable[Interaction]) -> list[str]:

@@ -71,5 +71,5 @@ def _without_failure(replayed: Replayed, calls: int) -> list[str]:
     said = "all steps ran, and all checks hold"
     step = next((step for step in trace.steps if was is not None and step.call.label == was.step), None)
     if step is not None and step.event is not None:
-        said = f"{said}; step {step.call.label} was answered {steps.said_text(step.event)}"
+        said = f"{said}; step {step.call.label} was answered {steps.said_text(step.event, step)}"
     return [said]

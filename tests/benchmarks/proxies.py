@@ -74,7 +74,7 @@ def lateness(proxy: Interposed) -> None:
     speaker = Speaker(proxy.address)
     proxy.add(Toxic("late", "latency", attributes={"latency": 100, "jitter": 10}))
     times = [speaker.ask() * 1000 for _ in range(LATE)]
-    proxy.calm()
+    proxy.remove("late")
     p5, *_, p95 = quantiles(times, n=20)
     print(
         f"latency 100 +- 10 ms, {LATE} requests: mean {mean(times):.1f}, deviation {stdev(times):.1f} (uniform: 5.8),"
@@ -92,7 +92,7 @@ def pace(proxy: Interposed) -> None:
         proxy.add(Toxic("narrow", "bandwidth", attributes={"rate": rate}))
         size = BLOB * rate // 100
         took = speaker.ask(size)
-        proxy.calm()
+        proxy.remove("narrow")
         print(f"bandwidth {rate} KB/s: {size / took / 1000:.1f} KB/s ({size} bytes in {took:.2f} s)")
 
 
