@@ -23,6 +23,7 @@ from replaykit.cli.show import show
 from replaykit.coverage import NO_FAULT, Coverage
 from replaykit.export import render as export
 from replaykit.export import sent
+from replaykit.export.plan import plan_of
 from replaykit.importing.har import read as har
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.journal import Entries, RanLine
@@ -48,6 +49,12 @@ class Shaky(Piggy):
     """The jar behind something that answers in its place."""
 
     commands: ClassVar[tuple[type[Command], ...]] = (*Piggy.commands, fault.ErrorStatus)
+
+
+class Twice(Piggy):
+    """The jar where requests may come twice."""
+
+    commands: ClassVar[tuple[type[Command], ...]] = (*Piggy.commands, fault.Duplicated)
 
 
 class Helpless(Adapter[Piggy]):
@@ -499,6 +506,52 @@ def test_a_script_says_what_it_can_not_do_and_judges_nothing(
     assert f"# Here replaykit put in the fault [{began}] error status for 1 step" in text
     assert f" under [{began}] error status" in text
     assert "POST /coins" in asked
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Hunt the bug that a request shows that comes twice: no answer is lost."""
+    folder = tmp_path_factory.mktemp("answered")
+    with Jar(bugs=("forgetful",)) as jar:
+        integration.run(model=Twice, adapter=JarApi, base_url=jar.url, seed=1, max_runs=3, save_failures=folder)
+    [path] = folder.glob("*.pd")
+    return read(path)
+
+
+@pytest.mark.parametrize(("form", "program"), [("curl", "sh"), ("python", sys.executable), ("pytest", sys.executable)])
+def test_a_script_never_says_fixed_where_a_fault_was_on(answered: Bundle, tmp_path: Path, form: str, program: str):
+    """Where all was answered too, and the bug is gone, a script judges nothing, as it could not do the fault."""
+    script = tmp_path / "test_script.py"
+    script.write_text(export(answered, form), encoding="utf-8")
+    clean = {
+        key: value for key, value in environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").items() if key != "PYTHONPATH"
+    }
+    with Jar() as jar:
+        ran = subprocess.run(
+            [program, str(script), jar.url],
+            capture_output=True, text=True, env=clean, cwd=tmp_path, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert 125 == ran.returncode, ran.stdout + ran.stderr
+    assert "replaykit put in 1 fault (duplicated), which a script can not do: replay the bundle itself" in ran.stdout
+    assert "fixed" not in ran.stdout
+    assert (form == "pytest") == ("SKIPPED" in ran.stdout)
+
+
+@pytest.mark.parametrize("tag", ["fault_kill", "fault_restart", "fault_pause", "shaken"])
+def test_no_fault_is_judged_by_a_script(answered: Bundle, tag: str):
+    """Whatever was put in, no answer counts; also where nothing but the mark of a step tells of it."""
+    [began, failed] = answered.trace.steps
+    data = f'{{"fault":"{tag}","steps":1}}'.encode()
+    calm = failed.replace(interactions=tuple(each.replace(tampered="") for each in failed.interactions))
+    named = began.replace(
+        call=began.call.replace(tag=tag, args={"steps": 1}), event=Said(tag="injected", version=1, data=data)
+    )
+    for shown in ((named, calm), (calm,), (failed.replace(faults=()),)):
+        plan = plan_of(answered.replace(trace=answered.trace.replace(steps=shown)))
+
+        assert plan.unable.startswith("replaykit put in 1 fault (" if len(shown) > 1 else "replaykit put in faults, ")
+        assert {"before", "after"} == {each.role for each in plan.asks}
 
 
 def test_an_archive_says_what_was_done_and_comes_back(found: tuple[Result, Bundle, Path]):

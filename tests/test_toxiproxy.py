@@ -116,6 +116,22 @@ def test_proxies_are_made_and_removed(shared: str, service: tuple[str, int]):
     assert {} == api.proxies()
 
 
+@pytest.mark.parametrize(
+    ("average", "variation", "expected"), [(16, 0, (16, 1)), (16, 8, (16, 8)), (4, 9, (4, 4)), (0, 0, (1, 1))]
+)
+def test_a_slicer_is_one_that_a_toxiproxy_bears(
+    average: int, variation: int, expected: tuple[int, int], shared: str, service: tuple[str, int]
+):
+    """A real Toxiproxy crashes by a slicer that varies by nothing, or by more than it cuts off."""
+    api = Toxiproxy(shared)
+    api.create("mine", service)
+    api.add("mine", Toxic("", "slicer", attributes={"average_size": average, "size_variation": variation}))
+    [shown] = api.proxies()["mine"]["toxics"]
+    api.delete("mine")
+
+    assert expected == (shown["attributes"]["average_size"], shown["attributes"]["size_variation"])
+
+
 def test_what_is_refused_is_told_with_its_status(shared: str, service: tuple[str, int]):
     """The words of the API are in the error, and its status."""
     api = Toxiproxy(shared)

@@ -221,8 +221,11 @@ class Disturbed:
         self._names = faults.names_in(trace)
         self._began = [step.call for step in trace.steps if faults.is_fault(step)]
         first = labels.index(self._began[0].label) + 1 if self._began else len(labels)
+        under = [number for number, step in enumerate(trace.steps) if _is_disturbed(step)]
+        first = min([first, *under])  # what is not told of as a fault may have been one all the same
+        self._is_calm = not self._began and not under
         self._after = set(labels[first:])
-        self._closing = set(map(id, trace.closing)) if self._began else set()
+        self._closing = set() if self._is_calm else set(map(id, trace.closing))
         self._told: set[int] = set()
         self._order = {label: number for number, label in enumerate(labels)}
         self._times: dict[int, int] = {}  # how often a request was sent in a row, by the identity of the first
@@ -230,11 +233,11 @@ class Disturbed:
     @property
     def unable(self) -> str:
         """Why a script of this run judges nothing; empty where nothing was disturbed."""
-        if not self._began:
+        if self._is_calm:
             return ""
         said = ", ".join(faults.name(each) for each in self._began[:5])
-        many = f"{len(self._began)} fault{'' if len(self._began) == 1 else 's'}"
-        return _harmless(f"replaykit put in {many} ({said}), which a script can not do: replay the bundle itself")
+        many = f"{len(self._began)} fault{'' if len(self._began) == 1 else 's'} ({said})" if said else "faults"
+        return _harmless(f"replaykit put in {many}, which a script can not do: replay the bundle itself")
 
     def is_after(self, part: Part) -> bool:
         """Say whether a request was sent after the first fault began."""
@@ -269,6 +272,10 @@ class Disturbed:
             gone = f"; its answer was lost{first}" if lost else ""
             said.append(f"sent{times} {faults.under(part.step, self._names)}{gone}")
         return tuple(map(_harmless, said))
+
+
+def _is_disturbed(step: Step) -> bool:
+    return bool(step.faults) or any(each.tampered for each in step.interactions)
 
 
 def _is_same(one: Part, other: Part) -> bool:
