@@ -45,7 +45,7 @@ def test_all_is_heard_in_order_when_the_run_is_over():
     assert [] == before
     assert [("nonce", "ab")] == one
     assert [
-        ("nonce", "ab"), ("call", call, 0.0), ("event", 1, said), ("moment", 1, 0.5, None), ("state", 1, b"{}"),
+        ("nonce", "ab"), ("call", call, 0.0, ()), ("event", 1, said), ("moment", 1, 0.5, None), ("state", 1, b"{}"),
         ("observation", None, said), ("end", "passed", "", None),
     ] == heard.said  # fmt: skip
     assert not backlog.tell_one()
