@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
@@ -121,7 +122,8 @@ def _pip(python: str) -> tuple[str, ...]:
     if (on_path := shutil.which("pip")) is not None:
         candidates.append((on_path,))
     if (brought := find_spec("ensurepip")) is not None and brought.origin is not None:
-        wheels = sorted(Path(brought.origin).parent.glob("_bundled/pip-*.whl"))
+        folders = [Path(brought.origin).parent / "_bundled", Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or ".")]
+        wheels = [each for folder in folders if folder.is_absolute() for each in sorted(folder.glob("pip-*.whl"))]
         candidates += [(sys.executable, "-I", f"{wheel}/pip") for wheel in wheels]
     for words in candidates:
         code, printed = _run([*words, "--version"], ASKED)

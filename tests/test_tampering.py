@@ -100,7 +100,7 @@ def test_no_answer_is_put_in_where_nothing_was_reached(way: Way):
         pass
     with Client(service.url, way) as client, client.through(tape):
         for kind in ("status", "truncated", "corrupted", "duplicated"):
-            client.tamper(Tampering(kind=kind))
+            client.tamper(Tampering(kind=kind, repeatable=True))
             with pytest.raises(httpx.ConnectError):
                 client.get("/")
 
@@ -208,7 +208,7 @@ def test_a_request_is_sent_twice_at_the_same_time(way: Way):
 
     with served(meeting) as service, Client(service.url, way) as client, client.through(tape):
         kept = client.get("/").text
-        client.tamper(Tampering(kind="duplicated"))
+        client.tamper(Tampering(kind="duplicated", repeatable=True))
         answered = client.put("/", json={"a": 1}).text
         asked = service.asked[1:]
 
@@ -220,7 +220,7 @@ def test_a_request_is_sent_twice_at_the_same_time(way: Way):
 
 @ways
 def test_only_what_may_be_repeated_is_sent_twice(way: Way):
-    """A POST is sent once, unless somebody says that it may be sent again; then a body in pieces is, too."""
+    """What may change something is sent once, unless somebody says that it may be sent again; then in pieces, too."""
     tape = Kept()
     with served() as service, Client(service.url, way) as client, client.through(tape):
         client.tamper(Tampering(kind="duplicated"))
@@ -228,12 +228,13 @@ def test_only_what_may_be_repeated_is_sent_twice(way: Way):
         client.tamper(Tampering(kind="duplicated", repeatable=True))
         client.post("/twice", content=iter([b"one", b"two"]))
         client.tamper(Tampering(kind="duplicated"))
-        client.delete("/often")
+        client.delete("/once-more")
+        client.get("/often")
 
-    assert ["/once", "/twice", "/twice", "/often", "/often"] == [each.path for each in service.asked]
+    assert ["/once", "/twice", "/twice", "/once-more", "/often", "/often"] == [each.path for each in service.asked]
     assert [b"onetwo"] * 2 == [each.body for each in service.asked[1:3]]
     assert b"onetwo" == tape.interactions[1].request.body
-    assert ["", "duplicated", "duplicated"] == [each.tampered for each in tape.interactions]
+    assert ["", "duplicated", "", "duplicated"] == [each.tampered for each in tape.interactions]
 
 
 @ways
@@ -241,7 +242,7 @@ def test_a_lost_answer_to_what_was_sent_twice_says_so(way: Way):
     """Where the first one is not answered, its error is told, and the record knows of the second one."""
     tape = Kept()
     with served(lambda _asked, _number: None) as service, Client(service.url, way) as client, client.through(tape):
-        client.tamper(Tampering(kind="duplicated"))
+        client.tamper(Tampering(kind="duplicated", repeatable=True))
         with pytest.raises(httpx.RemoteProtocolError, match="disconnected"):
             client.put("/")
         asked = len(service.asked)
@@ -268,7 +269,7 @@ def test_who_is_interrupted_leaves_no_connection(kind: tampering.Tampered):
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with served(stalling) as service, Client(service.url) as client:
-            client.tamper(Tampering(kind=kind))
+            client.tamper(Tampering(kind=kind, repeatable=True))
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             with pytest.raises(KeyboardInterrupt):
                 client.get("/")
@@ -289,7 +290,7 @@ def test_tampering_and_a_detour_go_together(way: Way):
     """Both of two requests take the detour."""
     with served() as service, relayed(service) as relay, Client(service.url, way) as client:
         client.detour(relay.address)
-        client.tamper(Tampering(kind="duplicated"))
+        client.tamper(Tampering(kind="duplicated", repeatable=True))
         client.put("/")
 
         assert (2, 2) == (relay.opened, len(service.asked))
@@ -342,7 +343,7 @@ def test_a_bundle_knows_what_was_tampered_with_and_plays_it(tmp_path: Path):
 
     with served() as service, Client(service.url) as client, client.through(tape):
         for kind in ("status", "truncated", "corrupted", "duplicated"):
-            client.tamper(Tampering(kind=kind))
+            client.tamper(Tampering(kind=kind, repeatable=True))
             hear(client)
         client.tamper(None)
         hear(client)
@@ -362,8 +363,8 @@ def test_a_bundle_knows_what_was_tampered_with_and_plays_it(tmp_path: Path):
     assert kinds == [each.tampered for each in playing.interactions]
 
 
-def test_exports_say_nothing_of_it():
-    """A HAR is the same, whether something was tampered with or not."""
+def test_a_har_says_so():
+    """What was tampered with is not what the service said, so a HAR has a word on it, and else nothing."""
     tape = Kept()
     with served() as service, Client(service.url) as client, client.through(tape):
         client.get("/")
@@ -373,4 +374,5 @@ def test_exports_say_nothing_of_it():
         for each in (tape.interactions[0], told)
     )
 
-    assert render(one) == render(other)
+    assert "tampered" not in render(one)
+    assert '"tampered": "duplicated"' in render(other)
