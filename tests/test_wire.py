@@ -427,7 +427,7 @@ def test_a_client_that_is_cut_waits_for_nothing_any_more():
                 client.get("/")
 
         assert time.monotonic() - began < 2
-        assert 1 == len(seen)
+        assert 1 == len([each for each in seen if each])  # a connection may be made, over which nothing is sent
 
 
 def test_credentials_in_the_url_are_sent_and_not_kept():
