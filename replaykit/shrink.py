@@ -521,6 +521,8 @@ class _Search:
         self._lower_together(self._large())
         self._earliest()
         self._calm()
+        for places in self._repeated():
+            self._simplify_together(places)
         for label in [call.label for call in self.best]:
             for name in self._fields(label):
                 self._simplify_field(label, name)
@@ -713,6 +715,36 @@ class _Search:
             half = abs(high - low) // 2
             middle = high - half if high > low else high + half
         return True
+
+    def _repeated(self) -> list[list[tuple[int, str]]]:
+        """List the places, by label and name, in which one value is said that is no plain text or whole number."""
+        found: dict[tuple[Key, str], list[tuple[int, str]]] = {}
+        for call in self.best:
+            for name, generator in self.generators(call).items():
+                value = _raw(call, name)
+                is_word = generator.plain and isinstance(value, str | int | None)  # which others see to
+                if not (is_word or generator.symbolic):
+                    found.setdefault((generator.key, json.dumps(value, sort_keys=True)), []).append((call.label, name))
+        return [places for places in found.values() if len(places) > 1]
+
+    def _simplify_together(self, places: list[tuple[int, str]]) -> None:
+        """Simplify a value in all places that say it: in one of them alone, it would be another value."""
+        tries, improved = 0, True
+        while improved and tries < FIELD_TRIES:
+            improved = False
+            calls = {label: call for label, _ in places if (call := _call(self.best, label)) is not None}
+            if any(label not in calls for label, _ in places):
+                return
+            label, name = places[0]
+            generator = self.generators(calls[label])[name]
+            for simpler in islice(generator.shrink(_raw(calls[label], name)), FIELD_TRIES - tries):
+                tries += 1
+                changed = dict(calls)
+                for where, field in places:
+                    changed[where] = _with(changed[where], field, simpler, generator)
+                if self.attempt(_replaced(self.best, changed)):
+                    improved = True
+                    break
 
     def _simplify_field(self, label: int, name: str) -> None:
         tries, improved = 0, True
