@@ -12,8 +12,8 @@ import pytest
 from replaykit import Command, Entity, Ref, fault, gen
 from replaykit.command import generators_of
 from replaykit.errors import Terminated, UnreachableError
-from replaykit.sequence import Call, Sequence, until, without
-from replaykit.shrink import CONFIRMING, Attempt, Budget, Shrunk, identity, shrink
+from replaykit.sequence import Call, Sequence, identity, until, without
+from replaykit.shrink import CONFIRMING, Attempt, Budget, Shrunk, shrink
 from replaykit.source import Source, derive
 from replaykit.value import JsonData
 
