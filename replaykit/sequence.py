@@ -155,10 +155,10 @@ def replaced(sequence: Sequence, calls: dict[int, Call]) -> Sequence:
 
 def closed(sequence: Sequence, labels: set[int]) -> set[int]:
     """Add all calls that some calls need."""
-    closed, waiting = set(labels), list(labels)
+    found, waiting = set(labels), list(labels)
     while waiting:
         call = call_at(sequence, waiting.pop())
-        more = (call.needs if call else set()) - closed
-        closed |= more
+        more = (call.needs if call else set()) - found
+        found |= more
         waiting += more
-    return closed
+    return found

@@ -12,8 +12,8 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
    depends on a removed call goes with it.
-4. Simplify values (`simplify`): unify names, give them canonical names, lower numbers, alone and together, then one field
-   at a time, inside the generator's domain.
+4. Simplify values (`simplify`): unify names, give them canonical names, lower numbers, alone and together, then
+   one field at a time, inside the generator's domain.
 5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one,
    or *exchange*: name an earlier thing, which a call of another type may have made.
 6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
