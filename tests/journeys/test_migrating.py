@@ -1,7 +1,6 @@
 """The guides for those who come from other tools: what they show is typed in, and prints what stands below it."""
 
 import difflib
-from pathlib import Path
 
 import pytest
 from test_docs import Story, is_heartbeat, shown_as
