@@ -1,0 +1,35 @@
+"""The guides for those who come from other tools: what they show is typed in, and prints what stands below it."""
+
+import difflib
+
+import pytest
+from test_docs import Story, is_heartbeat, shown_as
+
+FAILED, REPRODUCED, PASSED = 1, 1, 0
+STORIES = {
+    "rackcheck": (FAILED, REPRODUCED, PASSED),
+    "propertydamage": (FAILED, REPRODUCED),
+    "hypothesis": (PASSED, FAILED, REPRODUCED),
+}
+
+
+@pytest.fixture(scope="module", params=STORIES)
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Story]:
+    """Do what a guide does."""
+    name = request.param
+    return name, Story(tmp_path_factory.mktemp(name) / "here", page=f"guides/migrating-from-{name}.md")
+
+
+def test_each_command_ends_as_the_guide_tells(story: tuple[str, Story]):
+    """What is to be found is found, reproduced, and not there where it can't be."""
+    name, told = story
+
+    assert STORIES[name] == tuple(each.code for each in told.commands), [each.output for each in told.commands]
+
+
+def test_each_command_prints_what_the_guide_shows(story: tuple[str, Story]):
+    """Whatever the numbers are, and whatever `...` stands for."""
+    for command in story[1].commands:
+        printed = [line.rstrip() for line in command.output.splitlines() if not is_heartbeat(line)]
+        difference = "\n".join(difflib.unified_diff(command.shown, printed, "guide", "printed", lineterm=""))
+        assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
