@@ -56,6 +56,13 @@ def profiles() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def classes(role: str) -> list[str]:
+    """List what the project's profiles and its short names call a model, or an adapter. Raises ProfileError."""
+    said = [each.get(role) for each in profiles().values() if isinstance(each, dict)]
+    names = settings_here("names")
+    return sorted({each for each in (*said, *(names if isinstance(names, dict) else ())) if isinstance(each, str)})
+
+
 def settings_here(name: str) -> Any:
     """Return `[tool.replaykit]` NAME of the project's pyproject.toml; None where it is not there."""
     file = root() / "pyproject.toml"

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from replaykit import profile
+from replaykit.cli import candidates
 from replaykit.cli.console import hush, note
 from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
@@ -126,10 +127,12 @@ def service_options(command: C) -> C:
     """Add what says where the service is, and how to speak to it."""
     options = [
         click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=read_profile,
+                     shell_complete=candidates.profiles,
                      help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml.  "
                           "[default: profile in [tool.replaykit] there]"),
-        click.option("--model", metavar="MODULE:CLASS", help="The model: package.module:Class, or file.py:Class."),
-        click.option("--adapter", metavar="MODULE:CLASS", help="The adapter."),
+        click.option("--model", metavar="MODULE:CLASS", shell_complete=candidates.classes,
+                     help="The model: package.module:Class, or file.py:Class."),
+        click.option("--adapter", metavar="MODULE:CLASS", shell_complete=candidates.classes, help="The adapter."),
         click.option("--url", metavar="URL", help="Base URL of the running service."),
         click.option("--start", metavar="COMMAND",
                      help="Start the service with this command, {port} being a free port, and stop it afterwards."),

@@ -5,18 +5,27 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import hush, say
+from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, UsageError
 
 if TYPE_CHECKING:
     from replaykit.status import Word
 
-BUNDLES = click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+BUNDLES = click.argument(
+    "bundles",
+    metavar="BUNDLE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 TICKET = click.option("--ticket", metavar="TICKET", help="Where the bug is told of; an empty one takes it out.")
 NOTE = click.option("--note", metavar="TEXT", help="What else is to be known; an empty one takes it out.")
 
 
-@click.command(short_help="Say of saved bugs that they are fixed.")
+@command("close")
 @BUNDLES
 @click.option(
     "--status",
@@ -32,16 +41,11 @@ def close(bundles: tuple[Path, ...], *, word: "Word", ticket: str | None, note: 
     """Write into status.toml, beside each bundle, that its bug is fixed: the suite fails if it is there again.
 
     Nothing is deleted, and nothing is run. Ticket and note that stand there stay, unless others are given.
-
-    \b
-    replaykit close failures/board_matches-6f075236.pd --ticket SHOP-12
-
-    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
-    """  # noqa: D301  click wants a real \b
+    """
     return _write(bundles, word, ticket, note)
 
 
-@click.command(short_help="Say of saved bugs that they are open.")
+@command("reopen")
 @BUNDLES
 @TICKET
 @NOTE
@@ -49,12 +53,7 @@ def reopen(bundles: tuple[Path, ...], *, ticket: str | None, note: str | None) -
     """Write into status.toml, beside each bundle, that its bug is open: the suite expects that it is there.
 
     Ticket and note that stand there stay, unless others are given.
-
-    \b
-    replaykit reopen failures/board_matches-6f075236.pd --note "back since 2.4"
-
-    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
-    """  # noqa: D301  click wants a real \b
+    """
     return _write(bundles, "open", ticket, note)
 
 

@@ -3,10 +3,9 @@
 The command line goes before them, and they go before the profile. An empty one counts as none.
 """
 
-import difflib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 from click.core import ParameterSource
@@ -17,7 +16,7 @@ from replaykit.cli.console import note
 PREFIX = "REPLAYKIT_"
 OTHERS = ("REPLAYKIT_SECRET_",)  # beginnings of variables that are no options
 
-_known: dict[str, str] = {}  # each variable, and the option that it is for
+_commands: list[Mapping[str, click.Command]] = []  # those of the program
 
 
 class Words(StringParamType):
@@ -31,14 +30,27 @@ class Words(StringParamType):
             raise click.BadParameter(f"{rv!r} is not quoted as in a shell: {error}") from None
 
 
-def attach(group: click.Group) -> None:
-    """Give each option of each command its variable."""
-    for command in group.commands.values():
-        for option in options_of(command):
-            option.envvar = variable_of(option)
-            _known[option.envvar] = flag_of(option)
-            if option.multiple and isinstance(option.type, StringParamType):
-                option.type = Words()
+def attach(command: click.Command) -> None:
+    """Give each option of a command its variable."""
+    for option in options_of(command):
+        option.envvar = variable_of(option)
+        if option.multiple and isinstance(option.type, StringParamType):
+            option.type = Words()
+
+
+def count(commands: Mapping[str, click.Command]) -> None:
+    """Say which commands there are; they are looked at where a variable asks for it."""
+    _commands[:] = [commands]
+
+
+def known() -> set[str]:
+    """List the variables of all options of all commands."""
+    return {variable_of(option) for each in _commands for command in each.values() for option in options_of(command)}
+
+
+def _ours() -> list[str]:
+    """List the variables that are set and look like ours, which are few or none."""
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and not name.startswith(OTHERS))
 
 
 def options_of(command: click.Command) -> Iterator[click.Option]:
@@ -60,7 +72,8 @@ def variable_of(option: click.Option) -> str:
 
 def given() -> list[str]:
     """List the variables of options that are set."""
-    return sorted(name for name in _known if os.environ.get(name))
+    ours = [name for name in _ours() if os.environ[name]]
+    return [name for name in ours if name in known()] if ours else []
 
 
 def forget() -> None:
@@ -86,11 +99,14 @@ def to_blame(error: click.UsageError) -> str:
 
 def unknown() -> list[str]:
     """Say of variables that look like ours that they are those of no option, and which one is meant perhaps."""
-    said = []
-    for name in sorted(os.environ):
-        if not name.startswith(PREFIX) or name in _known or name.startswith(OTHERS):
+    ours, said = _ours(), []
+    options = known() if ours else set()
+    for name in ours:
+        if name in options:
             continue
-        names = [known.removeprefix(PREFIX) for known in _known]
+        names = sorted(each.removeprefix(PREFIX) for each in options)
+        import difflib
+
         meant = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.75)
         said.append(f"{name} is the variable of no option{f'; {PREFIX}{meant[0]} is' if meant else ''}.")
     return said
