@@ -15,6 +15,7 @@ READING_ORDER = [
     # ground
     "version",
     "errors",
+    "hint",
     "visible",
     "document",
     "value",

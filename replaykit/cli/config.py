@@ -16,6 +16,7 @@ from replaykit.cli.page import command
 from replaykit.cli.variables import flag_of, options_of, unknown
 from replaykit.document import json_text
 from replaykit.errors import UsageError
+from replaykit.hint import hint
 
 COVERED = "..."  # stands for what may be a secret
 REST = {"ignore_unknown_options": True}  # they are those of the command that is asked about
@@ -44,7 +45,8 @@ def config(context: click.Context, /, profile: str | None, words: tuple[str, ...
     group = context.find_root().command
     command = group.commands.get(name) if isinstance(group, click.Group) else None
     if command is None:
-        raise UsageError(f"There is no command {name!r}.", "`replaykit --help` lists them.")
+        known = group.commands if isinstance(group, click.Group) else ()
+        raise UsageError(f"There is no command {name!r}.", hint(name, known, "`replaykit --help` lists them."))
     if profile is not None and context.get_parameter_source("profile") is ParameterSource.COMMANDLINE:
         line = ("--profile", profile, *line)
     inner = _read(command, context.find_root(), line)

@@ -222,6 +222,22 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
     hush()
     warn()
+    _warn_of_port(options)
+
+
+def _warn_of_port(options: dict[str, Any]) -> None:
+    """Warn of a port for the proxy that somebody else has: it listens at another one then, if one is needed."""
+    port = options.get("proxy_port")
+    if port is None or options.get("toxiproxy") or options.get("mock") or options.get("offline"):
+        return
+    import socket
+
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            place.bind(("127.0.0.1", port))
+        except OSError as error:
+            note(f"warning: --proxy-port {port} can't be had: {error.strerror}. A proxy will listen at a free port.")
 
 
 def overruled(context: click.Context, options: dict[str, Any]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def reopen(bundles: tuple[Path, ...], *, ticket: str | None, note: str | None) -
 def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: str | None) -> int:
     """Write the status of all bundles; of none, if one of them is not there."""
     from replaykit import status
-    from replaykit.reader import read
+    from replaykit.reader import near, read
     from replaykit.report.steps import one_line
 
     hush()
@@ -69,7 +69,7 @@ def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: st
         if path.is_dir():
             raise UsageError(f"{path} is a folder.", "Name the bundles whose status is to be changed.")
         if not path.exists():
-            raise MissingFileError(f"There is no bundle {path}.", "Check the path.")
+            raise MissingFileError(f"There is no bundle {path}.", near(path))
         status.require_text(path.name)
         read(path)  # what is no bundle has no status
         folders.setdefault(path.parent, []).append(path.name)

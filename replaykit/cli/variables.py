@@ -6,12 +6,14 @@ The command line goes before them, and they go before the profile. An empty one 
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 from click.core import ParameterSource
 from click.types import StringParamType
 
 from replaykit.cli.console import note
+from replaykit.hint import hint, meant
 
 PREFIX = "REPLAYKIT_"
 OTHERS = ("REPLAYKIT_SECRET_",)  # beginnings of variables that are no options
@@ -30,12 +32,24 @@ class Words(StringParamType):
             raise click.BadParameter(f"{rv!r} is not quoted as in a shell: {error}") from None
 
 
+class Choice(click.Choice[str]):
+    """One of some words; one that is mistyped is answered with the one that is meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Say what there is to choose from."""
+        said = super().get_invalid_choice_message(value=value, ctx=ctx)
+        return f"{said.rstrip('.')}. {hint(str(value), self.choices)}".rstrip()
+
+
 def attach(command: click.Command) -> None:
     """Give each option of a command its variable."""
     for option in options_of(command):
         option.envvar = variable_of(option)
         if option.multiple and isinstance(option.type, StringParamType):
             option.type = Words()
+    for parameter in command.params:
+        if type(parameter.type) is click.Choice:
+            parameter.type = Choice(parameter.type.choices)
 
 
 def count(commands: Mapping[str, click.Command]) -> None:
@@ -105,14 +119,16 @@ def unknown() -> list[str]:
         if name in options:
             continue
         names = sorted(each.removeprefix(PREFIX) for each in options)
-        import difflib
-
-        meant = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.75)
-        said.append(f"{name} is the variable of no option{f'; {PREFIX}{meant[0]} is' if meant else ''}.")
+        near = meant(name.removeprefix(PREFIX), names)
+        said.append(f"{name} is the variable of no option{f'; {PREFIX}{near} is' if near else ''}.")
     return said
 
 
 def warn() -> None:
-    """Warn of variables that look like ours, and are those of no option."""
+    """Warn of variables that look like ours, and are those of no option, and of settings that nobody reads."""
     for said in unknown():
+        note(f"warning: {said}")
+    from replaykit import project
+
+    for said in project.unknown_settings():
         note(f"warning: {said}")
