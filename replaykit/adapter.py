@@ -34,6 +34,7 @@ from replaykit.dispatch import (
 from replaykit.errors import DefinitionError, UsageError, is_fault
 from replaykit.fault import Fault, Injected, Lost
 from replaykit.gen import of
+from replaykit.hint import hint
 from replaykit.injector import Injector
 from replaykit.model import Like, Model
 from replaykit.service import Running
@@ -282,7 +283,8 @@ def read_settings(adapter: type[Adapter[Any]], settings: Mapping[str, str]) -> d
     for name, value in settings.items():
         if name not in known:
             raise UsageError(
-                f"{adapter.__name__} has no setting {name!r}.", f"Its settings: {', '.join(sorted(known))}."
+                f"{adapter.__name__} has no setting {name!r}.",
+                hint(name, known, f"Its settings: {', '.join(sorted(known))}."),
             )
         try:
             read[name] = convert(known[name], value)

@@ -12,6 +12,7 @@ from typing import Any
 
 from replaykit import project
 from replaykit.errors import ProfileError, UsageError
+from replaykit.hint import hint
 
 KEYS: dict[str, type | tuple[type, ...]] = {  # what a profile may say
     "model": str,
@@ -76,7 +77,8 @@ def read(name: str) -> dict[str, Any]:
         option = key.replace("-", "_")
         kind = KEYS.get(option)
         if kind is None:
-            raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", f"Known keys: {', '.join(KEYS)}.")
+            known = hint(option, KEYS, f"Known keys: {', '.join(KEYS)}.")
+            raise ProfileError(f"The profile {name!r} has an unknown key {key!r}.", known)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProfileError(f"The profile {name!r} has {key} = {value!r}, which is of the wrong type.")
         said[option] = value

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from replaykit.errors import LoadError, ProfileError, RedactionError, ReplaykitError, UsageError, is_fault
+from replaykit.hint import hint, meant
 
 if TYPE_CHECKING:  # `replaykit --help` does not pay for pydantic
     from replaykit.secret import Policy
@@ -42,7 +43,11 @@ def profile(name: str) -> dict[str, Any]:
     if name not in found:
         raise ProfileError(
             f"There is no profile {name!r} in {file}.",
-            f"The profiles there: {', '.join(sorted(found)) or 'none'}. Add [tool.replaykit.profiles.{name}].",
+            hint(
+                name,
+                found,
+                f"The profiles there: {', '.join(sorted(found)) or 'none'}. Add [tool.replaykit.profiles.{name}].",
+            ),
         )
     chosen = found[name]
     if not isinstance(chosen, dict):
@@ -56,8 +61,33 @@ def profiles() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def classes(role: str) -> list[str]:
+    """List what the project's profiles and its short names call a model, or an adapter. Raises ProfileError."""
+    said = [each.get(role) for each in profiles().values() if isinstance(each, dict)]
+    names = settings_here("names")
+    return sorted({each for each in (*said, *(names if isinstance(names, dict) else ())) if isinstance(each, str)})
+
+
+SETTINGS = ("profile", "profiles", "names", "redact", "allow_hosts", "noise")  # what [tool.replaykit] may say
+
+
+def unknown_settings() -> list[str]:
+    """Say of keys of `[tool.replaykit]` that nobody reads them, and which one is meant perhaps. Raises ProfileError."""
+    found, there = _settings(), f"It may have: {', '.join(SETTINGS)}."
+    return [
+        f"{key} in [tool.replaykit] means nothing. {hint(key, SETTINGS, there)}"
+        for key in (found if isinstance(found, dict) else ())
+        if key not in SETTINGS
+    ]
+
+
 def settings_here(name: str) -> Any:
     """Return `[tool.replaykit]` NAME of the project's pyproject.toml; None where it is not there."""
+    found = _settings()
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def _settings() -> Any:
     file = root() / "pyproject.toml"
     try:
         content = file.read_bytes()
@@ -71,7 +101,7 @@ def settings_here(name: str) -> Any:
         found: Any = tomllib.loads(content.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ProfileError(f"{file} can't be read: {error}.", "Mend the file.") from None
-    for key in ("tool", "replaykit", name):
+    for key in ("tool", "replaykit"):
         found = found.get(key) if isinstance(found, dict) else None
     return found
 
@@ -138,7 +168,7 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
             raise LoadError(f"The bundle names {spec!r}, which is no class.", "Name one with --model and --adapter.")
         raise UsageError(
             f"{said!r} does not name a class.",
-            "Write package.module:Class, package.module.Class, or path/to/file.py:Class.",
+            hint(said, _named_here(), "Write package.module:Class, package.module.Class, or path/to/file.py:Class."),
         )
     _look_here()
     checked = (spec, root(), Path.cwd())
@@ -153,8 +183,12 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
             raise
         raise LoadError(
             f"{spec} can't be imported: {type(error).__name__}: {error}{_where(error)}.",
-            "It is looked for here and beside pyproject.toml. Start replaykit in the folder that it lies in, or put "
-            "that folder on PYTHONPATH."
+            hint(
+                spec,
+                _named_here(),
+                "It is looked for here and beside pyproject.toml. Start replaykit in the folder that it lies in, or "
+                "put that folder on PYTHONPATH.",
+            )
             if isinstance(error, ModuleNotFoundError) and place.startswith(str(error.name))
             else "Mend what the module does while it is imported.",
         ) from error
@@ -163,8 +197,21 @@ def load(spec: str, kind: type[K], *, trusted: bool = True) -> type[K]:
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         what = "nothing of that name" if found is None else repr(found)
-        raise LoadError(f"{spec} names {what}, and no {kind.__name__}.", f"Name a subclass of {kind.__name__}.")
+        there = [each for each, value in vars(module).items() if isinstance(value, type) and issubclass(value, kind)]
+        near = meant(name, [each for each in there if each != kind.__name__])
+        raise LoadError(
+            f"{spec} names {what}, and no {kind.__name__}.",
+            f"{f'Did you mean {place}:{near}? ' if near else ''}Name a subclass of {kind.__name__}.",
+        )
     return found
+
+
+def _named_here() -> list[str]:
+    """List what the project calls its classes; nothing where its configuration is broken, which is told elsewhere."""
+    try:
+        return [*classes("model"), *classes("adapter")]
+    except ProfileError:
+        return []
 
 
 _checked: dict[tuple[str, Path, Path], Any] = {}  # modules that lie inside the project, by where they were asked for

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import contextlib
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from replaykit.bundle import (
     Shrinking,
 )
 from replaykit.errors import CorruptBundleError, MissingFileError
+from replaykit.hint import hint
 from replaykit.interaction import STATUSES, Cut, Headers, Interaction, Request, Response, Trouble
 from replaykit.lines import Lines
 from replaykit.sequence import Call
@@ -26,6 +29,10 @@ from replaykit.trace import Ending, Said, Step, Trace
 from replaykit.upgrade import present
 from replaykit.value import InvalidValueError, JsonData, JsonText, Record, parse, text_of_data
 from replaykit.verdict import Failure
+
+CHECK = "Check the path."
+KEPT = "failures"  # where bundles are kept
+MOST_NEAR = 500  # files that are looked at where one is not there
 
 
 def read(path: Path) -> Bundle:
@@ -45,12 +52,24 @@ def content_of(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise MissingFileError(f"{path} can't be read: {error.strerror}.", "Check the path.") from None
+        todo = near(path) if isinstance(error, FileNotFoundError) else CHECK
+        raise MissingFileError(f"{path} can't be read: {error.strerror}.", todo) from None
     except ValueError:
         raise MissingFileError(f"{str(path)!r} is the name of no file.", "Check the path.") from None
     if len(content) > MAX_FILE:
         raise CorruptBundleError(f"{path}, line 1: it is too large; a bundle has at most {MAX_FILE} bytes.")
     return content
+
+
+def near(path: Path, todo: str = CHECK) -> str:
+    """Say which file may be meant by one that is not there: one of a similar name, or one with that fingerprint."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError, ValueError):
+        found += islice(path.parent.iterdir(), MOST_NEAR)
+    with contextlib.suppress(OSError):
+        found += islice(Path(KEPT).rglob("*.pd"), MOST_NEAR)
+    exact = [each for each in found if path.name == each.name or each.stem.endswith(f"-{path.stem}")]
+    return f"Did you mean {exact[0]}? {todo}" if exact else hint(str(path), map(str, found), todo)
 
 
 def is_bundle(path: Path) -> bool:

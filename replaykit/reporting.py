@@ -22,6 +22,7 @@ from replaykit.client import without_credentials
 from replaykit.document import Document, append
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.finding import Finding
+from replaykit.hint import hint
 from replaykit.redact import Redactor
 from replaykit.report import ctrf, github, json, junit, markdown, ndjson, terminal
 from replaykit.result import Result
@@ -93,7 +94,7 @@ def asked_for(
 def _read(said: str, formats: Collection[str]) -> Report:
     name, equals, path = said.partition("=")
     if name not in formats:
-        raise UsageError(f"There is no report {name!r}.", f"The formats are {', '.join(formats)}.")
+        raise UsageError(f"There is no report {name!r}.", hint(name, formats, f"The formats are {', '.join(formats)}."))
     if equals and not path:
         raise UsageError(f"The report {said!r} names no file.", f"Write {name}=PATH, or {name} alone.")
     if path and name == "github":

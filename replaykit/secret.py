@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from replaykit.disguise import base64_around, wire_text
 from replaykit.errors import RedactionError
+from replaykit.hint import hint
 from replaykit.value import JsonData
 
 Weight: TypeAlias = Literal["secret", "token", "guarded", "digits", "kept", ""]
@@ -272,7 +273,8 @@ def policy_of(settings: Mapping[str, JsonData], environment: Mapping[str, str], 
     for key, value in settings.items():
         if key not in _KEYS:
             raise RedactionError(
-                f"[tool.replaykit.redact] in {place} has an unknown key {key!r}.", f"Known keys: {', '.join(_KEYS)}."
+                f"[tool.replaykit.redact] in {place} has an unknown key {key!r}.",
+                hint(key, _KEYS, f"Known keys: {', '.join(_KEYS)}."),
             )
         is_list = isinstance(value, list) and all(isinstance(each, str) and each for each in value)
         if not (is_list if _KEYS[key] is list else isinstance(value, bool)):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from replaykit.errors import MissingFileError, StatusError, UnwritableError, UsageError
+from replaykit.hint import hint
 
 FILE = "status.toml"
 MOST = 4 * 1024 * 1024  # bytes of the file
@@ -182,7 +183,8 @@ def _status(file: Path, name: str, value: Any) -> Status:
         raise StatusError(f"{file}: {name!r} is no table.", todo)
     unknown = sorted(set(value) - set(_KEYS))
     if unknown:
-        raise StatusError(f"{file}: {name!r} has an unknown key {unknown[0]!r}.", f"Known keys: {', '.join(_KEYS)}.")
+        known = hint(unknown[0], _KEYS, f"Known keys: {', '.join(_KEYS)}.")
+        raise StatusError(f"{file}: {name!r} has an unknown key {unknown[0]!r}.", known)
     word = value.get("status", "open")
     if word not in WORDS:
         raise StatusError(f"{file}: {name!r} has the status {word!r}.", todo)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from replaykit.errors import MissingFileError
+from replaykit.reader import near
 from replaykit.status import FILE, Status, Word, statuses
 from replaykit.verdict import FOUND, NOT_JUDGED, OK, Verdict
 
@@ -85,7 +86,8 @@ def found(paths: Iterable[Path]) -> Found:
         elif path.exists():
             _take(path, known, taken)
         else:
-            raise MissingFileError(f"There is no {path}.", "Name the folder that the bundles lie in, or a bundle.")
+            todo = near(path, "Name the folder that the bundles lie in, or a bundle.")
+            raise MissingFileError(f"There is no {path}.", todo)
     return Found(list(taken.values()), list(dict.fromkeys(lacking)))
 
 

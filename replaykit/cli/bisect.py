@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from replaykit.cli import candidates
 from replaykit.cli.building import build_options, hand_of, recipe_of
 from replaykit.cli.console import conclude, diverted, draw, note, program
 from replaykit.cli.options import PLAIN, loaded_for, read_time, service_options, settle, staged
+from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, ReplaykitError, UnwritableError, UsageError
 
 if TYPE_CHECKING:
@@ -72,8 +74,8 @@ def bisect_options(command: Any) -> Any:
     return command
 
 
-@click.command(short_help="Find the commit that brought a saved bug.")
-@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@command("bisect")
+@click.argument("bundle", required=False, type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @bisect_options
 @service_options
 @build_options
@@ -84,13 +86,7 @@ def bisect(context: click.Context, /, bundle: Path | None, **options: Any) -> in
     At each commit that is tried, the service is built and started in a checkout of its own, and the bundle is
     replayed. Your files, your index and your branches are not touched. A commit that can't be built, or fails in
     another way, is left out, and never blamed for it.
-
-    \b
-    replaykit bisect failures/bug.pd --good v1.2 --build "make" --start "./shop --port {port}"
-
-    Exits with 0 if one commit is found, 1 if the range is wrong (not bad at bad, or not good at good), 125 if
-    several are left.
-    """  # noqa: D301  click wants a real \b
+    """
     words = _words(context)
     if bundle is None:
         return _resumed(context, options, words)

@@ -5,27 +5,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import complain, conclude, say, warn_of_size
+from replaykit.cli.page import command
 from replaykit.errors import ReplaykitError, UsageError
 
 if TYPE_CHECKING:
     from replaykit.condition import Condition
 
-FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+FILES = click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 OUTPUT = click.option(
     "--output", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Write here, and leave FILE."
 )
 
 
-@click.command(short_help="Say whether bundles are as they were written.")
+@command("verify")
 @FILES
 @click.option("--quiet", is_flag=True, help="Say nothing of those that are whole.")
 def verify(files: tuple[Path, ...], *, quiet: bool) -> int:
     """Say of each file whether it is whole, truncated, edited, rewritten by another tool, newer, or no bundle.
 
     Nothing is run, imported or changed. Files may be packed (gzip, zip), or texts with a bundle in them.
-
-    Exits with 0 if all are whole, 128 if one is not, 129 if one can't be read.
     """
     from replaykit.verdict import INTERNAL, OK, exit_code, worst
 
@@ -63,8 +70,8 @@ def _condition(path: Path) -> "Condition":
         return Condition("no bundle", error.happened)
 
 
-@click.command(short_help="Close a bundle whose end is missing.")
-@click.argument("file", type=click.Path(path_type=Path))
+@command("repair")
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @OUTPUT
 def repair(file: Path, *, output: Path | None) -> int:
     """Give a truncated bundle an end, so that it can be kept and shown: every complete line stays as it is.
@@ -93,7 +100,7 @@ def repair(file: Path, *, output: Path | None) -> int:
     return 0
 
 
-@click.command(short_help="Write bundles in the present format.")
+@command("migrate")
 @FILES
 @OUTPUT
 @click.option("--canonical", is_flag=True, help="Leave out times, dates, request ids and free ports too.")

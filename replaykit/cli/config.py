@@ -8,12 +8,15 @@ import click
 from click.core import ParameterSource
 
 from replaykit import project
+from replaykit.cli import candidates
 from replaykit.cli.console import hush, say, without_users
 from replaykit.cli.hunting import usual_ends
 from replaykit.cli.options import SAID, overruled
+from replaykit.cli.page import command
 from replaykit.cli.variables import flag_of, options_of, unknown
 from replaykit.document import json_text
 from replaykit.errors import UsageError
+from replaykit.hint import hint
 
 COVERED = "..."  # stands for what may be a secret
 REST = {"ignore_unknown_options": True}  # they are those of the command that is asked about
@@ -21,8 +24,13 @@ REST = {"ignore_unknown_options": True}  # they are those of the command that is
 Row = dict[str, Any]  # of an option: its flag, its value, its source and the name of that, whether it counts, else why
 
 
-@click.command(short_help="Show which options count, and where they come from.", context_settings=REST)
-@click.option("--profile", metavar="NAME", help="With this profile.  [default: profile in [tool.replaykit]]")
+@command("config", context_settings=REST)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=candidates.profiles,
+    help="With this profile.  [default: profile in [tool.replaykit]]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.argument("words", metavar="[COMMAND [OPTIONS]...]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -32,16 +40,13 @@ def config(context: click.Context, /, profile: str | None, words: tuple[str, ...
     The command line goes before variables of the environment, these go before the profile, and this before the
     defaults. COMMAND is integration where none is named; options count as those of its command line. Settings of
     the adapter, and who logs in at a URL, are not shown.
-
-    \b
-    replaykit config --profile shop
-    REPLAYKIT_RUNS=500 replaykit config integration --url http://127.0.0.1:8000
-    """  # noqa: D301  click wants a real \b
+    """
     name, line = ("integration", words) if not words or words[0].startswith("-") else (words[0], words[1:])
     group = context.find_root().command
     command = group.commands.get(name) if isinstance(group, click.Group) else None
     if command is None:
-        raise UsageError(f"There is no command {name!r}.", "`replaykit --help` lists them.")
+        known = group.commands if isinstance(group, click.Group) else ()
+        raise UsageError(f"There is no command {name!r}.", hint(name, known, "`replaykit --help` lists them."))
     if profile is not None and context.get_parameter_source("profile") is ParameterSource.COMMANDLINE:
         line = ("--profile", profile, *line)
     inner = _read(command, context.find_root(), line)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -188,6 +187,8 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m replaykit"
+    import shutil
+
     found = shutil.which("replaykit")
     if not called.exists() or (found is not None and Path(found).samefile(called)):
         return "replaykit"

@@ -9,6 +9,7 @@ import click
 
 from replaykit.cli import variables
 from replaykit.cli.console import conclude, program, say
+from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 FOLDER = Path(".replaykit") / "demo"
@@ -17,7 +18,7 @@ BUG = "--bug duplicate-names"
 INTERRUPTED = (130, 143)  # exit codes after Ctrl-C and TERM
 
 
-@click.command(short_help="A guided tour: find a bug, save it, replay it.")
+@command("demo")
 @click.pass_obj
 def demo(run: Callable[[list[str]], int]) -> int:
     """Start a small service that has a bug, find the bug, shrink it, save it, and replay it.

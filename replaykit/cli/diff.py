@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, diverted, hush, say
+from replaykit.cli.page import command
 
 
-@click.command(short_help="Say in what two bundles differ.")
-@click.argument("before", metavar="A", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@command("diff")
+@click.argument("before", metavar="A", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
+@click.argument("after", metavar="B", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
 @click.option("--all", "whole", is_flag=True, help="Show all places, those that noise rules cover too.")
 def diff(before: Path, after: Path, *, as_json: bool, whole: bool) -> int:
@@ -18,8 +20,6 @@ def diff(before: Path, after: Path, *, as_json: bool, whole: bool) -> int:
 
     Calls are the same that have the same label and the same tag. The service's own ids are compared by what they are
     ids of. Where the bundles come from is told, and is no difference. Nothing is run or imported.
-
-    Exits with 0 if they are alike, 1 if they differ.
     """
     hush()
     write = diverted() if as_json else None

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import note, say
+from replaykit.cli.page import command
 from replaykit.document import Document
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.export import FORMATS, SENT
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from replaykit.bundle import Bundle
 
 
-@click.command("export", short_help="Write a bundle in the words of another tool.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@command("export")
+@click.argument("bundle", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @click.option("--format", "form", type=click.Choice([*FORMATS, *SENT]), required=True, help="What to write.")
 @click.option("--output", metavar="PATH", help="Write it to this file.  [default: standard output]")
 def export(bundle: Path, form: str, output: str | None) -> int:

@@ -6,10 +6,11 @@ import sys
 import click
 
 from replaykit.cli.console import program, say
+from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 
-@click.command(name="git-setup", short_help="Let git keep bundles as they are, and show them readably.")
+@command("git-setup")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 129 if something is missing.")
 def git_setup(*, check: bool) -> int:
     """Set up the git repository around the current folder for bundles.

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from replaykit.cli.console import program, say, warn_of_size
+from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, UnwritableError, UsageError
 
 
-@click.command("import", short_help="Read what another tool has recorded, or a ticket, as a bundle.")
+@command("import")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--output", metavar="PATH", required=True, type=click.Path(path_type=Path), help="The bundle to write.")
 @click.option("--force", is_flag=True, help="Replace a file that is there already, and is another one.")

@@ -10,6 +10,7 @@ from replaykit import project
 from replaykit.cli.console import conclude, note, program, say, show, warn_of_size, without_users
 from replaykit.cli.hunting import hunt_options, limits, tell_how_to_go_on
 from replaykit.cli.options import is_said, let_several_urls, service_options, settle
+from replaykit.cli.page import command
 from replaykit.cli.reports import raise_first, report_options, reported, tell
 from replaykit.document import Document
 from replaykit.errors import UsageError
@@ -36,7 +37,7 @@ def _read_parallel(context: click.Context, parameter: click.Parameter, text: str
     return parallel
 
 
-@click.command(short_help="Test a service with random sequences of commands.")
+@command("integration")
 @service_options
 @click.option("--mock", is_flag=True, help="Run the model against itself, without adapter and service.")
 @click.option("--runs", type=click.IntRange(min=1), default=100, show_default=True, help="Number of sequences to run.")
@@ -119,13 +120,7 @@ def integration(context: click.Context, /, **options: Any) -> int:
     """Test a live service against a model with random sequences of commands.
 
     Each new failure is saved first, then shrunk to the simplest sequence that fails in the same way.
-
-    \b
-    replaykit integration --model shop.model:Shop --adapter shop.model:ShopApi \\
-        --start "python -m shop --port {port}" --save-failures failures/
-
-    Exits with 0 if nothing was found, 1 if something was, 125 if something could not be judged.
-    """  # noqa: D301  click wants a real \b
+    """
     settle(context, options)
     for name in ("model",) if options["mock"] else ("model", "adapter"):
         if not options[name]:

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, note, printable, say
 from replaykit.cli.options import loaded_for, service_options, settle, staged
+from replaykit.cli.page import command
 from replaykit.errors import UnwritableError, UsageError
 
 
-@click.command(short_help="Propose noise rules, from running a bundle several times.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@command("noise")
+@click.argument("bundle", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @service_options
 @click.option(
     "--repeat",
@@ -31,8 +33,6 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
 
     The rules are printed as TOML, for [[tool.replaykit.noise]] in pyproject.toml; none is applied by itself. What may
     not be noise is refused, and said in comments.
-
-    Exits with 0 if rules cover all that differs, 1 if something was refused, 125 if the runs can't be compared.
     """
     settle(context, options)
     if output is not None and output.exists():

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from replaykit import profile
+from replaykit.cli import candidates
 from replaykit.cli.console import hush, note
 from replaykit.cli.variables import warn
 from replaykit.errors import ProfileError, UsageError
@@ -126,10 +127,12 @@ def service_options(command: C) -> C:
     """Add what says where the service is, and how to speak to it."""
     options = [
         click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=read_profile,
+                     shell_complete=candidates.profiles,
                      help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml.  "
                           "[default: profile in [tool.replaykit] there]"),
-        click.option("--model", metavar="MODULE:CLASS", help="The model: package.module:Class, or file.py:Class."),
-        click.option("--adapter", metavar="MODULE:CLASS", help="The adapter."),
+        click.option("--model", metavar="MODULE:CLASS", shell_complete=candidates.classes,
+                     help="The model: package.module:Class, or file.py:Class."),
+        click.option("--adapter", metavar="MODULE:CLASS", shell_complete=candidates.classes, help="The adapter."),
         click.option("--url", metavar="URL", help="Base URL of the running service."),
         click.option("--start", metavar="COMMAND",
                      help="Start the service with this command, {port} being a free port, and stop it afterwards."),
@@ -219,6 +222,22 @@ def settle(context: click.Context, options: dict[str, Any]) -> None:
             raise UsageError(f"--{alone} needs no service, and --url or --start names one.", "Leave one of them out.")
     hush()
     warn()
+    _warn_of_port(options)
+
+
+def _warn_of_port(options: dict[str, Any]) -> None:
+    """Warn of a port for the proxy that somebody else has: it listens at another one then, if one is needed."""
+    port = options.get("proxy_port")
+    if port is None or options.get("toxiproxy") or options.get("mock") or options.get("offline"):
+        return
+    import socket
+
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            place.bind(("127.0.0.1", port))
+        except OSError as error:
+            note(f"warning: --proxy-port {port} can't be had: {error.strerror}. A proxy will listen at a free port.")
 
 
 def overruled(context: click.Context, options: dict[str, Any]) -> dict[str, str]:

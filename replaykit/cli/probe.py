@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.building import build_options, recipe_of
 from replaykit.cli.console import complain, conclude, diverted, note, say
 from replaykit.cli.options import loaded_for, service_options, settle, staged, times_option
+from replaykit.cli.page import command
 from replaykit.cli.replay import announce, conclude_replay, say_replay
 from replaykit.errors import ReplaykitError, StaleError, UnbuildableError, UnreachableError
 
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from replaykit.ruling import Ruling
 
 
-@click.command(short_help="Build, start, replay, stop: is the bug in this checkout?")
-@click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
+@command("probe")
+@click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @service_options
 @build_options
 @times_option
@@ -31,12 +33,7 @@ def probe(context: click.Context, /, bundle: Path, **options: Any) -> int:
     It judges as `replaykit bisect` does at each commit, and is meant for git's own bisect. Commands come from the
     command line or from a profile, never from the bundle. Keep the bundle, the model and the adapter outside of the
     tree.
-
-    \b
-    git bisect run replaykit probe ../bug.pd --build "make" --start "./shop --port {port}"
-
-    Exits with 0 if the bug is not there, 1 if it reproduces, 125 if that can't be said here, as when the build fails.
-    """  # noqa: D301  click wants a real \b
+    """
     settle(context, options)
     write = diverted() if options["as_json"] else None
     from replaykit.bundle import require_whole

@@ -3,9 +3,10 @@
 import click
 
 from replaykit.cli.console import note, say
+from replaykit.cli.page import command
 
 
-@click.command(short_help="Run a proxy that speaks Toxiproxy's API.")
+@command("proxy")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, diverted, hush, printable, say
 from replaykit.cli.options import loaded_for, read_profile
+from replaykit.cli.page import command
 from replaykit.cli.variables import warn
 from replaykit.errors import StaleError
 
@@ -16,18 +18,36 @@ if TYPE_CHECKING:
     from replaykit.rechecking import Rechecked
 
 
-@click.command(short_help="Judge what was recorded with today's model, without any HTTP.")
-@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command("recheck")
+@click.argument(
+    "bundles",
+    metavar="BUNDLE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 @click.option(
     "--profile",
     metavar="NAME",
     is_eager=True,
     expose_value=False,
     callback=read_profile,
+    shell_complete=candidates.profiles,
     help="Take options from [tool.replaykit.profiles.NAME] in pyproject.toml.",
 )
-@click.option("--model", metavar="MODULE:CLASS", help="The model: package.module:Class, or file.py:Class.")
-@click.option("--adapter", metavar="MODULE:CLASS", help="The adapter, whose annotations say which events there are.")
+@click.option(
+    "--model",
+    metavar="MODULE:CLASS",
+    shell_complete=candidates.classes,
+    help="The model: package.module:Class, or file.py:Class.",
+)
+@click.option(
+    "--adapter",
+    metavar="MODULE:CLASS",
+    shell_complete=candidates.classes,
+    help="The adapter, whose annotations say which events there are.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show bodies, and how the state changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.pass_context
@@ -36,13 +56,7 @@ def recheck(context: click.Context, /, bundles: tuple[Path, ...], **options: Any
 
     No service is asked, no cassette is played, and nothing of the adapter runs. So an invariant that was repaired, or
     is new, is tried on old evidence: on saved bugs, and on runs that passed (integration --record).
-
-    \b
-    replaykit recheck failures/bug.pd
-    replaykit recheck failures/*.pd passed/*.pd --model shop.py:StricterShop
-
-    Exits with 0 if all holds, 1 if the recorded failure or another one is seen, 125 if it can't be judged.
-    """  # noqa: D301  click wants a real \b
+    """
     hush()
     warn()
     from replaykit.bundle import require_whole

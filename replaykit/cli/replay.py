@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
 from replaykit.cli.options import loaded_for, order_option, service_options, settle, staged, times_option
+from replaykit.cli.page import command
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
     from replaykit.verdict import Expect
 
 
-@click.command(short_help="Run saved bugs again: are they still there?")
-@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command("replay")
+@click.argument(
+    "bundles",
+    metavar="BUNDLE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
 @order_option
@@ -53,13 +62,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     Model and adapter are those that the bundle names, if they lie inside this project; --model and --adapter
     name others. Without --url and --start, the service is that of the first profile that has this model and this
     adapter; else the recorded URL is used, if it is on this machine or the project allows its host.
-
-    \b
-    replaykit replay failures/bug.pd --start "python -m shop --port {port}"
-    git bisect run replaykit replay /path/to/bug.pd --start "python -m shop --port {port}"
-
-    Exits with 0 if it is fixed, 1 if it reproduces, 125 if it can't be judged here.
-    """  # noqa: D301  click wants a real \b
+    """
     settle(context, options)
     require_alone(options, len(bundles))
     if options["order"] != "strict" and not options["offline"]:

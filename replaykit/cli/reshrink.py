@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, note, say, warn_of_size
 from replaykit.cli.options import loaded_for, service_options, settle, staged
+from replaykit.cli.page import command
 
 if TYPE_CHECKING:
     from replaykit.reshrinking import Reshrunk
 
 
-@click.command(short_help="Shrink a saved bug again, with more time.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@command("reshrink")
+@click.argument("bundle", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @service_options
 @click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write here, and leave BUNDLE."
@@ -50,12 +52,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
 
     The file is replaced only if what was found is simpler, and fails at least as often. Otherwise it stays as it
     is, to the byte. Ctrl-C ends the search, and keeps the best so far.
-
-    \b
-    replaykit reshrink failures/bug.pd --start "python -m shop --port {port}"
-
-    Exits with 0 if the search came to its end, 125 if the bug does not show any more, or can't be judged here.
-    """  # noqa: D301  click wants a real \b
+    """
     settle(context, options)
     from replaykit import reshrinking as journey
     from replaykit.adapter import read_settings

@@ -4,12 +4,21 @@ from pathlib import Path
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import complain, conclude, say
+from replaykit.cli.page import command
 from replaykit.errors import ReplaykitError
 
 
-@click.command(short_help="Look for secrets in bundles and cassettes.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@command("scan")
+@click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 def scan(paths: tuple[Path, ...]) -> int:
     """Look for what may be a secret in files, and in the bundles, tickets, YAML, JSON and HAR files of
     folders.
@@ -17,13 +26,7 @@ def scan(paths: tuple[Path, ...]) -> int:
     Each value is told once for a file: the line where it stands first, its name, and how long it is. The rules are
     those by which secrets are covered when a bundle is written; [tool.replaykit.redact] in pyproject.toml changes
     them. What is covered already is not told.
-
-    \b
-    replaykit scan failures/
-    git diff --cached --name-only --diff-filter=d -- "*.pd" | xargs -r replaykit scan
-
-    Exits with 0 if there is none, 1 if there is one, 128 if a file can't be looked into.
-    """  # noqa: D301  click wants a real \b
+    """
     from replaykit import project
     from replaykit.report.steps import count
     from replaykit.scan import files_in

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import program, say
+from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from replaykit.trace import Trace
 
 
-@click.command(short_help="Show what a bundle holds.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@command("show")
+@click.argument("bundle", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @click.option("--verbose", "-v", is_flag=True, help="Show headers and bodies, and how the state changed.")
 @click.option("--plain", is_flag=True, help="Show all but the times, always in the same way: for git's textconv.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all of it.")

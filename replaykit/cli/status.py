@@ -5,18 +5,27 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import hush, say
+from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, UsageError
 
 if TYPE_CHECKING:
     from replaykit.status import Word
 
-BUNDLES = click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+BUNDLES = click.argument(
+    "bundles",
+    metavar="BUNDLE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=candidates.bundles,
+)
 TICKET = click.option("--ticket", metavar="TICKET", help="Where the bug is told of; an empty one takes it out.")
 NOTE = click.option("--note", metavar="TEXT", help="What else is to be known; an empty one takes it out.")
 
 
-@click.command(short_help="Say of saved bugs that they are fixed.")
+@command("close")
 @BUNDLES
 @click.option(
     "--status",
@@ -32,16 +41,11 @@ def close(bundles: tuple[Path, ...], *, word: "Word", ticket: str | None, note: 
     """Write into status.toml, beside each bundle, that its bug is fixed: the suite fails if it is there again.
 
     Nothing is deleted, and nothing is run. Ticket and note that stand there stay, unless others are given.
-
-    \b
-    replaykit close failures/board_matches-6f075236.pd --ticket SHOP-12
-
-    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
-    """  # noqa: D301  click wants a real \b
+    """
     return _write(bundles, word, ticket, note)
 
 
-@click.command(short_help="Say of saved bugs that they are open.")
+@command("reopen")
 @BUNDLES
 @TICKET
 @NOTE
@@ -49,19 +53,14 @@ def reopen(bundles: tuple[Path, ...], *, ticket: str | None, note: str | None) -
     """Write into status.toml, beside each bundle, that its bug is open: the suite expects that it is there.
 
     Ticket and note that stand there stay, unless others are given.
-
-    \b
-    replaykit reopen failures/board_matches-6f075236.pd --note "back since 2.4"
-
-    Exits with 0 if it is written, 128 for a file that is no bundle, 129 if there is no such bundle.
-    """  # noqa: D301  click wants a real \b
+    """
     return _write(bundles, "open", ticket, note)
 
 
 def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: str | None) -> int:
     """Write the status of all bundles; of none, if one of them is not there."""
     from replaykit import status
-    from replaykit.reader import read
+    from replaykit.reader import near, read
     from replaykit.report.steps import one_line
 
     hush()
@@ -70,7 +69,7 @@ def _write(bundles: tuple[Path, ...], word: "Word", ticket: str | None, note: st
         if path.is_dir():
             raise UsageError(f"{path} is a folder.", "Name the bundles whose status is to be changed.")
         if not path.exists():
-            raise MissingFileError(f"There is no bundle {path}.", "Check the path.")
+            raise MissingFileError(f"There is no bundle {path}.", near(path))
         status.require_text(path.name)
         read(path)  # what is no bundle has no status
         folders.setdefault(path.parent, []).append(path.name)

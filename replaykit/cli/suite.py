@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from replaykit.cli import candidates
 from replaykit.cli.console import conclude, diverted, is_live, note, on_github, printable, program, say, show
 from replaykit.cli.integration import replay_command
 from replaykit.cli.options import (
@@ -18,6 +19,7 @@ from replaykit.cli.options import (
     status_option,
     times_option,
 )
+from replaykit.cli.page import command
 from replaykit.cli.reports import raise_first
 from replaykit.errors import UsageError
 
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 
 
-@click.command(short_help="Replay all saved bugs, and hold each against its status.")
-@click.argument("paths", metavar="[FOLDER|BUNDLE...]", nargs=-1, type=click.Path(path_type=Path))
+@command("suite")
+@click.argument(
+    "paths", metavar="[FOLDER|BUNDLE...]", nargs=-1, type=click.Path(path_type=Path), shell_complete=candidates.bundles
+)
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundles' own cassettes, without a service.")
 @click.option("--lenient", is_flag=True, help="An open bug that does not show any more is told, and is no failure.")
@@ -45,7 +49,13 @@ HEARTBEAT = 15.0  # seconds between two lines where there is no terminal
 )
 @status_option
 @click.option(
-    "-k", "--select", "text", metavar="TEXT", default="", help="Only those with this in their path or ticket."
+    "-k",
+    "--select",
+    "text",
+    metavar="TEXT",
+    default="",
+    shell_complete=candidates.texts,
+    help="Only those with this in their path or ticket.",
 )
 @click.option("-x", "--fail-fast", is_flag=True, help="End with the first that is not as expected.")
 @click.option(
@@ -65,14 +75,7 @@ def suite(context: click.Context, /, paths: tuple[Path, ...], **options: Any) ->
     What is known of a bug (open, fixed or wontfix, a ticket, a note) stands in status.toml beside its bundle; see
     `replaykit close`. Each bundle is replayed at the service that the command line names, or else with the profile
     that has its model and its adapter.
-
-    \b
-    replaykit suite
-    replaykit suite failures/ --offline --report junit=suite.xml
-
-    Exits with 0 if all is as expected; 1 if a bug that was fixed is there again, or an open one does not show any
-    more; 125 if something could not be judged, or there is nothing.
-    """  # noqa: D301  click wants a real \b
+    """
     settle(context, options)
     if options["order"] != "strict" and not options["offline"]:
         raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")

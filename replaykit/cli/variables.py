@@ -3,21 +3,22 @@
 The command line goes before them, and they go before the profile. An empty one counts as none.
 """
 
-import difflib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 from click.core import ParameterSource
 from click.types import StringParamType
 
 from replaykit.cli.console import note
+from replaykit.hint import hint, meant
 
 PREFIX = "REPLAYKIT_"
 OTHERS = ("REPLAYKIT_SECRET_",)  # beginnings of variables that are no options
 
-_known: dict[str, str] = {}  # each variable, and the option that it is for
+_commands: list[Mapping[str, click.Command]] = []  # those of the program
 
 
 class Words(StringParamType):
@@ -31,14 +32,39 @@ class Words(StringParamType):
             raise click.BadParameter(f"{rv!r} is not quoted as in a shell: {error}") from None
 
 
-def attach(group: click.Group) -> None:
-    """Give each option of each command its variable."""
-    for command in group.commands.values():
-        for option in options_of(command):
-            option.envvar = variable_of(option)
-            _known[option.envvar] = flag_of(option)
-            if option.multiple and isinstance(option.type, StringParamType):
-                option.type = Words()
+class Choice(click.Choice[str]):
+    """One of some words; one that is mistyped is answered with the one that is meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Say what there is to choose from."""
+        said = super().get_invalid_choice_message(value=value, ctx=ctx)
+        return f"{said.rstrip('.')}. {hint(str(value), self.choices)}".rstrip()
+
+
+def attach(command: click.Command) -> None:
+    """Give each option of a command its variable."""
+    for option in options_of(command):
+        option.envvar = variable_of(option)
+        if option.multiple and isinstance(option.type, StringParamType):
+            option.type = Words()
+    for parameter in command.params:
+        if type(parameter.type) is click.Choice:
+            parameter.type = Choice(parameter.type.choices)
+
+
+def count(commands: Mapping[str, click.Command]) -> None:
+    """Say which commands there are; they are looked at where a variable asks for it."""
+    _commands[:] = [commands]
+
+
+def known() -> set[str]:
+    """List the variables of all options of all commands."""
+    return {variable_of(option) for each in _commands for command in each.values() for option in options_of(command)}
+
+
+def _ours() -> list[str]:
+    """List the variables that are set and look like ours, which are few or none."""
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and not name.startswith(OTHERS))
 
 
 def options_of(command: click.Command) -> Iterator[click.Option]:
@@ -60,7 +86,8 @@ def variable_of(option: click.Option) -> str:
 
 def given() -> list[str]:
     """List the variables of options that are set."""
-    return sorted(name for name in _known if os.environ.get(name))
+    ours = [name for name in _ours() if os.environ[name]]
+    return [name for name in ours if name in known()] if ours else []
 
 
 def forget() -> None:
@@ -86,17 +113,22 @@ def to_blame(error: click.UsageError) -> str:
 
 def unknown() -> list[str]:
     """Say of variables that look like ours that they are those of no option, and which one is meant perhaps."""
-    said = []
-    for name in sorted(os.environ):
-        if not name.startswith(PREFIX) or name in _known or name.startswith(OTHERS):
+    ours, said = _ours(), []
+    options = known() if ours else set()
+    for name in ours:
+        if name in options:
             continue
-        names = [known.removeprefix(PREFIX) for known in _known]
-        meant = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.75)
-        said.append(f"{name} is the variable of no option{f'; {PREFIX}{meant[0]} is' if meant else ''}.")
+        names = sorted(each.removeprefix(PREFIX) for each in options)
+        near = meant(name.removeprefix(PREFIX), names)
+        said.append(f"{name} is the variable of no option{f'; {PREFIX}{near} is' if near else ''}.")
     return said
 
 
 def warn() -> None:
-    """Warn of variables that look like ours, and are those of no option."""
+    """Warn of variables that look like ours, and are those of no option, and of settings that nobody reads."""
     for said in unknown():
+        note(f"warning: {said}")
+    from replaykit import project
+
+    for said in project.unknown_settings():
         note(f"warning: {said}")

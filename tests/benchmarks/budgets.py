@@ -4,7 +4,9 @@ python tests/benchmarks/budgets.py
 """
 
 import json
+import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -220,14 +222,24 @@ def comparing() -> tuple[float, float]:
     return _seconds(lambda: contrast(one, twin)), _seconds(lambda: contrast(one, other))
 
 
-def start_up(*words: str) -> float:
-    """Return the seconds that a command line takes above bare Python."""
+def start_up(*words: str, **more: str) -> float:
+    """Return the seconds of CPU that a command line takes above bare Python.
 
-    def once(command: list[str]) -> float:
-        return _seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+    Bytecode is written before, as installers do; and what others do on the machine does not count.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        known = {**os.environ, **more, "PYTHONPYCACHEPREFIX": folder}
+        known.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    command = [sys.executable, "-m", "replaykit", *words]
-    return min(once(command) for _ in range(ROUNDS)) - min(once([sys.executable, "-c", ""]) for _ in range(ROUNDS))
+        def once(command: list[str]) -> float:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=known)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+        bare, command = [sys.executable, "-c", ""], [sys.executable, "-m", "replaykit", *words]
+        taken = [(once(bare), once(command)) for _ in range(2 * ROUNDS)]  # by turns
+        return min(each for _, each in taken) - min(each for each, _ in taken)
 
 
 def main() -> None:
@@ -252,8 +264,14 @@ def main() -> None:
         "(budget 100 or less)"
     )
     print(f"steps a second without a service: {steps():.0f} (budget 20,000 or more)")
-    print(f"start-up of --help above bare Python: {start_up('--help') * 1000:.0f} ms (budget 150 or less)")
-    print(f"start-up of show above bare Python: {start_up('show', golden) * 1000:.0f} ms (budget 150 or less)")
+    asked = {"_REPLAYKIT_COMPLETE": "bash_complete", "COMP_TYPED": "replaykit sh"}
+    for said, words, more in (
+        ("--help", ["--help"], {}),
+        ("show", ["show", golden], {}),
+        ("list", ["list"], {}),
+        ("completing `replaykit sh`", [], asked),
+    ):
+        print(f"start-up of {said} above bare Python: {start_up(*words, **more) * 1000:.0f} ms (budget 150 or less)")
 
 
 if __name__ == "__main__":

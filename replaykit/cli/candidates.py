@@ -1,0 +1,84 @@
+"""Candidates: what a shell may complete a value to: saved bugs, profiles, classes. Nothing is imported or opened.
+
+Who types is not to be told of a broken pyproject.toml in the middle of a line: then there are no candidates.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from replaykit.errors import ReplaykitError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+MOST = 500  # that are looked at
+ENDINGS = (".pd", ".pd.gz", ".pd.zip")
+
+
+def bundles(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
+    """List bundles: those of the project's failures/ first, then those of the folder that is typed; else any file."""
+    del parameter
+    from click.shell_completion import CompletionItem
+
+    from replaykit.project import root
+
+    taken = {str(each) for value in context.params.values() if isinstance(value, tuple) for each in value}
+    kept = _below(os.path.relpath(root() / "failures"))
+    here = _inside(os.path.dirname(incomplete))  # noqa: PTH120  as it was typed, with its ./
+    found = dict.fromkeys(each for each in (*kept, *here) if each.startswith(incomplete) and each not in taken)
+    return [CompletionItem(each) for each in found] or [CompletionItem(incomplete, type="file")]
+
+
+def texts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """List what the bundles of the project's failures/ are called: a fingerprint is a part of that."""
+    del context, parameter
+    from replaykit.project import root
+
+    names = [Path(each).name.partition(".pd")[0] for each in _below(str(root() / "failures"))]
+    said = (part for name in names for part in (name, name.rpartition("-")[2]))
+    return list(dict.fromkeys(each for each in said if each.startswith(incomplete)))
+
+
+def profiles(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """List the profiles of the project."""
+    del context, parameter
+    from replaykit import project
+
+    with contextlib.suppress(ReplaykitError):
+        return [each for each in project.profiles() if each.startswith(incomplete)]
+    return []
+
+
+def classes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """List the models, or the adapters, that the project's profiles and its short names name."""
+    del context
+    from replaykit import project
+
+    with contextlib.suppress(ReplaykitError):
+        return [each for each in project.classes(parameter.name or "") if each.startswith(incomplete)]
+    return []
+
+
+def _below(folder: str) -> list[str]:
+    """List the bundles below a folder, in the order of their names."""
+    return sorted(islice(_walk(folder), MOST))
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        yield from (os.path.join(place, each) for each in files if each.endswith(ENDINGS))  # noqa: PTH118
+
+
+def _inside(folder: str) -> list[str]:
+    """List the bundles in a folder."""
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder or ".") as entries:
+        names = [each.name for each in islice(entries, MOST) if each.name.endswith(ENDINGS)]
+        return sorted(os.path.join(folder, each) for each in names)  # noqa: PTH118
+    return []
