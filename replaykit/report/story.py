@@ -107,8 +107,8 @@ class Story(Record):
     why: Why | None
     reason: str  # why the run ended, where no failure says it
     resetting: tuple[Sent, ...]
+    sequence: str  # what the steps are
     steps: tuple[StoryStep, ...]
-    branches: int
     at_the_end: StoryStep | None  # what was read and judged at the end
     recorded: tuple[Sent, ...]  # of a recording without a model
     timeline: Timeline | None
@@ -151,8 +151,8 @@ def story(
         why=None if failure is None else why(failure, trace),
         reason=trace.reason if failure is None else "",
         resetting=others[0],
+        sequence=_sequence(bundle),
         steps=steps,
-        branches=max((step.branch for step in steps), default=0),
         at_the_end=end,
         recorded=others[1],
         timeline=timeline(trace),
@@ -192,6 +192,15 @@ def _ended(trace: Trace) -> str:
         return f"{count(len(trace.recorded), 'request')} without a model"
     held = {"passed": ", and all that was judged held"}.get(trace.ending, "")
     return f"a run of {count(len(trace.steps), 'command')}{held}"
+
+
+def _sequence(bundle: Bundle) -> str:
+    """Say what the steps are."""
+    origin, trace = bundle.origin, bundle.trace
+    is_shrunk = isinstance(origin, Provenance) and origin.shrinking is not None
+    if is_shrunk and trace.failure is not None:
+        return f"The minimal sequence: {count(len(trace.steps), 'step')}"
+    return f"The run: {count(len(trace.steps), 'step')}"
 
 
 def _summary(bundle: Bundle) -> Iterable[str]:
