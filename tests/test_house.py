@@ -116,6 +116,7 @@ READING_ORDER = [
     "gate",
     "report",
     "report.page",
+    "report.chart",
     "report.faults",
     # exchange
     "export",
@@ -195,6 +196,7 @@ READING_ORDER = [
     "pair",
     "report.pair",
     "report.ctrf",
+    "report.html",
     "report.ndjson",
     "report.mermaid",
     "report.markdown",
