@@ -116,6 +116,7 @@ READING_ORDER = [
     "gate",
     "report",
     "report.page",
+    "report.chart",
     "report.faults",
     # exchange
     "export",
@@ -201,6 +202,7 @@ READING_ORDER = [
     "pair",
     "report.pair",
     "report.ctrf",
+    "report.html",
     "report.ndjson",
     "report.mermaid",
     "report.markdown",

@@ -17,7 +17,6 @@ from replaykit.looking import Judgments
 from replaykit.parcel import gzipped
 from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
-from replaykit.report.steps import count
 from replaykit.report.story import Command, Enclosed, Fact, Story, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
@@ -139,7 +138,7 @@ def _file(name: str, failure: Failure | None) -> str:
 
 def _enclosed(content: bytes, file: str, policy: Policy) -> Enclosed | str:
     """Return the bundle as it is enclosed, or why it is not."""
-    size = count(len(content), "byte")
+    size = f"{len(content):,} bytes"
     large = f"The bundle has {len(content):,} bytes, which is too much for a page: it is sent beside it."
     if len(content) > LARGEST:
         return large

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.export import curl
-from replaykit.interaction import Headers, Interaction
+from replaykit.interaction import FIRST_SERVER_ERROR, Headers, Interaction
 from replaykit.report import faults
 from replaykit.report.bodies import Bodies, Body, Pack, laid_out
 from replaykit.report.steps import asked_and_answered, call_text, confirmation, count, fault_text, said_text, under_text
@@ -21,6 +21,7 @@ from replaykit.report.why import Place, Why, places_of, where, why
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, Record, loads
 
+FIRST_CLIENT_ERROR = 400  # of the statuses that say that the client is at fault (RFC 9110, section 15.5)
 MOST_CHANGES = 30  # places of a state that are told, of one step
 MOST_STATE = 20_000  # characters of a state
 MOST_CLOSELY = 50  # steps whose way of being sent again, as a command, is written down; of others, what failed and what is near
@@ -39,7 +40,7 @@ class Sent(Record):
     path: str
     url: str
     answer: str  # 200, or why there is none
-    is_error: bool  # is it 500 and above, or none at all?
+    tone: str  # bad where it is 500 and above, or none at all; warn where it is 400 and above; else empty
     took: str  # 3.1 ms; empty where it is not known
     times: int  # how often it was sent in a row, with the same answer
     tampered: str  # what a fault did to it
@@ -102,6 +103,7 @@ class Story(Record):
     word: str
     tone: Tone
     headline: str
+    place: str  # where it failed; empty where nothing did
     summary: tuple[str, ...]
     warnings: tuple[str, ...]
     why: Why | None
@@ -146,9 +148,10 @@ def story(
         word=word,
         tone=tone,
         headline=headline,
+        place="" if failure is None else where(failure, trace),
         summary=tuple(_summary(bundle)),
         warnings=tuple(_warnings(bundle)),
-        why=None if failure is None else why(failure, trace),
+        why=None if failure is None else why(failure),
         reason=trace.reason if failure is None else "",
         resetting=others[0],
         sequence=_sequence(bundle),
@@ -176,7 +179,7 @@ def _verdict(bundle: Bundle, rerun: Rerun | None) -> tuple[str, Tone, str]:
     said = _ended(trace)
     if failure is not None:
         about = "" if failure.is_finding else "fault of the test code: "
-        said = f"{about}{failure.kind.replace('_', ' ')} {failure.name} {where(failure, trace)}"
+        said = f"{about}{failure.kind.replace('_', ' ')} {failure.name}"
     if rerun is not None:
         tones: dict[str, Tone] = {"fixed": "good", "passed": "good", "reproduced": "bad", "failed": "bad"}
         return rerun.verdict.upper(), tones.get(rerun.verdict, "warn"), said
@@ -361,7 +364,7 @@ class _Teller:
     def _judgments(self, label: int | None) -> tuple[Told, ...]:
         failure = self._trace.failure
         if failure is not None and failure.step == label and (label is not None or self._trace.steps):
-            return (Told(kind=failure.kind, name=failure.name, holds=False, said=failure.message),)
+            return (Told(kind=failure.kind, name=failure.name, holds=False, said=""),)
         return ()
 
     def exchanges(self, interactions: Iterable[Interaction], anchor: str, *, closely: bool = True) -> tuple[Sent, ...]:
@@ -391,7 +394,7 @@ class _Teller:
             path=path_of(request.url),
             url=request.url,
             answer=answer,
-            is_error=response is None or response.status >= 500,  # noqa: PLR2004
+            tone=_tone(interaction),
             took=f"{elapsed * 1000:.1f} ms{' in all' if times > 1 else ''}" if elapsed else "",
             times=times,
             tampered=faults.tampered(interaction),
@@ -401,6 +404,13 @@ class _Teller:
             response=got,
             curl=(curl.command(request) or "") if closely else "",
         )
+
+
+def _tone(interaction: Interaction) -> str:
+    response = interaction.response
+    if response is None or interaction.trouble is not None or response.status >= FIRST_SERVER_ERROR:
+        return "bad"
+    return "warn" if response.status >= FIRST_CLIENT_ERROR else ""
 
 
 def path_of(url: str) -> str:

@@ -19,7 +19,7 @@ LANE = 30.0  # height
 LEFT = 84.0  # where the lanes begin, right of their names
 MOST = 150  # marks; where there are more steps, equal ones in a row share one
 MOST_LANES = 24  # of faults
-_WIDEST, _NARROWEST = 90.0, 3.0
+_WIDEST, _NARROWEST = 200.0, 3.0
 _LETTER = 7.0  # width of one, in the labels
 
 Kind: TypeAlias = Literal["held", "failed", "lost", "fault"]
@@ -155,11 +155,13 @@ class _Drawing:
         title = f"[{first}] {call_text(steps[0].call)}"
         if len(steps) > 1:
             title = f"[{first}] to [{last}], {count(len(steps), 'step')}"
-        return self._drawn(self._kind(steps[0]), y, left, right, f"{first}", title, f"s{first}")
+        labels = [f"[{first}] {steps[0].call.tag}", f"[{first}]", f"{first}"]
+        said = next((each for each in labels if _fits(each, right - left)), "") if len(steps) == 1 else ""
+        return self._drawn(self._kind(steps[0]), y, left, right, said, title, f"s{first}")
 
     def _drawn(self, kind: Kind, y: float, left: float, right: float, label: str, title: str, target: str) -> Bar:
         width = max(_NARROWEST if kind == "failed" else 0.8, right - left - (2 if right - left > 6 else 0))  # noqa: PLR2004
-        said = label if len(label) * _LETTER + 6 <= width else ""
+        said = label if _fits(label, width + 2) else ""
         word = {"failed": "failed", "lost": "no answer that could be read"}.get(kind, "")
         return Bar(
             kind=kind,
@@ -175,6 +177,10 @@ class _Drawing:
         if step.call.label == self.failing:
             return "failed"
         return "fault" if faults.is_fault(step) else "lost" if step.event is None else "held"
+
+
+def _fits(label: str, room: float) -> bool:
+    return len(label) * _LETTER + 8 <= room
 
 
 _branch = attrgetter("call.branch")

@@ -40,8 +40,7 @@ class Why(Record):
 
     kind: str
     name: str
-    where: str  # after step [38] capture(...)
-    message: str
+    message: str  # empty where all of it is said by what follows
     expected: tuple[Part, ...] = ()  # empty where nothing is known to have been expected
     seen: tuple[Part, ...] = ()
     places: tuple[Place, ...] = ()
@@ -50,7 +49,7 @@ class Why(Record):
     traceback: str | None = None
 
 
-def why(failure: Failure, trace: Trace) -> Why:
+def why(failure: Failure) -> Why:
     """Tell why a run failed."""
     expected, seen = failure.expected, failure.actual
     sides: tuple[tuple[Part, ...], tuple[Part, ...]] = (), ()
@@ -65,8 +64,7 @@ def why(failure: Failure, trace: Trace) -> Why:
     return Why(
         kind=failure.kind.replace("_", " "),
         name=failure.name,
-        where=where(failure, trace),
-        message=failure.message,
+        message="" if failure.message == f"expected {expected}, got {seen}" else failure.message,
         expected=sides[0],
         seen=sides[1],
         places=tuple(places),
