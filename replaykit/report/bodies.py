@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from replaykit.coding import unpacked
@@ -27,7 +27,9 @@ AGAIN = 300  # characters of a body that is shown each time; a larger one once
 MOST_INLINE = 1_500_000  # characters that all bodies may show; then they show less
 MOST_STORED = 4_000_000  # characters of all packs
 PACK = 512 * 1024  # characters of the pieces of a pack, before they are packed
+WIDTH = 88  # characters of a line of JSON
 _DEEPEST = 12  # levels of JSON that are laid out
+_OPEN, _SHUT = frozenset("[{"), frozenset("]}")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _THINGS = re.compile(r"[^}]{0,1000}(?:\}|\Z)|[^}]{1000}")
 _LINES = re.compile(r"[^\n>]{0,1000}(?:[\n>]|\Z)|[^\n>]{1000}")
@@ -99,7 +101,7 @@ class Bodies:
         if known != place and len(text) > AGAIN:
             return Body(kind=kind, size=size, notes=tuple(notes), whole=False, same=known)
         if len(text) <= min(INLINE, self.room):
-            shown = visible(laid_out(text) if is_json and len(text) > 80 else text)  # noqa: PLR2004  a line
+            shown = visible(laid_out(text) if is_json and len(text) > WIDTH else text)
             self.room -= len(shown)
             return Body(kind=kind, size=size, notes=tuple(notes), text=shown)
         start = visible(text[: min(START, max(0, self.room))])
@@ -158,33 +160,52 @@ def ranges_of(numbers: Iterable[int]) -> str:
     return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
 
 
-def laid_out(text: str) -> str:
+def laid_out(text: str, width: int = WIDTH) -> str:
     """Break JSON into lines, and change nothing else: numbers and doubled keys stay as they were sent.
 
-    What is no JSON, or is nested deeply, stays as it is.
+    What fits into a line of this width stays in one. What is no JSON, or is nested deeply, stays as it is.
     """
     try:
         json.loads(text)
     except (ValueError, RecursionError):
         return text
-    lines, line, depth, tokens = [], "", 0, _TOKEN.findall(text)
-    for number, token in enumerate(tokens):
-        if token in {"}", "]"}:
-            depth -= 1
-            if number and tokens[number - 1] not in {"{", "["}:
-                lines.append(line)
-                line = "  " * depth
-        line += token
-        if token in {"{", "["}:
-            depth += 1
-            if depth > _DEEPEST:
-                return text
-            if tokens[number + 1] not in {"}", "]"}:
-                lines.append(line)
-                line = "  " * depth
-        elif token == ",":
-            lines.append(line)
-            line = "  " * depth
-        elif token == ":":
-            line += " "
-    return "\n".join([*lines, line])
+    tokens = _TOKEN.findall(text)
+    deepest = depth = 0
+    for token in tokens:
+        depth += (token in _OPEN) - (token in _SHUT)
+        deepest = max(deepest, depth)
+    rest = iter(tokens)
+    return text if deepest > _DEEPEST else "\n".join(_lines(rest, next(rest), width))
+
+
+def _lines(tokens: Iterator[str], first: str, width: int) -> list[str]:
+    """Lay out one value, whose first token is given; the rest is taken from the tokens."""
+    if first not in _OPEN:
+        return [first]
+    items: list[list[str]] = []
+    key, shut = "", ""
+    for token in tokens:
+        if token in _SHUT:
+            shut = token
+            break
+        if token == ",":
+            continue
+        if token == ":":
+            key = f"{items.pop()[0]}: "
+            continue
+        lines = _lines(tokens, token, width - 2)
+        items.append([f"{key}{lines[0]}", *lines[1:]])
+        key = ""
+    return _joined(first, items, shut, width)
+
+
+def _joined(first: str, items: list[list[str]], shut: str, width: int) -> list[str]:
+    line = f"{first}{', '.join(item[0] for item in items)}{shut}"
+    if len(line) <= width and all(len(item) == 1 for item in items):
+        return [line]
+    listed = [first]
+    for number, item in enumerate(items):
+        comma = "," if number < len(items) - 1 else ""
+        listed += [f"  {line}" for line in item[:-1]]
+        listed.append(f"  {item[-1]}{comma}")
+    return [*listed, shut]

@@ -164,4 +164,5 @@ def _commands(trace: Trace, file: str, *, is_run: bool) -> Iterable[Command]:
         yield Command(purpose="Against a service that is started for it", text=start)
         if not faults.needs_start(trace):
             yield Command(purpose="Against a service that runs", text=f"replaykit replay {name} --url URL")
-    yield Command(purpose="All that is in it, as text", text=f"replaykit show {name} --verbose")
+    else:
+        yield Command(purpose="All that is in it, as text", text=f"replaykit show {name} --verbose")
