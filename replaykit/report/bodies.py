@@ -3,8 +3,9 @@
 Theory of operation. A page of a long run would hold the same listing thousands of times, each a little different, and
 gzip sees no further back than 32 KB. So a large body is cut into *pieces* where its things end, at a brace or at the
 end of a line; each piece is kept once, however many bodies it stands in; and a body is a list of ranges of pieces,
-`0-411,900,413-800`. Pieces are packed in gzip, some hundred thousand characters together, and unpacked by the page
-when somebody asks for a body. A body whose pieces find no room in the page says so; the bundle has it.
+`0-411,900,413-800`. This *recipe* is a piece too, the last one of its body: two listings that are alike have recipes
+that are. Pieces are packed in gzip, some hundred thousand characters together, and unpacked by the page when somebody
+asks for a body. A body that finds no room in the page says so; the bundle has it.
 """
 
 import base64
@@ -43,8 +44,7 @@ class Body(Record):
     notes: tuple[str, ...] = ()  # what is to be known of it: packed in gzip, cut short
     text: str = ""  # what is shown at once
     whole: bool = True  # is that all of it?
-    pieces: str = ""  # of the rest, in the packs; empty where it is nowhere in the page
-    last: int = -1  # the highest number of these pieces
+    recipe: int | None = None  # the piece that says of which ones it is made; None where it is nowhere in the page
     same: str = ""  # where on the page the same body stands, which is not repeated
 
 
@@ -62,7 +62,6 @@ class Bodies:
         self.packs: list[Pack] = []
         self.room = MOST_INLINE
         self._places: dict[str, str] = {}  # of bodies that were shown, by digest
-        self._ranges: dict[str, tuple[str, int]] = {}  # of those whose pieces are kept, by digest
         self._numbers: dict[str, int] = {}  # of pieces
         self._open: list[str] = []  # pieces that are not packed yet
         self._size = self._stored = 0
@@ -71,7 +70,7 @@ class Bodies:
 
     @property
     def held(self) -> int:
-        """How many pieces there are in the packs; a body with a higher one is not in the page."""
+        """How many pieces there are in the packs; a body with a later recipe is not in the page."""
         self._close()
         return self._next - len(self._open)
 
@@ -106,28 +105,27 @@ class Bodies:
             return Body(kind=kind, size=size, notes=tuple(notes), text=shown)
         start = visible(text[: min(START, max(0, self.room))])
         self.room -= len(start)
-        ranges, last = self._kept(digest, visible(text))
-        return Body(kind=kind, size=size, notes=tuple(notes), text=start, whole=False, pieces=ranges, last=last)
+        recipe = self._kept(visible(text))
+        return Body(kind=kind, size=size, notes=tuple(notes), text=start, whole=False, recipe=recipe)
 
-    def _kept(self, digest: str, text: str) -> tuple[str, int]:
-        """Keep the pieces of a text; return their ranges, and the highest number."""
+    def _kept(self, text: str) -> int | None:
+        """Keep the pieces of a text and its recipe, and return the number of that; None where there is no room."""
         if self.is_full:
-            return "", -1
-        if digest not in self._ranges:
-            numbers = [self._number(piece) for piece in pieces_of(text)]
-            self._ranges[digest] = ranges_of(numbers), max(numbers, default=-1)
-        return self._ranges[digest]
+            return None
+        numbers = []
+        for piece in pieces_of(text):
+            if piece not in self._numbers:
+                self._numbers[piece] = self._add(piece)
+            numbers.append(self._numbers[piece])
+        return self._add(ranges_of(numbers))
 
-    def _number(self, piece: str) -> int:
-        number = self._numbers.get(piece)
-        if number is None:
-            number = self._numbers[piece] = self._next
-            self._next += 1
-            self._open.append(piece)
-            self._size += len(piece)
-            if self._size >= PACK:
-                self._close()
-        return number
+    def _add(self, piece: str) -> int:
+        self._open.append(piece)
+        self._next += 1
+        self._size += len(piece)
+        if self._size >= PACK:
+            self._close()
+        return self._next - 1
 
     def _close(self) -> None:
         """Pack the pieces that are not packed yet, if there is room for them."""
