@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.option("--verbose", "-v", is_flag=True, help="Show headers and bodies, and how the state changed.")
 @click.option("--plain", is_flag=True, help="Show all but the times, always in the same way: for git's textconv.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all of it.")
-@click.option("--html", metavar="PATH", help="Write a page for people to this file, with all of it, and print nothing else.")
+@click.option(
+    "--html", metavar="PATH", help="Write a page for people to this file, with all of it, and print nothing else."
+)
 def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool, html: str | None) -> int:
     """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported.
 

@@ -202,7 +202,11 @@ def command(request: Request) -> str | None:
     except (ForeignHostError, ValueError):
         default = ":?"
     body = request.body.decode("latin-1")
-    if request.cut is not None or len(body) > MAX_WORD or any("\r" in each or "\n" in each for _, each in request.headers):
+    if (
+        request.cut is not None
+        or len(body) > MAX_WORD
+        or any("\r" in each or "\n" in each for _, each in request.headers)
+    ):
         return None
     words = ["curl -sS -g --path-as-is", *([] if request.method == "GET" else [f"-X {_quoted(request.method)}"])]
     words += [f"-H {_word((f'{name}: {value}',))}" for name, value in request.headers if name.lower() not in _UNSAID]

@@ -31,7 +31,7 @@ PACK = 512 * 1024  # characters of the pieces of a pack, before they are packed
 WIDTH = 88  # characters of a line of JSON
 _DEEPEST = 12  # levels of JSON that are laid out
 _OPEN, _SHUT = frozenset("[{"), frozenset("]}")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _THINGS = re.compile(r"[^}]{0,1000}(?:\}|\Z)|[^}]{1000}")
 _LINES = re.compile(r"[^\n>]{0,1000}(?:[\n>]|\Z)|[^\n>]{1000}")
 
@@ -74,7 +74,9 @@ class Bodies:
         self._close()
         return self._next - len(self._open)
 
-    def shown(self, headers: Headers, body: bytes, place: str, *, complete: bool = True, cut: Cut | None) -> Body | None:
+    def shown(
+        self, headers: Headers, body: bytes, place: str, *, complete: bool = True, cut: Cut | None
+    ) -> Body | None:
         """Return what is shown of a body at a place of the page; None where there was none."""
         if not body:
             return None
@@ -86,7 +88,7 @@ class Bodies:
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError:
-            shown = base64.b16encode(content[:START // 8]).decode("ascii").lower()
+            shown = base64.b16encode(content[: START // 8]).decode("ascii").lower()
             said = " ".join(shown[at : at + 2] for at in range(0, len(shown), 2))
             is_whole = len(content) <= START // 8
             return Body(kind="binary", size=size, notes=tuple(notes), text=said, whole=is_whole)
@@ -167,31 +169,31 @@ def laid_out(text: str, width: int = WIDTH) -> str:
         json.loads(text)
     except (ValueError, RecursionError):
         return text
-    tokens = _TOKEN.findall(text)
+    signs = _SIGN.findall(text)
     deepest = depth = 0
-    for token in tokens:
-        depth += (token in _OPEN) - (token in _SHUT)
+    for sign in signs:
+        depth += (sign in _OPEN) - (sign in _SHUT)
         deepest = max(deepest, depth)
-    rest = iter(tokens)
+    rest = iter(signs)
     return text if deepest > _DEEPEST else "\n".join(_lines(rest, next(rest), width))
 
 
-def _lines(tokens: Iterator[str], first: str, width: int) -> list[str]:
-    """Lay out one value, whose first token is given; the rest is taken from the tokens."""
+def _lines(signs: Iterator[str], first: str, width: int) -> list[str]:
+    """Lay out one value, whose first sign is given; the rest is taken from the signs."""
     if first not in _OPEN:
         return [first]
     items: list[list[str]] = []
     key, shut = "", ""
-    for token in tokens:
-        if token in _SHUT:
-            shut = token
+    for sign in signs:
+        if sign in _SHUT:
+            shut = sign
             break
-        if token == ",":
+        if sign == ",":
             continue
-        if token == ":":
+        if sign == ":":
             key = f"{items.pop()[0]}: "
             continue
-        lines = _lines(tokens, token, width - 2)
+        lines = _lines(signs, sign, width - 2)
         items.append([f"{key}{lines[0]}", *lines[1:]])
         key = ""
     return _joined(first, items, shut, width)

@@ -102,9 +102,7 @@ def _trace(trace: Trace, redactor: Redactor) -> Trace:
         step.replace(interactions=each.interactions, observing=each.observing)
         for step, each in zip(bare.steps, trace.steps, strict=True)
     ]
-    return bare.replace(
-        steps=tuple(told), resetting=trace.resetting, closing=trace.closing, recorded=trace.recorded
-    )
+    return bare.replace(steps=tuple(told), resetting=trace.resetting, closing=trace.closing, recorded=trace.recorded)
 
 
 def _failure(failure: Failure | None, redactor: Redactor) -> Failure | None:

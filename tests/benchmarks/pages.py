@@ -120,7 +120,8 @@ def main() -> None:
         subprocess.run(command, check=True, capture_output=True)
         took = time.perf_counter() - began
         size = page.stat().st_size / 1e6
-        print(f"{asked.steps} steps that read {asked.bytes} bytes each: a bundle of {bundle.stat().st_size / 1e6:.1f} MB")
+        of = f"{asked.steps} steps that read {asked.bytes} bytes each"
+        print(f"{of}: a bundle of {bundle.stat().st_size / 1e6:.1f} MB")
         print(f"  the page has {size:.1f} MB, made in {took:.1f} s")
         print(f"  opens in {seconds_to_open(page.resolve(), asked.rounds):.2f} s")
 
