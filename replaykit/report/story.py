@@ -23,6 +23,8 @@ from replaykit.value import JsonData, Record, loads
 
 FIRST_CLIENT_ERROR = 400  # of the statuses that say that the client is at fault (RFC 9110, section 15.5)
 MOST_CHANGES, FEW_CHANGES = 30, 8  # places of a state that are told, of one step; of one that is far from the failure
+MOST_STEPS = 3_000  # that are told; of a longer run, those that are nearest to the step that failed
+MOST_REQUESTS = 8_000  # that are told
 LINE = 400  # characters of what stands in a line
 MOST_STATE = 20_000  # characters of a state
 MOST_CLOSELY = 200  # steps of a run that is told closely; of a longer one, what is near to the step that failed
@@ -157,7 +159,7 @@ def story(
         headline=clipped(headline),
         place="" if failure is None else clipped(where(failure, trace)),
         summary=tuple(clipped(each, 80) for each in _summary(bundle)),
-        warnings=tuple(_warnings(bundle)),
+        warnings=(*_warnings(bundle), *_left_out(len(trace.steps) - len(steps), teller.left_out)),
         why=None if failure is None else why(failure),
         reason=clipped(trace.reason, MOST_STATE) if failure is None else "",
         resetting=others[0],
@@ -238,6 +240,13 @@ def _warnings(bundle: Bundle) -> Iterable[str]:
         yield "This is a fault of the test code, not of the service."
 
 
+def _left_out(steps: int, requests: int) -> Iterable[str]:
+    """Say what there was no room for."""
+    said = [count(number, noun) for number, noun in ((steps, "step"), (requests, "request")) if number]
+    if said:
+        yield f"This page has no room for {' and '.join(said)} that are far from the failure; the bundle has them."
+
+
 def _shrunk(bundle: Bundle) -> Iterable[str]:
     origin, trace = bundle.origin, bundle.trace
     if not isinstance(origin, Provenance) or origin.shrinking is None:
@@ -289,6 +298,8 @@ class _Teller:
 
     def __init__(self, trace: Trace, rerun: Rerun | None) -> None:
         self.bodies = Bodies()
+        self.left_out = 0  # requests
+        self._room = MOST_REQUESTS
         self._trace, self._rerun = trace, rerun
         self._names = faults.names_in(trace)
         self._order = sorted(trace.steps, key=lambda step: step.call.branch)
@@ -305,9 +316,9 @@ class _Teller:
             state = state if step.state is None else loads(step.state)
         first = next((place for place, step in enumerate(listed) if step.call.label == self._failing), len(listed) - 1)
         told: dict[int, StoryStep] = {}
-        for place in sorted(range(len(listed)), key=lambda each: abs(first - each)):
+        for place in sorted(range(len(listed)), key=lambda each: abs(first - each))[:MOST_STEPS]:
             told[place] = self._step(listed[place], befores[place], is_first=place == 0, near=abs(first - place))
-        return tuple(told[place] for place in range(len(listed)))
+        return tuple(step for _, step in sorted(told.items()))
 
     def _step(self, step: Step, before: JsonData, *, is_first: bool, near: int) -> StoryStep:
         call, label = step.call, step.call.label
@@ -380,6 +391,10 @@ class _Teller:
         told = []
         for number, (_, alike) in enumerate(groupby(interactions, asked_and_answered)):
             looks = list(alike)
+            if self._room <= 0:
+                self.left_out += len(looks)
+                continue
+            self._room -= 1
             elapsed = sum(each.elapsed for each in looks)
             told.append(self._sent(looks[-1], f"{anchor}-{number}", len(looks), elapsed, closely=closely))
         return tuple(told)

@@ -4,16 +4,20 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from browser import HOSTILE, chromium, inaccessible, injected, too_wide, visit
-from conftest import ROOT, replaykit
+from conftest import ROOT, environment, replaykit
+from test_docs import shown_as
 
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.reader import read
-from replaykit.report import bundle_html
+from replaykit.report import bundle_html, story
 from replaykit.secret import Policy
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -22,6 +26,7 @@ from replaykit.verdict import Failure
 from tests.benchmarks import pages
 
 BUNDLES = sorted([*(ROOT / "failures").glob("*/*.pd"), *(ROOT / "tests" / "bundles").glob("*.pd")])
+GUIDE = (ROOT / "docs" / "guides" / "html.md").read_text(encoding="utf-8")
 PROVENANCE = Provenance(
     model="a:Shop", adapter="a:ShopApi", model_digest="0" * 16, campaign_seed=1, run=0, seed=1, commands=9
 )  # fmt: skip
@@ -345,6 +350,33 @@ def test_what_can_not_be_written_is_told_before(tmp_path, arguments, said):
     assert 129 == ran.code
     assert said in ran.err
     assert content == bundle.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("block", re.findall(r"(?ms)^```console\n(.*?)^```$", GUIDE))
+def test_guide_shows_what_is_printed(tmp_path, block):
+    """Each command of the guide prints what stands below it, and writes its page."""
+    (tmp_path / "failures").mkdir()
+    shutil.copy(ROOT / "tests" / "bundles" / "format-1.pd", tmp_path / "failures" / "bug.pd")
+    command, _, below = block.removeprefix("$ ").partition("\n")
+    command = command.replace("failures/", f"{tmp_path}/failures/").replace("bug.html", f"{tmp_path}/bug.html")
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+
+    assert shown_as(below.splitlines()).fullmatch(done.stdout.replace(f"{tmp_path}/", ""))
+    assert (tmp_path / "bug.html").is_file()
+
+
+def test_long_runs_are_cut_and_say_so(tmp_path, monkeypatch):
+    """Of a run for which there is no room, what is near to the failure is told, and how much is missing."""
+    monkeypatch.setattr(story, "MOST_STEPS", 5)
+    steps = [Step(call=Call(label=n, tag="buy"), interactions=(sent(b"{}"),)) for n in range(12)]
+    text = page(tmp_path, failed(*steps)).read_text(encoding="utf-8")
+
+    assert "This page has no room for 7 steps" in text
+    assert 'id="s11"' in text
+    assert 'id="s6"' not in text
 
 
 def test_same_bundle_gives_the_same_page(tmp_path):
