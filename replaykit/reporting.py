@@ -24,13 +24,13 @@ from replaykit.errors import UnwritableError, UsageError
 from replaykit.finding import Finding
 from replaykit.hint import hint
 from replaykit.redact import Redactor
-from replaykit.report import ctrf, github, json, junit, markdown, ndjson, terminal
+from replaykit.report import ctrf, github, html, json, junit, markdown, ndjson, terminal
 from replaykit.result import Result
 from replaykit.trace import Trace
 from replaykit.visible import visible
 from replaykit.watcher import Watcher
 
-ENDINGS = {"markdown": "md", "junit": "xml", "json": "json", "ndjson": "ndjson", "ctrf": "ctrf.json"}
+ENDINGS = {"markdown": "md", "junit": "xml", "json": "json", "ndjson": "ndjson", "ctrf": "ctrf.json", "html": "html"}
 FORMATS = ("terminal", *ENDINGS, "github")
 FOLDER = "reports"  # of those that nobody has named a file for
 
@@ -264,7 +264,7 @@ class Reports(Watcher):
             return visible(self._redactor.shown("\n".join(each for each in parts if each))) + "\n"
         if report.format == "junit":
             return junit.render(told, attached=attached, host=socket.gethostname())
-        renderers = {"markdown": markdown.render, "json": json.render, "ctrf": ctrf.render}
+        renderers = {"markdown": markdown.render, "json": json.render, "ctrf": ctrf.render, "html": html.render}
         return renderers[report.format](told)
 
     def _summarise(self, told: Account) -> None:

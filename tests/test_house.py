@@ -118,6 +118,8 @@ READING_ORDER = [
     "contrast",
     "gate",
     "report",
+    "report.page",
+    "report.chart",
     "report.faults",
     # exchange
     "export",
@@ -194,9 +196,16 @@ READING_ORDER = [
     "portrait",
     "inventory",
     "ruling",
+    "report.bodies",
+    "report.why",
+    "report.timeline",
+    "report.versus",
+    "report.story",
+    "report.bundle_html",
     "pair",
     "report.pair",
     "report.ctrf",
+    "report.html",
     "report.ndjson",
     "report.mermaid",
     "report.markdown",
@@ -244,6 +253,7 @@ READING_ORDER = [
     "cli.reports",
     "cli.hunting",
     "cli.integration",
+    "cli.pages",
     "cli.stepping",
     "cli.postmortem",
     "cli.looking",
@@ -293,6 +303,8 @@ DOORS = {
     "distributed": {"cluster"},
     "tomlkit": {"status"},
     "packaging": {"releases"},
+    "jinja2": {"report.page"},
+    "markupsafe": {"report.page"},
     "click": {
         "cli.app",
         "cli.console",
@@ -428,7 +440,7 @@ def test_replay_is_the_function_even_after_its_module_was_imported():
 
 def test_help_does_not_pay_for_what_it_does_not_need():
     """What is slow to import is imported where it is used: `replaykit --help` needs neither pydantic nor httpx."""
-    slow = {"httpx", "pydantic", "rich", "vcr", "yaml"}
+    slow = {"httpx", "jinja2", "pydantic", "rich", "vcr", "yaml"}
     look = f"import sys; import replaykit.cli.app; print(*sorted({slow} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
 

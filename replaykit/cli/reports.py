@@ -21,8 +21,8 @@ def report_options(command: C) -> C:
     """Add what says which reports are written."""
     options = [
         click.option("--report", metavar="FORMAT[=PATH]", multiple=True,
-                     help="Write a report: terminal, markdown, junit, json, ndjson, ctrf or github; - is standard "
-                     "output; may be given several times."),
+                     help="Write a report: terminal, markdown, junit, json, ndjson, ctrf, html or github; - is "
+                     "standard output; may be given several times."),
         click.option("--report-path", metavar="PATH", help="Where the report goes that has no path of its own.  "
                      "[default: reports/integration_TIME.ENDING]"),
         click.option("--json", "as_json", is_flag=True,
