@@ -43,7 +43,7 @@ HOSTILE = {
     "surrogate": "\ud800 \udfff \udc80 \ufffe\uffff",
     "junk": bytes(range(256)).decode("latin-1"),
     "long": "A" * 20_000 + " " + "<b>" * 2_000,
-    "quotes": "' \" ` \\ \\\" \\u003c %3Cscript%3E",
+    "quotes": '\' " ` \\ \\" \\u003c %3Cscript%3E',
 }  # texts that a service may say, by what they try
 
 
@@ -121,20 +121,28 @@ def visit(
     `scheme` is light or dark; `width` and `height` are CSS pixels; `more` goes to playwright's `new_context`.
     """
     context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": height}, java_script_enabled=scripts, offline=True, **more
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        java_script_enabled=scripts,
+        offline=True,
+        **more,
     )  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE)
     address = path.resolve().as_uri()
     if styles:
-        context.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+        context.route(
+            "**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort()
+        )
     else:
         address = f"http://pages.test/{path.name}"
         body, headers = path.read_text(encoding="utf-8"), {"Content-Security-Policy": STRICT}
         context.route(
             "**/*",
-            lambda route: route.fulfill(body=body, headers=headers, content_type="text/html; charset=utf-8")
-            if route.request.url.partition("#")[0] == address
-            else route.abort(),
+            lambda route: (
+                route.fulfill(body=body, headers=headers, content_type="text/html; charset=utf-8")
+                if route.request.url.partition("#")[0] == address
+                else route.abort()
+            ),
         )
     page = context.new_page()
     looking = Visit(page, address)
@@ -158,16 +166,16 @@ _INJECTED = """
   if (window.hacked !== undefined) found.push("a script of the service's ran");
   for (const each of document.querySelectorAll("*")) {
     const name = each.localName;
-    if (name === "script" && !inert.has(each.type) && each.textContent !== ours) found.push("a script that is not ours");
+    if (name === "script" && !inert.has(each.type) && each.textContent !== ours) found.push("another script");
     if (name === "script" && each.src) found.push("a script from elsewhere");
     if (["iframe", "frame", "object", "embed", "base", "link", "applet", "portal", "use", "image"].includes(name))
       found.push("<" + name + ">");
     if (name === "form" && each.getAttribute("method") !== "dialog") found.push("<form>");
     if (name === "meta" && /refresh/i.test(each.httpEquiv)) found.push("<meta refresh>");
-    if (name === "img" && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(each.getAttribute("src"))) found.push("<img>");
+    if (name === "img" && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(each.src)) found.push("<img>");
     for (const { name: attribute, value } of each.attributes) {
       if (/^on/i.test(attribute)) found.push(name + " has " + attribute);
-      if (attribute === "style" && !(name === "html" || name === "body" && value === "")) found.push(name + " has style");
+      if (attribute === "style" && value !== "") found.push(name + " has style");
       if (/^(xlink:)?href$|^(form)?action$|^src(set|doc)?$|^poster$|^background$/i.test(attribute) && name !== "img"
           && !value.startsWith("#") && !(name === "a" && value.startsWith("data:") && each.hasAttribute("download")))
         found.push(name + " leads to " + value.slice(0, 80));
@@ -189,7 +197,9 @@ def inaccessible(looking: Visit) -> list[str]:
     looking.page.evaluate(axe)
     found = looking.page.evaluate("axe.run({ resultTypes: ['violations'] })")
     return [
-        f"{rule['id']}: {rule['help']}: {node['html'][:160]} {_why(node)}" for rule in found["violations"] for node in rule["nodes"]
+        f"{rule['id']}: {rule['help']}: {node['html'][:160]} {_why(node)}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
     ]
 
 

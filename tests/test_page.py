@@ -71,7 +71,9 @@ def test_no_template_lets_anything_through(path):
 def test_script_writes_text_only():
     """The script makes no HTML or code out of text, and fetches nothing."""
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    forbidden = "innerHTML outerHTML insertAdjacentHTML document.write eval( Function( fetch( XMLHttp import( .src setAttribute"
+    forbidden = (
+        "innerHTML outerHTML insertAdjacentHTML document.write eval( Function( fetch( XMLHttp import( .src setAttribute"
+    )
 
     assert [] == [each for each in forbidden.split() if each in script]
 

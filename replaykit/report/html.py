@@ -104,9 +104,14 @@ def render(account: Account, *, most: int = MOST) -> str:
         "frame": {"width": chart.WIDTH, "height": chart.HEIGHT, "left": chart.LEFT, "right": chart.WIDTH - chart.RIGHT,
                   "top": chart.TOP, "bottom": chart.HEIGHT - chart.BOTTOM},
         "count": count,
-        "fault_text": faults.tampering,
+        "percent": _percent,
     }  # fmt: skip
     return page.render("campaign.html", view)
+
+
+def _percent(part: float) -> str:
+    """Write a part of 1 in percent, rounded down: only all is 100 %."""
+    return f"{int(part * 1000) / 10:g} %"
 
 
 def _tone(account: Account) -> str:
@@ -166,6 +171,7 @@ def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
     reason, _, more = bug.failure_reason.partition("\n")
     found = differences(bug.expected, bug.actual) if _is_compound(bug) else []
     shrunk = bug.shrinking
+    is_text = isinstance(bug.expected, str) and isinstance(bug.actual, str)
     return Finding(
         anchor=anchor,
         number=number,
@@ -173,8 +179,8 @@ def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
         title=title_of(bug),
         reason=reason,
         more=more,
-        expected=_laid_out(bug.expected),
-        seen=_laid_out(bug.actual),
+        expected=bug.expected if is_text else _laid_out(bug.expected),
+        seen=bug.actual if is_text else _laid_out(bug.actual),
         differences=tuple(found[:MOST_DIFFERENCES]),
         differences_left=max(0, len(found) - MOST_DIFFERENCES),
         sightings=outline.seen(bug),
