@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from replaykit.errors import MissingFileError, StatusError, UnwritableError, UsageError
+from replaykit.errors import MissingFileError, ReplaykitError, StatusError, UnwritableError, UsageError
 
 FILE = "status.toml"
 MOST = 4 * 1024 * 1024  # bytes of the file
@@ -155,6 +155,15 @@ def _held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(place)
+
+
+def known_of(path: Path, *, is_bug: bool) -> str:
+    """Say what is known of a bundle, as its folder's status file has it; of a bug of which it says nothing: open."""
+    try:
+        known = statuses(path.parent).get(path.name, Status() if is_bug else None)
+    except ReplaykitError as error:
+        return error.happened
+    return "" if known is None else ", ".join(filter(None, (known.word, known.ticket, known.note)))
 
 
 def _text(file: Path) -> str | None:

@@ -77,7 +77,9 @@ def _probed(context: click.Context, path: Path, bundle: "Bundle", options: dict[
         if shadow is not None:
             note(f"warning: {shadow}")
     log = say_replay(bundle, replayed, log)
-    return conclude_replay(path, replayed, redactor, log=log)
+    from replaykit import ruling
+
+    return conclude_replay(replayed, ruling.ruling(str(path), replayed, redactor, expect="fixed", log=log))
 
 
 def _unjudged(path: Path, bundle: "Bundle", error: ReplaykitError, redactor: "Redactor") -> "Ruling":

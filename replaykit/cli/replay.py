@@ -10,6 +10,7 @@ import click
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
+from replaykit.cli.pages import Page, page_of
 from replaykit.cli.options import loaded_for, order_option, service_options, settle, staged, times_option
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from replaykit.bundle import Bundle
     from replaykit.looking import Look
     from replaykit.model import Model
-    from replaykit.redact import Redactor
     from replaykit.ruling import Ruling
     from replaykit.verdict import Expect
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help="What exits with 0: reproduces swaps the exit codes 0 and 1, for a bug that is still open.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@click.option("--html", metavar="PATH", help="Write a page for people: what was recorded against what came of it now.")
 @drift_option
 @look_options
 @click.pass_context
@@ -62,6 +63,7 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     """  # noqa: D301  click wants a real \b
     settle(context, options)
     require_alone(options, len(bundles))
+    page = page_of(options["html"], bundles)
     if options["order"] != "strict" and not options["offline"]:
         raise UsageError("--order says how a cassette is played.", "Add --offline, or leave it out.")
     write = diverted() if options["as_json"] else None
@@ -72,12 +74,14 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     from replaykit.ruling import Rulings, render
     from replaykit.verdict import worst
 
-    loaded = [(path, read(path)) for path in bundles]  # a bad bundle is the same at every commit: told first
+    loaded = [
+        (path, read(path) if page is None else page.read(path)) for path in bundles
+    ]  # a bad bundle is the same at every commit: told first
     for path, bundle in loaded:
         require_whole(bundle, str(path))
         if options["pace"] == "recorded":
             require_times(bundle.trace, str(path))
-    outcomes = [_replay(context, path, bundle, options) for path, bundle in loaded]
+    outcomes = [_replay(context, path, bundle, options, page) for path, bundle in loaded]
     code = worst([each.exit_code for each in outcomes])
     if len(outcomes) > 1:
         words = Counter(each.verdict for each in outcomes)
@@ -85,15 +89,20 @@ def replay(context: click.Context, /, bundles: tuple[Path, ...], **options: Any)
     if write is not None:
         with contextlib.suppress(OSError):  # a reader that is gone: the exit code still says the verdict
             write(render(Rulings(expect=options["expect"], exit_code=code, replays=tuple(outcomes))))
+    if page is not None:
+        page.raise_trouble()
     return code
 
 
-def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any]) -> "Ruling":
+def _replay(
+    context: click.Context, path: Path, bundle: "Bundle", options: dict[str, Any], page: Page | None
+) -> "Ruling":
     """Replay one bundle, and say what it came to."""
     from replaykit import replaying as journey
     from replaykit import ruling
     from replaykit.adapter import read_settings
     from replaykit.blockade import blockaded
+    from replaykit.looking import Look
     from replaykit.project import policy_here
     from replaykit.redact import Redactor
     from replaykit.verdict import Verdict
@@ -104,6 +113,8 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     stage = staged(context, provenance, options)
     read_settings(adapter, stage.settings)  # wrong ones are told before anything is started
     look = look_of(options, bundle)
+    if look is None and page is not None:
+        look = Look()  # which changes nothing but that it is known what was judged
     announce(path, bundle, model)
     try:
         with contextlib.nullcontext() if options["offline"] else stage.opened(provenance) as running:
@@ -128,14 +139,21 @@ def _replay(context: click.Context, path: Path, bundle: "Bundle", options: dict[
     except UnreachableError as error:
         say("\n".join(f"  {line}" for line in str(error).splitlines()))
         ruled = ruling.unjudged(str(path), bundle, Verdict.UNREACHABLE, error.happened, redactor, log=error.log)
+        if page is not None:
+            page.write(bundle, ruled)
         conclude(ruled.verdict, error.happened, ruled.exit_code)
         return ruled
     except StaleError as error:
         ruled = ruling.unjudged(str(path), bundle, Verdict.STALE, str(error), redactor)
+        if page is not None:
+            page.write(bundle, ruled)
         conclude(ruled.verdict, str(error), ruled.exit_code)
         return ruled
     log = say_replay(bundle, replayed, log, look, options)
-    return conclude_replay(path, replayed, redactor, options["expect"], log)
+    ruled = ruling.ruling(str(path), replayed, redactor, expect=options["expect"], log=log)
+    if page is not None:
+        page.write(bundle, ruled, replayed, None if look is None else look.judged_in(replayed.trace))
+    return conclude_replay(replayed, ruled, options["expect"])
 
 
 def announce(path: Path, bundle: "Bundle", model: "type[Model]") -> None:
@@ -177,14 +195,10 @@ def say_replay(
     return log
 
 
-def conclude_replay(
-    path: Path, replayed: "Replayed", redactor: "Redactor", expect: "Expect" = "fixed", log: str = ""
-) -> "Ruling":
+def conclude_replay(replayed: "Replayed", ruled: "Ruling", expect: "Expect" = "fixed") -> "Ruling":
     """Print the verdict."""
-    from replaykit import ruling
     from replaykit.report import verdict
 
-    ruled = ruling.ruling(str(path), replayed, redactor, expect=expect, log=log)
     conclude(ruled.verdict, f"{verdict.conclusion(replayed)}{_as_expected(ruled, expect)}", ruled.exit_code)
     return ruled
 

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 @click.option("--verbose", "-v", is_flag=True, help="Show headers and bodies, and how the state changed.")
 @click.option("--plain", is_flag=True, help="Show all but the times, always in the same way: for git's textconv.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all of it.")
-def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool) -> int:
+@click.option(
+    "--html", metavar="PATH", help="Write a page for people to this file, with all of it, and print nothing else."
+)
+def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool, html: str | None) -> int:
     """Show what a bundle holds: the failure, each step, where it comes from. Nothing is run or imported.
 
     With --plain, a file that is no bundle is shown as it is, below the reason: else git could not show the
     difference.
     """
+    if html is not None and (as_json or plain or verbose):
+        raise UsageError("--html says all there is.", "Leave --plain, --verbose and --json out.")
+    if html is not None:
+        return _write_page(bundle, html)
     if as_json and (plain or verbose):
         raise UsageError("--json says all there is.", "Leave --plain and --verbose out.")
     if plain:
@@ -92,19 +99,23 @@ def _show_json(path: Path) -> int:
     return 0
 
 
+def _write_page(path: Path, html: str) -> int:
+    from replaykit.cli.pages import Page
+
+    page = Page(html, path)
+    page.write(page.read(path))
+    page.raise_trouble()
+    return 0
+
+
 def _say_status(path: Path, *, is_bug: bool) -> None:
     """Say what is known of a bug, as its folder's status file has it."""
-    from replaykit.errors import ReplaykitError
     from replaykit.report import steps
-    from replaykit.status import Status, statuses
+    from replaykit.status import known_of
 
-    try:
-        known = statuses(path.parent).get(path.name, Status() if is_bug else None)
-    except ReplaykitError as error:
-        say(f"status    {steps.one_line(error.happened)}")
-        return
-    if known is not None:
-        say(f"status    {steps.one_line(', '.join(filter(None, (known.word, known.ticket, known.note))))}")
+    said = known_of(path, is_bug=is_bug)
+    if said:
+        say(f"status    {steps.one_line(said)}")
 
 
 def _say_run(provenance: "Provenance", trace: "Trace") -> None:

@@ -8,16 +8,22 @@ octal for `printf`.
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from replaykit.bundle import Bundle
+from replaykit.bundle import LAST_PORT, Bundle
+from replaykit.client import require_loopback
+from replaykit.errors import ForeignHostError
 from replaykit.export import judge
 from replaykit.export.claims import Claim
-from replaykit.export.plan import Ask, Plan, plan_of
+from replaykit.export.plan import TOKEN, URL, Ask, Plan, plan_of
 from replaykit.export.template import Hole, Template, joined
+from replaykit.interaction import Request
 from replaykit.version import __version__
 
 MAX_WORD = 32 * 1024  # characters of an argument; systems take 128 KiB
 _PLAIN = re.compile(r"[ -~]*")
+_HOST = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
+_UNSAID = {"host", "content-length", "connection", "accept-encoding", "user-agent", "transfer-encoding"}  # curl's own
 
 _HEAD = """\
 #!/bin/sh
@@ -178,6 +184,41 @@ def render(bundle: Bundle) -> str:
     end = f"not_judged {_quoted(plan.unable)}" if plan.unable else f'finish "$as_recorded" {_quoted(word)} "$story"'
     parts.append(f"\n{end}\n")
     return "".join(parts)
+
+
+def command(request: Request) -> str | None:
+    """Return one command that sends one request; None where there is no room for its body, or nobody could say it.
+
+    It is sent to the recorded host only where that is this machine; any other is named in the variable URL.
+    """
+    whole = request.url.partition("#")[0]
+    if not URL.fullmatch(whole) or not TOKEN.fullmatch(request.method):
+        return None
+    parts = urlsplit(whole)
+    base = f"{parts.scheme}://{parts.netloc}"
+    try:
+        require_loopback(base)
+        default = f":-{base}" if _HOST.fullmatch(base) and parts.port != LAST_PORT else ":?"
+    except (ForeignHostError, ValueError):
+        default = ":?"
+    body = request.body.decode("latin-1")
+    if (
+        request.cut is not None
+        or len(body) > MAX_WORD
+        or any("\r" in each or "\n" in each for _, each in request.headers)
+    ):
+        return None
+    words = ["curl -sS -g --path-as-is", *([] if request.method == "GET" else [f"-X {_quoted(request.method)}"])]
+    words += [f"-H {_word((f'{name}: {value}',))}" for name, value in request.headers if name.lower() not in _UNSAID]
+    named = {name.lower() for name, _ in request.headers}
+    if body and "content-type" not in named:
+        words.append("-H 'Content-Type:'")
+    if body and _PLAIN.fullmatch(body):
+        words.append(f"--data-raw {_quoted(body)}")
+    elif body:
+        words = [f"printf '{_octal(body)}' |", *words, "--data-binary @-"]
+    target = whole.removeprefix(base) or "/"
+    return " ".join([*words, f'"${{URL{default}}}"{_word((target,))}'])
 
 
 def _head(plan: Plan, *, needs_judge: bool) -> str:

@@ -1,23 +1,20 @@
 """HTML: the page of a campaign: what it came to, what it found, what it looked at; one file that needs no other."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from replaykit.account import Account, Bug, Crossings, RunStep, SentRequest
 from replaykit.coverage import Crossed
-from replaykit.difference import Difference, differences
 from replaykit.report import chart, faults, outline, page
 from replaykit.report.case import title_of
 from replaykit.report.steps import count
-from replaykit.value import JsonData
+from replaykit.report.why import Why, why
+from replaykit.verdict import Failure
 
 MOST = 8_000_000  # characters that findings may take; later ones are only listed
 MOST_ROWS = 500  # of a table
 MOST_ENDPOINTS = 200
-MOST_DIFFERENCES = 20
-MOST_VALUE = 4_000  # characters of a value that are shown
 MOST_OPEN = 3  # findings that are open from the start
 _TONES = {"passed": "good", "failed": "bad"}
 
@@ -48,12 +45,7 @@ class Finding(NamedTuple):
     number: int
     bug: Bug
     title: str
-    reason: str  # its first line
-    more: str  # the rest of it
-    expected: str | None
-    seen: str | None
-    differences: tuple[Difference, ...]
-    differences_left: int
+    why: Why
     sightings: str
     rate: chart.Interval | None
     resetting: tuple[Exchange, ...]
@@ -168,21 +160,13 @@ def _told(findings: Sequence[Finding], most: int) -> list[Finding]:
 
 def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
     anchor = f"{letter}{number}"
-    reason, _, more = bug.failure_reason.partition("\n")
-    found = differences(bug.expected, bug.actual) if _is_compound(bug) else []
     shrunk = bug.shrinking
-    is_text = isinstance(bug.expected, str) and isinstance(bug.actual, str)
     return Finding(
         anchor=anchor,
         number=number,
         bug=bug,
         title=title_of(bug),
-        reason=reason,
-        more=more,
-        expected=bug.expected if is_text else _laid_out(bug.expected),
-        seen=bug.actual if is_text else _laid_out(bug.actual),
-        differences=tuple(found[:MOST_DIFFERENCES]),
-        differences_left=max(0, len(found) - MOST_DIFFERENCES),
+        why=why(_failure(bug)),
         sightings=outline.seen(bug),
         rate=chart.interval(shrunk.failed, shrunk.runs) if shrunk is not None and shrunk.runs else None,
         resetting=_exchanges(None, bug.resetting),
@@ -195,8 +179,10 @@ def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
     )
 
 
-def _is_compound(bug: Bug) -> bool:
-    return isinstance(bug.expected, list | dict) and isinstance(bug.actual, list | dict)
+def _failure(bug: Bug) -> Failure:
+    """Return the failure as it was told: with its secrets covered."""
+    said = {name: getattr(bug, name) for name in ("kind", "name", "step", "command", "expected", "actual")}
+    return Failure(**said, message=bug.failure_reason)
 
 
 def _exchanges(step: RunStep | None, requests: Sequence[SentRequest]) -> tuple[Exchange, ...]:
@@ -207,10 +193,3 @@ def _folded(step: RunStep | None, requests: Sequence[SentRequest]) -> Iterator[E
     for each, many in outline.folded(step, requests):
         line = f"{each.method} {outline.path_of(each.url)}"
         yield Exchange(each, line, outline.answer_of(each), many, each.seconds * 1000)
-
-
-def _laid_out(value: JsonData) -> str | None:
-    if value is None:
-        return None
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text if len(text) <= MOST_VALUE else f"{text[:MOST_VALUE]}... ({len(text)} characters)"

@@ -109,20 +109,30 @@
     } catch { select(element); }
   };
 
-  // Big bodies stand once, as gzip in base64, and are inflated where one asks for them.
+  // Big bodies are lists of pieces, as ranges of their numbers; packs hold the pieces, as gzip in base64, each once.
+  const packs = all("script.pack").map((each) => ({ first: Number(each.dataset.first), element: each }));
+  const unpack = async (pack) => {
+    const bytes = Uint8Array.from(atob(pack.element.textContent.trim()), (each) => each.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  };
+  const piece = async (number) => {
+    const pack = packs.findLast((each) => each.first <= number);
+    pack.pieces ??= await unpack(pack);
+    return pack.pieces[number - pack.first];
+  };
   const inflate = async (button) => {
-    const source = named(button.dataset.inflates);
     const into = named(button.dataset.into);
-    if (!source || !into) return;
+    if (!into) return;
     try {
-      const bytes = Uint8Array.from(atob(source.textContent.trim()), (each) => each.charCodeAt(0));
-      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-      const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
-      for (let part = await reader.read(); !part.done && text.length < MOST; part = await reader.read()) text += part.value;
+      for (const range of button.dataset.inflates.split(",")) {
+        const [first, last] = range.split("-").map(Number);
+        for (let number = first; number <= (last ?? first) && text.length < MOST; number++) text += await piece(number);
+      }
       into.textContent = text.length < MOST ? text : text.slice(0, MOST) + "...";
       into.focus();
-      button.hidden = true;
+      button.parentElement.hidden = true;
     } catch { tell("This browser can't inflate it; the bundle has it."); }
   };
 

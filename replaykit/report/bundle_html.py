@@ -1,0 +1,167 @@
+"""A bundle as one HTML page, and what came of replaying it: for people, with nothing to be run or fetched.
+
+The bundle itself is inside: as a link that holds it, so that it can be saved without a script, and only where nothing
+in it looks like a secret. Where the page would become large by it, the page says so instead.
+"""
+
+import base64
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from replaykit.attempts import Replayed
+from replaykit.bundle import Bundle, name_of
+from replaykit.errors import SecretFoundError
+from replaykit.looking import Judgments
+from replaykit.parcel import gzipped
+from replaykit.redact import Redactor
+from replaykit.report import faults, page, verdict
+from replaykit.report.story import Command, Enclosed, Fact, Story, story
+from replaykit.report.versus import Rerun, versus
+from replaykit.ruling import Ruling
+from replaykit.scan import require_clean
+from replaykit.secret import Policy
+from replaykit.trace import Trace, covered, learn
+from replaykit.verdict import Failure
+
+PLAIN = 200_000  # bytes of a bundle that is enclosed as it is; a larger one is packed in gzip
+LARGEST = 32_000_000  # bytes of a bundle that is packed, to see whether there is room for it
+MOST_ENCLOSED = 2_500_000  # bytes of what is enclosed
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.pd")
+
+
+def render(
+    bundle: Bundle,
+    content: bytes,
+    name: str,
+    policy: Policy,
+    *,
+    facts: Iterable[Fact] = (),
+    replayed: Replayed | None = None,
+    ruled: Ruling | None = None,
+    judged: Judgments | None = None,
+) -> str:
+    """Write the page of a bundle with these bytes, which stood in a file of this name.
+
+    Of a replay, it tells what it came to, `ruled`, and where it was run at all, what was seen in it, `replayed`, and
+    what was `judged` there. What the policy knows as secrets is covered.
+    """
+    told = view(bundle, content, name, policy, facts=facts, replayed=replayed, ruled=ruled, judged=judged)
+    return page.render("bundle.html", {"story": told})
+
+
+def view(
+    bundle: Bundle,
+    content: bytes,
+    name: str,
+    policy: Policy,
+    *,
+    facts: Iterable[Fact] = (),
+    replayed: Replayed | None = None,
+    ruled: Ruling | None = None,
+    judged: Judgments | None = None,
+) -> Story:
+    """Return what the page of a bundle tells."""
+    redactor = Redactor(policy)
+    for trace in (bundle.trace, *([replayed.trace] if replayed is not None else [])):
+        learn(redactor, trace)
+    shown = _covered(bundle, redactor)
+    rerun = None
+    if ruled is not None:
+        rerun = _rerun(bundle, shown.trace, ruled, replayed, judged or {}, redactor)
+    file = _file(name, bundle.trace.failure)
+    return story(
+        shown,
+        commands=_commands(bundle.trace, file, is_run=bool(bundle.trace.steps) and bundle.whole),
+        facts=facts,
+        rerun=rerun,
+        enclosed=_enclosed(content, file, policy),
+    )
+
+
+def _covered(bundle: Bundle, redactor: Redactor) -> Bundle:
+    trace, origin = covered(redactor, bundle.trace), bundle.origin
+    url = None if origin.url is None else redactor.url(origin.url)
+    trace = trace.replace(failure=_failure(trace.failure, redactor), reason=redactor.message(trace.reason))
+    return bundle.replace(trace=trace, origin=origin.replace(url=url))
+
+
+def _failure(failure: Failure | None, redactor: Redactor) -> Failure | None:
+    if failure is None:
+        return None
+    return failure.replace(
+        message=redactor.message(failure.message),
+        expected=redactor.data(failure.expected),
+        actual=redactor.data(failure.actual),
+        traceback=None if failure.traceback is None else redactor.message(failure.traceback),
+    )
+
+
+def _rerun(
+    bundle: Bundle,
+    shown: Trace,
+    ruled: Ruling,
+    replayed: Replayed | None,
+    judged: Judgments,
+    redactor: Redactor,
+) -> Rerun:
+    if replayed is None:
+        return Rerun(verdict=ruled.verdict, reason=ruled.reason, exit_code=ruled.exit_code, notes=ruled.notes)
+    said = {
+        label: [each._replace(said=redactor.message(each.said)) for each in listed] for label, listed in judged.items()
+    }
+    seen = covered(redactor, replayed.trace)
+    steps, end = versus(bundle.trace, replayed.trace, (shown, seen), said, redactor.message)
+    return Rerun(
+        verdict=ruled.verdict,
+        reason=redactor.message(verdict.conclusion(replayed)),
+        exit_code=ruled.exit_code,
+        lines=tuple(redactor.message(verdict.render(replayed, bundle.trace)).splitlines()),
+        notes=ruled.notes,
+        steps=steps,
+        end=end,
+        other=sum(each.differs for each in steps.values()),
+    )
+
+
+# --- the bundle itself ---------------------------------------------------------------------------
+
+
+def _file(name: str, failure: Failure | None) -> str:
+    """Return the name that the bundle has when it is saved."""
+    last = Path(name).name
+    for ending in (".gz", ".zip"):
+        last = last.removesuffix(ending)
+    return last if _NAME.fullmatch(last) else "bundle.pd" if failure is None else name_of(failure)
+
+
+def _enclosed(content: bytes, file: str, policy: Policy) -> Enclosed | str:
+    """Return the bundle as it is enclosed, or why it is not."""
+    size = f"{len(content):,} bytes"
+    large = f"The bundle has {len(content):,} bytes, which is too much for a page: it is sent beside it."
+    if len(content) > LARGEST:
+        return large
+    is_plain = len(content) <= PLAIN
+    packed = content if is_plain else gzipped(content)
+    if len(packed) > MOST_ENCLOSED:
+        return large
+    try:
+        require_clean(content, file, policy)
+    except SecretFoundError as error:
+        return f"The bundle is not in this page: {error.happened}"
+    kind, ending = ("text/plain", "") if is_plain else ("application/gzip", ".gz")
+    coded = base64.b64encode(packed).decode("ascii")
+    return Enclosed(name=f"{file}{ending}", href=f"data:{kind};base64,{coded}", size=size)
+
+
+def _commands(trace: Trace, file: str, *, is_run: bool) -> Iterable[Command]:
+    """Write the commands that replay a bundle, and those that look at it."""
+    name = shlex.quote(file)
+    if is_run:
+        yield Command(purpose="From the recording alone, without a service", text=f"replaykit replay {name} --offline")
+        start = f'replaykit replay {name} --start "COMMAND with {{port}}"'
+        yield Command(purpose="Against a service that is started for it", text=start)
+        if not faults.needs_start(trace):
+            yield Command(purpose="Against a service that runs", text=f"replaykit replay {name} --url URL")
+    yield Command(purpose="All that is in it, as text", text=f"replaykit show {name} --verbose")

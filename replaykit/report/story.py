@@ -1,0 +1,446 @@
+"""Story: what a bundle holds, in the order in which a person wants to know it, as plain records for a page.
+
+Nothing is decided in a template: what is left out, and what is said instead, stands here. What is a secret was
+covered before.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from replaykit.bundle import Bundle, Origin, Provenance
+from replaykit.export import curl
+from replaykit.interaction import FIRST_SERVER_ERROR, Headers, Interaction
+from replaykit.report import faults
+from replaykit.report.bodies import Bodies, Body, Pack, laid_out
+from replaykit.report.steps import asked_and_answered, call_text, confirmation, count, fault_text, said_text, under_text
+from replaykit.report.timeline import Timeline, timeline
+from replaykit.report.versus import Rerun, Told, Versus
+from replaykit.report.why import Place, Why, places_of, where, why
+from replaykit.trace import Said, Step, Trace
+from replaykit.value import JsonData, Record, loads
+
+FIRST_CLIENT_ERROR = 400  # of the statuses that say that the client is at fault (RFC 9110, section 15.5)
+MOST_CHANGES = 30  # places of a state that are told, of one step
+MOST_STATE = 20_000  # characters of a state
+MOST_CLOSELY = (
+    50  # steps whose way of being sent again, as a command, is written down; of others, what failed and what is near
+)
+_NEAR = 25  # steps before the one that failed
+_HEADERS = 4_000  # characters of the headers of a message
+
+Mark: TypeAlias = Literal["failed", "held", "lost", "fault"]
+Tone: TypeAlias = Literal["bad", "good", "warn"]
+
+
+class Sent(Record):
+    """A request, and what came of it."""
+
+    anchor: str
+    method: str
+    path: str
+    url: str
+    answer: str  # 200, or why there is none
+    tone: str  # bad where it is 500 and above, or none at all; warn where it is 400 and above; else empty
+    took: str  # 3.1 ms; empty where it is not known
+    times: int  # how often it was sent in a row, with the same answer
+    tampered: str  # what a fault did to it
+    asked: str  # the headers of the request, in lines
+    request: Body | None
+    answered: str  # the status line and the headers of the answer; empty where there is none
+    response: Body | None
+    curl: str  # the command that sends it; empty where there is none
+
+
+class StoryStep(Record):
+    """A step of the run."""
+
+    label: int
+    anchor: str
+    call: str
+    mark: Mark
+    came: str  # what came of it: the event
+    under: str  # under which faults it was sent
+    when: str  # in a branch: from when to when
+    branch: int
+    changes: tuple[Place, ...]  # of the state
+    changes_left_out: int
+    has_state: bool
+    state: str  # all of it, where somebody wants to see it: at the first step, and at the one that failed
+    sent: tuple[Sent, ...]
+    read: tuple[Sent, ...]  # in order to check something
+    observed: tuple[str, ...]
+    judged: tuple[Told, ...]
+    over: tuple[str, ...]  # faults that are over after it
+    versus: Versus | None  # what came of it when it was replayed
+
+
+class Fact(Record):
+    """Something to know about a bundle."""
+
+    name: str
+    said: str
+
+
+class Command(Record):
+    """A command to be copied."""
+
+    purpose: str
+    text: str
+
+
+class Enclosed(Record):
+    """The bundle itself, inside of the page."""
+
+    name: str
+    href: str
+    size: str
+
+
+class Story(Record):
+    """What a page tells of a bundle."""
+
+    title: str
+    word: str
+    tone: Tone
+    headline: str
+    place: str  # where it failed; empty where nothing did
+    summary: tuple[str, ...]
+    warnings: tuple[str, ...]
+    why: Why | None
+    reason: str  # why the run ended, where no failure says it
+    resetting: tuple[Sent, ...]
+    sequence: str  # what the steps are
+    steps: tuple[StoryStep, ...]
+    at_the_end: StoryStep | None  # what was read and judged at the end
+    recorded: tuple[Sent, ...]  # of a recording without a model
+    timeline: Timeline | None
+    shrunk: tuple[str, ...]
+    rerun: Rerun | None
+    commands: tuple[Command, ...]
+    facts: tuple[Fact, ...]
+    packs: tuple[Pack, ...]
+    held: int  # how many pieces the packs hold
+    enclosed: Enclosed | None
+    not_enclosed: str  # why the bundle is not inside; empty where it is
+
+
+def story(
+    bundle: Bundle,
+    *,
+    commands: Iterable[Command] = (),
+    facts: Iterable[Fact] = (),
+    rerun: Rerun | None = None,
+    enclosed: Enclosed | str = "",
+) -> Story:
+    """Tell what a bundle holds; `rerun` is what came of replaying it.
+
+    `enclosed` is the bundle itself, or why it is not inside of the page.
+    """
+    trace, failure = bundle.trace, bundle.trace.failure
+    teller = _Teller(trace, rerun)
+    steps = teller.steps()
+    word, tone, headline = _verdict(bundle, rerun)
+    end = teller.end()
+    others = teller.exchanges(trace.resetting, "reset"), teller.exchanges(trace.recorded, "r")
+    held = teller.bodies.held
+    return Story(
+        title=f"{word}: {headline}",
+        word=word,
+        tone=tone,
+        headline=headline,
+        place="" if failure is None else where(failure, trace),
+        summary=tuple(_summary(bundle)),
+        warnings=tuple(_warnings(bundle)),
+        why=None if failure is None else why(failure),
+        reason=trace.reason if failure is None else "",
+        resetting=others[0],
+        sequence=_sequence(bundle),
+        steps=steps,
+        at_the_end=end,
+        recorded=others[1],
+        timeline=timeline(trace),
+        shrunk=tuple(_shrunk(bundle)),
+        rerun=rerun,
+        commands=tuple(commands),
+        facts=(*facts, *_facts(bundle.origin)),
+        packs=tuple(teller.bodies.packs),
+        held=held,
+        enclosed=enclosed if isinstance(enclosed, Enclosed) else None,
+        not_enclosed=enclosed if isinstance(enclosed, str) else "",
+    )
+
+
+# --- what stands above ---------------------------------------------------------------------------
+
+
+def _verdict(bundle: Bundle, rerun: Rerun | None) -> tuple[str, Tone, str]:
+    """Return the word in which it ends, its tone, and the first sentence."""
+    trace, failure = bundle.trace, bundle.trace.failure
+    said = _ended(trace)
+    if failure is not None:
+        about = "" if failure.is_finding else "fault of the test code: "
+        said = f"{about}{failure.kind.replace('_', ' ')} {failure.name}"
+    if rerun is not None:
+        tones: dict[str, Tone] = {"fixed": "good", "passed": "good", "reproduced": "bad", "failed": "bad"}
+        return rerun.verdict.upper(), tones.get(rerun.verdict, "warn"), said
+    if failure is not None:
+        return "FAILED", "bad", said
+    if not bundle.whole:
+        return "TRUNCATED", "warn", said
+    return trace.ending.upper(), "good" if trace.ending in {"passed", "recorded"} else "warn", said
+
+
+def _ended(trace: Trace) -> str:
+    if trace.ending == "recorded":
+        return f"{count(len(trace.recorded), 'request')} without a model"
+    held = {"passed": ", and all that was judged held"}.get(trace.ending, "")
+    return f"a run of {count(len(trace.steps), 'command')}{held}"
+
+
+def _sequence(bundle: Bundle) -> str:
+    """Say what the steps are."""
+    origin, trace = bundle.origin, bundle.trace
+    is_shrunk = isinstance(origin, Provenance) and origin.shrinking is not None
+    if is_shrunk and trace.failure is not None:
+        return f"The minimal sequence: {count(len(trace.steps), 'step')}"
+    return f"The run: {count(len(trace.steps), 'step')}"
+
+
+def _summary(bundle: Bundle) -> Iterable[str]:
+    origin, trace = bundle.origin, bundle.trace
+    if trace.steps:
+        shrinking = origin.shrinking if isinstance(origin, Provenance) else None
+        before = f", shrunk from {shrinking.calls_before}" if shrinking is not None else ""
+        yield f"{count(len(trace.steps), 'step')}{before}"
+    yield count(trace.requests, "request")
+    if isinstance(origin, Provenance):
+        yield origin.model.rpartition(":")[2]
+        yield f"seed {origin.seed}"
+    if origin.revision is not None:
+        yield f"revision {origin.revision[:12]}{' with changes' if origin.dirty else ''}"
+    if origin.recorded is not None:
+        yield origin.recorded
+    if trace.failure is not None:
+        yield f"fingerprint {trace.failure.fingerprint}"
+
+
+def _warnings(bundle: Bundle) -> Iterable[str]:
+    if not bundle.whole:
+        yield "The file has no end: whoever wrote it was stopped. It can be looked at, not judged."
+    if bundle.trace.failure is not None and not bundle.trace.failure.is_finding:
+        yield "This is a fault of the test code, not of the service."
+
+
+def _shrunk(bundle: Bundle) -> Iterable[str]:
+    origin, trace = bundle.origin, bundle.trace
+    if not isinstance(origin, Provenance) or origin.shrinking is None:
+        return
+    shrinking, now = origin.shrinking, len(trace.steps)
+    removed = shrinking.calls_before - now
+    if removed > 0:
+        yield (
+            f"{removed} of {shrinking.calls_before} commands were not needed for it to fail, and are gone. "
+            "The others keep the numbers that they had."
+        )
+    else:
+        yield f"None of the {count(now, 'command')} could be left out."
+    took = f", {shrinking.seconds:.1f} seconds" if shrinking.seconds else ""
+    yield f"It took {count(shrinking.executions, 'execution')}, {count(shrinking.requests, 'request')}{took}."
+    said = confirmation(shrinking.runs, shrinking.failed)
+    if shrinking.runs is None and shrinking.confirmed:
+        said = "confirmed"
+    elif said == "confirmed":
+        said = f"confirmed: it failed in each of {count(shrinking.runs or 0, 'more run')}"
+    yield f"The result is {said}."
+    if shrinking.stopped:
+        yield f"It was ended early: {shrinking.stopped}."
+
+
+def _facts(origin: Origin) -> Iterable[Fact]:
+    if isinstance(origin, Provenance):
+        yield Fact(name="model", said=f"{origin.model} (digest {origin.model_digest})")
+        yield Fact(name="adapter", said=origin.adapter)
+        of = f"run {origin.run + 1} of the campaign with seed {origin.campaign_seed}"
+        yield Fact(name="seed", said=f"{origin.seed} ({of})")
+    if origin.url is not None:
+        port = ", a free port, which is not kept" if origin.canonical and origin.url.endswith(":65535") else ""
+        yield Fact(name="service", said=f"{origin.url}{port}")
+    if origin.revision is not None:
+        yield Fact(name="revision", said=f"{origin.revision}{', with changes' if origin.dirty else ''}")
+    if origin.culprit is not None:
+        yield Fact(name="culprit", said=origin.culprit)
+    versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
+    when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
+    yield Fact(name="recorded", said=f"{when} by {', '.join([origin.tool, *versions])}")
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+class _Teller:
+    """Tells of the steps of a run, and of its requests."""
+
+    def __init__(self, trace: Trace, rerun: Rerun | None) -> None:
+        self.bodies = Bodies()
+        self._trace, self._rerun = trace, rerun
+        self._names = faults.names_in(trace)
+        self._order = sorted(trace.steps, key=lambda step: step.call.branch)
+        self._ends = faults.ends((step.call.label, step.faults) for step in self._order)
+        self._failing = -1 if trace.failure is None or trace.failure.step is None else trace.failure.step
+
+    def steps(self) -> tuple[StoryStep, ...]:
+        """Tell of all steps; the one that failed is told first, so that there is room for all of it."""
+        listed = self._order
+        befores: list[JsonData] = []
+        state: JsonData = None
+        for step in listed:
+            befores.append(state)
+            state = state if step.state is None else loads(step.state)
+        first = next((place for place, step in enumerate(listed) if step.call.label == self._failing), len(listed) - 1)
+        told: dict[int, StoryStep] = {}
+        for place in sorted(range(len(listed)), key=lambda each: abs(first - each)):
+            told[place] = self._step(listed[place], befores[place], is_first=place == 0, near=abs(first - place))
+        return tuple(told[place] for place in range(len(listed)))
+
+    def _step(self, step: Step, before: JsonData, *, is_first: bool, near: int) -> StoryStep:
+        call, label = step.call, step.call.label
+        is_fault, fails = faults.is_fault(step), label == self._failing
+        state = None if step.state is None else loads(step.state)
+        changes, left = ([], 0) if is_first or step.state is None else places_of(before, state, MOST_CHANGES)
+        wants_state = step.state is not None and (is_first or fails)
+        mark: Mark = "failed" if fails else "fault" if is_fault else "lost" if step.event is None else "held"
+        came = "" if is_fault else "no event" if step.event is None else said_text(step.event, step)
+        again = "" if step.again is None else f" and {said_text(step.again)}"
+        anchor = f"s{label}"
+        closely = near <= _NEAR or len(self._order) <= MOST_CLOSELY
+        return StoryStep(
+            label=label,
+            anchor=anchor,
+            call=f"fault {fault_text(call)}" if is_fault else call_text(call),
+            mark=mark,
+            came=f"{came}{again}",
+            under=under_text(step, self._names),
+            when=_when(step),
+            branch=call.branch,
+            changes=tuple(changes),
+            changes_left_out=left,
+            has_state=step.state is not None,
+            state=_state(step) if wants_state else "",
+            sent=self.exchanges(step.interactions, anchor, closely=closely),
+            read=self.exchanges(step.observing, f"{anchor}r", closely=closely),
+            observed=_observed(step.observations),
+            judged=self._judgments(label),
+            over=tuple(faults.over(each, self._names.get(each)) for each in self._ends.get(label, ())),
+            versus=None if self._rerun is None else self._rerun.steps.get(label),
+        )
+
+    def end(self) -> StoryStep | None:
+        """Tell of what was read and judged when all steps were over; None where nothing was."""
+        trace, failure = self._trace, self._trace.failure
+        fails = failure is not None and failure.step is None
+        if not (trace.closing or fails):
+            return None
+        return StoryStep(
+            label=-1,
+            anchor="end",
+            call="at the end",
+            mark="failed" if fails else "held",
+            came="",
+            under="",
+            when="",
+            branch=0,
+            changes=(),
+            changes_left_out=0,
+            has_state=False,
+            state="",
+            sent=(),
+            read=self.exchanges(trace.closing, "end"),
+            observed=_observed(trace.closing_observations),
+            judged=self._judgments(None),
+            over=(),
+            versus=None if self._rerun is None else self._rerun.end,
+        )
+
+    def _judgments(self, label: int | None) -> tuple[Told, ...]:
+        failure = self._trace.failure
+        if failure is not None and failure.step == label and (label is not None or self._trace.steps):
+            return (Told(kind=failure.kind, name=failure.name, holds=False, said=""),)
+        return ()
+
+    def exchanges(self, interactions: Iterable[Interaction], anchor: str, *, closely: bool = True) -> tuple[Sent, ...]:
+        """Tell of requests; equal ones in a row, as of who waits for something, are told once."""
+        told = []
+        for number, (_, alike) in enumerate(groupby(interactions, asked_and_answered)):
+            looks = list(alike)
+            elapsed = sum(each.elapsed for each in looks)
+            told.append(self._sent(looks[-1], f"{anchor}-{number}", len(looks), elapsed, closely=closely))
+        return tuple(told)
+
+    def _sent(self, interaction: Interaction, anchor: str, times: int, elapsed: float, *, closely: bool) -> Sent:
+        request, response, trouble = interaction.request, interaction.response, interaction.trouble
+        answer = f"{trouble.error}: {trouble.message}" if trouble is not None else "no answer"
+        lines, got = "", None
+        if response is not None:
+            answer = f"{response.status}{'' if response.complete else ' (cut short)'}"
+            answer = f"{answer}, {trouble.error}" if trouble is not None else answer
+            status = f"{response.version} {response.status} {response.reason}".rstrip()
+            lines = _headers(status, response.headers)
+            got = self.bodies.shown(
+                response.headers, response.body, f"{anchor}b", complete=response.complete, cut=response.cut
+            )
+        return Sent(
+            anchor=anchor,
+            method=request.method,
+            path=path_of(request.url),
+            url=request.url,
+            answer=answer,
+            tone=_tone(interaction),
+            took=f"{elapsed * 1000:.1f} ms{' in all' if times > 1 else ''}" if elapsed else "",
+            times=times,
+            tampered=faults.tampered(interaction),
+            asked=_headers("", request.headers),
+            request=self.bodies.shown(request.headers, request.body, f"{anchor}a", cut=request.cut),
+            answered=lines,
+            response=got,
+            curl=(curl.command(request) or "") if closely else "",
+        )
+
+
+def _tone(interaction: Interaction) -> str:
+    response = interaction.response
+    if response is None or interaction.trouble is not None or response.status >= FIRST_SERVER_ERROR:
+        return "bad"
+    return "warn" if response.status >= FIRST_CLIENT_ERROR else ""
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL with its query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+
+
+def _headers(first: str, headers: Headers) -> str:
+    text = "\n".join([*([first] if first else []), *(f"{name}: {value}" for name, value in headers)])
+    return text if len(text) <= _HEADERS else f"{text[:_HEADERS]}... ({count(len(text), 'character')})"
+
+
+def _observed(said: Iterable[Said]) -> tuple[str, ...]:
+    """Tell what was read; of what was read again and again, the last."""
+    return tuple(said_text(each) for each in {each.tag: each for each in said}.values())
+
+
+def _when(step: Step) -> str:
+    if step.called is None:
+        return ""
+    returned = "never" if step.returned is None else f"{step.returned * 1000:.1f}"
+    return f"{step.called * 1000:.1f} to {returned} ms"
+
+
+def _state(step: Step) -> str:
+    text = (step.state or b"").decode("utf-8", "replace")
+    return laid_out(text) if len(text) <= MOST_STATE else f"{text[:MOST_STATE]}... ({count(len(text), 'character')})"
