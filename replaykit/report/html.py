@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from html import escape
 from typing import NamedTuple
 
 from replaykit.account import Account, Bug, Crossings, RunStep, SentRequest
@@ -11,8 +12,10 @@ from replaykit.report.case import title_of
 from replaykit.report.steps import count
 from replaykit.report.why import Why, why
 from replaykit.verdict import Failure
+from replaykit.visible import visible
 
-MOST = 8_000_000  # characters that findings may take; later ones are only listed
+MOST = 8_000_000  # bytes that findings may take; later ones are only listed
+FRAME = 500  # bytes of the elements around what is told of a step or a request
 MOST_ROWS = 500  # of a table
 MOST_ENDPOINTS = 200
 MOST_OPEN = 3  # findings that are open from the start
@@ -73,7 +76,7 @@ class Row(NamedTuple):
 
 
 def render(account: Account, *, most: int = MOST) -> str:
-    """Write the page of a campaign; of many bugs, those after `most` characters are only listed."""
+    """Write the page of a campaign; of many bugs, those after `most` bytes are only listed."""
     findings = [_finding(bug, number) for number, bug in enumerate(account.failures, 1)]
     matrix = account.faults_by_endpoint
     told = _told(findings, most)
@@ -148,14 +151,23 @@ def _matrix(matrix: Crossings) -> tuple[Row, ...]:
 
 
 def _told(findings: Sequence[Finding], most: int) -> list[Finding]:
-    """Return the findings that there is room for: a body may stand twice, and what is escaped gets longer."""
+    """Return the findings that there is room for."""
     told = []
     for each in findings:
-        most -= 2 * len(each.bug.model_dump_json())
+        most -= _weight(each.bug.model_dump()) + _weight([part.text for part in (*each.why.expected, *each.why.seen)])
         if most < 0:
             break
         told.append(each)
     return told
+
+
+def _weight(value: object) -> int:
+    """Say how many bytes of a page a value may take: each text escaped, in elements of its own."""
+    if isinstance(value, str):
+        return len(escape(visible(value)).encode())
+    if isinstance(value, dict):
+        return FRAME + sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 0
 
 
 def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
