@@ -42,14 +42,13 @@ def written(tmp_path_factory):
 def test_page_of_a_campaign_is_right_in_a_browser(chromium, written, profile):
     """Nothing complains, leaves or was injected; it says the verdict, each bug and each check; all can read it."""
     path, account = written(profile)
-    for scheme in ("light", "dark"):
-        for width in (1200, 375):
-            with visit(chromium, path, scheme=scheme, width=width) as looking:
-                said = looking.text()
+    for scheme, width in (("light", 1200), ("dark", 375)):
+        with visit(chromium, path, scheme=scheme, width=width) as looking:
+            assert [] == inaccessible(looking)
+            said = looking.text()
 
-                assert [] == inaccessible(looking)
-                assert [] == looking.problems()
-                assert too_wide(looking.page) <= 0
+            assert [] == looking.problems()
+            assert too_wide(looking.page) <= 0
     assert account["verdict"] in said
     assert BUGS[profile][2] in said
     assert [] == [each["fingerprint"] for each in account["failures"] if each["fingerprint"] not in said]
