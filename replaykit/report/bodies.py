@@ -3,8 +3,9 @@
 Theory of operation. A page of a long run would hold the same listing thousands of times, each a little different, and
 gzip sees no further back than 32 KB. So a large body is cut into *pieces* where its things end, at a brace or at the
 end of a line; each piece is kept once, however many bodies it stands in; and a body is a list of ranges of pieces,
-`0-411,900,413-800`. Pieces are packed in gzip, some hundred thousand characters together, and unpacked by the page
-when somebody asks for a body. A body whose pieces find no room in the page says so; the bundle has it.
+`0-411,900,413-800`. This *recipe* is a piece too, the last one of its body: two listings that are alike have recipes
+that are. Pieces are packed in gzip, some hundred thousand characters together, and unpacked by the page when somebody
+asks for a body. A body that finds no room in the page says so; the bundle has it.
 """
 
 import base64
@@ -12,7 +13,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from replaykit.coding import unpacked
@@ -27,8 +28,10 @@ AGAIN = 300  # characters of a body that is shown each time; a larger one once
 MOST_INLINE = 1_500_000  # characters that all bodies may show; then they show less
 MOST_STORED = 4_000_000  # characters of all packs
 PACK = 512 * 1024  # characters of the pieces of a pack, before they are packed
+WIDTH = 88  # characters of a line of JSON
 _DEEPEST = 12  # levels of JSON that are laid out
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+_OPEN, _SHUT = frozenset("[{"), frozenset("]}")
+_SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _THINGS = re.compile(r"[^}]{0,1000}(?:\}|\Z)|[^}]{1000}")
 _LINES = re.compile(r"[^\n>]{0,1000}(?:[\n>]|\Z)|[^\n>]{1000}")
 
@@ -41,8 +44,7 @@ class Body(Record):
     notes: tuple[str, ...] = ()  # what is to be known of it: packed in gzip, cut short
     text: str = ""  # what is shown at once
     whole: bool = True  # is that all of it?
-    pieces: str = ""  # of the rest, in the packs; empty where it is nowhere in the page
-    last: int = -1  # the highest number of these pieces
+    recipe: int | None = None  # the piece that says of which ones it is made; None where it is nowhere in the page
     same: str = ""  # where on the page the same body stands, which is not repeated
 
 
@@ -60,7 +62,6 @@ class Bodies:
         self.packs: list[Pack] = []
         self.room = MOST_INLINE
         self._places: dict[str, str] = {}  # of bodies that were shown, by digest
-        self._ranges: dict[str, tuple[str, int]] = {}  # of those whose pieces are kept, by digest
         self._numbers: dict[str, int] = {}  # of pieces
         self._open: list[str] = []  # pieces that are not packed yet
         self._size = self._stored = 0
@@ -69,7 +70,7 @@ class Bodies:
 
     @property
     def held(self) -> int:
-        """How many pieces there are in the packs; a body with a higher one is not in the page."""
+        """How many pieces there are in the packs; a body with a later recipe is not in the page."""
         self._close()
         return self._next - len(self._open)
 
@@ -101,33 +102,32 @@ class Bodies:
         if known != place and len(text) > AGAIN:
             return Body(kind=kind, size=size, notes=tuple(notes), whole=False, same=known)
         if len(text) <= min(INLINE, self.room):
-            shown = visible(laid_out(text) if is_json and len(text) > 80 else text)  # noqa: PLR2004  a line
+            shown = visible(laid_out(text) if is_json and len(text) > WIDTH else text)
             self.room -= len(shown)
             return Body(kind=kind, size=size, notes=tuple(notes), text=shown)
         start = visible(text[: min(START, max(0, self.room))])
         self.room -= len(start)
-        ranges, last = self._kept(digest, visible(text))
-        return Body(kind=kind, size=size, notes=tuple(notes), text=start, whole=False, pieces=ranges, last=last)
+        recipe = self._kept(visible(text))
+        return Body(kind=kind, size=size, notes=tuple(notes), text=start, whole=False, recipe=recipe)
 
-    def _kept(self, digest: str, text: str) -> tuple[str, int]:
-        """Keep the pieces of a text; return their ranges, and the highest number."""
+    def _kept(self, text: str) -> int | None:
+        """Keep the pieces of a text and its recipe, and return the number of that; None where there is no room."""
         if self.is_full:
-            return "", -1
-        if digest not in self._ranges:
-            numbers = [self._number(piece) for piece in pieces_of(text)]
-            self._ranges[digest] = ranges_of(numbers), max(numbers, default=-1)
-        return self._ranges[digest]
+            return None
+        numbers = []
+        for piece in pieces_of(text):
+            if piece not in self._numbers:
+                self._numbers[piece] = self._add(piece)
+            numbers.append(self._numbers[piece])
+        return self._add(ranges_of(numbers))
 
-    def _number(self, piece: str) -> int:
-        number = self._numbers.get(piece)
-        if number is None:
-            number = self._numbers[piece] = self._next
-            self._next += 1
-            self._open.append(piece)
-            self._size += len(piece)
-            if self._size >= PACK:
-                self._close()
-        return number
+    def _add(self, piece: str) -> int:
+        self._open.append(piece)
+        self._next += 1
+        self._size += len(piece)
+        if self._size >= PACK:
+            self._close()
+        return self._next - 1
 
     def _close(self) -> None:
         """Pack the pieces that are not packed yet, if there is room for them."""
@@ -160,33 +160,52 @@ def ranges_of(numbers: Iterable[int]) -> str:
     return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)
 
 
-def laid_out(text: str) -> str:
+def laid_out(text: str, width: int = WIDTH) -> str:
     """Break JSON into lines, and change nothing else: numbers and doubled keys stay as they were sent.
 
-    What is no JSON, or is nested deeply, stays as it is.
+    What fits into a line of this width stays in one. What is no JSON, or is nested deeply, stays as it is.
     """
     try:
         json.loads(text)
     except (ValueError, RecursionError):
         return text
-    lines, line, depth, tokens = [], "", 0, _TOKEN.findall(text)
-    for number, token in enumerate(tokens):
-        if token in {"}", "]"}:
-            depth -= 1
-            if number and tokens[number - 1] not in {"{", "["}:
-                lines.append(line)
-                line = "  " * depth
-        line += token
-        if token in {"{", "["}:
-            depth += 1
-            if depth > _DEEPEST:
-                return text
-            if tokens[number + 1] not in {"}", "]"}:
-                lines.append(line)
-                line = "  " * depth
-        elif token == ",":
-            lines.append(line)
-            line = "  " * depth
-        elif token == ":":
-            line += " "
-    return "\n".join([*lines, line])
+    signs = _SIGN.findall(text)
+    deepest = depth = 0
+    for sign in signs:
+        depth += (sign in _OPEN) - (sign in _SHUT)
+        deepest = max(deepest, depth)
+    rest = iter(signs)
+    return text if deepest > _DEEPEST else "\n".join(_lines(rest, next(rest), width))
+
+
+def _lines(signs: Iterator[str], first: str, width: int) -> list[str]:
+    """Lay out one value, whose first sign is given; the rest is taken from the signs."""
+    if first not in _OPEN:
+        return [first]
+    items: list[list[str]] = []
+    key, shut = "", ""
+    for sign in signs:
+        if sign in _SHUT:
+            shut = sign
+            break
+        if sign == ",":
+            continue
+        if sign == ":":
+            key = f"{items.pop()[0]}: "
+            continue
+        lines = _lines(signs, sign, width - 2)
+        items.append([f"{key}{lines[0]}", *lines[1:]])
+        key = ""
+    return _joined(first, items, shut, width)
+
+
+def _joined(first: str, items: list[list[str]], shut: str, width: int) -> list[str]:
+    line = f"{first}{', '.join(item[0] for item in items)}{shut}"
+    if len(line) <= width and all(len(item) == 1 for item in items):
+        return [line]
+    listed = [first]
+    for number, item in enumerate(items):
+        comma = "," if number < len(items) - 1 else ""
+        listed += [f"  {line}" for line in item[:-1]]
+        listed.append(f"  {item[-1]}{comma}")
+    return [*listed, shut]

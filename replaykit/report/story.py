@@ -22,12 +22,10 @@ from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, Record, loads
 
 FIRST_CLIENT_ERROR = 400  # of the statuses that say that the client is at fault (RFC 9110, section 15.5)
-MOST_CHANGES = 30  # places of a state that are told, of one step
+MOST_CHANGES, FEW_CHANGES = 30, 8  # places of a state that are told, of one step; of one that is far from the failure
 MOST_STATE = 20_000  # characters of a state
-MOST_CLOSELY = (
-    50  # steps whose way of being sent again, as a command, is written down; of others, what failed and what is near
-)
-_NEAR = 25  # steps before the one that failed
+MOST_CLOSELY = 200  # steps of a run that is told closely; of a longer one, what is near to the step that failed
+_NEAR = 50  # steps
 _HEADERS = 4_000  # characters of the headers of a message
 
 Mark: TypeAlias = Literal["failed", "held", "lost", "fault"]
@@ -308,13 +306,14 @@ class _Teller:
         call, label = step.call, step.call.label
         is_fault, fails = faults.is_fault(step), label == self._failing
         state = None if step.state is None else loads(step.state)
-        changes, left = ([], 0) if is_first or step.state is None else places_of(before, state, MOST_CHANGES)
+        closely = near <= _NEAR or len(self._order) <= MOST_CLOSELY
+        most = MOST_CHANGES if closely else FEW_CHANGES
+        changes, left = ([], 0) if is_first or step.state is None else places_of(before, state, most)
         wants_state = step.state is not None and (is_first or fails)
         mark: Mark = "failed" if fails else "fault" if is_fault else "lost" if step.event is None else "held"
         came = "" if is_fault else "no event" if step.event is None else said_text(step.event, step)
         again = "" if step.again is None else f" and {said_text(step.again)}"
         anchor = f"s{label}"
-        closely = near <= _NEAR or len(self._order) <= MOST_CLOSELY
         return StoryStep(
             label=label,
             anchor=anchor,

@@ -103,7 +103,7 @@ def _text(value: JsonData) -> str:
     if value is None:
         return ""
     said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    said = laid_out(said) if not isinstance(value, str) and len(said) > 72 else said  # noqa: PLR2004  a line
+    said = said if isinstance(value, str) else laid_out(said)
     return said if len(said) <= _LONG else f"{said[:_LONG]}... ({count(len(said), 'character')})"
 
 

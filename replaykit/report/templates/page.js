@@ -109,7 +109,7 @@
     } catch { select(element); }
   };
 
-  // Big bodies are lists of pieces, as ranges of their numbers; packs hold the pieces, as gzip in base64, each once.
+  // Packs hold pieces of big bodies, each once, as gzip in base64; a body is the piece that lists its pieces: "0-3,7".
   const packs = all("script.pack").map((each) => ({ first: Number(each.dataset.first), element: each }));
   const unpack = async (pack) => {
     const bytes = Uint8Array.from(atob(pack.element.textContent.trim()), (each) => each.charCodeAt(0));
@@ -126,7 +126,7 @@
     if (!into) return;
     try {
       let text = "";
-      for (const range of button.dataset.inflates.split(",")) {
+      for (const range of (await piece(Number(button.dataset.inflates))).split(",")) {
         const [first, last] = range.split("-").map(Number);
         for (let number = first; number <= (last ?? first) && text.length < MOST; number++) text += await piece(number);
       }
