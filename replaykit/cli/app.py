@@ -23,6 +23,7 @@ from replaykit.cli.recheck import recheck
 from replaykit.cli.replay import replay
 from replaykit.cli.reshrink import reshrink
 from replaykit.cli.scan import scan
+from replaykit.cli.serve import serve
 from replaykit.cli.show import show
 from replaykit.cli.status import close, reopen
 from replaykit.cli.suite import brief_of, suite
@@ -59,7 +60,7 @@ def commands() -> None:
 for command in (
     integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify,
     repair, migrate, git_setup, scan, export, import_, demo, config,
-    proxy,
+    proxy, serve,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)
