@@ -113,6 +113,12 @@ class Desk:
             self._last = number
             return found
 
+    def knows(self, request: Request) -> bool:
+        """Say whether a request of this method was recorded for this path and query at any place."""
+        asked = _wording(urlsplit(request.url))
+        methods = (each.request.method for each in self._interactions if _wording(urlsplit(each.request.url)) == asked)
+        return request.method in methods
+
     def _as_written(self, request: Request) -> Request:
         """Return a request with the escapes that a recorded one has, where it is the same without them."""
         asked = urlsplit(request.url)

@@ -45,8 +45,7 @@ def rendered(interaction: Interaction, *, is_old: bool = False, delays: bool = F
     if trouble is None:
         return sent._replace(after=after)
     is_silent = delays and trouble.error in _TIMEOUTS
-    if is_silent and interaction.response is None:
-        after = 0.0
+    after = 0.0 if is_silent else after  # it is in the silence that the time went by
     return sent._replace(keeps=False, resets=_is_reset(trouble), is_silent=is_silent, after=after)
 
 

@@ -132,20 +132,19 @@ class Stub:
 
     def _answer(self, request: Request, is_old: bool) -> Rendition:
         path = urlsplit(request.url).path
-        if path == PREFIX or path.startswith(f"{PREFIX}/"):
-            said = self._own(request, path.removeprefix(PREFIX).strip("/"))
-        else:
-            said = self._play(request, is_old=is_old)
-        return (
-            answer(self._shared(said, request), request.method, is_old=is_old) if isinstance(said, Response) else said
-        )
+        is_own = path == PREFIX or path.startswith(f"{PREFIX}/")
+        said = self._own(request, path) if is_own else self._play(request, is_old=is_old)
+        if isinstance(said, Rendition):
+            return said
+        return answer(self._shared(said, request), request.method, is_old=is_old)
 
     def _play(self, request: Request, *, is_old: bool) -> Rendition | Response:
+        """Return what was recorded, as it is sent, or what the stub server says instead."""
+        if self._cors and _is_preflight(request) and not self.desk.knows(request):
+            return Response(status=204, reason="No Content")
         try:
             interaction = self.desk.answer(request)
         except CassetteMissError as miss:
-            if self._cors and request.method == "OPTIONS":
-                return Response(status=204, reason="No Content")
             self._tell(self._tell_missed, f"{target(request)}: {miss}")
             return self._missed(request, str(miss))
         number = self.desk.numbered(interaction)
@@ -175,10 +174,10 @@ class Stub:
         lines.append(f"GET {PREFIX} tells how far it is played; POST {PREFIX}/reset begins anew")
         return _text(MISS, "Not Recorded", "\n".join(lines), head)
 
-    def _own(self, request: Request, name: str) -> Response:
+    def _own(self, request: Request, path: str) -> Response:
         """Answer what is asked of the stub server itself."""
-        head = (("Cache-Control", "no-store"),)
-        if self._cors and request.method == "OPTIONS":
+        head, name = (("Cache-Control", "no-store"),), path.removeprefix(PREFIX).strip("/")
+        if self._cors and _is_preflight(request):
             return Response(status=204, reason="No Content", headers=head)
         known = {"": {"GET", "HEAD"}, "reset": {"POST"}}
         if name not in known:
@@ -279,6 +278,11 @@ def _line(number: Recorded, interaction: Interaction) -> str:
         came = str(interaction.response.status) + (f", {came}" if interaction.trouble else "")
     place = f", {number.place}" if number.place else ""
     return f"{number.request} -> {came} (number {number.number}{place})"
+
+
+def _is_preflight(request: Request) -> bool:
+    """Say whether a browser asks whether a page may ask."""
+    return request.method == "OPTIONS" and header(request.headers, "access-control-request-method") is not None
 
 
 def _in_a_line(text: str) -> str:
