@@ -1,7 +1,8 @@
-"""replaykit serve: what a bundle holds, given to a client in another language."""
+"""replaykit serve: what a bundle holds, given to a client in another language; and the guide to it."""
 
 import base64
 import contextlib
+import difflib
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import pytest
 from conftest import ROOT, environment, replaykit
+from test_docs import blocks, commands_of, shown_as
 
 import replaykit as house
 from replaykit import portrait
@@ -199,3 +201,22 @@ def test_a_bundle_without_an_end_is_not_served(tmp_path: Path):
     ran = replaykit("serve", path)
 
     assert (128, True) == (ran.code, "error[bundle-truncated]" in ran.err)
+
+
+# --- the guide ----------------------------------------------------------------------------------
+
+
+def test_the_guide_shows_what_is_printed(tmp_path: Path):
+    """Each command of the guide prints what stands below it, whatever the numbers are."""
+    (tmp_path / "failures").symlink_to(ROOT / "failures")
+    for kind, block in blocks((ROOT / "docs" / "guides" / "serving.md").read_text(encoding="utf-8")):
+        if kind in {"js", "python"}:
+            (tmp_path / block.split("\n")[0].split()[1]).write_text(block, encoding="utf-8")
+        for command in commands_of(block) if kind == "console" else ():
+            done = subprocess.run(
+                ["bash", "-c", command.line], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            printed = [line.rstrip() for line in done.stdout.splitlines()]
+            difference = "\n".join(difflib.unified_diff(command.shown, printed, "guide", "printed", lineterm=""))
+            assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
