@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from replaykit.rechecking import Rechecked, recheck
     from replaykit.recording import play, record
     from replaykit.replaying import load_failure, replay
+    from replaykit.serving import serve
     from replaykit.shrink import Budget
     from replaykit.trace import Trace
     from replaykit.verdict import Failure, Verdict
@@ -75,6 +76,7 @@ _HOMES = {
     # without a model
     "record": "recording",
     "play": "recording",
+    "serve": "serving",
     # going wrong
     "ReplaykitError": "errors",
 }
@@ -121,6 +123,7 @@ __all__ = [
     "replay",
     "requires",
     "same",
+    "serve",
     "within",
 ]
 

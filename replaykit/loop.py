@@ -8,11 +8,13 @@ the proxy's, a request costs less.
 import contextlib
 import heapq
 import itertools
+import os
 import selectors
+import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -138,6 +140,26 @@ class Gate:
         self._is_closed = True
         self._loop.forget(self._sock)
         self._sock.close()
+
+
+@contextlib.contextmanager
+def heard(loop: Loop) -> Iterator[None]:
+    """Let signals wake the loop: one that comes just before it waits would not be heard until something else does."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    try:
+        before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    except ValueError:  # this is not the main thread, which hears signals
+        before = None
+    loop.watch(woken, READ, lambda _: os.read(woken, 4096))
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.set_wakeup_fd(before)
+        loop.forget(woken)
+        os.close(woken)
+        os.close(wakes)
 
 
 def _call(call: Callable[..., object], failed: Callable[[], None] | None, *arguments: int) -> None:

@@ -8,16 +8,15 @@ it differs from Toxiproxy. It starts with each campaign, so it imports little.
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from replaykit.errors import UsageError
 from replaykit.listener import Answer, Listener, Request, read_json, refusal
-from replaykit.loop import READ, Loop
+from replaykit.loop import READ, Loop, heard
 from replaykit.relay import BACKLOG, HIGHEST, Relay, bound, written
 from replaykit.toxic import RefusedError, Toxic, lowered, text
 from replaykit.version import __version__
@@ -222,7 +221,7 @@ def serve(host: str, port: int, seed: int | None, told: Callable[[str], object],
     Listener(loop, sock, api.answer)
     if lifeline is not None:
         loop.watch(lifeline, READ, lambda _: loop.stop() if not os.read(lifeline, 4096) else None)
-    with _heard(loop):
+    with heard(loop):
         told(f"http://{written(sock.getsockname()[:2])}")
         try:
             loop.run()
@@ -230,26 +229,6 @@ def serve(host: str, port: int, seed: int | None, told: Callable[[str], object],
             sock.close()
             for proxy in api.proxies.values():
                 proxy.stop(is_kept=False)
-
-
-@contextlib.contextmanager
-def _heard(loop: Loop) -> Iterator[None]:
-    """Let signals wake the loop: one that comes just before it waits would not be heard until something else does."""
-    woken, wakes = os.pipe()
-    os.set_blocking(wakes, False)
-    try:
-        before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
-    except ValueError:  # this is not the main thread, which hears signals
-        before = None
-    loop.watch(woken, READ, lambda _: os.read(woken, 4096))
-    try:
-        yield
-    finally:
-        if before is not None:
-            signal.set_wakeup_fd(before)
-        loop.forget(woken)
-        os.close(woken)
-        os.close(wakes)
 
 
 def _tell(line: str) -> None:

@@ -53,6 +53,8 @@ READING_ORDER = [
     "relay",
     "proxy",
     "toxiproxy",
+    "rendition",
+    "guest",
     "environments",
     "reset",
     "service",
@@ -239,6 +241,8 @@ READING_ORDER = [
     "tape",
     "drift",
     "recording",
+    "desk",
+    "serving",
     # faces
     "cli.console",
     "cli.variables",
@@ -277,6 +281,7 @@ READING_ORDER = [
     "cli.importing",
     "cli.demo",
     "cli.proxy",
+    "cli.serve",
     "cli.config",
     "cli.completion",
     "cli.roster",
@@ -294,7 +299,7 @@ DOORS = {
     "deepdiff": {"difference"},
     "httpx": {"client", "network", "tampering", "transport", "recording"},
     "httptools": {"wire"},
-    "h11": {"wire"},
+    "h11": {"guest", "wire"},
     "git": {"repository"},
     "pytest": {"pytest_plugin", "pytest_bundle"},
     "yaml": {"yaml"},
@@ -338,6 +343,7 @@ DOORS = {
         "cli.importing",
         "cli.demo",
         "cli.proxy",
+        "cli.serve",
         "cli.config",
     },
 }
@@ -345,7 +351,7 @@ DOORS = {
 PUBLIC = """
 Adapter Budget Bundle Command Entity Event Failure Like Mock Model Observation Rechecked Ref Replayed ReplaykitError
 Trace Verdict Wait Waited __version__ check eventually expects fail fault gen handles integration invariant like
-load_failure observes on play read recheck record recovers replay requires same within
+load_failure observes on play read recheck record recovers replay requires same serve within
 """.split()
 
 

@@ -168,6 +168,7 @@ GROUPS: dict[str, dict[str, Row]] = {
             (
                 "replaykit show failures/bug.pd",
                 "replaykit show failures/bug.pd --verbose",
+                "replaykit show failures/bug.pd --html bug.html",
                 "replaykit show failures/bug.pd --json",
             ),
             {**_done("it is shown"), 128: "a file that is no bundle, or was changed"},
@@ -249,6 +250,19 @@ GROUPS: dict[str, dict[str, Row]] = {
         ),
     },
     "Exchange": {
+        "serve": Row(
+            "serve:serve",
+            "Answer clients in any language from a bundle.",
+            (
+                "replaykit serve failures/bug.pd --port 4700",
+                "replaykit serve failures/bug.pd --order any --json",
+                "replaykit serve failures/bug.pd --all-used --once",
+            ),
+            {
+                **_done("all was asked for, and nothing else (--once, --all-used)"),
+                125: "something was missed or never asked for (--once, --all-used), or it can't listen there",
+            },
+        ),
         "export": Row(
             "exporting:export",
             "Write a bundle in the words of another tool.",
