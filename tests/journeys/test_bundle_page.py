@@ -364,7 +364,7 @@ def test_guide_shows_what_is_printed(tmp_path, block):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
 
-    assert shown_as(below.splitlines()).fullmatch(done.stdout.replace(f"{tmp_path}/", ""))
+    assert shown_as(below.splitlines()).fullmatch(done.stdout.replace(f"{tmp_path}/", "").rstrip())
     assert (tmp_path / "bug.html").is_file()
 
 
