@@ -229,6 +229,7 @@ READING_ORDER = [
     "drift",
     "recording",
     # faces
+    "answer",
     "cli.console",
     "cli.variables",
     "cli.manual",
