@@ -39,7 +39,8 @@ def verify(files: tuple[Path, ...], *, quiet: bool, as_json: bool) -> int:
     from replaykit.verdict import INTERNAL, OK, exit_code, worst
 
     write = diverted() if as_json else None
-    codes, told = [], []
+    codes: list[int] = []
+    told: list[tuple[Path, Word | None, str | None, Unread | None]] = []
     words: dict[str, int] = {}
     for path in files:
         try:
@@ -110,9 +111,8 @@ def repair(file: Path, *, output: Path | None, as_json: bool) -> int:
         say(f"{put_there} has an end now: {count} lines, {kept} requests{torn}.")
         warn_of_size(output or file)
     else:
-        say(
-            f"{file} is whole, and stays as it is." if output is None else f"{file} is whole; {output} is a copy of it."
-        )
+        what = ", and stays as it is" if output is None else f"; {output} is a copy of it"
+        say(f"{file} is whole{what}.")
     answer(write, lambda: _repaired(file, put_there, count, kept, lost))
     return 0
 
