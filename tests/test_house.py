@@ -244,6 +244,7 @@ READING_ORDER = [
     "desk",
     "serving",
     # faces
+    "answer",
     "cli.console",
     "cli.variables",
     "cli.manual",

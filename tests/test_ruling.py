@@ -52,7 +52,7 @@ def test_json_is_all_that_stands_on_standard_output(tmp_path: Path):
 
 
 def test_what_can_not_be_judged_is_a_document_too(tmp_path: Path):
-    """No service, no steps; a bundle that is broken is an error, and standard output stays empty."""
+    """No service, no steps; where a bundle is broken, that error is the document."""
     bundle, broken = written(tmp_path / "tally.pd"), tmp_path / "broken.pd"
     broken.write_bytes(bundle.read_bytes()[:-40])
     ran = replaykit("replay", bundle, "--url", nowhere(), "--health-timeout", 0.2, "--json", **PATHS)
@@ -62,7 +62,7 @@ def test_what_can_not_be_judged_is_a_document_too(tmp_path: Path):
     assert (125, "unreachable", [], None) == (ran.code, only["verdict"], only["steps"], only["seen"])
     assert "not healthy" in only["reason"]
     assert 7 == only["recorded"]["step"]
-    assert (128, "") == (worse.code, worse.out)
+    assert (128, "bundle-truncated") == (worse.code, json.loads(worse.out)["error"]["slug"])
     assert "error[bundle-truncated]" in worse.err
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.cli import variables
-from replaykit.cli.console import complain, conclude, note
+from replaykit.cli.console import complain, conclude, note, refuse
 from replaykit.cli.roster import Program, Roster
 from replaykit.cli.variables import given, to_blame
 from replaykit.errors import ReplaykitError, UsageError
@@ -51,31 +51,46 @@ def run(arguments: list[str]) -> int:
         from replaykit.cli.completion import answer
 
         return answer(commands, question)
+    as_json = _asks_for_json(arguments)
     try:
         code = commands.main(arguments, prog_name="replaykit", standalone_mode=False, obj=run)
     except click.exceptions.Abort as abort:  # click's word for any KeyboardInterrupt, TERM's included
         interrupt = abort.__cause__ or abort.__context__
         code = 128 + getattr(interrupt, "signal_number", signal.SIGINT)
+        if as_json:
+            refuse("interrupted", "Stopped on request.", "", code)
         conclude("interrupted", "stopped on request", code)
         return code
     except click.exceptions.NoArgsIsHelpError as error:
         note(error.format_message())
-        complain("usage", "No command is named.", "`replaykit COMMAND --help` says more of one.", 129)
-        return 129
+        return _told("usage", "No command is named.", "`replaykit COMMAND --help` says more of one.", 129)
     except click.UsageError as error:
         context = error.ctx
-        hint = f"Try '{context.command_path} --help'." if context is not None else ""
-        complain("usage", error.format_message(), "\n".join(filter(None, (to_blame(error), hint))), 129)
-        return 129
+        seek = f"Try '{context.command_path} --help'." if context is not None else ""
+        todo = "\n".join(filter(None, (to_blame(error), seek)))
+        return _told("usage", error.format_message(), todo, 129, as_json=as_json)
     except click.ClickException as error:
-        complain("usage", error.format_message(), "", 129)
-        return 129
+        return _told("usage", error.format_message(), "", 129, as_json=as_json)
     except ReplaykitError as error:
         from replaykit.verdict import exit_code
 
-        code = exit_code(error)
         variables = given() if isinstance(error, UsageError) else []
         said = f"Set in the environment: {', '.join(variables)}." if variables else ""
-        complain(error.slug, error.happened, "\n".join(filter(None, (error.todo, said))), code)
-        return code
+        todo = "\n".join(filter(None, (error.todo, said)))
+        return _told(error.slug, error.happened, todo, exit_code(error), as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _told(slug: str, happened: str, todo: str, code: int, *, as_json: bool = False) -> int:
+    """Tell of an error, to people and to programs; return its exit code."""
+    if as_json:
+        refuse(slug, happened, todo, code)  # first: what follows goes to standard error then
+    complain(slug, happened, todo, code)
+    return code
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    """Say whether a command line asks for JSON, which has to be known also where it can't be read."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    said = os.environ.get("REPLAYKIT_JSON", "").lower() in {"1", "true", "t", "yes", "y", "on"}
+    return "--json" in options or (said and bool(arguments))

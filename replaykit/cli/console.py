@@ -7,14 +7,18 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from replaykit.errors import ReplaykitError
 from replaykit.visible import visible
 
 if TYPE_CHECKING:
+    from replaykit.answer import Answer, Unread
     from replaykit.redact import Redactor
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 _STYLES: dict[str, dict[str, Any]] = {  # of a line that begins so
     "FAILURE ": {"fg": "red", "bold": True},
@@ -103,21 +107,64 @@ def without_users(text: str, cover: str = "") -> str:
     return _USER.sub(rf"\1{cover}", text)
 
 
+_writing: list[Callable[[str], None]] = []  # to standard output, where all else goes to standard error
+_written: list[bool] = []  # whether something was
+
+
 def diverted() -> Callable[[str], None]:
     """Let all that is printed go to standard error from now on; return what writes to standard output.
 
     That holds for what a model or an adapter prints too. It is not undone: a verdict may be told when all else is over.
     """
+    if _writing and sys.stdout is sys.stderr:
+        return _writing[0]
     sys.stdout.flush()
     place = sys.stdout.fileno()
     sys.stdout = sys.stderr
+    _written.clear()
 
     def write(text: str) -> None:
+        _written.append(True)
         left = text.encode("utf-8", "backslashreplace")
         while left:
             left = left[os.write(place, left) :]
 
+    _writing[:] = [write]
     return write
+
+
+def json_option(command: C) -> C:
+    """Add --json, for one document on standard output and nothing else."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr."
+    )(command)
+
+
+def answer(write: Callable[[str], None] | None, made: Callable[[], "Answer"]) -> None:
+    """Print an answer as JSON, where that was asked for: `write` is what `diverted` gave then."""
+    if write is None:
+        return
+    from replaykit.answer import render
+
+    with contextlib.suppress(OSError):  # a reader that is gone: the exit code still says the verdict
+        write(printable(render(made())))
+
+
+def unread_for(error: ReplaykitError, code: int) -> "Unread":
+    """Say why a file can't be read, where others can."""
+    from replaykit.answer import Unread
+
+    return Unread(slug=error.slug, happened=error.happened, todo=error.todo, exit_code=code)
+
+
+def refuse(slug: str, happened: str, todo: str, code: int) -> None:
+    """Print an error as JSON, unless a document is there already."""
+    from replaykit.answer import refusal
+
+    with contextlib.suppress(OSError, ValueError):  # standard output is none that can be written to
+        write = diverted()
+        if not _written:
+            write(printable(refusal(slug, happened, todo, code)))
 
 
 def say(text: str = "") -> None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import note, say
+from replaykit.cli.console import answer, diverted, json_option, note, say
 from replaykit.cli.page import command
 from replaykit.document import Document
 from replaykit.errors import UnwritableError, UsageError
 from replaykit.export import FORMATS, SENT
 
 if TYPE_CHECKING:
+    from replaykit.answer import Export
     from replaykit.bundle import Bundle
 
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @click.argument("bundle", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @click.option("--format", "form", type=click.Choice([*FORMATS, *SENT]), required=True, help="What to write.")
 @click.option("--output", metavar="PATH", help="Write it to this file.  [default: standard output]")
-def export(bundle: Path, form: str, output: str | None) -> int:
+@json_option
+def export(bundle: Path, form: str, output: str | None, *, as_json: bool) -> int:
     """Write what a bundle holds in the words of another tool, or the bundle itself so that it can be sent.
 
     Nothing is run or imported.
@@ -47,6 +49,9 @@ def export(bundle: Path, form: str, output: str | None) -> int:
     from replaykit.export import left_out
     from replaykit.reader import content_of, is_bundle, read_bytes
 
+    if as_json and output in {None, "-"}:
+        raise UsageError("Standard output can't hold both what is exported and JSON.", "Name a file with --output.")
+    write = diverted() if as_json else None
     content = unpacked(content_of(bundle), str(bundle))
     read_bundle = read_bytes(content, str(bundle))
     if output is not None and output != "-" and Path(output).exists() and bundle.samefile(output):
@@ -62,9 +67,17 @@ def export(bundle: Path, form: str, output: str | None) -> int:
         raise document.trouble
     if not read_bundle.whole:
         note(f"{bundle} has no end: whoever wrote it was stopped. What is there was exported.")
-    if form in FORMATS and (lost := left_out(read_bundle, form)):
+    lost = left_out(read_bundle, form) if form in FORMATS else None
+    if lost:
         note(lost)
+    answer(write, lambda: _exported(bundle, form, str(output), len(written), lost or None, whole=read_bundle.whole))
     return 0
+
+
+def _exported(bundle: Path, form: str, output: str, size: int, lost: str | None, *, whole: bool) -> "Export":
+    from replaykit.answer import Export
+
+    return Export(bundle=str(bundle), whole=whole, format=form, output=output, size=size, left_out=lost)
 
 
 def _written(bundle: "Bundle", content: bytes, form: str, path: Path) -> bytes:

@@ -5,14 +5,15 @@ import sys
 
 import click
 
-from replaykit.cli.console import program, say
+from replaykit.cli.console import answer, diverted, json_option, program, say
 from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 
 @command("git-setup")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 129 if something is missing.")
-def git_setup(*, check: bool) -> int:
+@json_option
+def git_setup(*, check: bool, as_json: bool) -> int:
     """Set up the git repository around the current folder for bundles.
 
     In its .gitattributes, bundles keep their line ends and are compared as `replaykit show --plain` shows them; the
@@ -22,15 +23,20 @@ def git_setup(*, check: bool) -> int:
     from pathlib import Path
 
     from replaykit import repository
+    from replaykit.answer import GitSetup
+    from replaykit.verdict import OK, USAGE
 
+    write = diverted() if as_json else None
     missing = repository.set_up(Path.cwd(), f"{_lasting()} show --plain", write=not check)
     if not missing:
         say("Everything is set up.")
-    elif check:
+    elif check and write is None:
         raise UsageError(f"Missing: {'; '.join(missing)}.", "Do it with: replaykit git-setup")
     for each in missing:
-        say(f"Written: {each}.")
-    return 0
+        say(f"{'Missing' if check else 'Written'}: {each}.")
+    code = USAGE if missing and check else OK
+    answer(write, lambda: GitSetup(exit_code=code, missing=tuple(missing), written=bool(missing) and not check))
+    return code
 
 
 def _lasting() -> str:

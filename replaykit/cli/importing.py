@@ -3,19 +3,24 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from replaykit.cli.console import program, say, warn_of_size
+from replaykit.cli.console import answer, diverted, json_option, program, say, warn_of_size
 from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, UnwritableError, UsageError
+
+if TYPE_CHECKING:
+    from replaykit.answer import Import
 
 
 @command("import")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--output", metavar="PATH", required=True, type=click.Path(path_type=Path), help="The bundle to write.")
 @click.option("--force", is_flag=True, help="Replace a file that is there already, and is another one.")
-def import_(recording: Path, output: Path, force: bool) -> int:
+@json_option
+def import_(recording: Path, output: Path, *, force: bool, as_json: bool) -> int:
     """Read what another tool has recorded, and write it as a bundle; or get a bundle out of a ticket, a gzip or a zip.
 
     Nothing is run, imported or fetched. With - as RECORDING, standard input is read.
@@ -29,6 +34,7 @@ def import_(recording: Path, output: Path, force: bool) -> int:
     from replaykit.importing import contained, parsed, taken
     from replaykit.writer import put, save
 
+    write = diverted() if as_json else None
     is_piped = str(recording) == "-"
     content, name = (_piped(), "Standard input") if is_piped else (taken(recording), str(recording))
     found = contained(content, name)
@@ -48,7 +54,16 @@ def import_(recording: Path, output: Path, force: bool) -> int:
         requests = "1 request" if count == 1 else f"{count} requests"
         say(f"{requests} written to {output}")
     say(f"Look at it: {program()} show {shlex.quote(str(output))}")
+    answer(write, lambda: _imported(recording, output, contained=found is not None))
     return 0
+
+
+def _imported(recording: Path, output: Path, *, contained: bool) -> "Import":
+    from replaykit.answer import Import
+    from replaykit.reader import read
+
+    requests, size = read(output).trace.requests, output.stat().st_size
+    return Import(recording=str(recording), output=str(output), contained=contained, requests=requests, size=size)
 
 
 def _free(output: Path, content: bytes, *, force: bool) -> bytes:

@@ -2,15 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import conclude, note, printable, say
+from replaykit.cli.console import answer, conclude, diverted, json_option, note, printable, say
 from replaykit.cli.options import loaded_for, service_options, settle, staged
 from replaykit.cli.page import command
 from replaykit.errors import UnwritableError, UsageError
+
+if TYPE_CHECKING:
+    from replaykit.answer import Noise
+    from replaykit.proposal import Proposed
 
 
 @command("noise")
@@ -27,6 +31,7 @@ from replaykit.errors import UnwritableError, UsageError
 @click.option(
     "--output", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Write the rules into a new file."
 )
+@json_option
 @click.pass_context
 def noise(context: click.Context, /, bundle: Path, output: Path | None, **options: Any) -> int:
     """Run a bundle's sequence several times against one build, and propose rules for what differs between the runs.
@@ -39,6 +44,7 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
         raise UsageError(f"{output} is there already.", "Name a file that is not; rules are put together by hand.")
     import time
 
+    write = diverted() if options["as_json"] else None
     from replaykit import project, proposal
     from replaykit.adapter import Adapters, read_settings
     from replaykit.binding import bound
@@ -74,7 +80,19 @@ def noise(context: click.Context, /, bundle: Path, output: Path | None, **option
     code = FOUND if proposed.refused else OK
     said = f"{count(len(proposed.rules), 'rule')} proposed, {count(len(proposed.refused), 'place')} refused"
     conclude("noise" if text else "no noise", f"{said}, from {len(traces)} runs that ended alike", code)
+    answer(write, lambda: _proposed(bundle, len(traces), proposed, text, code))
     return code
+
+
+def _proposed(bundle: Path, runs: int, proposed: "Proposed", text: str, code: int) -> "Noise":
+    """Say the same as the text does, which is covered: the rules are read out of it."""
+    import tomllib
+
+    from replaykit.answer import Noise, Refused
+
+    rules = tomllib.loads(text).get("tool", {}).get("replaykit", {}).get("noise", [])
+    refused = tuple(Refused(place=each.place, why=each.why) for each in proposed.refused)
+    return Noise(exit_code=code, bundle=str(bundle), runs=runs, rules=tuple(rules), refused=refused, toml=text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import conclude, note, say, warn_of_size
+from replaykit.cli.console import answer, conclude, diverted, json_option, note, say, warn_of_size
 from replaykit.cli.options import loaded_for, service_options, settle, staged
 from replaykit.cli.page import command
 
 if TYPE_CHECKING:
+    from replaykit.answer import Reshrink as Answered
     from replaykit.reshrinking import Reshrunk
 
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--with-times", is_flag=True, help="Save with times, dates, request ids and the port.")
 @click.option("--quiet", is_flag=True, help="No progress.")
+@json_option
 @click.pass_context
 def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     """Search for a simpler sequence that fails as a saved bug does, from its file alone.
@@ -54,6 +56,7 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     is, to the byte. Ctrl-C ends the search, and keeps the best so far.
     """
     settle(context, options)
+    write = diverted() if options["as_json"] else None
     from replaykit import reshrinking as journey
     from replaykit.adapter import read_settings
     from replaykit.bundle import require_whole
@@ -96,7 +99,38 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
         warn_of_size(reshrunk.path)
     word, reason = _conclusion(reshrunk, bundle)
     conclude(word, reason, reshrunk.exit_code)
+    answer(write, lambda: _answered(reshrunk, bundle))
     return reshrunk.exit_code
+
+
+def _answered(reshrunk: "Reshrunk", bundle: Path) -> "Answered":
+    from replaykit.answer import Met
+    from replaykit.answer import Reshrink as Answered
+
+    finding, shrunk = reshrunk.finding, reshrunk.finding.shrunk
+    return Answered(
+        exit_code=reshrunk.exit_code,
+        bundle=str(bundle),
+        outcome=reshrunk.outcome,
+        reason=_conclusion(reshrunk, bundle)[1],
+        output=None if reshrunk.path is None else str(reshrunk.path),
+        commands_before=finding.calls_before,
+        commands=len(finding.trace.steps),
+        executions=None if shrunk is None else shrunk.executions,
+        requests=None if shrunk is None else shrunk.requests,
+        runs=reshrunk.after.runs,
+        failed=reshrunk.after.failed,
+        others=tuple(
+            Met(
+                fingerprint=each.fingerprint,
+                kind=each.failure.kind,
+                name=each.failure.name,
+                message=each.failure.message,
+                bundle=None if each.path is None else str(each.path),
+            )
+            for each in reshrunk.others
+        ),
+    )
 
 
 def _lines(reshrunk: "Reshrunk") -> list[str]:

@@ -1,13 +1,18 @@
 """replaykit scan."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import complain, conclude, say
+from replaykit.cli.console import answer, complain, conclude, diverted, json_option, say, unread_for
 from replaykit.cli.page import command
 from replaykit.errors import ReplaykitError
+
+if TYPE_CHECKING:
+    from replaykit.answer import Scan, Unread
+    from replaykit.scan import Hit
 
 
 @command("scan")
@@ -19,7 +24,8 @@ from replaykit.errors import ReplaykitError
     type=click.Path(path_type=Path),
     shell_complete=candidates.bundles,
 )
-def scan(paths: tuple[Path, ...]) -> int:
+@json_option
+def scan(paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Look for what may be a secret in files, and in the bundles, tickets, YAML, JSON and HAR files of
     folders.
 
@@ -33,20 +39,37 @@ def scan(paths: tuple[Path, ...]) -> int:
     from replaykit.scan import scan as look
     from replaykit.verdict import FOUND, OK, exit_code, worst
 
+    write = diverted() if as_json else None
     policy = project.policy_here()
     codes, files, hits = [OK], 0, 0
+    found: list[tuple[Path, Hit]] = []
+    unread: list[tuple[Path, Unread]] = []
     for path in files_in(paths):
         files += 1
         try:
-            found = look(path, policy)
+            there = look(path, policy)
         except ReplaykitError as error:
             codes.append(exit_code(error))
             complain(error.slug, error.happened, error.todo, codes[-1])
+            unread.append((path, unread_for(error, codes[-1])))
             continue
-        hits += len(found)
-        for each in found:
+        hits += len(there)
+        found += [(path, each) for each in there]
+        for each in there:
             say(f"{path}:{each.line}: {each.label} ({count(each.size, 'character')})")
     code = worst([*codes, FOUND if hits else OK])
     said = f"{count(hits, 'value')} that may be secret in {count(files, 'file')}"
     conclude("found" if hits else "clean" if code == OK else "not judged", said, code)
+    answer(write, lambda: _scanned(code, files, found, unread))
     return code
+
+
+def _scanned(code: int, files: int, found: "list[tuple[Path, Hit]]", unread: "list[tuple[Path, Unread]]") -> "Scan":
+    from replaykit.answer import Scan, Suspect, Unscanned
+
+    return Scan(
+        exit_code=code,
+        files=files - len(unread),
+        found=tuple(Suspect(file=str(path), line=hit.line, label=hit.label, size=hit.size) for path, hit in found),
+        unread=tuple(Unscanned(file=str(path), unread=why) for path, why in unread),
+    )

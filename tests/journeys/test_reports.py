@@ -107,11 +107,11 @@ def test_standard_output_has_the_report_and_nothing_else(option: str, tmp_path: 
     assert "VERDICT passed" in ran.err
 
 
-def test_json_of_a_service_that_is_not_there_is_empty():
-    """Where no campaign came to be, standard output has nothing, and the verdict is on standard error."""
+def test_json_of_a_service_that_is_not_there_is_an_error():
+    """Where no campaign came to be, the document is the error, and the verdict is on standard error."""
     ran = replaykit("integration", *NAMES, "--url", "http://127.0.0.1:9", "--health-timeout", "0.2", "--json")
 
-    assert (125, "") == (ran.code, ran.out)
+    assert (125, "unreachable") == (ran.code, json.loads(ran.out)["error"]["slug"])
     assert "VERDICT unreachable" in ran.err
 
 
