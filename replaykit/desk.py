@@ -5,6 +5,7 @@ request is given whatever the step, and a round begins anew when it is asked to,
 recorded run, its reset. Clients of other languages write the same URL with other escapes; which ones is not compared.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ from replaykit.value import JsonData, Record, loads
 
 VERSION = 1
 MOST_MISSES = 100  # that are told
+MOST_TOLD = 64 * 1024  # bytes of a body in which is looked for secrets, so that what differs in it can be told
+
+_OF_BODY = re.compile(r"the body (?:differs at|was) .*", re.DOTALL)
 
 Wording: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
@@ -40,6 +44,14 @@ class Missed(Record):
 
     request: str
     why: str
+
+
+class UnansweredError(Exception):
+    """Nothing was recorded for a request; what is secret in it is covered in what is told of that."""
+
+    def __init__(self, missed: Missed) -> None:
+        super().__init__(missed.why)
+        self.missed = missed
 
 
 class Stand(Record):
@@ -97,16 +109,16 @@ class Desk:
             self._begin()
 
     def answer(self, request: Request) -> Interaction:
-        """Return what was recorded for a request. Raises CassetteMissError, which says why nothing was."""
+        """Return what was recorded for a request. Raises UnansweredError, which says why nothing was."""
         request = self._as_written(request)
         with self._lock:
             try:
                 found = self._find(request)
             except CassetteMissError as miss:
-                why = hushed(str(miss), Interaction(request=request))
+                missed = _told(request, str(miss))
                 self._missed += 1
-                self._misses.append(Missed(request=hushed(target(request), Interaction(request=request)), why=why))
-                raise CassetteMissError(why) from None
+                self._misses.append(missed)
+                raise UnansweredError(missed) from None
             number = self._numbers[id(found)]
             self._used.add(number)
             self._ever.add(number)
@@ -204,6 +216,15 @@ class Desk:
             f"{len(left)} of {len(self._interactions)} recorded requests were never asked for, "
             f"the first of them {number}, {first.request}"
         )
+
+
+def _told(request: Request, why: str) -> Missed:
+    """Tell of a request without the secrets in it; of a large body not what is in it, which would take seconds."""
+    if len(request.body) > MOST_TOLD:
+        why = _OF_BODY.sub("the body is another one", why)
+        request = request.replace(body=b"")
+    shown, _, why = hushed(f"{target(request)}\n{why}", Interaction(request=request)).partition("\n")
+    return Missed(request=shown, why=why)
 
 
 def _of_checks(trace: Trace) -> set[int]:

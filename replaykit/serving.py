@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from replaykit.cassette import CassetteMissError, Order
-from replaykit.desk import Desk, Recorded, Stand
+from replaykit.cassette import Order
+from replaykit.desk import Desk, Missed, Recorded, Stand, UnansweredError
 from replaykit.document import json_text
 from replaykit.errors import MissError, UnusedError, UsageError
-from replaykit.gist import target
 from replaykit.guest import Door
 from replaykit.interaction import Interaction, Request, Response, header
 from replaykit.loop import READ, Loop, heard
@@ -144,9 +143,8 @@ class Stub:
             return Response(status=204, reason="No Content")
         try:
             interaction = self.desk.answer(request)
-        except CassetteMissError as miss:
-            self._tell(self._tell_missed, f"{target(request)}: {miss}")
-            return self._missed(request, str(miss))
+        except UnansweredError as error:
+            return self._missed(request, error.missed)
         number = self.desk.numbered(interaction)
         self._tell(self._tell_played, _line(number, interaction))
         if interaction.response is not None:
@@ -155,18 +153,18 @@ class Stub:
             return rendered(interaction, is_old=is_old, delays=self._delays)
         except UnsendableError as error:
             why = f"the answer to number {number.number} can't be sent, since {error}"
-            self._tell(self._tell_missed, f"{number.request}: {why}")
-            return self._missed(request, why)
+            return self._missed(request, Missed(request=number.request, why=why))
 
-    def _missed(self, request: Request, why: str) -> Response:
+    def _missed(self, request: Request, missed: Missed) -> Response:
         """Explain why a request is not answered, as JSON to who accepts that, else as text."""
-        stand = self.stand()
+        self._tell(self._tell_missed, f"{missed.request}: {missed.why}")
+        stand, why = self.stand(), missed.why
         following = stand.next
         head = (("Cache-Control", "no-store"), (MARK, _in_a_line(why)))
         if "json" in (header(request.headers, "accept") or "").lower():
-            said = {"error": "replaykit-miss", "request": target(request), "why": why, "round": stand.round}
+            said = {"error": "replaykit-miss", "request": missed.request, "why": why, "round": stand.round}
             return _json(MISS, "Not Recorded", {**said, "next": following and following.model_dump()}, head)
-        lines = [f"replaykit serve: nothing was recorded for {visible(target(request))}", visible(why)]
+        lines = [f"replaykit serve: nothing was recorded for {visible(missed.request)}", visible(why)]
         if following is not None:
             word = "next" if self._order == "strict" else "left"
             place = f" ({following.place})" if following.place else ""
