@@ -74,10 +74,17 @@ class Block:
         """Where tests/journeys/test_shown.py runs it; empty where it does not."""
         return next((each for each in PLACES if self.said(each) is not None), "")
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether what its commands print is what stands below them."""
+        return any(mark.partition(":")[0].endswith(" as shown") for mark in self.marks)
+
     def said(self, word: str) -> str | None:
         """Give what the comment above the block says after a word and a colon."""
-        found = [mark.removeprefix(word).lstrip(": ") for mark in self.marks if re.match(rf"{word}(:|$)", mark)]
-        return found[0] if found else None
+        for mark in self.marks:
+            if said := re.match(rf"{word}( as shown)?(?:: (.*)|$)", mark):
+                return said[2] or ""
+        return None
 
     def runners(self) -> list[str]:
         """List the tests of the register that run it."""
@@ -118,6 +125,18 @@ def every() -> list[Block]:
     return [block for page in PAGES for block in blocks(page)]
 
 
-def commands(text: str) -> list[str]:
-    """Split a block into its commands; one that ends in a backslash goes on in the next line."""
-    return [each for each in re.split(r"(?<!\\)\n", text) if each.strip() and not each.startswith("#")]
+def commands(text: str) -> list[tuple[str, list[str]]]:
+    """Split a block into its commands, with what stands below each; one that ends in a backslash goes on.
+
+    Without a prompt, each line is a command, and nothing stands below it.
+    """
+    lines = [each for each in re.split(r"(?<!\\)\n", text) if each.strip()]
+    if not any(each.startswith("$ ") for each in lines):
+        return [(each, []) for each in lines if not each.startswith("#")]
+    found: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return found

@@ -19,8 +19,9 @@ from test_docs import shown_as
 
 from replaykit import service
 
-MOST_NOT_RUN = 32  # blocks that say why they are not run; see what can be run before this grows
+MOST_NOT_RUN = 20  # blocks that say why they are not run; see what can be run before this grows
 FEW, SHORT = 2, 12  # runs of a campaign, and commands of each
+HASTE = {"REPLAYKIT_QUIET": "1", "REPLAYKIT_SHRINK_EXECUTIONS": "30"}
 
 
 # --- the register -------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ def with_marks(place: str) -> list[Path]:
 
 def ran(words: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a program as a reader does."""
-    own = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "REPLAYKIT_QUIET": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    own = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "GIT_CONFIG_GLOBAL": os.devnull, **HASTE}
     return subprocess.run(
         words, cwd=folder, env=environment(**own, **more), text=True, timeout=250, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -124,7 +125,8 @@ def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> 
         if block.language == "python":
             continue
         told = (block.said(place) or "").split()
-        lines = [known_at(hastened(line), urls) for line in commands(block.text)]
+        asked = commands(block.text)
+        lines = [known_at(hastened(line), urls) for line, _ in asked]
         done = [ran(["bash", "-c", line], folder, **more) for line in lines]
         codes = [str(each.returncode) for each in done]
 
@@ -132,6 +134,9 @@ def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> 
         assert all(code in each.split("/") for code, each in zip(codes, told, strict=True)), (
             block.page, block.line, codes, [each.stdout for each in done],
         )  # fmt: skip
+        for (_, shown), each in zip(asked if block.is_exact else [], done, strict=False):
+            printed = [line.rstrip() for line in each.stdout.splitlines() if line]
+            assert shown_as(shown).fullmatch("\n".join(printed)), (block.page, block.line, each.stdout)
     programs = [block for block in own if block.language == "python"]
     if not programs:
         return
@@ -139,11 +144,11 @@ def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> 
     done = ran([sys.executable, "-W", "error", "-c", text], folder, **more)
 
     assert 0 == done.returncode, done.stdout
-    printed = dict(zip(programs, done.stdout.split(f"{shop.SEPARATOR}\n"), strict=False))
+    outputs = dict(zip(programs, done.stdout.split(f"{shop.SEPARATOR}\n"), strict=False))
     for block, after in zip(all_ := blocks(page), all_[1:], strict=False):
-        if block in printed and after.said("prints") is not None:
+        if block in outputs and after.said("prints") is not None:
             shown = [line.rstrip() for line in after.text.splitlines()]
-            assert shown_as(shown).fullmatch(printed[block].rstrip("\n")), (shown, printed[block])
+            assert shown_as(shown).fullmatch(outputs[block].rstrip("\n")), (shown, outputs[block])
 
 
 @pytest.mark.parametrize("page", with_marks("shop"), ids=lambda page: page.stem)
