@@ -99,11 +99,11 @@ def arrows(order: dict[str, list[str]]) -> tuple[Counter[tuple[str, str]], Count
     layer_of = {module: layer for layer, modules in order.items() for module in modules}
     between: Counter[tuple[str, str]] = Counter()
     of: Counter[str] = Counter()
-    for module in layer_of:
+    for module, layer in layer_of.items():
         for other in imports(module, set(layer_of)):
             of[other] += 1
-            if layer_of[module] != layer_of[other]:
-                between[layer_of[module], layer_of[other]] += 1
+            if layer != layer_of[other]:
+                between[layer, layer_of[other]] += 1
     return between, of
 
 
@@ -131,12 +131,15 @@ def drawn(_before: str = "") -> str:
     order = layers()
     between, of = arrows(order)
     parts, middles, y = [], {}, float(MARGIN)
+    across = WIDTH - 2 * MARGIN
     for layer in reversed(order):
         inner, end = chips(order[layer], y + HEAD, of)
         parts += [
-            f'<rect class="band" x="{MARGIN}" y="{y:.0f}" width="{WIDTH - 2 * MARGIN}" height="{end - y + 4:.0f}" rx="8"/>',
-            f'<text x="{MARGIN + 12}" y="{y + 21:.0f}"><tspan class="name">{layer}</tspan>'
-            f'<tspan class="said" dx="10">{SAID[layer]}</tspan></text>',
+            f'<rect class="band" x="{MARGIN}" y="{y:.0f}" width="{across}" height="{end - y + 4:.0f}" rx="8"/>',
+            (
+                f'<text x="{MARGIN + 12}" y="{y + 21:.0f}"><tspan class="name">{layer}</tspan>'
+                f'<tspan class="said" dx="10">{SAID[layer]}</tspan></text>'
+            ),
             *inner,
         ]
         middles[layer] = (y, end + 4)
@@ -156,23 +159,27 @@ def drawn(_before: str = "") -> str:
     )
 
 
-def arcs(
-    order: list[str], between: Counter[tuple[str, str]], places: dict[str, tuple[float, float]]
-) -> list[str]:
+def arcs(order: list[str], between: Counter[tuple[str, str]], places: dict[str, tuple[float, float]]) -> list[str]:
     """Draw an arrow from each layer to each lower one that it imports from, as thick as there are imports."""
     made = []
-    ends = {layer: [pair for pair in sorted(between, key=lambda pair: far(order, pair)) if layer in pair] for layer in order}
+    ends = {
+        layer: [pair for pair in sorted(between, key=lambda pair: far(order, pair)) if layer in pair] for layer in order
+    }
     for pair in sorted(between, key=lambda pair: far(order, pair)):
         above, below = ((slot(places[layer], ends[layer], pair)) for layer in pair)
         edge = WIDTH - MARGIN
         reach = edge + 26 + 30 * (far(order, pair) - 1)
         thick = 1 + min(between[pair], 300) / 40
         made += [
-            f'<path class="arc" stroke-width="{thick:.1f}" d="M{edge} {above:.0f} C{reach} {above:.0f} {reach} '
-            f'{below:.0f} {edge + 7} {below:.0f}"/>',
+            (
+                f'<path class="arc" stroke-width="{thick:.1f}" d="M{edge} {above:.0f} C{reach} {above:.0f} {reach} '
+                f'{below:.0f} {edge + 7} {below:.0f}"/>'
+            ),
             f'<path class="tip" d="M{edge} {below:.0f} l9 -4 v8 z"/>',
-            f'<text class="count" x="{edge + (reach - edge) * 0.75 + 5:.0f}" y="{(above + below) / 2 + 4:.0f}">'
-            f"{between[pair]}</text>",
+            (
+                f'<text class="count" x="{edge + (reach - edge) * 0.75 + 5:.0f}" y="{(above + below) / 2 + 4:.0f}">'
+                f"{between[pair]}</text>"
+            ),
         ]
     return made
 
@@ -183,13 +190,8 @@ def far(order: list[str], pair: tuple[str, str]) -> int:
 
 
 def slot(place: tuple[float, float], pairs: list[tuple[str, str]], pair: tuple[str, str]) -> float:
-    """Say at which height an arrow meets a layer: those that come from above meet it above those that leave."""
+    """Say at which height an arrow meets a layer: those that arrive do so above those that leave."""
     top, bottom = place
-    layer_pairs = sorted(pairs, key=lambda each: (each[0] == each_layer(pairs), pairs.index(each)))
-    return top + (bottom - top) * (layer_pairs.index(pair) + 1) / (len(layer_pairs) + 1)
-
-
-def each_layer(pairs: list[tuple[str, str]]) -> str:
-    """Name the layer that all of some pairs have in common."""
     common = set(pairs[0]).intersection(*pairs)
-    return sorted(common)[0]
+    ordered = sorted(pairs, key=lambda each: (each[0] in common, pairs.index(each)))
+    return top + (bottom - top) * (ordered.index(pair) + 1) / (len(ordered) + 1)

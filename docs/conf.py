@@ -127,7 +127,7 @@ def rst(found: object, place: str) -> str:
     """Name a class or a function to autodoc; of a class, what it has of its own."""
     if not inspect.isclass(found):
         return f".. autofunction:: {place}\n"
-    return f".. autoclass:: {place}\n   :members:\n   :exclude-members: model\n"
+    return f".. autoclass:: {place}\n   :members:\n   :exclude-members: model, model_config\n"
 
 
 def with_fields(_app: "Sphinx", what: str, _name: str, found: object, _options: object, lines: list[str]) -> None:

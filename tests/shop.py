@@ -63,7 +63,7 @@ start = "python -m shop --port {port}"
 def written(folder: Path, **files: str) -> None:
     """Write the files of the project that are in every version, and some more."""
     always = {"shop/__init__.py": "", "shop/model.py": MODEL, "pyproject.toml": SETTINGS, "clean.py": ""}
-    beside = {"tools/environment.sh": "", "requirements.lock": "", "Makefile": "all:\n", ".gitignore": "*\n"}
+    beside = {"tools/environment.sh": "", "requirements.lock": "", "Makefile": "all:\n", ".gitignore": "__pycache__/\n"}
     for name, text in {**always, **beside, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text.lstrip(), encoding="utf-8")
@@ -75,7 +75,7 @@ def opened(folder: Path) -> Path:
     git(folder, "init", "-q", "-b", "main")
     for number, bugs in enumerate(["[]", BUG, BUG]):
         serve = SERVE.format(bugs=bugs)
-        written(folder, **{name: serve for name in ("shop/__main__.py", "shop.py", "app.py")}, VERSION=f"{number}\n")
+        written(folder, **dict.fromkeys(("shop/__main__.py", "shop.py", "app.py"), serve), VERSION=f"{number}\n")
         git(folder, "add", "-A", "-f")
         git(folder, "commit", "-q", "-m", f"version {number}")
         if not number:
@@ -104,9 +104,7 @@ def opened(folder: Path) -> Path:
 def program(blocks: list[tuple[str, str]]) -> str:
     """Put the Python blocks of a page together, each behind what it leaves out, and a line after what each prints."""
     head = "from typing import Annotated, ClassVar\nimport replaykit\nfrom replaykit import *\n"
-    return head + "".join(
-        f"{left_out}\n{textwrap.dedent(text)}\nprint({SEPARATOR!r})\n" for left_out, text in blocks
-    )
+    return head + "".join(f"{left_out}\n{textwrap.dedent(text)}\nprint({SEPARATOR!r})\n" for left_out, text in blocks)
 
 
 SEPARATOR = "-- end of a block --"

@@ -17,46 +17,98 @@ TEXT = {"text", "markdown"}
 READ = {"toml", "yaml", "json"}
 PLACES = ("shop", "here")
 
-# page, its languages, what stands above its blocks (anything, where that is empty), who runs them
+# by the file of a test: its name, the page, its languages, what stands above its blocks (anything, where that is empty)
+CLAIMS = {
+    "examples/test_ci.py": [
+        ("test_guide_quotes_the_recipe", "guides/ci", "yaml groovy makefile", ""),
+    ],
+    "journeys/test_benchmarks.py": [
+        ("test_isolation_counts_what_is_in_the_files", "explanation/cassettes", "sh console", "benchmark: isolation$"),
+        (
+            "test_cassettes_measures_recording_playing_and_loading",
+            "explanation/cassettes",
+            "sh console",
+            "benchmark: cassettes$",
+        ),
+        ("test_corpus_is_made_anew_as_it_is", "explanation/corpus", "sh console", "benchmark: corpus$"),
+        ("test_fidelity_tells_what_vcrpy_loses", "explanation/fidelity", "sh console", "benchmark: fidelity$"),
+        ("test_peers_find_and_shrink_the_same_bug", "explanation/peers", "sh console", "benchmark: peers$"),
+        (
+            "test_hunts_count_what_is_split_and_what_is_mixed",
+            "explanation/scorecard",
+            "sh console",
+            "benchmark: hunts$",
+        ),
+        ("test_scorecard_finds_without_shrinking", "explanation/scorecard", "sh console", "benchmark: scorecard$"),
+    ],
+    "journeys/test_bisect_guide.py": [
+        ("test_what_is_printed_is_what_the_guide_shows", "guides/bisect", "console", ""),
+    ],
+    "journeys/test_campaign_guides.py": [
+        ("test_the_integration_guide_holds", "guides/integration", "sh python", "(run|start): "),
+    ],
+    "journeys/test_chaos_guide.py": [
+        ("test_the_guide_shows_what_is_printed", "guides/chaos", "console python toml diff", ""),
+    ],
+    "journeys/test_config.py": [
+        ("test_example_in_the_docs_is_what_is_printed", "reference/configuration", "console", ""),
+    ],
+    "journeys/test_corpus.py": [
+        ("test_page_of_the_corpus_holds", "explanation/corpus", "sh", "exit: "),
+    ],
+    "journeys/test_docs.py": [
+        ("test_tutorial_shows_what_is_printed", "tutorial", "console python toml diff", ""),
+    ],
+    "journeys/test_exchange.py": [
+        ("test_the_guides_adapter_finds_and_replays_offline_with_1", "guides/other-clients", "python", ""),
+    ],
+    "journeys/test_invariants_guide.py": [
+        ("test_every_program_of_the_guide_is_one_of_these", "guides/invariants", "python", "(finds|blind|alarm): "),
+        ("test_commands_of_the_guide", "guides/invariants", "sh", "exit: "),
+    ],
+    "journeys/test_jobs.py": [
+        ("test_script_of_the_guide_runs_as_it_stands", "guides/many-machines", "python", ""),
+    ],
+    "journeys/test_looking_guide.py": [
+        ("test_the_guide_shows_what_is_printed", "guides/looking-closely", "console", ""),
+        ("test_the_line_of_the_reference_counts", "reference/reports", "sh", "exit: "),
+    ],
+    "journeys/test_offline.py": [
+        ("test_the_guide_shows_what_happens", "guides/offline", "sh", "exit: "),
+        ("test_the_program_of_the_guide_runs", "guides/offline", "python", ""),
+    ],
+    "journeys/test_probe.py": [
+        ("test_the_guide_finds_the_commit", "guides/git-bisect", "sh", "run: probe"),
+        ("test_the_guide_judges_a_service_that_others_start", "guides/git-bisect", "sh", "run: url"),
+    ],
+    "journeys/test_recording_guide.py": [
+        ("test_the_guide_holds", "guides/recording", "python sh", ""),
+    ],
+    "journeys/test_reports_guide.py": [
+        ("test_the_guide_holds", "guides/reports", "sh python", ""),
+        ("test_the_guide_holds", "reference/reports", "python", ""),
+    ],
+    "journeys/test_suites.py": [
+        ("test_the_guide_holds", "guides/suite", "console python toml", ""),
+    ],
+    "journeys/test_tickets.py": [
+        ("test_the_commands_of_the_guide_do_what_it_says", "guides/tickets", "sh", "run$"),
+    ],
+    "journeys/test_versions.py": [
+        ("test_the_guide_says_what_the_tests_do", "guides/bisect-versions", "sh", ""),
+    ],
+    "test_hunt.py": [
+        ("test_guide_does_what_it_says", "guides/hunting", "python", ""),
+    ],
+    "test_pytest_bundle.py": [
+        ("test_the_guide_holds", "guides/pytest", "sh toml", ""),
+    ],
+}
 REGISTER = [
-    *(
-        (f"docs/explanation/{page}.md", "sh console", f"benchmark: {name}$", f"tests/journeys/test_benchmarks.py::{test}")
-        for page, name, test in (
-            ("cassettes", "isolation", "test_isolation_counts_what_is_in_the_files"),
-            ("cassettes", "cassettes", "test_cassettes_measures_recording_playing_and_loading"),
-            ("corpus", "corpus", "test_corpus_is_made_anew_as_it_is"),
-            ("fidelity", "fidelity", "test_fidelity_tells_what_vcrpy_loses"),
-            ("peers", "peers", "test_peers_find_and_shrink_the_same_bug"),
-            ("scorecard", "hunts", "test_hunts_count_what_is_split_and_what_is_mixed"),
-            ("scorecard", "scorecard", "test_scorecard_finds_without_shrinking"),
-        )
-    ),
-    ("docs/explanation/corpus.md", "sh", "exit: ", "tests/journeys/test_corpus.py::test_page_of_the_corpus_holds"),
-    ("docs/guides/bisect-versions.md", "sh", "", "tests/journeys/test_versions.py::test_the_guide_says_what_the_tests_do"),
-    ("docs/guides/bisect.md", "console", "", "tests/journeys/test_bisect_guide.py::test_what_is_printed_is_what_the_guide_shows"),
-    ("docs/guides/chaos.md", "console python toml diff", "", "tests/journeys/test_chaos_guide.py::test_the_guide_shows_what_is_printed"),
-    ("docs/guides/ci.md", "yaml groovy makefile", "", "tests/examples/test_ci.py::test_guide_quotes_the_recipe"),
-    ("docs/guides/git-bisect.md", "sh", "run: probe", "tests/journeys/test_probe.py::test_the_guide_finds_the_commit"),
-    ("docs/guides/git-bisect.md", "sh", "run: url", "tests/journeys/test_probe.py::test_the_guide_judges_a_service_that_others_start"),
-    ("docs/guides/hunting.md", "python", "", "tests/test_hunt.py::test_guide_does_what_it_says"),
-    ("docs/guides/integration.md", "sh python", "(run|start): ", "tests/journeys/test_campaign_guides.py::test_the_integration_guide_holds"),
-    ("docs/guides/invariants.md", "python", "(finds|blind|alarm): ", "tests/journeys/test_invariants_guide.py::test_every_program_of_the_guide_is_one_of_these"),
-    ("docs/guides/invariants.md", "sh", "exit: ", "tests/journeys/test_invariants_guide.py::test_commands_of_the_guide"),
-    ("docs/guides/looking-closely.md", "console", "", "tests/journeys/test_looking_guide.py::test_the_guide_shows_what_is_printed"),
-    ("docs/guides/many-machines.md", "python", "", "tests/journeys/test_jobs.py::test_script_of_the_guide_runs_as_it_stands"),
-    ("docs/guides/offline.md", "sh", "exit: ", "tests/journeys/test_offline.py::test_the_guide_shows_what_happens"),
-    ("docs/guides/offline.md", "python", "", "tests/journeys/test_offline.py::test_the_program_of_the_guide_runs"),
-    ("docs/guides/other-clients.md", "python", "", "tests/journeys/test_exchange.py::test_the_guides_adapter_finds_and_replays_offline_with_1"),
-    ("docs/guides/pytest.md", "sh toml", "", "tests/test_pytest_bundle.py::test_the_guide_holds"),
-    ("docs/guides/recording.md", "python sh", "", "tests/journeys/test_recording_guide.py::test_the_guide_holds"),
-    ("docs/guides/reports.md", "sh python", "", "tests/journeys/test_reports_guide.py::test_the_guide_holds"),
-    ("docs/guides/suite.md", "console python toml", "", "tests/journeys/test_suites.py::test_the_guide_holds"),
-    ("docs/guides/tickets.md", "sh", "run$", "tests/journeys/test_tickets.py::test_the_guide_does_what_it_says"),
-    ("docs/reference/configuration.md", "console", "", "tests/journeys/test_config.py::test_example_in_the_docs_is_what_is_printed"),
-    ("docs/reference/reports.md", "python", "", "tests/journeys/test_reports_guide.py::test_the_guide_holds"),
-    ("docs/reference/reports.md", "sh", "exit: ", "tests/journeys/test_looking_guide.py::test_the_line_of_the_reference_counts"),
-    ("docs/tutorial.md", "console python toml diff", "", "tests/journeys/test_docs.py::test_tutorial_shows_what_is_printed"),
-]  # fmt: skip
+    (f"docs/{page}.md", languages, above, f"tests/{path}::{name}")
+    for path, claims in CLAIMS.items()
+    for name, page, languages, above in claims
+]
 
 
 @dataclass(frozen=True)
