@@ -113,8 +113,6 @@ def directive(name: str) -> str:
         public = [f"{found.__name__}.{each}" for each in own if not each.startswith("_")]
         asked = "\n".join(rst(getattr(found, each.rpartition(".")[2]), each) for each in public)
         return f"### {name}\n\n{first_line(found)}\n\n```{{eval-rst}}\n{asked}```\n"
-    if isinstance(found, str):
-        return f"```{{eval-rst}}\n.. py:data:: replaykit.{name}\n\n   The version, as text.\n```\n"
     return f"```{{eval-rst}}\n{rst(found, f'{found.__module__}.{name}')}```\n"
 
 

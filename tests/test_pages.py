@@ -56,9 +56,9 @@ def test_every_public_name_has_its_docstring_on_the_site(site: Path):
     page = (site / "reference" / "api.html").read_text(encoding="utf-8")
     entries = set(re.findall(r'<dt class="sig sig-object py" id="(?:replaykit|[\w.]+)\.(\w+)"', page))
 
-    assert set(replaykit.__all__) - {"gen", "fault", "integration"} <= entries
+    assert set(replaykit.__all__) - {"__version__", "gen", "fault", "integration"} <= entries
     assert {"pool", "Latency", "run", "hunt_bugs"} <= entries
-    assert "Switch" in (site / "examples" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "duplicate-names" in (site / "examples" / "leaderboard.html").read_text(encoding="utf-8")
 
 
 def test_the_site_fetches_nothing(site: Path):
@@ -92,7 +92,7 @@ def test_the_picture_has_every_module_and_no_arrow_up():
     picture = (DOCS / "explanation" / "architecture.svg").read_text(encoding="utf-8")
 
     assert set(places) == set(architecture.SAID)
-    assert [] == [name for names in order.values() for name in names if f">{name}<" not in picture]
+    assert [] == [name for names in order.values() for name in names if not re.search(rf">{re.escape(name)} ?<", picture)]
     assert [] == [pair for pair in between if places.index(pair[0]) <= places.index(pair[1])]
 
 
