@@ -11,17 +11,29 @@ from conftest import ROOT, replaykit
 from repositories import git
 
 BUNDLE = ROOT / "docs" / "reference" / "bundle-format.md"
-BUG = '["duplicate-names"]'
 
 MODEL = '''
 """A shop's customers, who are those of the leaderboard."""
 
-from replaykit import invariant
+from typing import ClassVar
+
 from examples.leaderboard import Leaderboard, LeaderboardApi
+from examples.leaderboard.model import CreatePlayer, IncreaseScore
+from replaykit import Command, Event, Model, handles, invariant
+
+
+class ListItems(Command, idempotent=True):
+    pass
+
+
+class Listed(Event):
+    pass
 
 
 class Shop(Leaderboard):
     """What the shop should do."""
+
+    commands: ClassVar = (CreatePlayer, IncreaseScore, ListItems)
 
 
 class StricterShop(Shop):
@@ -32,22 +44,74 @@ class StricterShop(Shop):
         assert all(score < 3 for score in self.scores.values())
 
 
+class Shelf(Model):
+    """A shop that can only be looked at."""
+
+    commands: ClassVar = (ListItems,)
+
+
 class ShopApi(LeaderboardApi):
     """How it is asked."""
 
     timeout: float = 5.0
     token: str = "development"
+
+    @handles
+    def list_items(self, cmd: ListItems) -> Listed:
+        self.http.get("/players").raise_for_status()
+        return Listed()
 '''
 SERVE = '''
-"""Serve the shop: on the port that comes last."""
+"""Serve the shop, on the port that comes last: what the leaderboard does, started in no time."""
 
-import os
+import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
-BUGS = {bugs}
+IS_BROKEN = {is_broken}  # a taken name is accepted once more
+SCORES, LOCK = {{}}, threading.Lock()
 
-line = [sys.executable, "-m", "examples.leaderboard", "--port", sys.argv[-1]]
-os.execv(sys.executable, line + [word for bug in BUGS for word in ("--bug", bug)])
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        rows = sorted(SCORES.items(), key=lambda row: (-row[1], row[0]))
+        self.answer(200, [{{"name": name, "score": score}} for name, score in rows])
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with LOCK:
+            self.answer(*self.changed(body))
+
+    def changed(self, body):
+        if self.path == "/reset":
+            SCORES.clear()
+        elif self.path == "/players":
+            name = json.loads(body)["name"]
+            if not name.strip() or (name in SCORES and not IS_BROKEN):
+                return 400, {{}}
+            SCORES[name] = 0
+        elif (name := unquote(self.path.removeprefix("/scores/"))) in SCORES:
+            SCORES[name] += 1
+        return 200, {{}}
+
+    def answer(self, status, data):
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[-1])), Handler).serve_forever()
 '''
 SETTINGS = """
 [tool.replaykit]
@@ -73,8 +137,8 @@ def opened(folder: Path) -> Path:
     """Open the shop in a folder: three commits, of which the second brings the bug, and what was found and kept."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
-    for number, bugs in enumerate(["[]", BUG, BUG]):
-        serve = SERVE.format(bugs=bugs)
+    for number, is_broken in enumerate([False, True, True]):
+        serve = SERVE.format(is_broken=is_broken)
         written(folder, **dict.fromkeys(("shop/__main__.py", "shop.py", "app.py"), serve), VERSION=f"{number}\n")
         git(folder, "add", "-A", "-f")
         git(folder, "commit", "-q", "-m", f"version {number}")
