@@ -16,15 +16,12 @@ from replaykit.command import Command, Event, Refs, Wait
 from replaykit.errors import DefinitionError, UnreachableError, UsageError
 from replaykit.fault import Fault, Lost
 from replaykit.injector import Injector
-from replaykit.interaction import Interaction
+from replaykit.interaction import SAFE, Interaction
 from replaykit.model import Check, Model, Prediction
 from replaykit.stutter import is_answered_again
 from replaykit.value import copied
 
 PAUSE = 0.05  # seconds between two looks at what became of a command
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
-
-
 _UNDISTURBED = contextlib.nullcontext()
 _LOST = {"unknown", "unreachable"}  # how a run ends whose answer was lost
 
@@ -149,7 +146,7 @@ class Chaos:
         """Let what is sent inside, for a command, go through the faults."""
         return _UNDISTURBED if self._injector is None else self._injector.through(command)
 
-    def found_out(self, caller: Caller, command: Command, prediction: Prediction | None, loss: "Loss") -> Event:
+    def found_out(self, caller: Caller, command: Command, prediction: Prediction | None, loss: Loss) -> Event:
         """Say what became of a command whose answer was lost. Raises how the run ends where nobody can.
 
         A service may still be at it, so what the model does not expect is asked again for a while. Whoever looks may

@@ -89,10 +89,6 @@ class Client(httpx.Client):
         """
         self._network.detour(host_and_port(self.origin), address)
 
-    def fresh(self) -> None:
-        """Let the next request that takes a detour open a new connection."""
-        self._network.fresh()
-
     def tamper(self, tampering: Tampering | None) -> None:
         """From now on, do something to requests and their answers before they are recorded; None lets them be.
 

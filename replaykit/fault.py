@@ -174,7 +174,7 @@ class Slicer(StreamFault, weight=RARE):
 
     average: Annotated[int, gen.integers(16, 128)]  # bytes of a piece
     variation: Annotated[int, gen.integers(0, 8)]  # bytes more or less
-    delay: Annotated[int, gen.integers(1000, 5000)]  # microseconds between two pieces; less, and they come in one
+    delay: Annotated[int, gen.integers(4000, 8000)]  # microseconds between pieces; less, and a busy reader gets two
 
     def attributes(self) -> dict[str, Any]:
         return {"average_size": self.average, "size_variation": self.variation, "delay": self.delay}

@@ -19,8 +19,6 @@ from replaykit.toxiproxy import Interposed, interposed
 
 MOST_ON = 8  # faults at once; a bundle from a stranger may ask for more
 PATIENCE = 1.0  # seconds that an answer is waited for while a fault is on; less where the adapter waits less
-
-
 SEED = 1  # whom a fault hits that is for a share follows from its step, so that each run of a sequence is the same
 
 
@@ -33,7 +31,6 @@ class Injector:
         self._client = client
         self._running = running
         self._on: dict[int, Fault] = {}  # by the label of the call that began it
-        self._is_new = False  # has something begun or ended since the last request?
         self._count = 0  # of commands that the fault of HTTP which is on was there for
         self._stack = contextlib.ExitStack()
         self._is_open = False
@@ -90,13 +87,11 @@ class Injector:
             self._started.pause()
         elif isinstance(fault, Restart):
             self._begin_again()
-        self._is_new = True
         self._on[label] = fault
 
     def lift(self, label: int) -> None:
         """Take a fault back. Raises UnreachableError where the service does not come back."""
         fault = self._on.pop(label, None)
-        self._is_new = True
         if isinstance(fault, Down):
             if not any(isinstance(each, Down) for each in self._on.values()):
                 self._between.up()
@@ -115,9 +110,6 @@ class Injector:
         try:
             if self._proxy is not None:
                 client.detour(self._proxy.address)
-                if self._on or self._is_new:
-                    client.fresh()
-            self._is_new = False
             if self._on:
                 client.timeout = min(PATIENCE, timeout.read or PATIENCE)
             http = [(label, each) for label, each in self._on.items() if isinstance(each, HttpFault)]
@@ -125,7 +117,7 @@ class Injector:
             yield
         finally:
             client.tamper(None)
-            client.detour(None)
+            client.detour(None)  # also so that each command has connections of its own: a toxic hits new ones
             client.timeout = timeout
 
     def require_applied(self, command: Command, urls: list[str]) -> None:

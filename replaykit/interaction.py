@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 from replaykit.value import Record
 
 STATUSES = range(100, 1000)  # RFC 9110, section 15: three digits, and what begins with 0 is none
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # methods that change nothing (RFC 9110, section 9.2.1)
 FIRST_SERVER_ERROR = 500  # of the statuses that say that the service is at fault (RFC 9110, section 15.6)
 
 T = TypeVar("T")

@@ -15,8 +15,9 @@ from replaykit.culprit import culprit_in, marked
 from replaykit.errors import ReplaykitError, UnwritableError
 from replaykit.finding import Finding
 from replaykit.model import Model, digest_of
+from replaykit.sequence import identity
 from replaykit.settling import Settling
-from replaykit.shrink import Shrunk, identity
+from replaykit.shrink import Shrunk
 from replaykit.status import statuses
 from replaykit.trace import Trace
 from replaykit.verdict import Failure

@@ -11,8 +11,8 @@ from replaykit.generator import Generator
 from replaykit.latency import CANDIDATE, Budgets, Decided, decide
 from replaykit.model import Model
 from replaykit.run import execute
-from replaykit.sequence import Call, Fixed, Sequence, one_by_one, said_once, until
-from replaykit.shrink import Attempt, identity
+from replaykit.sequence import Call, Fixed, Sequence, identity, one_by_one, said_once, until
+from replaykit.shrink import Attempt
 from replaykit.trace import Trace
 from replaykit.verdict import Failure, is_same
 from replaykit.watcher import Watcher

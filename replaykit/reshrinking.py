@@ -27,10 +27,10 @@ from replaykit.model import Model
 from replaykit.oracle import Oracle, faults_of, generators_for, simulation
 from replaykit.reader import read
 from replaykit.run import execute
-from replaykit.sequence import Fixed
+from replaykit.sequence import Fixed, identity
 from replaykit.service import Running
 from replaykit.settling import Settling
-from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, identity, shrink
+from replaykit.shrink import CONFIRMING, MEASURING, MOST_TRIES, Budget, Shrunk, shrink
 from replaykit.trace import Trace
 from replaykit.transport import Way
 from replaykit.verdict import NOT_JUDGED, OK, Verdict, exit_code

@@ -7,6 +7,8 @@ A sequence may end in *branches*, which are run at the same time: after the call
 those of branch 1, then those of branch 2, and so on. What a branch makes is named in this branch alone.
 """
 
+import json
+import re
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
@@ -123,3 +125,40 @@ class Fixed:
     def branches(self, state: "Model", refs: "Refs") -> tuple[Sequence, ...]:  # noqa: ARG002
         """Return what is to be run at the same time, after the last call."""
         return self._branches
+
+
+def identity(sequence: Sequence) -> str:
+    """Say what a sequence does, whatever its labels: two with the same identity are the same candidate."""
+    places = {str(call.label): index for index, call in enumerate(sequence)}
+
+    def renamed(found: re.Match[str]) -> str:
+        return f'"{found[1]}@{places.get(found[2], found[2])}{found[3]}"'
+
+    said = json.dumps([_meaning(call) for call in sequence], sort_keys=True)
+    return re.sub(r'"([a-z][a-z0-9_]*)@(\d+)((?:\.\d+)?)"', renamed, said)
+
+
+def _meaning(call: Call) -> list[JsonData]:
+    repeats = None if call.repeats is None else f"{call.tag}@{call.repeats}"  # written as a ref, to be renamed as one
+    return [call.tag, call.version, call.args, call.branch, call.twice, repeats]
+
+
+def call_at(sequence: Sequence, label: int) -> Call | None:
+    """Find the call with a label."""
+    return next((call for call in sequence if call.label == label), None)
+
+
+def replaced(sequence: Sequence, calls: dict[int, Call]) -> Sequence:
+    """Put other calls in the place of some, by their labels."""
+    return tuple(calls.get(call.label, call) for call in sequence)
+
+
+def closed(sequence: Sequence, labels: set[int]) -> set[int]:
+    """Add all calls that some calls need."""
+    found, waiting = set(labels), list(labels)
+    while waiting:
+        call = call_at(sequence, waiting.pop())
+        more = (call.needs if call else set()) - found
+        found |= more
+        waiting += more
+    return found

@@ -12,8 +12,8 @@ candidates come first, no candidate is tried twice, and what can be known to fai
 3. Remove calls: counter-based delta debugging (Zhang et al., "Deep Dive into Probabilistic Delta Debugging",
    2024, arXiv 2408.04735): chunks of fixed sizes, each smaller by the factor 1 - 1/e, no complements. Whoever
    depends on a removed call goes with it.
-4. Simplify values: unify names, give them canonical names, lower numbers, alone and together, then one field
-   at a time, inside the generator's domain.
+4. Simplify values (`simplify`): unify names, give them canonical names, lower numbers, alone and together, then
+   one field at a time, inside the generator's domain.
 5. Again from 3, until nothing changes; then *donate*: remove a call while its value moves to another one,
    or *exchange*: name an earlier thing, which a call of another type may have made.
 6. Confirm: run the result a few times more. Where it does not fail each time, the bug is flaky: measure how
@@ -27,24 +27,19 @@ one to the next rarer one.
 Labels survive: what stands in the result has the number that it had in the sequence that was generated.
 """
 
-import json
 import math
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations, islice
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import NamedTuple, TypeAlias
 
-from replaykit.command import REF
+from replaykit.argument import entity_of, gifts, maker_of, named_otherwise, raw_of, refs_in, texts_in, with_raw
 from replaykit.errors import UnreachableError
-from replaykit.generator import Generator
 from replaykit.rate import tries
-from replaykit.sequence import Call, Sequence, branches_of, renumbered, without
-from replaykit.source import Key
+from replaykit.sequence import Sequence, branches_of, closed, identity, renumbered, replaced, without
+from replaykit.simplify import FEW, Generators, Simplification
 from replaykit.trace import Trace
-from replaykit.value import JsonData
 
 FIRST_CHUNK = 9  # calls: -1 / ln(1 - p) for a first guess of p = 0.1 that a call is needed
 CHUNK_FACTOR = 1 - 1 / math.e
@@ -60,16 +55,12 @@ RACES = 3  # failures that have to be seen to say how often a race shows
 RACING = 60  # runs in which they are looked for
 RAREST_RACE = 0.03  # how often it has to show, to be shrunk at all
 SURE = 2  # more runs in which a candidate with faults has to fail
-FIELD_TRIES = 40  # for one field in one pass
-NUMBER_TRIES = 8  # for one field whose number was searched for already
 SHORT = 40  # calls: up to this length, giving numbers away is tried
 INTERRUPTED = "interrupted"
 UNREACHABLE = "the service was not reachable any more"
 UNCONFIRMED = "interrupted while the result was confirmed"
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MOST_DEATHS = 20  # candidates that kill the service, each of which costs a start
 THREADS = 12  # things that are tried alone
-FEW = 6  # calls or names: up to this many, all pairs of them are tried
 
 
 class Attempt(NamedTuple):
@@ -84,7 +75,6 @@ class Attempt(NamedTuple):
 
 
 Oracle: TypeAlias = Callable[[Sequence], Attempt]
-Generators: TypeAlias = Callable[[Call], dict[str, Generator]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +204,7 @@ class _Search:
         self.reproduced = False
         self.at_end = False  # does it fail at the end of the run, and not in a call?
         self.faults: frozenset[str] = frozenset()  # tags
-        self.told_apart = 0  # calls in which names were last compared with each other
+        self.values = Simplification(self)
         self.tries = 1  # of a candidate
         self.is_race = bool(branches_of(sequence))
         self.runs = self.failed = 0  # of the best, after it was found
@@ -231,7 +221,7 @@ class _Search:
         self.remove()
         while True:
             before = identity(self.best)
-            self.simplify()
+            self.values.run()
             self.remove(1)
             if identity(self.best) == before and not self.donate() and not self.exchange():
                 return
@@ -256,7 +246,7 @@ class _Search:
         if rate < RAREST:
             raise _SpentError(f"it failed in {self.failed} of {self.runs} runs, too seldom to be shrunk")
         self.tries = max(2, tries(rate, MISSED, MOST_TRIES))
-        self.tried, self.told_apart = {identity(self.best)}, 0
+        self.tried, self.values = {identity(self.best)}, Simplification(self)
         self.go()
         self.confirm(MEASURING)
 
@@ -270,7 +260,7 @@ class _Search:
             self._send_before()
             if identity(self.best) == before:
                 break
-        self.simplify()
+        self.values.run()
         self._drop_calls()
         self.confirm(MEASURING)
 
@@ -356,7 +346,7 @@ class _Search:
         for call in self.best:
             users = {user.label for user in self.best if call.label in user.needs}
             if len(users) > 1:
-                threads.append(_closed(self.best, users))
+                threads.append(closed(self.best, users))
         for labels in sorted(threads, key=len)[:THREADS]:
             if self.attempt(tuple(call for call in self.best if call.label in labels)):
                 return True
@@ -386,11 +376,11 @@ class _Search:
         last = self.best[-1]
         labels = {last.label, *(call.label for call in self.best if call.tag in self.faults)}
         for _ in range(len(self.best)):
-            needed = _closed(self.best, labels)
+            needed = closed(self.best, labels)
             if self.attempt(tuple(call for call in self.best if call.label in needed)):
                 return
-            values = set().union(*(_values(call.args) for call in self.best if call.label in needed))
-            wider = needed | {call.label for call in self.best if _values(call.args) & values}
+            values = set().union(*(texts_in(call.args) for call in self.best if call.label in needed))
+            wider = needed | {call.label for call in self.best if texts_in(call.args) & values}
             if wider == labels:  # then what was done to the things that these calls made
                 wider = needed | {call.label for call in self.best if call.needs & needed}
             if wider == labels:
@@ -406,10 +396,10 @@ class _Search:
 
     def drop_values(self) -> None:
         """Remove all calls that mention a value which the failing call does not; a single one is left to `remove`."""
-        ours = _values(self.best[-1].args)
-        values = dict.fromkeys(value for call in self.best for value in sorted(_values(call.args)) if value not in ours)
-        for value in values:
-            kept = without(self.best, [call.label for call in self.best[:-1] if value in _values(call.args)])
+        ours = texts_in(self.best[-1].args)
+        said = (value for call in self.best for value in sorted(texts_in(call.args)) if value not in ours)
+        for value in dict.fromkeys(said):
+            kept = without(self.best, [call.label for call in self.best[:-1] if value in texts_in(call.args)])
             if len(kept) < len(self.best) - 1:
                 self.attempt(kept)
 
@@ -443,7 +433,7 @@ class _Search:
             return False
         for giver in self.best[:-1]:
             for name, generator in self.generators(giver).items():
-                value = _raw(giver, name)
+                value = raw_of(giver, name)
                 for taker in self.best:
                     if taker.label == giver.label:
                         continue
@@ -452,11 +442,11 @@ class _Search:
                             continue
                         if isinstance(value, str) and len(self.best) > FEW:
                             continue
-                        for gift in _gifts(value, _raw(taker, other)):
+                        for gift in gifts(value, raw_of(taker, other)):
                             if not same.accepts(gift):
                                 continue
-                            changed = _with(taker, other, gift, same)
-                            candidate = _replaced(self._without((giver,)), {taker.label: changed})
+                            changed = with_raw(taker, other, gift, same)
+                            candidate = replaced(self._without((giver,)), {taker.label: changed})
                             if self.attempt(candidate):
                                 return True
         return False
@@ -465,14 +455,14 @@ class _Search:
         """Name what a call of another type made before, where such calls are not known to make other things."""
         if len(self.best) > SHORT:
             return False
-        refs = [(call, ref) for call in self.best for ref in sorted(filter(REF.match, _values(call.args)), key=_order)]
-        makers = {(_entity(ref), maker.tag) for _, ref in refs if (maker := self._maker(ref)) is not None}
+        refs = [(call, ref) for call in self.best for ref in refs_in(call)]
+        makers = {(entity_of(ref), maker.tag) for _, ref in refs if (maker := maker_of(self.best, ref)) is not None}
         for call, ref in refs:
-            entity, maker = _entity(ref), self._maker(ref)
+            entity, maker = entity_of(ref), maker_of(self.best, ref)
             others = {tag for kind, tag in makers if kind != entity}
             for earlier in self.best[: self.best.index(maker)] if maker is not None else ():
-                named = _renamed(call, ref, f"{entity}@{earlier.label}")
-                if earlier.tag not in others and self.attempt(_replaced(self.best, {call.label: named})):
+                named = named_otherwise(call, ref, f"{entity}@{earlier.label}")
+                if earlier.tag not in others and self.attempt(replaced(self.best, {call.label: named})):
                     return True
         return False
 
@@ -487,7 +477,7 @@ class _Search:
     def _drop_calls(self) -> None:
         """Remove what the branches do not need, then calls in chunks of falling size, from the last to the first."""
         inside = {call.label for call in self.best if call.branch}
-        needed = _closed(self.best, inside)
+        needed = closed(self.best, inside)
         self._attempt_race(tuple(call for call in self.best if call.label in needed))
         size = max(1, len(self.best) // 2)
         while size:
@@ -509,340 +499,3 @@ class _Search:
 
     def _attempt_race(self, candidate: Sequence) -> bool:
         return len(branches_of(candidate)) > 1 and self.attempt(candidate)
-
-    # --- values
-
-    def simplify(self) -> None:
-        """Simplify arguments: all at once where that works, else one at a time."""
-        self._unify()
-        self._rename()
-        self._cut()
-        self._lower()
-        self._lower_together(self._large())
-        self._earliest()
-        self._calm()
-        for label in [call.label for call in self.best]:
-            for name in self._fields(label):
-                self._simplify_field(label, name)
-        for pair in combinations(self._large()[:FEW], 2):
-            self._lower_together(pair)
-
-    def _calm(self) -> None:
-        """Send once, or again at once, what is sent twice at the same time."""
-        for call in [call for call in self.best if call.twice]:
-            once = call.replace(twice=False)
-            label = max(each.label for each in self.best) + 1
-            again = Call(label=label, tag=call.tag, version=call.version, repeats=call.label)
-            place = next((index for index, each in enumerate(self.best) if each.label == call.label), -1)
-            if place >= 0 and not self.attempt(_replaced(self.best, {call.label: once})):
-                self.attempt((*self.best[:place], once, again, *self.best[place + 1 :]))
-
-    def _fields(self, label: int) -> list[str]:
-        call = _call(self.best, label)
-        return [] if call is None else list(self.generators(call))
-
-    def _texts(self) -> dict[Key, tuple[Generator, list[str]]]:
-        """Collect the text arguments by the kind of their generator, in the order in which they appear."""
-        found: dict[Key, tuple[Generator, list[str]]] = {}
-        for call in self.best:
-            for name, generator in self.generators(call).items():
-                value = _raw(call, name)
-                if generator.plain and isinstance(value, str) and not generator.symbolic:
-                    _, values = found.setdefault(generator.key, (generator, []))
-                    if value not in values:
-                        values.append(value)
-        return found
-
-    def _substitute(self, kind: Key, names: dict[str, str]) -> Sequence:
-        """Replace text values of one kind in all calls at once."""
-
-        def changed(call: Call) -> Call:
-            for name, generator in self.generators(call).items():
-                value = _raw(call, name)
-                if generator.key == kind and isinstance(value, str) and value in names:
-                    call = _with(call, name, names[value], generator)
-            return call
-
-        return tuple(changed(call) for call in self.best)
-
-    def _unify(self) -> None:
-        """Say one name where two are said: the same for all, else each pair, as long as they are few."""
-        if self.told_apart == len(self.best):
-            return  # no call went since then, and what the names are called makes no difference
-        self.told_apart = len(self.best)
-        for kind, (_, values) in self._texts().items():
-            if len(values) > 1 and self.attempt(self._substitute(kind, dict.fromkeys(values[1:], values[0]))):
-                continue
-            for later in reversed(values):
-                others = values[: values.index(later)]
-                for earlier in others if len(values) <= FEW else others[:1]:
-                    if self.attempt(self._substitute(kind, {later: earlier})):
-                        break
-
-    def _rename(self) -> None:
-        """Give all names of a kind the simplest ones: in the order of their appearance, or in their own."""
-        for kind, (generator, values) in self._texts().items():
-            simple = _simple_texts(generator, len(values))
-            if len(simple) < len(values):
-                continue
-            for order in (values, sorted(values)):
-                if self.attempt(self._substitute(kind, dict(zip(order, simple, strict=True)))):
-                    break
-            else:
-                for value in values:
-                    for name in simple:
-                        if name == value or (
-                            name not in values and self.attempt(self._substitute(kind, {value: name}))
-                        ):
-                            break
-
-    def _cut(self) -> None:
-        """Cut all names of a kind to the same short length, which keeps what they have in common."""
-        for kind, (generator, values) in self._texts().items():
-            for length in (0, 1, 2, 4):
-                names = {value: value[:length] for value in values if len(value) > length}
-                if (
-                    names
-                    and all(map(generator.accepts, names.values()))
-                    and self.attempt(self._substitute(kind, names))
-                ):
-                    break
-
-    def _lower(self) -> None:
-        """Put all other values to their simplest at once."""
-        self.attempt(tuple(self._lowest(call) for call in self.best))
-
-    def _large(self) -> list[tuple[int, str]]:
-        """List the arguments that are whole numbers, and not yet the simplest, by label and name.
-
-        In a race there are none: each candidate takes so many runs that only what is lowered alone is worth them.
-        """
-        if self.is_race:
-            return []
-        return [
-            (call.label, name)
-            for call in self.best
-            for name, generator in self.generators(call).items()
-            if _distance(generator, _raw(call, name))
-        ]
-
-    def _lower_together(self, places: Iterable[tuple[int, str]]) -> None:
-        """Lower whole numbers by the same amount, found by binary search: what they have to differ by stays."""
-        places = list(places)
-        done, amount = 0, 1  # what they were lowered by, and what is tried
-        above = 1 + min((abs(self._distance_at(*place)) for place in places), default=0)  # what is too much
-        while len(places) > 1 and done < amount < above:
-            if self.attempt(self._lowered(places, amount - done)):
-                amount, done = above - 1 if done == 0 else (amount + above) // 2, amount
-            elif done == 0:
-                return
-            else:
-                amount, above = (done + amount) // 2, amount
-
-    def _distance_at(self, label: int, name: str) -> int:
-        call = _call(self.best, label)
-        return 0 if call is None else _distance(self.generators(call)[name], _raw(call, name))
-
-    def _lowered(self, places: Iterable[tuple[int, str]], amount: int) -> Sequence:
-        """Lower some arguments by an amount; nothing is left where that leaves a domain."""
-        changed: dict[int, Call] = {}
-        for label, name in places:
-            call = changed.get(label) or _call(self.best, label)
-            if call is None:
-                return ()
-            generator, value = self.generators(call)[name], _raw(call, name)
-            value += amount if self._distance_at(label, name) > 0 else -amount
-            if not generator.accepts(value):
-                return ()
-            changed[label] = _with(call, name, value, generator)
-        return _replaced(self.best, changed)
-
-    def _lowest(self, call: Call) -> Call:
-        for name, generator in self.generators(call).items():
-            value = _raw(call, name)
-            simplest = next(iter(generator.shrink(value)), None)
-            if simplest is not None and not isinstance(value, str):
-                call = _with(call, name, simplest, generator)
-        return call
-
-    def _earliest(self) -> None:
-        """Name the earliest thing of its kind instead of a later one: what a call of the same kind made before."""
-        for label in [call.label for call in self.best]:
-            call = _call(self.best, label)
-            for value in sorted(filter(REF.match, _values(call.args if call else {})), key=_order):
-                for earlier in self._made_before(value):
-                    call = _call(self.best, label)
-                    if call is None:
-                        return
-                    if self.attempt(_replaced(self.best, {label: _renamed(call, value, earlier)})):
-                        break
-
-    def _made_before(self, ref: str) -> list[str]:
-        """List the refs to what calls like the one that made this made before it, as far as is known: account@3."""
-        maker = self._maker(ref)
-        if maker is None:
-            return []
-        before = self.best[: self.best.index(maker)]
-        _, dot, more = ref.partition("@")[2].partition(".")
-        return [f"{_entity(ref)}@{call.label}{dot}{more}" for call in before if call.tag == maker.tag]
-
-    def _maker(self, ref: str) -> Call | None:
-        return _call(self.best, _order(ref)[0])
-
-    def _bisect_number(self, label: int, name: str) -> bool:
-        """Lower a whole number by binary search between one that does not fail and one that does.
-
-        Say whether it was one. What fails now and then on the way is not found so; the tries after this are for it.
-        """
-        call = _call(self.best, label)
-        if call is None:
-            return False
-        generator, high = self.generators(call)[name], _raw(call, name)
-        low = next(iter(generator.shrink(high)), None)
-        if not _is_whole(high) or not _is_whole(low):
-            return False
-        middle = low
-        while middle != high and generator.accepts(middle):
-            call = _call(self.best, label)
-            if call is None:
-                return True
-            if self.attempt(_replaced(self.best, {label: _with(call, name, middle, generator)})):
-                high = middle
-            else:
-                low = middle
-            half = abs(high - low) // 2
-            middle = high - half if high > low else high + half
-        return True
-
-    def _simplify_field(self, label: int, name: str) -> None:
-        tries, improved = 0, True
-        limit = NUMBER_TRIES if self._bisect_number(label, name) else FIELD_TRIES
-        while improved and tries < limit:
-            improved = False
-            call = _call(self.best, label)
-            if call is None:
-                return
-            generator = self.generators(call)[name]
-            if _is_simple_text(generator, _raw(call, name)):
-                return  # a name like a or b was given by _rename; other such names are no simpler
-            for simpler in generator.shrink(_raw(call, name)):
-                tries += 1
-                if tries > limit:
-                    return
-                if self.attempt(_replaced(self.best, {label: _with(call, name, simpler, generator)})):
-                    improved = True
-                    break
-
-
-# --- calls and their arguments ------------------------------------------------------------------
-
-
-def identity(sequence: Sequence) -> str:
-    """Say what a sequence does, whatever its labels: two with the same identity are the same candidate."""
-    places = {str(call.label): index for index, call in enumerate(sequence)}
-
-    def renamed(found: re.Match[str]) -> str:
-        return f'"{found[1]}@{places.get(found[2], found[2])}{found[3]}"'
-
-    said = json.dumps([_meaning(call) for call in sequence], sort_keys=True)
-    return re.sub(r'"([a-z][a-z0-9_]*)@(\d+)((?:\.\d+)?)"', renamed, said)
-
-
-def _meaning(call: Call) -> list[JsonData]:
-    repeats = None if call.repeats is None else f"{call.tag}@{call.repeats}"  # written as a ref, to be renamed as one
-    return [call.tag, call.version, call.args, call.branch, call.twice, repeats]
-
-
-def _call(sequence: Sequence, label: int) -> Call | None:
-    return next((call for call in sequence if call.label == label), None)
-
-
-def _replaced(sequence: Sequence, calls: dict[int, Call]) -> Sequence:
-    return tuple(calls.get(call.label, call) for call in sequence)
-
-
-def _raw(call: Call, name: str) -> JsonData:
-    return call.raw[name] if name in call.raw else call.args.get(name)
-
-
-def _with(call: Call, name: str, raw: JsonData, generator: Generator) -> Call:
-    """Change one argument, by its raw value."""
-    changed: dict[str, Any] = {"args": {**call.args, name: generator.build(raw)}}
-    if name in call.raw:
-        changed["raw"] = {**call.raw, name: raw}
-    return call.replace(**changed)
-
-
-def _closed(sequence: Sequence, labels: set[int]) -> set[int]:
-    """Add all calls that some calls need."""
-    closed, waiting = set(labels), list(labels)
-    while waiting:
-        call = _call(sequence, waiting.pop())
-        more = (call.needs if call else set()) - closed
-        closed |= more
-        waiting += more
-    return closed
-
-
-def _values(data: JsonData) -> set[str]:
-    """List the texts in some arguments; numbers are too common to relate two calls."""
-    if isinstance(data, str):
-        return {data}
-    if isinstance(data, dict):
-        return set().union(*map(_values, data.values())) if data else set()
-    if isinstance(data, list):
-        return set().union(*map(_values, data)) if data else set()
-    return set()
-
-
-def _simple_texts(generator: Generator, count: int) -> list[str]:
-    """List the simplest texts of a domain that are not blank: a, b, c, ... as far as it takes them."""
-    words = (one + two for one in ["", *LETTERS] for two in LETTERS)
-    return list(islice((word for word in words if generator.accepts(word)), count))
-
-
-def _is_simple_text(generator: Generator, value: JsonData) -> bool:
-    return isinstance(value, str) and len(value) == 1 and value in _simple_texts(generator, len(LETTERS))
-
-
-def _gifts(given: JsonData, taken: JsonData) -> Iterator[JsonData]:
-    if _is_number(given) and _is_number(taken):
-        yield given + taken
-    if given != taken:
-        yield given
-
-
-def _distance(generator: Generator, value: JsonData) -> int:
-    """Say how far a whole number is from its simplest; 0 for all that is none, or is as simple as can be."""
-    simplest = next(iter(generator.shrink(value)), None)
-    return simplest - value if _is_whole(value) and _is_whole(simplest) else 0
-
-
-def _is_whole(value: JsonData) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: JsonData) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _renamed(call: Call, ref: str, other: str) -> Call:
-    """Name something else wherever a call names one thing."""
-    raw = {name: _exchanged(value, ref, other) for name, value in call.raw.items()}
-    return call.replace(args=_exchanged(call.args, ref, other), raw=raw)
-
-
-def _exchanged(data: Any, ref: str, other: str) -> Any:
-    if isinstance(data, dict):
-        return {name: _exchanged(value, ref, other) for name, value in data.items()}
-    if isinstance(data, list):
-        return [_exchanged(value, ref, other) for value in data]
-    return other if data == ref else data
-
-
-def _entity(ref: str) -> str:
-    return ref.partition("@")[0]
-
-
-def _order(ref: str) -> tuple[int, str]:
-    return int(ref.partition("@")[2].partition(".")[0]), ref

@@ -17,13 +17,13 @@ from typing import Literal, TypeAlias, get_args
 import httpx
 
 from replaykit.errors import UsageError
+from replaykit.interaction import SAFE
 from replaykit.network import Network
 
 Tampered: TypeAlias = Literal["status", "truncated", "corrupted", "duplicated"]
 
 HEADER = "X-Replaykit-Fault"  # of an answer that the service did not give
 STATUSES = range(400, 600)  # RFC 9110, sections 15.5 and 15.6: errors of the client and of the server
-REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # safe methods (RFC 9110, section 9.2.1): no answer differs
 HELD = 1024 * 1024  # bytes of a body that are waited for before something is done to it
 PATIENCE = 5.0  # seconds that they are waited for
 SPAN = 64  # bytes of a body for each that is corrupted
@@ -110,7 +110,7 @@ class Tamperer(httpx.BaseTransport):
         return _marked(answer, "corrupted")
 
     def _duplicated(self, request: httpx.Request) -> httpx.Response:
-        if not (self._tampering.repeatable or request.method.upper() in REPEATABLE):
+        if not (self._tampering.repeatable or request.method.upper() in SAFE):
             return self._network.handle_request(request)
         request.read()
         twin = _Twin(self._network, request)

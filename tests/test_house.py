@@ -93,6 +93,8 @@ READING_ORDER = [
     "witness",
     "aftermath",
     "backlog",
+    "argument",
+    "simplify",
     "shrink",
     "notation",
     "bundle",

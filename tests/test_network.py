@@ -62,12 +62,12 @@ def test_fresh_is_for_detours(way: Way):
         client.get("/")
         for _ in range(3):
             client.detour(relay.address)
-            client.fresh()
+            client._network.fresh()
             client.get("/")
-            client.fresh()
+            client._network.fresh()
             client.get("/")
             client.detour(None)
-            client.fresh()
+            client._network.fresh()
             client.get("/")
         straight = [each.port for each in service.asked[::3]]
 
@@ -116,7 +116,7 @@ def test_an_answer_that_is_read_over_a_change_comes_whole(way: Way):
         with client.stream("GET", "/") as answer:
             pieces = answer.iter_raw()
             read = next(pieces)
-            client.fresh()
+            client._network.fresh()
             client.detour(None)
             was_closed = relay.closed.acquire(timeout=0.05)
             read += b"".join(pieces)
@@ -143,7 +143,7 @@ def test_threads_over_a_detour_keep_their_answers(way: Way):
         thread.start()
         while not service.asked:
             thread.join(0.01)
-        client.fresh()
+        client._network.fresh()
         second = client.get("/").text
         gate.set()
         thread.join()

@@ -481,6 +481,16 @@ def test_where_nobody_finds_out_the_summary_says_what_to_write():
 # --- exports ------------------------------------------------------------------------------------
 
 
+def told_by(program: str, script: Path, url: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that was exported, where replaykit is not to be found."""
+    clean = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    clean.pop("PYTHONPATH", None)
+    return subprocess.run(
+        [program, str(script), url],
+        capture_output=True, text=True, env=clean, cwd=script.parent, timeout=60, check=False,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("form", "program"), [("curl", "sh"), ("python", sys.executable), ("pytest", sys.executable)])
 def test_a_script_says_what_it_can_not_do_and_judges_nothing(
     found: tuple[Result, Bundle, Path], tmp_path: Path, form: str, program: str
@@ -491,14 +501,8 @@ def test_a_script_says_what_it_can_not_do_and_judges_nothing(
     text = export(bundle, form)
     script = tmp_path / "test_script.py"
     script.write_text(text, encoding="utf-8")
-    clean = {
-        key: value for key, value in environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").items() if key != "PYTHONPATH"
-    }
     with Jar() as jar:
-        ran = subprocess.run(
-            [program, str(script), jar.url],
-            capture_output=True, text=True, env=clean, cwd=tmp_path, timeout=60, check=False,
-        )  # fmt: skip
+        ran = told_by(program, script, jar.url)
         asked = list(jar.asked)
 
     assert 125 == ran.returncode, ran.stdout + ran.stderr
@@ -523,14 +527,8 @@ def test_a_script_never_says_fixed_where_a_fault_was_on(answered: Bundle, tmp_pa
     """Where all was answered too, and the bug is gone, a script judges nothing, as it could not do the fault."""
     script = tmp_path / "test_script.py"
     script.write_text(export(answered, form), encoding="utf-8")
-    clean = {
-        key: value for key, value in environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").items() if key != "PYTHONPATH"
-    }
     with Jar() as jar:
-        ran = subprocess.run(
-            [program, str(script), jar.url],
-            capture_output=True, text=True, env=clean, cwd=tmp_path, timeout=60, check=False,
-        )  # fmt: skip
+        ran = told_by(program, script, jar.url)
 
     assert 125 == ran.returncode, ran.stdout + ran.stderr
     assert "replaykit put in 1 fault (duplicated), which a script can not do: replay the bundle itself" in ran.stdout

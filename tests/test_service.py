@@ -1,5 +1,6 @@
 """The service: started, waited for, spoken to, stopped with all that belongs to it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -283,6 +284,21 @@ def test_start_command_that_can_not_be_one_is_a_usage_error(command: str):
         Started(command if command != "" else " {port}".replace("{port}", ""), None if "app" in command else "http://x")
 
 
+@contextlib.contextmanager
+def killed(starter: Path) -> Iterator[None]:
+    """Run a script until it says that it is up, and kill it at the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, starter], stdout=subprocess.PIPE, env=environment(PYTHONPATH=os.getcwd()), text=True
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        try:
+            assert process.stdout.readline() == "up\n"
+            yield
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
 def test_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path):
     """SIGKILL of the process that started a service leaves nothing of the service running."""
     mark = f"mark-{script}"
@@ -294,14 +310,8 @@ def test_service_is_gone_when_its_starter_is_killed(script: Path, tmp_path: Path
         "    print('up', flush=True)\n"
         "    time.sleep(600)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, starter], stdout=subprocess.PIPE, env=environment(PYTHONPATH=os.getcwd()), text=True
-    )
-    assert process.stdout is not None
-    with process, process.stdout:
-        assert process.stdout.readline() == "up\n"
+    with killed(starter):
         assert len(processes(mark)) >= 3
-        process.send_signal(signal.SIGKILL)
 
     assert gone(mark, 15)
 
@@ -431,14 +441,8 @@ def test_a_paused_service_is_gone_when_its_starter_is_killed(script: Path, tmp_p
         "    print('up', flush=True)\n"
         "    time.sleep(600)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, starter], stdout=subprocess.PIPE, env=environment(PYTHONPATH=os.getcwd()), text=True
-    )
-    assert process.stdout is not None
-    with process, process.stdout:
-        assert process.stdout.readline() == "up\n"
+    with killed(starter):
         stopped, count = states(mark), len(processes(mark))
-        process.send_signal(signal.SIGKILL)
 
     assert ({"T"}, True) == (stopped, count >= 3)
     assert gone(mark, 15)

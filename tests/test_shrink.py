@@ -12,12 +12,14 @@ import pytest
 from replaykit import Command, Entity, Ref, fault, gen
 from replaykit.command import generators_of
 from replaykit.errors import Terminated, UnreachableError
-from replaykit.sequence import Call, Sequence, until, without
-from replaykit.shrink import CONFIRMING, Attempt, Budget, Shrunk, identity, shrink
+from replaykit.sequence import Call, Sequence, identity, until, without
+from replaykit.shrink import CONFIRMING, Attempt, Budget, Shrunk, shrink
 from replaykit.source import Source, derive
+from replaykit.value import JsonData
 
 SEEDS = range(25)
 NAME = gen.text("abcdefgh", min_size=1, max_size=6)
+NAME_OR_NONE = gen.text("abcdefgh", max_size=6)
 
 
 class Account(Entity):
@@ -74,12 +76,21 @@ class Ping(Command):
     pass
 
 
+class Sign(Command):
+    words: Annotated[str, gen.map(gen.tuple(NAME_OR_NONE, NAME_OR_NONE), "-".join)]
+
+
+class Ship(Command):
+    to: Annotated[dict[str, JsonData], gen.record(street=gen.text(max_size=9), lines=gen.list(gen.text(), max_size=4))]
+
+
 class Stamp(Command):
     number: Annotated[str, gen.map(gen.integers(0, 1000), lambda number: f"<{number}>")]
 
 
 COMMANDS = {
-    kind.tag: kind for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Transfer, Wake, Ping, Stamp)
+    kind.tag: kind
+    for kind in (Create, Increase, Open, Credit, Move, Claim, Reuse, Pay, Transfer, Wake, Ping, Stamp, Sign, Ship)
 }
 
 
@@ -379,6 +390,28 @@ def test_mapped_values_shrink_before_the_function(number):
 
     assert {"number": "<123>"} == stamp.args
     assert {"number": 123} == stamp.raw
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "simplest"),
+    [
+        (Sign, {"words": "-"}, {"words": "-a"}),
+        (Ship, {"to": {"street": "", "lines": []}}, {"to": {"street": "", "lines": [""]}}),
+    ],
+)
+def test_a_value_that_has_to_be_the_same_twice_is_simplified_in_both_places(
+    kind: type[Command], least: dict[str, JsonData], simplest: dict[str, JsonData]
+):
+    """What a function made, and a record, get small together; the very simplest of them does not fail."""
+
+    def twice(sequence: Sequence) -> bool:
+        said = [each.args for each in sequence if each.args != least]
+        return any(one == other for index, one in enumerate(said) for other in said[:index])
+
+    start = drawn(4, 3, (kind,))
+    result = shrunk(Oracle(twice), (*start, start[1].replace(label=9)))
+
+    assert [simplest, simplest] == [each.args for each in result.sequence]
 
 
 def minted_in(sequence: Sequence) -> list[str]:
