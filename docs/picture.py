@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  it is a script, and docs is no package
 """The README's picture of the terminal: what replaykit prints, run for real and drawn as SVG.
 
     python docs/picture.py
