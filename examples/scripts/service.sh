@@ -47,8 +47,7 @@ Options:
   --toxiproxy URL   With --chaos: let the Toxiproxy whose API is there be that proxy$lifecycle
   --report FORMAT[=FILE]
                     Write a report: terminal, markdown, junit, json, ndjson, ctrf, html, github; may
-                    be given
-                    several times (default of FILE: in reports/ of the repository)
+                    be given several times (default of FILE: in reports/ of the repository)
   --bug NAME        Start $title with this bug; may be given several times
   --save-failures DIR
                     Save failures here (default: .replaykit/failures/$service in the repository)
