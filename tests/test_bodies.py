@@ -101,7 +101,7 @@ def test_what_is_no_json_stays_as_it_is(text):
 
 
 @pytest.mark.parametrize("evil", HOSTILE.values(), ids=HOSTILE)
-def test_command_of_a_request_is_what_was_sent_and_nothing_else(evil):
+def test_command_of_a_request_is_what_was_sent_and_nothing_else(evil, tmp_path):
     """In a shell, all that was recorded is one argument, to the byte, or there is no command."""
     body = evil.encode("utf-8", "surrogatepass") + b"$(touch hacked) `touch hacked` ${HOME} ' \" \\ \n"
     evil_header = "".join(each for each in body.decode("latin-1") if each not in "\r\n\0")
@@ -116,10 +116,13 @@ def test_command_of_a_request_is_what_was_sent_and_nothing_else(evil):
         assert len(body) > curl.MAX_WORD
         return
     script = 'curl() { [ "${0#*hacked}" = "$0" ] && cat; printf "\\n--\\n%s" "$@" >&2; }\n' + command
-    done = subprocess.run(["sh", "-c", script, "sh"], capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["sh", "-c", script, "sh"], cwd=tmp_path, capture_output=True, check=True, stdin=subprocess.DEVNULL
+    )
     arguments = done.stderr.split(b"\n--\n")[1:]
 
     assert body == done.stdout
+    assert [] == list(tmp_path.iterdir())
     assert "http://127.0.0.1:80/$(touch%20hacked)'?a=`b`&c=;d" == arguments[-1].decode()
     assert f"x-a: {evil_header}".encode("latin-1") == arguments[arguments.index(b"-H") + 1]
 
