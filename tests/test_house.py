@@ -227,6 +227,20 @@ READING_ORDER = [
     "tape",
     "drift",
     "recording",
+    # lint
+    "lint",
+    "lint.passage",
+    "lint.remark",
+    "lint.mutant",
+    "lint.guess",
+    "lint.rehearsal",
+    "lint.domain",
+    "lint.drawing",
+    "lint.meeting",
+    "lint.reading",
+    "lint.checking",
+    "lint.running",
+    "linting",
     # faces
     "cli.console",
     "cli.variables",
@@ -262,6 +276,7 @@ READING_ORDER = [
     "cli.demo",
     "cli.proxy",
     "cli.config",
+    "cli.lint",
     "cli.app",
     "cli",
     "pytest_bundle",
@@ -315,6 +330,7 @@ DOORS = {
         "cli.demo",
         "cli.proxy",
         "cli.config",
+        "cli.lint",
     },
 }
 

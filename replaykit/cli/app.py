@@ -15,6 +15,7 @@ from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
 from replaykit.cli.integration import integration
+from replaykit.cli.lint import lint
 from replaykit.cli.listing import list_
 from replaykit.cli.noise import noise
 from replaykit.cli.probe import probe
@@ -59,7 +60,7 @@ def commands() -> None:
 for command in (
     integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify,
     repair, migrate, git_setup, scan, export, import_, demo, config,
-    proxy,
+    proxy, lint,
 ):  # fmt: skip
     commands.add_command(command)
 attach(commands)
