@@ -4,6 +4,7 @@ Nothing is sent: the adapter is never made, only its class is read. The methods 
 """
 
 import json
+import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -16,7 +17,6 @@ from replaykit.schema import DIALECT
 from replaykit.value import JsonData, Record, schema_of
 from replaykit.version import __version__
 
-FORMAT = 1
 RUNS = 50  # mock runs, of 30 commands each
 MOST_RUNS = 10_000
 SEED = 1
@@ -27,7 +27,7 @@ _ORDER = {"error": 0, "warning": 1, "note": 2}
 class Linted(Record):
     """All that lint has to say of a model and its adapter."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     tool: str
     model: str
     adapter: str | None
@@ -62,7 +62,12 @@ def lint(
     `select` and `ignore` are codes or their beginnings: only the first are told, and never the second. `has_reset`
     says that the project resets the service, whatever the adapter does.
     """
-    rehearsals = Rehearsals(model, adapter, seed, runs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a service that is wrong on purpose shows what no type allows
+        return _lint(Rehearsals(model, adapter, seed, runs), tuple(select), tuple(ignore), has_reset=has_reset)
+
+
+def _lint(rehearsals: Rehearsals, select: tuple[str, ...], ignore: tuple[str, ...], *, has_reset: bool) -> Linted:
     rehearsals.rehearse()
     found = [
         *domain.remarks(rehearsals),
@@ -72,15 +77,15 @@ def lint(
         *checking.remarks(rehearsals),
         *running.remarks(rehearsals),
     ]
-    wanted = [each for each in found if _is_wanted(each.code, tuple(select), tuple(ignore))]
+    wanted = [each for each in found if _is_wanted(each.code, select, ignore)]
     told = [each for each in wanted if not each.ignored]
     told.sort(key=lambda each: (_ORDER[each.level], each.code, each.file, each.line))
     return Linted(
         tool=f"replaykit {__version__}",
-        model=_spelled(model),
-        adapter=None if adapter is None else _spelled(adapter),
-        seed=seed,
-        runs=runs,
+        model=_spelled(rehearsals.model),
+        adapter=None if rehearsals.adapter is None else _spelled(rehearsals.adapter),
+        seed=rehearsals.seed,
+        runs=rehearsals.runs,
         executions=rehearsals.executions,
         remarks=tuple(told),
         ignored=len(wanted) - len(told),

@@ -34,20 +34,36 @@ def _read_codes(context: click.Context, parameter: click.Parameter, given: tuple
 
 @click.command(short_help="Look for mistakes in a model and its adapter.")
 @click.argument("model", metavar="[MODEL]", required=False)
-@click.option("--profile", metavar="NAME", is_eager=True, expose_value=False, callback=read_profile,
-              help="Take model and adapter from [tool.replaykit.profiles.NAME] in pyproject.toml.  "
-                   "[default: profile in [tool.replaykit] there]")
+@click.option(
+    "--profile",
+    metavar="NAME",
+    is_eager=True,
+    expose_value=False,
+    callback=read_profile,
+    help="Take model and adapter from [tool.replaykit.profiles.NAME] in pyproject.toml.  "
+    "[default: profile in [tool.replaykit] there]",
+)
 @click.option("--adapter", metavar="MODULE:CLASS", help="The adapter; without one, only the model is looked at.")
-@click.option("--runs", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N",
-              help="How many mock runs are made, of 30 commands each.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many mock runs are made, of 30 commands each.",
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The seed of the mock runs.")
-@click.option("--select", multiple=True, metavar="CODES", callback=_read_codes,
-              help="Only these remarks: codes or their beginnings, as in RK2,RK301.")
-@click.option("--ignore", multiple=True, metavar="CODES", callback=_read_codes,
-              help="All but these remarks.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    callback=_read_codes,
+    help="Only these remarks: codes or their beginnings, as in RK2,RK301.",
+)
+@click.option("--ignore", multiple=True, metavar="CODES", callback=_read_codes, help="All but these remarks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.pass_context
-def lint(context: click.Context, model: str | None, **options: Any) -> int:
+def lint(context: click.Context, /, model: str | None, **options: Any) -> int:
     """Say what is wrong or suspicious in a model and its adapter, before any service is asked.
 
     Commands and values that are never generated, what is never checked, handlers and events that do not meet, values

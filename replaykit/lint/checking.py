@@ -13,17 +13,18 @@ too: one that nothing makes fail tells nothing.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
-from replaykit.command import Command, Event, Ref
+from replaykit.command import Command, Event, Ref, Refs
 from replaykit.lint import passage
 from replaykit.lint.drawing import expected_kinds
 from replaykit.lint.guess import raised, shown_for
-from replaykit.lint.mutant import mutants, states, wrong_fields
+from replaykit.lint.mutant import filled, mutants, states, wrong_fields
 from replaykit.lint.rehearsal import Change, Exchanged, Rehearsals, Unknown, asked_of, events_of, made
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Check, Like, Model
-from replaykit.value import copied, frozen
+from replaykit.value import State, copied, frozen
 
 BUDGET = 1500  # runs with a changed service
 TIMES = 4  # exchanges of one kind that are changed in the same way before nobody is said to notice
@@ -88,21 +89,26 @@ def _unnoticed(rehearsals: Rehearsals) -> Iterator[Remark]:
     for each in rehearsals.exchanges:
         if not isinstance(each.event, Unknown):
             kinds[type(each.command)][type(each.event)].append(each)
+    drawn = {tag for role, tag in rehearsals.tally if role == "command"}
     silent = []
     unread: dict[str, Remark] = {}
     for command in asked_of(rehearsals.model):
-        trial, found = _Trial(rehearsals, command), []
+        trial, found = _Trial(rehearsals, command), list[Remark]()
         for exchanges in kinds[command].values():
             spread = sorted(exchanges, key=lambda each: (each.step % 10, each.run))
             found += list(_tried(rehearsals, trial, spread))
-        if trial.noticed == 0 and (trial.tried or command not in rehearsals.model.rules.expects):
+        if (
+            command.tag in drawn
+            and not trial.noticed
+            and (trial.tried or command not in rehearsals.model.rules.expects)
+        ):
             silent.append(command)
             continue
-        for each in found:
-            if each.code == "RK203":
-                unread.setdefault(each.name, each)
+        for wrong in found:
+            if wrong.code == "RK203":
+                unread.setdefault(wrong.name, wrong)
             else:
-                yield each
+                yield wrong
     yield from _silent(rehearsals.model, silent)
     yield from unread.values()
 
@@ -113,7 +119,7 @@ def _silent(model: type[Model], commands: list[type[Command]]) -> Iterator[Remar
     todo = "Write an @expects, or a check that sees what it does."
     if len(commands) > SEVERAL:
         names = ", ".join(each.__name__ for each in commands[:SEVERAL])
-        what = f"Whatever the service does or answers{rest}, nobody notices it of {len(commands)} commands: {names}, ..."
+        what = f"Whatever the service does or answers{rest}, of {len(commands)} commands nobody notices: {names}, ..."
         yield remark("RK202", passage.of_class(model), what, todo)
         return
     for each in commands:
@@ -123,7 +129,7 @@ def _silent(model: type[Model], commands: list[type[Command]]) -> Iterator[Remar
 
 def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) -> Iterator[Remark]:
     """Try all ways of being wrong on exchanges of one kind."""
-    model, command, event = rehearsals.model, trial.command, type(exchanges[0].event)
+    command, event = trial.command, type(exchanges[0].event)
     effective = [each for each in exchanges if frozen(each.before) != frozen(each.after)]
     if trial.is_noticed(effective, lambda each, _: Change(each.step, folds=lambda _: None)) is False:
         yield remark(
@@ -133,7 +139,7 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
             "Write a check that reads from the service what the command changed.",
         )
     for name in event.model_fields:
-        said = trial.is_noticed(exchanges, lambda each, number, name=name: _answers_other(each, name, number))
+        said = trial.is_noticed(exchanges, partial(_answers_other, name))
         if said is False:
             yield remark(
                 "RK203",
@@ -142,7 +148,7 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
                 "notices.",
                 "Expect it (like(..., name=value)), or compare it in a check; or leave it out of the event.",
             )
-        done = trial.is_noticed(effective, lambda each, number, name=name: _does_other(each, name, number))
+        done = trial.is_noticed(effective, partial(_does_other, name))
         if done is False and said is not None:
             yield remark(
                 "RK204",
@@ -152,10 +158,9 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
                 "Write a check that reads from the service what the command changed.",
             )
     yield from _of_other_kind(rehearsals, trial, exchanges)
-    del model
 
 
-def _answers_other(exchange: Exchanged, name: str, number: int) -> Change | None:
+def _answers_other(name: str, exchange: Exchanged, number: int) -> Change | None:
     """Change a field of an answer; not the ref of what is new, which may be any."""
     value = getattr(exchange.event, name)
     if isinstance(value, Ref) and value not in _refs_of(exchange.command):
@@ -171,7 +176,7 @@ def _refs_of(command: Command) -> list[object]:
     return [getattr(command, name) for name in type(command).model_fields]
 
 
-def _does_other(exchange: Exchanged, name: str, number: int) -> Change | None:
+def _does_other(name: str, exchange: Exchanged, number: int) -> Change | None:
     """Let the service do something else than it says; None where that comes to the same."""
     if isinstance(getattr(exchange.event, name), Ref):
         return None
@@ -204,20 +209,17 @@ def _of_other_kind(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchan
             yield remark(
                 "RK205",
                 passage.of_method(model, name),
-                f"Where {event.__name__} is the answer to {command.__name__}, {other.__name__} would do as well: nobody "
-                "notices.",
+                f"Where {event.__name__} is the answer to {command.__name__}, {other.__name__} would do as well.",
                 "Say when each of them is expected, instead of all at once.",
             )
 
 
 def _admitted(exchange: Exchanged, other: type[Event]) -> Event | None:
     """Make an event of another kind: one that the model admits, if there is one."""
-    from replaykit.command import Refs
-
     prediction = Model.predict(copied(exchange.before), exchange.command)
     for each in prediction.admissible if prediction is not None else ():
         if type(each) is other:
-            return each  # type: ignore[no-any-return]
+            return each
         if isinstance(each, Like) and each.kind is other:
             event = made(other, exchange.command, Refs())
             return None if event is None else event.replace(**each.fields)
@@ -230,18 +232,18 @@ def _admitted(exchange: Exchanged, other: type[Event]) -> Event | None:
 def _never_failing(rehearsals: Rehearsals) -> Iterator[Remark]:
     """Hold each check against wrong states and wrong observations, and say which ones nothing makes fail."""
     seen: dict[tuple[type, str], bool] = {}
-    places = {}
-    sample = [rehearsals.model.model_validate({}), *rehearsals.states[-HELD:]]
+    sample = [rehearsals.stand_in(), *rehearsals.states[-HELD:]]
     for name in rehearsals.model.rules.invariants:
-        if not any(_fails(wrong, name) for state in sample for _, wrong in states(state, WRONG)):
+        if not passage.is_of_another(rehearsals.model, name) and not any(
+            _fails(wrong, name) for state in sample for _, wrong in states(state, WRONG)
+        ):
             yield _never_fails(rehearsals.model, name, "invariant")
     for check in rehearsals.checks:
         if check.observation is None:
             fails = any(_fails(wrong, check.name) for state in sample for _, wrong in states(state, WRONG))
         else:
             fails = _is_sensitive(rehearsals, check, sample, seen)
-            places[check.observation] = check.name
-        if not fails:
+        if not fails and not passage.is_of_another(rehearsals.model, check.name):
             yield _never_fails(rehearsals.model, check.name, "check")
     for (kind, path), noticed in seen.items():
         if not noticed:
@@ -267,12 +269,15 @@ def _is_sensitive(
             fails = fails or is_noticed
             place = kind, path.replace("[", ".").replace("{", ".").partition(".")[0]
             seen[place] = seen.get(place, False) or is_noticed
+        fails = fails or any(
+            isinstance(raised(state, check.name, each), AssertionError) for each in filled(observation)
+        )
         fails = fails or any(_fails(wrong, check.name, observation) for _, wrong in states(state, WRONG))
     return fails
 
 
-def _fails(state: Model, name: str, seen: object = None) -> bool:
-    return raised(state, name, seen) is not None  # type: ignore[arg-type]
+def _fails(state: State, name: str, seen: object = None) -> bool:
+    return isinstance(state, Model) and raised(state, name, seen) is not None  # type: ignore[arg-type]
 
 
 def _never_fails(model: type[Model], name: str, what: str) -> Remark:

@@ -190,20 +190,24 @@ def _refused(command: type[Command], drawn: dict[str, Drawn]) -> Iterator[Remark
                 yield from _refusal(command, args, refs, "RK403", f"simplified from {built!r:.40}")
 
 
-def _refusal(
-    command: type[Command], args: dict[str, JsonData], refs: Refs, code: str, how: str
-) -> Iterator[Remark]:
+def _refusal(command: type[Command], args: dict[str, JsonData], refs: Refs, code: str, how: str) -> Iterator[Remark]:
     try:
         parse(command, spelled_out(args, NONCE), {"refs": refs})
     except InvalidValueError as error:
         name = str(error).partition(":")[0].partition(".")[0]
         place = passage.of_field(command, name) if name in args else passage.of_class(command)
         yield remark(
-            code, place, f"{command.__name__} refuses what is {how} for it: {error}.", "Make the generator and the type agree."
+            code,
+            place,
+            f"{command.__name__} refuses what is {how} for it: {error}.",
+            "Make the generator and the type agree.",
         )
     except Exception as error:  # noqa: BLE001  a validator of the user's
         yield remark(
-            code, passage.of_class(command), f"{command.__name__} raises for what is {how}: {_said(error)}", "Mend its validator."
+            code,
+            passage.of_class(command),
+            f"{command.__name__} raises for what is {how}: {_said(error)}",
+            "Mend its validator.",
         )
 
 

@@ -1,6 +1,6 @@
 """What is never generated: commands that are never drawn, values that never come, answers that no run came to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin
 
 from replaykit.adapter import Adapter
@@ -27,12 +27,13 @@ def remarks(rehearsals: Rehearsals) -> Iterator[Remark]:
     for command in rehearsals.stand_in.commands:
         orphans = list(_unmade(model, adapter, command))
         yield from orphans
-        if command.tag not in drawn and not orphans and rehearsals.trouble is None:
+        if command.tag not in drawn and not orphans and rehearsals.is_whole:
             yield _never_drawn(rehearsals, command)
         for name, generator in generators_of(command).items():
             yield from _always_the_same(command, name, generator)
             yield from _never_meeting(command, name, generator)
-    yield from _never_answered(rehearsals)
+    if rehearsals.is_whole:
+        yield from _never_answered(rehearsals)
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def _never_drawn(rehearsals: Rehearsals, command: type[Command]) -> Remark:
 def _is_ever_true(rehearsals: Rehearsals, command: type[Command], name: str) -> bool:
     """Hold one precondition against states that were come to, with arguments that fit them."""
     for number, state in enumerate([rehearsals.model(), *rehearsals.states]):
-        source = Source(derive(rehearsals.seed, number), lambda entity, state=state: Model.known(state, entity) or ())
+        source = Source(derive(rehearsals.seed, number), _known_in(state))
         try:
             args = {
                 each: generator.build(generator.sample(source, 10))
@@ -146,6 +147,10 @@ def _is_ever_true(rehearsals: Rehearsals, command: type[Command], name: str) -> 
         except Exception:  # noqa: BLE001, S112  nothing to refer to here, or the user's code in a state of another run
             continue
     return False
+
+
+def _known_in(state: Model) -> Callable[[str], list[str]]:
+    return lambda entity: Model.known(state, entity) or []
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -38,20 +38,20 @@ def shown_for(kind: type[Observation], names: list[str], state: Model) -> tuple[
     seen: Observation = blank(kind)
     unsolved: set[str] = set()
     for _ in range(ROUNDS):
-        wrong = [name for name in names if name not in unsolved and raised(state, name, seen) is not None]
-        if not wrong:
-            break
-        for name in wrong:
-            error = raised(state, name, seen)
+        are_held = True
+        for name in names:
+            error = None if name in unsolved else raised(state, name, seen)
             if error is None:
                 continue
-            better = _mended(seen, error, state, lambda each, name=name: raised(state, name, each))
+            are_held = False
+            better = _mended(seen, error, state, lambda each, name=name: raised(state, name, each))  # type: ignore[misc]
             if better is None:
                 unsolved.add(name)
             else:
                 seen = better
-    unsolved |= {name for name in names if raised(state, name, seen) is not None}
-    return seen, unsolved
+        if are_held:
+            return seen, unsolved
+    return seen, unsolved | {name for name in names if raised(state, name, seen) is not None}
 
 
 def raised(state: Model, name: str, seen: Observation | None = None) -> BaseException | None:
@@ -166,6 +166,39 @@ def _from_state(seen: Observation, state: Model) -> Iterator[Observation]:
 
 def _fitting(annotation: Any, value: Any) -> Iterator[Any]:
     """Give a value in the forms that a field of this type may have."""
+    return (each for each in _formed(annotation, value) if is_of(annotation, each))
+
+
+def is_of(annotation: Any, value: Any) -> bool:
+    """Say whether a value is of a type, as far as its outer parts tell."""
+    for kind in members_of(annotation):
+        origin, arguments = get_origin(kind) or kind, get_args(kind)
+        if not isinstance(origin, type):
+            return True
+        if origin is float and isinstance(value, int):
+            return True
+        if not isinstance(value, origin):
+            continue
+        parts = _parts_of(origin, arguments, value)
+        if parts is None:
+            continue
+        if all(is_of(inner, each) for inner, each in parts):
+            return True
+    return False
+
+
+def _parts_of(origin: type, arguments: tuple[Any, ...], value: Any) -> list[tuple[Any, Any]] | None:
+    """List what is inside of a value, each with its type; None where there is not as much as the type asks for."""
+    if not arguments:
+        return []
+    if origin is dict:
+        return [(arguments[index], part) for pair in value.items() for index, part in enumerate(pair)]
+    if origin is tuple and arguments[-1] is not ...:
+        return list(zip(arguments, value, strict=True)) if len(arguments) == len(value) else None
+    return [(arguments[0], each) for each in value] if origin in (list, set, frozenset, tuple) else []
+
+
+def _formed(annotation: Any, value: Any) -> Iterator[Any]:
     for kind in members_of(annotation):
         origin = get_origin(kind) or kind
         items = value.items() if isinstance(value, dict) else value
@@ -206,7 +239,7 @@ def _row(kind: Any, item: Any) -> Any:
     if isinstance(item, tuple | list) and len(item) == _PARTS and is_record_type(type(item[1])):  # of a dict in a state
         known = {name: getattr(item[1], name) for name in names if hasattr(item[1], name)}
         missing = [name for name in names if name not in known]
-        return kind.model_construct(**known, **{name: item[0] for name in missing[:1]})
+        return kind.model_construct(**known, **dict.fromkeys(missing[:1], item[0]))
     return item
 
 

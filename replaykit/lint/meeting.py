@@ -2,11 +2,11 @@
 
 import ast
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from replaykit.adapter import Adapter
-from replaykit.command import Command, Entity, Event, Ref, Wait, Waited, generators_of
 from replaykit.combinator import Around, Map
+from replaykit.command import Command, Event, Ref, Wait, Waited, generators_of
 from replaykit.dispatch import members_of, signature_of
 from replaykit.fault import Fault, Injected, Lost
 from replaykit.generator import Generator, Mint

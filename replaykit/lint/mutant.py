@@ -40,6 +40,14 @@ def mutants(value: Any, path: str = "", depth: int = DEPTH) -> Iterator[tuple[st
                 yield inner, value.model_copy(update={name: each})
 
 
+def filled(value: Any) -> Iterator[Any]:
+    """Give copies of a record in which what is empty holds something that nobody knows."""
+    for name in type(value).model_fields:
+        inside = getattr(value, name)
+        if isinstance(inside, list | dict) and not inside:
+            yield value.model_copy(update={name: {OTHER: None} if isinstance(inside, dict) else [None]})
+
+
 def wrong_fields(event: Any) -> Iterator[tuple[str, list[Any]]]:
     """Give, for each field of an event, what might stand there instead."""
     for name in type(event).model_fields:

@@ -90,6 +90,13 @@ def parameter_of(function: ast.FunctionDef) -> str | None:
     return function.args.args[1].arg if len(function.args.args) > 1 else None
 
 
+def is_of_another(owner: type, name: str) -> bool:
+    """Say whether a model has a method from another one with other commands, of which it is told there."""
+    home: Any = _home(owner, name)
+    commands = getattr(home, "commands", ())
+    return home is not owner and bool(commands) and commands != getattr(owner, "commands", ())
+
+
 def is_known(kind: type) -> bool:
     """Say whether the source of a class is there to be read."""
     return _class_node(kind) is not None

@@ -6,7 +6,7 @@ else. The model, which is the judge, should notice.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, get_args, get_origin
 
@@ -23,9 +23,10 @@ from replaykit.run import execute
 from replaykit.sequence import Fixed, Sequence
 from replaykit.source import DEFAULT_SIZE, Source, derive
 from replaykit.trace import Trace
-from replaykit.value import copied, fields_of, value_of
+from replaykit.value import copied, fields_of, frozen, value_of
 
 LENGTH = 30  # commands of a run
+KEPT = 7  # the state after each so many-th step is kept
 SAMPLES = 40  # states that are kept to look at
 NONCE = "0000000000000000"
 
@@ -67,6 +68,7 @@ class Player(Mock):
         self._adapter = adapter
         self._change = change
         self._heard = heard
+        self._shown: dict[type[Observation], tuple[Hashable, Observation]] = {}  # in which state
         self.unsolved: set[str] = set()
         self.made_up = False  # was anything answered that the model does not predict?
 
@@ -99,8 +101,12 @@ class Player(Mock):
                 raise
 
     def observe(self, kind: type[Observation]) -> Observation:  # type: ignore[override]  # here is something to see
+        now = frozen(self._state)
+        if kind in self._shown and self._shown[kind][0] == now:
+            return self._shown[kind][1]
         names = [each.name for each in self._state.rules.checks if each.observation is kind]
         seen, unsolved = shown_for(kind, names, self._state)
+        self._shown[kind] = now, seen
         self.unsolved |= unsolved
         return seen
 
@@ -217,7 +223,7 @@ class Rehearsals:
     def _ear(self, run: int) -> Callable[[int, Command, Event, Model, Model], None]:
         def hear(step: int, command: Command, event: Event, before: Model, after: Model) -> None:
             self.exchanges.append(Exchanged(run, step, command, event, before, copied(after)))
-            if step % 7 == 6 and len(self.states) < SAMPLES:
+            if step % KEPT == KEPT - 1 and len(self.states) < SAMPLES:
                 self.states.append(self.exchanges[-1].after)
 
         return hear
@@ -228,6 +234,11 @@ class Rehearsals:
         self.stand_in.rules = replace(rules, checks=checks)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the runs went to their ends, so that what was not seen in them is seldom seen."""
+        return self.trouble is None and self.contradiction is None and not self.broken
+
+    @property
     def checks(self) -> list[Check]:
         """The checks that can be looked at in a rehearsal."""
         return self.stand_in.rules.checks
@@ -235,7 +246,8 @@ class Rehearsals:
 
 def stand_in_for(model: type[Model]) -> type[Model]:
     """Make a model like this one, without faults, and without checks that wait or are meant for faults."""
-    kind: type[Model] = type(model)(
+    meta: Any = type(model)
+    kind: type[Model] = meta(
         model.__name__, (model,), {"__module__": model.__module__, "__qualname__": model.__qualname__}
     )
     checks = [replace(each, within=0.0, relax=()) for each in model.rules.checks if not each.during]

@@ -40,12 +40,18 @@ def _contradicted(rehearsals: Rehearsals, run: int, trace: Trace) -> Remark:
     shown = [f"[{call.label}] {call.tag}({', '.join(f'{name}={each!r}' for name, each in call.args.items())})"[:200]
              for call in sequence]  # fmt: skip
     place = passage.of_method(model, failure.name) if hasattr(model, failure.name) else passage.of_class(model)
-    of = f"in run {run} of {rehearsals.runs} (seed {rehearsals.seed}), shortened to {len(sequence)} of {LENGTH} commands"
+    of = (
+        f"in run {run} of {rehearsals.runs} (seed {rehearsals.seed}), shortened to {len(sequence)} of {LENGTH} commands"
+    )
     if failure.kind in {"model", "adapter"}:
         what = f"{failure.name} raises {of}: {failure.message}"
         return remark("RK502", place, what, "Mend the method, or ask for what it needs with @requires.", shown)
-    what = f"{model.__name__} contradicts itself {of}: the {failure.kind} {failure.name} does not hold: {failure.message}"
-    return remark("RK501", place, what, "The service did all that the model expects: one of its methods is wrong.", shown)
+    what = (
+        f"{model.__name__} contradicts itself {of}: the {failure.kind} {failure.name} does not hold: {failure.message}"
+    )
+    return remark(
+        "RK501", place, what, "The service did all that the model expects: one of its methods is wrong.", shown
+    )
 
 
 def _shortened(rehearsals: Rehearsals, trace: Trace) -> Sequence:
@@ -92,7 +98,7 @@ def _asked_again(model: type[Model], exchange: Exchanged) -> Iterator[Remark]:
         asked = copied(before)
         try:
             getattr(asked, name)()
-        except Exception:  # noqa: BLE001  told where it ended a run
+        except Exception:  # noqa: BLE001, S112  told where it ended a run
             continue
         if frozen(asked) != frozen(before):
             yield remark(
