@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from replaykit.adapter import Adapter
 from replaykit.lint import checking, domain, drawing, meeting, reading, running
+from replaykit.lint.passage import is_ignored
 from replaykit.lint.rehearsal import Rehearsals
 from replaykit.lint.remark import LEVELS, Remark
 from replaykit.model import Model
@@ -78,7 +79,7 @@ def _lint(rehearsals: Rehearsals, select: tuple[str, ...], ignore: tuple[str, ..
         *running.remarks(rehearsals),
     ]
     wanted = [each for each in found if _is_wanted(each.code, select, ignore)]
-    told = [each for each in wanted if not each.ignored]
+    told = [each for each in wanted if not is_ignored(each.code, each.file, each.line)]
     told.sort(key=lambda each: (_ORDER[each.level], each.code, each.file, each.line))
     return Linted(
         tool=f"replaykit {__version__}",

@@ -131,7 +131,8 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
     """Try all ways of being wrong on exchanges of one kind."""
     command, event = trial.command, type(exchanges[0].event)
     effective = [each for each in exchanges if frozen(each.before) != frozen(each.after)]
-    if trial.is_noticed(effective, lambda each, _: Change(each.step, folds=lambda _: None)) is False:
+    is_undone_unseen = trial.is_noticed(effective, lambda each, _: Change(each.step, folds=lambda _: None)) is False
+    if is_undone_unseen:
         yield remark(
             "RK204",
             passage.of_class(command),
@@ -148,8 +149,9 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
                 "notices.",
                 "Expect it (like(..., name=value)), or compare it in a check; or leave it out of the event.",
             )
-        done = trial.is_noticed(effective, partial(_does_other, name))
-        if done is False and said is not None:
+        if is_undone_unseen or said is None:
+            continue
+        if trial.is_noticed(effective, partial(_does_other, name)) is False:
             yield remark(
                 "RK204",
                 passage.of_class(command),

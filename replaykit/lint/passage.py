@@ -17,8 +17,6 @@ class Passage(NamedTuple):
     name: str
     file: str = ""  # empty where the source is not known
     line: int = 0  # from 1
-    first: int = 0  # that of the first decorator
-    last: int = 0  # that of the end of the header: from the first to this one, a comment may stand
 
     def called(self, name: str) -> "Passage":
         """Give the passage another name."""
@@ -48,15 +46,15 @@ def of_field(kind: type, name: str) -> Passage:
     for each in (home, *kind.__mro__):
         node = _member(each, name)
         if isinstance(node, ast.AnnAssign):
-            last = node.end_lineno or node.lineno
-            return Passage(f"{kind.__name__}.{name}", _file_of(each), node.lineno, node.lineno, last)
+            return Passage(f"{kind.__name__}.{name}", _file_of(each), node.lineno)
     return of_class(kind).called(f"{kind.__name__}.{name}")
 
 
-def is_ignored(code: str, place: Passage) -> bool:
-    """Say whether a comment in a passage says not to make this remark: `# replaykit: ignore[RK101]`."""
-    for number in range(place.first, place.last + 1) if place.file else ():
-        found = _IGNORE.search(linecache.getline(place.file, number))
+def is_ignored(code: str, file: str, line: int) -> bool:
+    """Say whether a comment says not to make a remark: `# replaykit: ignore[RK101]` behind the line, or above it."""
+    above = linecache.getline(file, line - 1).strip() if line > 1 else ""
+    for text in (linecache.getline(file, line) if file else "", above if above.startswith(("#", "@")) else ""):
+        found = _IGNORE.search(text)
         if found and code in {each.strip() for each in found[1].split(",")}:
             return True
     return False
@@ -160,5 +158,4 @@ def _member(kind: type, name: str) -> ast.stmt | None:
 
 
 def _passage(name: str, owner: type, node: ast.ClassDef | ast.FunctionDef) -> Passage:
-    first = min([each.lineno for each in node.decorator_list], default=node.lineno)
-    return Passage(name, _file_of(owner), node.lineno, first, max(node.lineno, node.body[0].lineno - 1))
+    return Passage(name, _file_of(owner), node.lineno)

@@ -7,7 +7,7 @@ The first digit of a code is its family: 1 never generated, 2 never checked, 3 d
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from replaykit.lint.passage import Passage, is_ignored
+from replaykit.lint.passage import Passage
 from replaykit.value import Record
 
 Level: TypeAlias = Literal["error", "warning", "note"]
@@ -65,7 +65,6 @@ class Remark(Record):
     what: str
     todo: str
     shown: tuple[str, ...] = ()  # lines that show it: the calls of a mock run
-    ignored: bool = False  # does a comment in the code say not to make it?
 
 
 def remark(code: str, place: Passage, what: str, todo: str, shown: Iterable[str] = ()) -> Remark:
@@ -79,5 +78,4 @@ def remark(code: str, place: Passage, what: str, todo: str, shown: Iterable[str]
         what=what,
         todo=todo,
         shown=tuple(shown),
-        ignored=is_ignored(code, place),
     )

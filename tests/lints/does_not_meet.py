@@ -3,7 +3,6 @@
 from typing import Annotated, ClassVar
 
 from lints.shop import AddItem, Item, ItemAdded, Refused, Shop, ShopApi, Stock, Take, Taken
-
 from replaykit import (
     Adapter,
     Command,

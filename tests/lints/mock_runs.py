@@ -4,7 +4,6 @@ import itertools
 from typing import ClassVar
 
 from lints.shop import AddItem, ItemAdded, Refused, Shop, ShopApi, Stock, Take, Taken
-
 from replaykit import Like, Model, check, expects, like, on, requires
 
 

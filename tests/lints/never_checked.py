@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from lints.shop import AddItem, Item, ItemAdded, Refused, Shop, ShopApi, Stock, Take, Taken
-
 from replaykit import Event, Like, Model, Observation, Ref, check, expects, invariant, like, on, same
 
 

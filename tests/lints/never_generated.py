@@ -3,7 +3,6 @@
 from typing import Annotated, ClassVar, Literal
 
 from lints.shop import Amount, Refused, Shop, ShopApi, Take, Taken
-
 from replaykit import Command, Entity, Event, Model, Ref, expects, gen, handles, invariant, on, requires
 
 

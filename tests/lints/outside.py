@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from lints.shop import Shop, ShopApi, Take
 from pydantic import Field
 
+from lints.shop import Shop, ShopApi, Take
 from replaykit import gen
 from replaykit.generator import Integers
 from replaykit.source import Source
