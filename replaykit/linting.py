@@ -19,8 +19,8 @@ from replaykit.value import JsonData, Record, schema_of
 from replaykit.version import __version__
 
 RUNS = 50  # mock runs, of 30 commands each
-MOST_RUNS = 10_000
 SEED = 1
+MOST_NOTES = 3  # of one code, that are told one by one
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
@@ -88,9 +88,24 @@ def _lint(rehearsals: Rehearsals, select: tuple[str, ...], ignore: tuple[str, ..
         seed=rehearsals.seed,
         runs=rehearsals.runs,
         executions=rehearsals.executions,
-        remarks=tuple(told),
+        remarks=tuple(_gathered(told)),
         ignored=len(wanted) - len(told),
     )
+
+
+def _gathered(remarks: list[Remark]) -> list[Remark]:
+    """Tell notes of one code together, where they are many."""
+    notes: dict[str, list[Remark]] = {}
+    for each in remarks:
+        if each.level == "note":
+            notes.setdefault(each.code, []).append(each)
+    gathered = [each for each in remarks if len(notes.get(each.code, ())) <= MOST_NOTES]
+    for several in notes.values():
+        if len(several) > MOST_NOTES:
+            first, *others = several
+            what = f"{first.what} So it is in {len(others)} more places."
+            gathered.append(first.replace(what=what, shown=tuple(f"{each.name}: {each.what}" for each in others)))
+    return sorted(gathered, key=lambda each: (_ORDER[each.level], each.code))
 
 
 def unknown_codes(codes: Iterable[str]) -> list[str]:

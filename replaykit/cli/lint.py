@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replaykit.linting import Linted
 
 _STYLES = {"error": "bad", "warning": "skipped", "note": "dim"}
+_MOST_SHOWN = 6  # lines of one remark
 _RESETS = ("reset_url", "reset_command", "reset_restart")
 
 
@@ -118,8 +119,10 @@ def _show(found: "Linted") -> None:
     for each in found.remarks:
         place = f"{_short(each.file)}:{each.line}" if each.file else each.name
         draw([(f"{place}: {each.code} {each.level}: {each.what}", _STYLES[each.level])])
-        for line in each.shown:
+        for line in each.shown[:_MOST_SHOWN]:
             say(f"    {line}")
+        if len(each.shown) > _MOST_SHOWN:
+            say(f"    and {len(each.shown) - _MOST_SHOWN} more, in --json")
         say(f"    {each.todo}")
 
 

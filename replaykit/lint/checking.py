@@ -26,8 +26,9 @@ from replaykit.lint.remark import Remark, remark
 from replaykit.model import Check, Like, Model
 from replaykit.value import State, copied, frozen
 
-BUDGET = 1500  # runs with a changed service
-TIMES = 4  # exchanges of one kind that are changed in the same way before nobody is said to notice
+BUDGET = 600  # runs with a changed service
+ANSWERS = 4  # the same of answers: they are noticed soon, or never
+TIMES = 10  # exchanges of one kind that are changed in the same way before nobody is said to notice
 FIELDS = 3  # values that are tried in the place of one
 HELD = 8  # states that one check is held against
 WRONG = 60  # wrong states, and wrong observations, for each of them
@@ -67,10 +68,12 @@ class _Trial:
         self.tried = 0
         self.noticed = 0
 
-    def is_noticed(self, exchanges: list[Exchanged], change: Callable[[Exchanged, int], Change | None]) -> bool | None:
+    def is_noticed(
+        self, exchanges: list[Exchanged], change: Callable[[Exchanged, int], Change | None], times: int = TIMES
+    ) -> bool | None:
         """Say whether anybody notices a change in any of some exchanges; None where there was nothing to change."""
         answer = None
-        for number, exchange in enumerate(exchanges[:TIMES]):
+        for number, exchange in enumerate(exchanges[:times]):
             changed = change(exchange, number)
             if changed is None or self._rehearsals.executions > BUDGET + self._rehearsals.runs:
                 continue
@@ -89,14 +92,18 @@ def _unnoticed(rehearsals: Rehearsals) -> Iterator[Remark]:
     for each in rehearsals.exchanges:
         if not isinstance(each.event, Unknown):
             kinds[type(each.command)][type(each.event)].append(each)
+    rules = rehearsals.model.rules
     drawn = {tag for role, tag in rehearsals.tally if role == "command"}
+    untold = set(rehearsals.unanswerable) if rules.checks or rules.invariants else set()
     silent = []
-    unread: dict[str, Remark] = {}
+    unread: dict[tuple[str, str], Remark] = {}
     for command in asked_of(rehearsals.model):
         trial, found = _Trial(rehearsals, command), list[Remark]()
         for exchanges in kinds[command].values():
             spread = sorted(exchanges, key=lambda each: (each.step % 10, each.run))
             found += list(_tried(rehearsals, trial, spread))
+        if command in untold:
+            continue
         if (
             command.tag in drawn
             and not trial.noticed
@@ -105,8 +112,8 @@ def _unnoticed(rehearsals: Rehearsals) -> Iterator[Remark]:
             silent.append(command)
             continue
         for wrong in found:
-            if wrong.code == "RK203":
-                unread.setdefault(wrong.name, wrong)
+            if wrong.level == "note":
+                unread.setdefault((wrong.code, wrong.name), wrong)
             else:
                 yield wrong
     yield from _silent(rehearsals.model, silent)
@@ -140,7 +147,7 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
             "Write a check that reads from the service what the command changed.",
         )
     for name in event.model_fields:
-        said = trial.is_noticed(exchanges, partial(_answers_other, name))
+        said = trial.is_noticed(exchanges, partial(_answers_other, name), ANSWERS)
         if said is False:
             yield remark(
                 "RK203",
@@ -200,32 +207,40 @@ def _of_other_kind(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchan
     name = model.rules.expects.get(command)
     if name is None:
         return
-    others = [*events_of(rehearsals.adapter, command), *expected_kinds(model, name)]
-    for other in dict.fromkeys(each for each in others if each is not event):
+    others = dict.fromkeys([*events_of(rehearsals.adapter, command), *expected_kinds(model, name)])
+    as_well = []
+    for other in others:
+        if other is event:
+            continue
+        fails = [
+            trial.is_noticed(exchanges, partial(_answers_kind, other, whole=whole), ANSWERS) for whole in (False, True)
+        ]
+        if False in fails and True not in fails:
+            as_well.append(other.__name__)
+    if as_well:
+        yield remark(
+            "RK205",
+            passage.of_method(model, name),
+            f"Where {event.__name__} is the answer to {command.__name__}, {' or '.join(as_well)} would do as well.",
+            "If that is not meant, say when each of them is expected.",
+        )
 
-        def change(exchange: Exchanged, _: int, other: type[Event] = other) -> Change | None:
-            admitted = _admitted(exchange, other)
-            return admitted and Change(exchange.step, answer=lambda _: admitted)  # type: ignore[return-value]
 
-        if trial.is_noticed(exchanges, change) is False:
-            yield remark(
-                "RK205",
-                passage.of_method(model, name),
-                f"Where {event.__name__} is the answer to {command.__name__}, {other.__name__} would do as well.",
-                "Say when each of them is expected, instead of all at once.",
-            )
+def _answers_kind(other: type[Event], exchange: Exchanged, _: int, *, whole: bool) -> Change | None:
+    event = _admitted(exchange, other, whole=whole)
+    return None if event is None else Change(exchange.step, answer=lambda _: event)
 
 
-def _admitted(exchange: Exchanged, other: type[Event]) -> Event | None:
+def _admitted(exchange: Exchanged, other: type[Event], *, whole: bool) -> Event | None:
     """Make an event of another kind: one that the model admits, if there is one."""
     prediction = Model.predict(copied(exchange.before), exchange.command)
+    event = made(other, exchange.command, Refs(), whole=whole)
     for each in prediction.admissible if prediction is not None else ():
         if type(each) is other:
             return each
         if isinstance(each, Like) and each.kind is other:
-            event = made(other, exchange.command, Refs())
             return None if event is None else event.replace(**each.fields)
-    return made(other, exchange.command, Refs())
+    return event
 
 
 # --- checks that nothing makes fail -------------------------------------------------------------
@@ -235,14 +250,13 @@ def _never_failing(rehearsals: Rehearsals) -> Iterator[Remark]:
     """Hold each check against wrong states and wrong observations, and say which ones nothing makes fail."""
     seen: dict[tuple[type, str], bool] = {}
     sample = [rehearsals.stand_in(), *rehearsals.states[-HELD:]]
+    strange = list(islice(_after_strange_events(rehearsals), WRONG))
     for name in rehearsals.model.rules.invariants:
-        if not passage.is_of_another(rehearsals.model, name) and not any(
-            _fails(wrong, name) for state in sample for _, wrong in states(state, WRONG)
-        ):
+        if not passage.is_of_another(rehearsals.model, name) and not _can_fail(name, sample, strange):
             yield _never_fails(rehearsals.model, name, "invariant")
     for check in rehearsals.checks:
         if check.observation is None:
-            fails = any(_fails(wrong, check.name) for state in sample for _, wrong in states(state, WRONG))
+            fails = _can_fail(check.name, sample, strange)
         else:
             fails = _is_sensitive(rehearsals, check, sample, seen)
         if not fails and not passage.is_of_another(rehearsals.model, check.name):
@@ -255,6 +269,31 @@ def _never_failing(rehearsals: Rehearsals) -> Iterator[Remark]:
                 f"No check looks at {kind.__name__}.{path}: it may be anything.",
                 "Compare it with what the model knows, or leave it out of the observation.",
             )
+
+
+def _can_fail(name: str, sample: list[Model], strange: list[Model]) -> bool:
+    """Say whether any wrong state makes a check fail that looks at nothing else."""
+    if any(_fails(each, name) for each in strange):
+        return True
+    return any(_fails(wrong, name) for state in sample for _, wrong in states(state, WRONG))
+
+
+def _after_strange_events(rehearsals: Rehearsals) -> Iterator[Model]:
+    """Give states after events that were never answered, one for each event and for each of its defaults."""
+    for exchange in rehearsals.exchanges[:1]:
+        for kind in rehearsals.model.rules.on:
+            whole = made(kind, exchange.command, Refs(), whole=True)
+            plain = made(kind, exchange.command, Refs())
+            if whole is None or plain is None:
+                continue
+            strange = [plain, *(plain.replace(**{name: getattr(whole, name)}) for name in kind.model_fields)]
+            for event in strange:
+                state = copied(exchange.before)
+                try:
+                    Model.apply(state, event)
+                except Exception:  # noqa: BLE001, S112  the user's code, with an event that can't be
+                    continue
+                yield state
 
 
 def _is_sensitive(

@@ -1,5 +1,6 @@
 """What is never generated: commands that are never drawn, values that never come, answers that no run came to."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin
 
@@ -14,7 +15,7 @@ from replaykit.lint.rehearsal import LENGTH, Rehearsals, asked_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Like, Model
 from replaykit.source import Source, derive
-from replaykit.value import fields_of
+from replaykit.value import copied, fields_of
 
 MEETING_RUNS = 20  # of a pool: in none of them has a value come twice
 FEW = 2  # values; what has fewer is always the same
@@ -209,20 +210,30 @@ def _never_meeting(command: type[Command], name: str, generator: Generator) -> I
 
 
 def _never_answered(rehearsals: Rehearsals) -> Iterator[Remark]:
-    """Say which of the answers that are expected no run came to."""
-    seen = {(type(each.command), type(each.event)) for each in rehearsals.exchanges}
-    asked = {command for command, _ in seen}
-    for name in dict.fromkeys(rehearsals.model.rules.expects.values()):
-        commands = [each for each in asked_of(rehearsals.model) if rehearsals.model.rules.expects.get(each) == name]
-        if not any(each in asked for each in commands):
-            continue
-        for kind in expected_kinds(rehearsals.model, name):
-            if not any((command, kind) in seen for command in commands):
+    """Say which of the answers that may be expected, as it is annotated, were expected in no run."""
+    rules, expected = rehearsals.model.rules, _expected_in(rehearsals)
+    for name in dict.fromkeys(rules.expects.values()):
+        commands = [each for each in asked_of(rehearsals.model) if rules.expects.get(each) == name]
+        seen = set().union(*[expected.get(each, set()) for each in commands])
+        for kind in expected_kinds(rehearsals.model, name) if seen else ():
+            if kind not in seen:
                 yield remark(
                     "RK108",
                     passage.of_method(rehearsals.model, name),
-                    f"{name} may expect {kind.__name__}, and never did so first in {rehearsals.runs} mock runs (seed "
+                    f"{name} may expect {kind.__name__}, and never did in {rehearsals.runs} mock runs (seed "
                     f"{rehearsals.seed}).",
                     "If runs seldom come to it, draw more of what leads there; if it can't be, take it out of the "
                     "annotation.",
                 )
+
+
+def _expected_in(rehearsals: Rehearsals) -> dict[type[Command], set[type[Event]]]:
+    """List the kinds of events that were expected of each command."""
+    found: dict[type[Command], set[type[Event]]] = {}
+    for each in rehearsals.exchanges:
+        kinds = found.setdefault(type(each.command), set())
+        with contextlib.suppress(Exception):  # the user's code, which told in the run what is wrong with it
+            prediction = Model.predict(copied(each.before), each.command)
+            for one in prediction.admissible if prediction is not None else ():
+                kinds.add(one.kind if isinstance(one, Like) else type(one))
+    return found

@@ -7,10 +7,11 @@ the state is tried.
 """
 
 import ast
+import functools
 from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import islice
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Union, get_args, get_origin
 
 from replaykit.command import Observation, Ref
@@ -111,24 +112,30 @@ def _sides(error: BaseException) -> list[Any]:
 
 
 def _compared(frame: FrameType, line: int, kind: type[ast.If] | type[ast.Assert]) -> list[Any]:
-    """Evaluate both sides of the comparison that a statement makes; innermost first."""
-    tree = tree_of(frame.f_code.co_filename)
+    """Evaluate both sides of the comparison that a statement makes."""
+    names = {**frame.f_globals, **frame.f_locals}
+    try:
+        sides = _sides_in(frame.f_code.co_filename, line, kind.__name__)
+        return [eval(side, names) for side in sides]  # noqa: S307  the user's own source
+    except Exception:  # noqa: BLE001  the user's code
+        return []
+
+
+@functools.lru_cache(maxsize=1024)
+def _sides_in(file: str, line: int, kind: str) -> tuple[CodeType, ...]:
+    """Find both sides of the comparison that the statement in a line makes, the innermost one."""
+    tree = tree_of(file)
     nodes = [
         node
         for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, kind) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        if isinstance(node, ast.If | ast.Assert)
+        and type(node).__name__ == kind
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
     test = nodes[-1].test if nodes else None
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return []
-    names = {**frame.f_globals, **frame.f_locals}
-    try:
-        return [
-            eval(compile(ast.Expression(side), "<check>", "eval"), names)  # noqa: S307  the user's own source
-            for side in (test.left, test.comparators[0])
-        ]
-    except Exception:  # noqa: BLE001  the user's code
-        return []
+        return ()
+    return tuple(compile(ast.Expression(side), "<check>", "eval") for side in (test.left, test.comparators[0]))
 
 
 def _candidates(seen: Observation, sides: list[Any]) -> Iterator[Observation]:

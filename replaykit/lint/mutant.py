@@ -26,8 +26,7 @@ def mutants(value: Any, path: str = "", depth: int = DEPTH) -> Iterator[tuple[st
                 yield inner, tuple(changed) if isinstance(value, tuple) else changed
     elif isinstance(value, dict):
         keys = list(value)
-        if keys:
-            yield f"{path}{{}}", {key: value[key] for key in keys[:-1]}
+        yield from ((f"{path}{{}}", {key: value[key] for key in fewer}) for fewer in _fewer(keys))
         for index in _some(len(keys)):
             for inner, each in mutants(value[keys[index]], f"{path}{{}}", depth - 1):
                 yield inner, {**value, keys[index]: each}
@@ -72,11 +71,16 @@ def _scalars(value: Any) -> list[Any]:
 
 def _lists(value: Any) -> Iterator[Any]:
     if value:
-        yield value[:-1]
-        yield value[1:]
+        yield value[:0]
         yield value + value[-1:]
     if len(value) > 1:
-        yield value[::-1]
+        yield value[:-1]
+        if value[::-1] != value:
+            yield value[::-1]
+
+
+def _fewer(keys: list[Any]) -> list[list[Any]]:
+    return [[], keys[:-1]] if len(keys) > 1 else [[]] if keys else []
 
 
 def _some(length: int) -> list[int]:

@@ -26,6 +26,7 @@ from replaykit.trace import Trace
 from replaykit.value import copied, fields_of, frozen, value_of
 
 LENGTH = 30  # commands of a run
+AFTERWARDS = 15  # of them, from the one on in which the service was changed
 KEPT = 7  # the state after each so many-th step is kept
 SAMPLES = 40  # states that are kept to look at
 NONCE = "0000000000000000"
@@ -69,12 +70,15 @@ class Player(Mock):
         self._change = change
         self._heard = heard
         self._shown: dict[type[Observation], tuple[Hashable, Observation]] = {}  # in which state
+        self._unmade: set[Ref[Any]] = set()  # what the service says to have made, and has not
         self.unsolved: set[str] = set()
         self.made_up = False  # was anything answered that the model does not predict?
 
     def perform(self, command: Command) -> Event:
         step = self.refs.step or 0
         here = self._change if self._change is not None and self._change.step == step else None
+        if self._unmade and self._unmade & refs_in(command):
+            return Unknown()
         try:
             event = predicted(self._state, command, self.refs)
         except Exception:
@@ -89,6 +93,8 @@ class Player(Mock):
         done = here.folds(event) if here is not None and here.folds is not None else event
         if done is not None:
             self._fold(done)
+        else:
+            self._unmade |= refs_in(event) - refs_in(command)
         if self._heard is not None:
             self._heard(step, command, event, before, self._state)
         return answer
@@ -128,8 +134,17 @@ def events_of(adapter: type[Adapter[Any]] | None, command: type[Command]) -> tup
     return tuple(each for each in members_of(hints["return"]) if isinstance(each, type) and issubclass(each, Event))
 
 
-def made(kind: type[Event], command: Command, refs: Refs) -> Event | None:
-    """Make an event of a kind: what has the name and the type of an argument is that argument, and the rest drawn."""
+def refs_in(message: Command | Event) -> set[Ref[Any]]:
+    """List the refs that stand in the fields of a message."""
+    values = [getattr(message, name) for name in type(message).model_fields]
+    return {each for each in values if isinstance(each, Ref)}
+
+
+def made(kind: type[Event], command: Command, refs: Refs, *, whole: bool = False) -> Event | None:
+    """Make an event of a kind: what has the name and the type of an argument is that argument, and the rest drawn.
+
+    What has a default keeps it, if the event is not to be `whole`.
+    """
     values: dict[str, Any] = {}
     known = {name: annotation for name, annotation, _, _ in fields_of(type(command))}
     source = Source(derive(refs.step or 0, 1), lambda _: ())
@@ -140,7 +155,7 @@ def made(kind: type[Event], command: Command, refs: Refs) -> Event | None:
         elif isinstance(entity, type) and issubclass(entity, Entity):
             same = [getattr(command, each) for each, its in known.items() if its == annotation]
             values[name] = same[0] if same else refs.bind(entity, f"mock-{refs.step}-{name}")
-        elif required:
+        elif required or whole:
             try:
                 generator = of(annotation, metadata, f"{kind.__name__}.{name}")
                 values[name] = value_of(annotation, generator.build(generator.sample(source, DEFAULT_SIZE)))
@@ -207,7 +222,8 @@ class Rehearsals:
 
     def changed(self, run: int, change: Change) -> Trace:
         """Make a run again, the service doing one thing otherwise."""
-        return self._executed(run, Player(self.stand_in, self.adapter, change), Counter())
+        length = min(LENGTH, change.step + AFTERWARDS)
+        return self._executed(run, Player(self.stand_in, self.adapter, change), Counter(), length)
 
     def again(self, sequence: Sequence) -> Trace:
         """Make a run of fixed calls."""
@@ -215,9 +231,9 @@ class Rehearsals:
         player = Player(self.stand_in, self.adapter)
         return execute(self.stand_in, player, Fixed(sequence), nonce=NONCE)
 
-    def _executed(self, run: int, player: Player, tally: Counter[tuple[str, str]]) -> Trace:
+    def _executed(self, run: int, player: Player, tally: Counter[tuple[str, str]], length: int = LENGTH) -> Trace:
         self.executions += 1
-        calls = Generated(self.stand_in, derive(self.seed, run), LENGTH)
+        calls = Generated(self.stand_in, derive(self.seed, run), length)
         return execute(self.stand_in, player, calls, nonce=NONCE, tally=tally)
 
     def _ear(self, run: int) -> Callable[[int, Command, Event, Model, Model], None]:
@@ -235,8 +251,14 @@ class Rehearsals:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the runs went to their ends, so that what was not seen in them is seldom seen."""
-        return self.trouble is None and self.contradiction is None and not self.broken
+        """Whether the runs went to their ends, with answers to all commands, so that what was not seen is rare."""
+        return self.trouble is None and self.contradiction is None and not self.broken and not self.unanswerable
+
+    @property
+    def unanswerable(self) -> list[type[Command]]:
+        """The commands of which nobody knows what is answered: neither the model nor a handler says it."""
+        silent = [each for each in asked_of(self.model) if each not in self.model.rules.expects]
+        return [each for each in silent if not events_of(self.adapter, each)]
 
     @property
     def checks(self) -> list[Check]:

@@ -25,7 +25,7 @@ LEVELS: dict[str, Level] = {
     "RK202": "warning",  # a command that nothing is held to
     "RK203": "note",  # a part of an answer that nobody looks at
     "RK204": "warning",  # what a command does is not looked at
-    "RK205": "warning",  # any answer will do
+    "RK205": "note",  # any answer will do
     "RK206": "warning",  # a check with nothing in it that could fail
     "RK207": "warning",  # a check that nothing makes fail
     "RK208": "warning",  # a check that is never looked at

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from replaykit.lint import passage
-from replaykit.lint.rehearsal import LENGTH, Exchanged, Rehearsals, asked_of, events_of
+from replaykit.lint.rehearsal import LENGTH, Exchanged, Rehearsals, asked_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Like, Model
 from replaykit.sequence import Sequence, without
@@ -117,7 +117,7 @@ def _not_looked_at(rehearsals: Rehearsals) -> Iterator[Remark]:
     """Say once what mock runs can't tell of this model."""
     model, said = rehearsals.model, []
     silent = [each for each in asked_of(model) if each not in model.rules.expects]
-    unanswered = [each for each in silent if not events_of(rehearsals.adapter, each)]
+    unanswered = rehearsals.unanswerable
     if unanswered:
         said.append(f"what {_listed(unanswered)} would answer: no expectation, and no handler to say so")
     elif silent:
