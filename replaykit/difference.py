@@ -34,12 +34,16 @@ class NotSameError(AssertionError):
     """Two values that a check holds to be alike are not."""
 
     def __init__(self, actual: JsonData, expected: JsonData) -> None:
+        super().__init__(actual, expected)
         self.actual = actual
         self.expected = expected
-        found = differences(expected, actual)
+
+    def __str__(self) -> str:
+        """Tell the first places; that takes milliseconds, and nobody asks where the check is only looked at again."""
+        found = differences(self.expected, self.actual)
         listed = "; ".join(f"{each.path}: {each.shown}" for each in found[:3])
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004
-        super().__init__(f"expected -> seen: {listed}{more}")
+        return f"expected -> seen: {listed}{more}"
 
 
 def differences(before: JsonData, after: JsonData) -> list[Difference]:

@@ -243,6 +243,20 @@ READING_ORDER = [
     "recording",
     "desk",
     "serving",
+    # lint
+    "lint",
+    "lint.passage",
+    "lint.remark",
+    "lint.mutant",
+    "lint.guess",
+    "lint.rehearsal",
+    "lint.domain",
+    "lint.drawing",
+    "lint.meeting",
+    "lint.reading",
+    "lint.checking",
+    "lint.running",
+    "linting",
     # faces
     "answer",
     "cli.console",
@@ -286,6 +300,7 @@ READING_ORDER = [
     "cli.config",
     "cli.completion",
     "cli.roster",
+    "cli.lint",
     "cli.app",
     "cli",
     "pytest_bundle",
@@ -346,6 +361,7 @@ DOORS = {
         "cli.proxy",
         "cli.serve",
         "cli.config",
+        "cli.lint",
     },
 }
 

@@ -1,0 +1,1 @@
+"""Models with one mistake each, and their twins without it."""
