@@ -14,6 +14,7 @@ from replaykit.cli.diff import diff
 from replaykit.cli.exporting import export
 from replaykit.cli.git_setup import git_setup
 from replaykit.cli.importing import import_
+from replaykit.cli.init import init
 from replaykit.cli.integration import integration
 from replaykit.cli.listing import list_
 from replaykit.cli.noise import noise
@@ -58,7 +59,7 @@ def commands() -> None:
 
 for command in (
     integration, replay, probe, bisect, recheck, suite, close, reopen, reshrink, show, list_, diff, noise, verify,
-    repair, migrate, git_setup, scan, export, import_, demo, config,
+    repair, migrate, git_setup, scan, export, import_, init, demo, config,
     proxy,
 ):  # fmt: skip
     commands.add_command(command)
