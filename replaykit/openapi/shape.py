@@ -62,12 +62,13 @@ class Shape:
 class Shapes:
     """Makes shapes of the schemas of one description."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, *, is_request: bool = True) -> None:
         self._description = description
-        self._fit = Fit(description, is_request=True)
+        self._fit = Fit(description, is_request=is_request)
+        self._unsaid = "readOnly" if is_request else "writeOnly"
 
     def of(self, pointer: str) -> Shape | None:
-        """Return the shape of what may be sent for the schema at a pointer; None where none is known."""
+        """Return the shape of what may be said for the schema at a pointer; None where none is known."""
         if not pointer:
             return self._any()
         schema = self._description.at(pointer)
@@ -285,7 +286,7 @@ class Shapes:
         required: dict[str, Shape] = {}
         optional: dict[str, Shape] = {}
         for name, each in said.items() if isinstance(said, dict) else ():
-            if merged(self._description, each).get("readOnly") is True:
+            if merged(self._description, each).get(self._unsaid) is True:
                 continue
             shape = self._of(each, above)
             if shape is None and name in needed:
