@@ -19,7 +19,11 @@ MOST_NOTES = 20
 @click.option("--openapi", metavar="FILE", type=click.Path(path_type=Path), help="OpenAPI 3.0 or 3.1, JSON or YAML.")
 @click.option("--output", metavar="FOLDER", type=click.Path(path_type=Path), help="Default: named like the package.")
 @click.option("--name", metavar="NAME", help="Of the package. Default: from the title of the file.")
-@click.option("--url", metavar="URL", help="Where the service is. Default: the first server that the file names.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Where the service is, for what is printed. Default: the first server of the file that is on this machine.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a generated file that was changed by hand.")
 def init(openapi: Path | None, output: Path | None, name: str | None, url: str | None, force: bool) -> int:
     """Write a model and an adapter that run at once, as a package.

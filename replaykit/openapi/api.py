@@ -184,7 +184,7 @@ class ContractApi(Adapter[M]):
 
 
 def _may_be_given(operation: Operation, status: int) -> bool:
-    """Say whether a refusal that is not described may be given all the same: by any service, or as none is described."""
+    """Say whether a refusal that is not described may be given: by any service, or since none is."""
     described = any(name.startswith("4") or name == "default" for name in operation.replies)
     return status in ANYWHERE or not described
 

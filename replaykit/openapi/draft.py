@@ -392,6 +392,8 @@ class Draft:
         chosen = next((each for each in asked if each.role == "made"), asked[0] if asked else None)
         if chosen is None:
             return []
+        if len(chosen.method) + len(chosen.command) + len(chosen.event) > 60:  # noqa: PLR2004  no line to begin with
+            return []
         return [
             "    # @expects",
             f"    # def {chosen.method}(self, _: generated.{chosen.command}) -> Expected[generated.{chosen.event}]:",

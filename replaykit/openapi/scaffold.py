@@ -78,11 +78,13 @@ def _package(name: str | None, description: Description) -> str:
 
 
 def _server(description: Description) -> str | None:
-    """Return the first server that has an address without variables."""
+    """Return the first server on this machine: others are for real, and no place to try things out."""
     listed = description.document.get("servers")
     for each in listed if isinstance(listed, list) else ():
         url = each.get("url") if isinstance(each, dict) else None
-        if isinstance(url, str) and re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", url):
+        if isinstance(url, str) and re.fullmatch(
+            r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", url
+        ):
             return url.rstrip("/")
     return None
 
