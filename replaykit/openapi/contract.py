@@ -1,0 +1,322 @@
+"""Contract: what written models and adapters are made of.
+
+An adapter (module `api`) asks an operation of the description, and hears one of these:
+
+- an event of the operation's own: it was done, and the answer looks as described;
+- `Refused`: a 4xx that is described, or that any service may give;
+- `Undescribed`: a status that is not described, or an answer that does not look as described.
+
+The last one is judged by two invariants, whatever a command expects, so that the two are two different bugs.
+
+What a model claims beyond that rests on assumptions, each with a name in `JUDGED`. A model that finds one of them wrong
+leaves it out: `judged: ClassVar = JUDGED - {"lists"}`.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from replaykit.command import Entity, Event, Ref
+from replaykit.model import Like, Model, fail, invariant, like, on
+from replaykit.value import JsonData, fields_of
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound="Thing")
+
+JUDGED = frozenset({"statuses", "schemas", "presence", "values", "removal", "lists"})
+MOST_GONE = 1  # things of a kind that are gone, and are spoken of all the same
+CLOSE = 1e-6  # relative difference of numbers that are the same but for how they are kept
+
+
+# --- what is heard ------------------------------------------------------------------------------
+
+
+class Refused(Event):
+    """The service refuses, with a status that is described, or that any service may give."""
+
+    status: int
+    missing: bool  # 404 or 410: there is no such thing
+
+
+class Undescribed(Event):
+    """The answer is none that is described: its status is not, or it does not look as it should."""
+
+    status: str = ""
+    looks: str = ""
+
+
+NotDone: TypeAlias = Refused | Undescribed
+Expected: TypeAlias = tuple[Like[E], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where the field of an event stands in an answer: `At("/owner/id")`; `*` is each item of a list."""
+
+    pointer: str
+
+
+def either(event: Like[Any]) -> Expected[Any]:
+    """Expect an event, or that the service refuses. What is not described is judged by invariants."""
+    return (event, *REFUSAL)
+
+
+REFUSAL: Expected[Any] = (like(Refused), like(Undescribed))
+
+
+class Near(Like[Any]):
+    """An event with parts left open, in which the spelling of a value does not count: see `is_near`."""
+
+    def admits(self, event: Event) -> bool:
+        """Say whether an event is one of those meant; a value that was not said is no claim."""
+        return type(event) is self.kind and all(
+            (seen := getattr(event, name)) is None or wanted is None or is_near(wanted, seen)
+            for name, wanted in self.fields.items()
+        )
+
+
+class Holding(Like[Any]):
+    """An event with a list in which some things are, and others are not."""
+
+    def __init__(self, kind: type[Event], name: str, here: Iterable[Ref[Any]], gone: Iterable[Ref[Any]]) -> None:
+        here = tuple(here)
+        super().__init__(kind, {name: list(here)})  # the simplest one
+        self.name, self.here, self.gone = name, tuple(here), tuple(gone)
+
+    def admits(self, event: Event) -> bool:
+        """Say whether the list of an event holds what is there, and nothing that is gone."""
+        listed = getattr(event, self.name, None)
+        return (
+            type(event) is self.kind
+            and listed is not None
+            and all(each in listed for each in self.here)
+            and not any(each in listed for each in self.gone)
+        )
+
+    def __repr__(self) -> str:
+        lacking = f" without {', '.join(map(str, self.gone))}" if self.gone else ""
+        return f"{self.kind.__name__}({self.name} with {', '.join(map(str, self.here)) or 'anything'}{lacking})"
+
+
+def is_near(sent: JsonData, shown: JsonData) -> bool:
+    """Say whether a value that is shown is the one that was sent, but for its spelling.
+
+    Services trim and fold texts, round numbers, sort lists, and add members to objects. None of that is a lost value.
+    """
+    if isinstance(sent, bool) or isinstance(shown, bool):
+        return sent is shown
+    if isinstance(sent, str) and isinstance(shown, str):
+        return _folded(sent) == _folded(shown)
+    if isinstance(sent, int | float) and isinstance(shown, int | float):
+        if isinstance(sent, int) and isinstance(shown, int):
+            return sent == shown
+        return math.isclose(sent, shown, rel_tol=CLOSE, abs_tol=CLOSE)
+    if isinstance(sent, dict) and isinstance(shown, dict):
+        return all(name not in shown or value is None or is_near(value, shown[name]) for name, value in sent.items())
+    if isinstance(sent, list) and isinstance(shown, list):
+        return len(sent) != len(shown) or all(any(is_near(each, other) for other in shown) for each in sent)
+    return bool(sent == shown) or type(sent) is not type(shown)
+
+
+def _folded(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+# --- what is known ------------------------------------------------------------------------------
+
+
+class Thing(Entity):
+    """What a model remembers about something that the service made; fields of subclasses are what was shown of it."""
+
+    standing: Literal["here", "unsure", "gone"] = "here"
+    parents: tuple[str, ...] = ()
+
+    def forget(self) -> None:
+        """Make no claim any more about what it looks like."""
+        for name, _, _, _ in fields_of(type(self)):
+            if name not in Thing.model_fields:
+                setattr(self, name, None)
+
+
+class Contract(Model):
+    """A model of what a description promises: its subclasses are written, and theirs are yours."""
+
+    server_errors: ClassVar[bool] = True
+    judged: ClassVar[frozenset[str]] = JUDGED
+
+    undescribed: dict[str, str] = {}  # noqa: RUF012  what of an answer is not as described: its status, or its looks
+
+    @on
+    def answer_was_not_described(self, event: Undescribed) -> None:
+        for name, said in (("statuses", event.status), ("schemas", event.looks)):
+            if said and name in self.judged:
+                self.undescribed[name] = said
+            elif said:
+                self.label(f"not described: {said}")
+
+    @invariant
+    def statuses_are_described(self) -> None:
+        if "statuses" in self.undescribed:
+            fail(f"{self.undescribed['statuses']} is not described")
+
+    @invariant
+    def answers_look_as_described(self) -> None:
+        if "schemas" in self.undescribed:
+            fail(f"the answer is not as described: {self.undescribed['schemas']}")
+
+
+def shelves_of(state: Model) -> Iterator[dict[Ref[Any], Thing]]:
+    """List where a model keeps its things: by their refs, one field for each kind."""
+    for name in dict.fromkeys(name for names in state.rules.candidates.values() for name in names):
+        shelf = getattr(state, name)
+        if isinstance(shelf, dict):
+            yield shelf
+
+
+def keep(shelf: dict[Ref[T], T], ref: Ref[T] | None, thing: T, *parents: Ref[Any] | None, status: int = 201) -> None:
+    """Remember what was made. A status of 202 says that it will be made later (RFC 9110, section 15.3.3)."""
+    if ref is None:
+        return
+    thing.parents = tuple(sorted({each.label for each in parents if each is not None}))
+    thing.standing = "unsure" if status == 202 else "here"  # noqa: PLR2004
+    shelf[ref] = thing
+
+
+def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, /, **values: Any) -> None:
+    """Remember what something looks like now; what is gone is not taken for there because it is still shown."""
+    thing = shelf.get(ref) if ref is not None else None
+    if thing is None or thing.standing == "gone":
+        return
+    thing.standing = "here"
+    for name, value in values.items():
+        setattr(thing, name, value)
+
+
+def updated(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 200, /, **values: Any) -> None:
+    """Remember that something was written anew; it may have been gone before."""
+    changed(state, ref)
+    if ref in shelf:
+        shelf[ref].standing = "here"
+        seen(shelf, ref, **values)
+        if status == 202:  # noqa: PLR2004
+            acted_on(state, ref)
+
+
+def touched(state: Model, *refs: Ref[Any] | None) -> None:
+    """Make no claim any more about what some things look like; what belongs to them stays as it is."""
+    labels = {each.label for each in refs if each is not None}
+    for shelf in shelves_of(state):
+        for ref, thing in shelf.items():
+            if ref.label in labels:
+                thing.forget()
+
+
+def changed(state: Model, *refs: Ref[Any] | None) -> None:
+    """Make no claim any more about what some things look like, nor about what belongs to them."""
+    labels = {each.label for each in refs if each is not None}
+    for ref, thing in _with_descendants(state, labels):
+        thing.forget()
+        if ref.label not in labels:
+            thing.standing = "unsure" if thing.standing == "here" else thing.standing
+
+
+def acted_on(state: Model, *refs: Ref[Any] | None) -> None:
+    """Make no claim any more about some things: an action may also have ended them."""
+    changed(state, *refs)
+    labels = {each.label for each in refs if each is not None}
+    for shelf in shelves_of(state):
+        for ref, thing in shelf.items():
+            if ref.label in labels and thing.standing == "here":
+                thing.standing = "unsure"
+
+
+def removed(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 204) -> None:
+    """Remember that something is gone, and be unsure of what belonged to it."""
+    changed(state, ref)
+    if ref in shelf:
+        shelf[ref].standing = "unsure" if status == 202 else "gone"  # noqa: PLR2004
+    gone = [each for each, thing in shelf.items() if thing.standing == "gone"]
+    for each in gone[:-MOST_GONE]:
+        del shelf[each]
+
+
+def shaken(state: Model) -> None:
+    """Make no claim any more about anything: an operation that names no thing may have changed all of them."""
+    for shelf in shelves_of(state):
+        for thing in shelf.values():
+            thing.forget()
+            thing.standing = "unsure"
+
+
+def met(shelf: dict[Ref[T], T], refs: Iterable[Ref[T]], kind: type[T], most: int = 10) -> None:
+    """Remember what was there before anybody made it, at most so many, with no claim about it."""
+    for ref in refs:
+        if ref not in shelf and len(shelf) < most:
+            shelf[ref] = kind(standing="unsure")
+
+
+def _with_descendants(state: Model, labels: set[str]) -> Iterator[tuple[Ref[Any], Thing]]:
+    known, reached = [pair for shelf in shelves_of(state) for pair in shelf.items()], set(labels)
+    grown = True
+    while grown:
+        grown = False
+        for ref, thing in known:
+            if ref.label not in reached and reached & {*thing.parents}:
+                reached.add(ref.label)
+                grown = True
+    return ((ref, thing) for ref, thing in known if ref.label in reached)
+
+
+def shows(
+    state: Contract,
+    kind: type[Event],
+    shelf: Mapping[Ref[T], T],
+    ref: Ref[T],
+    *parents: Ref[Any] | None,
+    values: Iterable[str] = (),
+    fades: bool = False,
+) -> Expected[Any]:
+    """Expect that a thing is read as it was made, or as it is told to be gone.
+
+    `values` names what is compared. `fades` says that a thing that was removed may go on being shown, since its
+    answer has a field to say so.
+    """
+    thing = shelf.get(ref)
+    others = {each.label for each in parents if each is not None}
+    if thing is None or thing.standing == "unsure" or not others <= {*thing.parents}:
+        return either(like(kind))
+    if thing.standing == "gone":
+        return REFUSAL if "removal" in state.judged and not fades else either(like(kind))
+    claims = {name: getattr(thing, name) for name in values} if "values" in state.judged else {}
+    seen = Near(kind, {name: value for name, value in claims.items() if value is not None})
+    return (seen, like(Refused, missing=False), like(Undescribed)) if "presence" in state.judged else either(seen)
+
+
+def lists(
+    state: Contract,
+    kind: type[Event],
+    name: str,
+    shelf: Mapping[Ref[T], T],
+    *parents: Ref[Any] | None,
+    whole: bool = True,
+    fades: bool = False,
+) -> Expected[Any]:
+    """Expect that a list holds the things that were made where it looks, and none that is gone.
+
+    `whole` is false where something was asked for that leaves things out, such as a page or a filter.
+    """
+    if "lists" not in state.judged:
+        return either(like(kind))
+    where = {each.label for each in parents if each is not None}
+    among = [(ref, thing) for ref, thing in shelf.items() if where <= {*thing.parents}]
+    here = [ref for ref, thing in among if whole and thing.standing == "here"]
+    gone = [ref for ref, thing in among if thing.standing == "gone" and "removal" in state.judged and not fades]
+    return either(Holding(kind, name, here, gone))
+
+
+def made_as_sent(state: Contract, kind: type[E], /, **sent: JsonData) -> Expected[Any]:
+    """Expect that something is made, and is shown with what was sent."""
+    claims = {name: value for name, value in sent.items() if value is not None} if "values" in state.judged else {}
+    return either(Near(kind, claims))
