@@ -27,10 +27,10 @@ def _found(sample: Sample, policy: Policy) -> Iterator[tuple[str, dict[str, Any]
             else:
                 yield "authorization", {"type": "apiKey", "in": "header", "name": "Authorization"}
         elif low == "cookie":
-            for pair in value.split(";"):
-                cookie, _, content = pair.strip().partition("=")
-                if is_credential(cookie, content, policy):
-                    yield _named(cookie, "Cookie"), {"type": "apiKey", "in": "cookie", "name": cookie}
+            cookies = [pair.strip().partition("=")[0] for pair in value.split(";")]
+            telling = [each for each in cookies if policy.weight(each) in _STRONG]
+            for cookie in telling or [each for each in cookies if each and each[0] != "_"]:  # `_ga` is somebody else's
+                yield _named(cookie, "Cookie"), {"type": "apiKey", "in": "cookie", "name": cookie}
         elif is_credential(low, value, policy):
             yield _named(low, "Header"), {"type": "apiKey", "in": "header", "name": name}
     for name, value in sample.query:

@@ -5,19 +5,19 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from replaykit.secret import Policy
 from replaykit.traffic import title as titles
 from replaykit.traffic.credential import credentials, demanded, is_credential
 from replaykit.traffic.descent import Descent, descents
 from replaykit.traffic.route import MOST_ROUTES, Route, routes
-from replaykit.traffic.sample import FORM, METHODS, MULTIPART, Sample, Selection, accepted
+from replaykit.traffic.sample import FORM, METHODS, MISSING, MULTIPART, Sample, Selection, accepted
 from replaykit.traffic.shape import Shape, of_texts
 
 MARK = "x-replaykit-observed"
 RESET = "x-replaykit-reset"  # what brings the service back to its beginning, as `POST /reset`
 
-_MISSING = {404, 405, 410}
 _SERVER = 500
 _WIPES = re.compile(r"(?i)(.*[_-])?(reset|wipe|truncate|purge|flush|shutdown|restart|clear[_-]?all|delete[_-]?all)")
 _USUAL = re.compile(
@@ -56,7 +56,8 @@ class _Operation(NamedTuple):
 def document_of(selection: Selection, title: str | None, policy: Policy) -> Described:
     """Put the document together."""
     found, guesses = routes(selection.samples)
-    operations, notes = _operations(selection.samples, found)
+    found_out = _operations(selection.samples, found)
+    operations = found_out.operations
     names = _names(operations)
     writer = _Writer(names, policy)
     kept = {each.place for each in operations}
@@ -72,49 +73,55 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
         "servers": [{"url": selection.origin}],
         "paths": writer.paths,
     }
-    resets = [each for each in notes if each[0] == "reset"]
-    if resets:
-        document[RESET] = resets[0][1]
+    if found_out.resets:
+        document[RESET] = found_out.resets[0]
     components = {"schemas": writer.schemas, "securitySchemes": dict(sorted(writer.schemes.items()))}
     if any(components.values()):
         document["components"] = {key: each for key, each in components.items() if each}
-    told = [
-        *guesses,
-        *[
-            text if kind != "reset" else f"{text} is taken for what resets the service, and is no operation"
-            for kind, text in notes
-        ],
-    ]
     return Described(
-        document, selection.origin, len(selection.samples), selection.left_out, selection.others, tuple(told)
+        document,
+        selection.origin,
+        len(selection.samples),
+        selection.left_out,
+        selection.others,
+        (*guesses, *found_out.notes),
     )
 
 
-def _operations(samples: Sequence[Sample], found: list[Route]) -> tuple[list[_Operation], list[tuple[str, str]]]:
+class _Operations(NamedTuple):
+    operations: list[_Operation]
+    resets: list[str]  # what wipes all, as `POST /reset`
+    notes: list[str]
+
+
+def _operations(samples: Sequence[Sample], found: list[Route]) -> _Operations:
     """List the operations; leave out what was never there, and what wipes all."""
-    operations: list[_Operation] = []
-    notes: list[tuple[str, str]] = []
+    listed = _Operations([], [], [])
     for route in found:
         for method in METHODS:
             here = [samples[number] for number in route.samples if samples[number].method == method]
-            one = _Operation(route, method, here)
-            last = route.parts[-1] if route.parts else ""
-            if not here:
-                continue
-            if all(each.status in _MISSING for each in here):
-                notes.append(("missing", f"{one.shown} was never there, and is no operation"))
-            elif method != "get" and not route.holes and isinstance(last, str) and _WIPES.fullmatch(last):
-                notes.append(("reset", one.shown))
-            elif len(operations) >= MOST_ROUTES:
-                notes.append(("many", f"{one.shown} is left out: there are more than {MOST_ROUTES}"))
-            else:
-                operations.append(one)
-                errors = Counter(each.status for each in here if each.status >= _SERVER)
-                notes += [
-                    ("error", f"{one.shown} was answered with {status} {times} times, which is not described")
-                    for status, times in sorted(errors.items())
-                ]
-    return operations, notes
+            if here:
+                _sort_in(_Operation(route, method, here), listed)
+    return listed
+
+
+def _sort_in(one: _Operation, listed: _Operations) -> None:
+    last = one.route.parts[-1]
+    if all(each.status in MISSING for each in one.samples):
+        listed.notes.append(f"{one.shown} was never there, and is no operation")
+    elif one.method != "get" and not one.route.holes and _WIPES.fullmatch(str(last)):
+        listed.resets.append(one.shown)
+        listed.notes.append(f"{one.shown} seems to forget everything, and is no operation")
+    elif len(listed.operations) >= MOST_ROUTES:
+        listed.notes.append(f"{one.shown} is left out: there are more than {MOST_ROUTES} operations")
+    else:
+        listed.operations.append(one)
+        errors = Counter(each.status for each in one.samples if each.status >= _SERVER)
+        for status, times in sorted(errors.items()):
+            listed.notes.append(
+                f"{one.shown} was answered with {status} {'once' if times == 1 else f'{times} times'}, "
+                "which is not described"
+            )
 
 
 def _names(operations: Sequence[_Operation]) -> dict[tuple[str, str], str]:
@@ -164,7 +171,7 @@ class _Writer:
                 "name": name,
                 "in": "path",
                 "required": True,
-                "schema": _plain(of_texts([each.parts[at] for each in accepted(one.samples)]).schema(name)),
+                "schema": _plain(of_texts([unquote(each.parts[at]) for each in accepted(one.samples)]).schema(name)),
             }
             for name, at in one.route.holes.items()
         ]

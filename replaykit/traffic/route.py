@@ -5,7 +5,7 @@ beginning, some are words of the API, others are values. What is a value?
 
 1. What came back in an earlier answer: as an id, or under a key that says that it names something. That is sure.
 2. What looks like a program made it: numbers, UUIDs, long mixed tokens.
-3. What is no word (`%20`, `Ann`), where the parts beside it are values by 1 or 2.
+3. What is no word (`Ann%20Lee`), or was never there (404), where the parts beside it are values by 1 or 2.
 4. Many parts that are used in the same way, and are all the ends of their paths. That is a guess, and is said.
 
 All else is a word: `/users/me` stays what it is beside `/users/{user_id}`.
@@ -20,8 +20,8 @@ from urllib.parse import unquote
 from replaykit.change import last_key, leaves
 from replaykit.naming import is_telling
 from replaykit.placeholder import is_covered
-from replaykit.traffic.sample import Sample
-from replaykit.traffic.shape import Shape, is_id, of_texts
+from replaykit.traffic.sample import MISSING, Sample
+from replaykit.traffic.shape import is_id
 
 MANY = 8  # parts that are used alike are values, though nothing says so
 SEVERAL = 4  # the same, where there are values beside them
@@ -65,11 +65,6 @@ class Route(NamedTuple):
         if last is not None and last > 0 and isinstance(self.parts[last - 1], str):
             return singular(str(self.parts[last - 1]))
         return singular(words[-1]) if words else ""
-
-    def shape(self, name: str, samples: Sequence[Sample]) -> Shape:
-        """Return what the values of a parameter have in common."""
-        at = self.holes[name]
-        return of_texts([unquote(samples[number].parts[at]) for number in self.samples])
 
 
 class Evidence(NamedTuple):
@@ -129,7 +124,7 @@ def _split(
     merged = sorted(number for value in values for number in groups[value])
     if merged:
         keys = [key for number in merged for key in evidence.keys[number][depth] or ()]
-        hole = Hole(_name(before, keys, is_made=all(map(is_id, map(unquote, values)))))
+        hole = Hole(_name(before, keys, is_made=any(map(is_id, map(unquote, values)))))
         if guess:
             shown = "/" + "/".join(f"{{{part.name}}}" if isinstance(part, Hole) else part for part in (*before, hole))
             guesses.append(f"{shown} is a guess: {len(values)} paths were used alike")
@@ -160,7 +155,11 @@ def _values(
     if values and is_below:
         ways = {_way(samples[number], depth) for value in values for number in groups[value]}
         alike = {part for part in rest if {_way(samples[number], depth) for number in groups[part]} <= ways}
-        odd = {part for part in alike if not _WORD.fullmatch(part)}
+        odd = {
+            part for part in rest
+            if (part in alike and not _WORD.fullmatch(part))
+            or all(samples[number].status in MISSING for number in groups[part])
+        }  # fmt: skip
         values |= odd | (alike if len(alike - odd) >= SEVERAL else set())
         return values, False
     if not values and is_below and len(rest) >= MANY:

@@ -19,8 +19,11 @@ Session: TypeAlias = Sequence[Interaction]  # what was sent one after the other,
 
 METHODS = ("get", "post", "put", "patch", "delete")  # that an API has operations for; others ask about it
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+MISSING = frozenset({404, 405, 410})  # statuses of what is not there
+MOST_PARTS = 60  # of a path, and of what stands before it
 FIRST_REFUSAL = 400  # of the statuses that say that the request was not done (RFC 9110, section 15.5)
 
+_PORTS = {"http": 80, "https": 443}
 _PAGE = ("text/html", "text/css", "application/javascript", "text/javascript", "application/wasm", "application/xhtml")
 _MEDIA = ("image/", "font/", "audio/", "video/", "application/font", "application/x-javascript")
 _FILES = (".js", ".mjs", ".css", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".webp", ".woff", ".woff2",
@@ -62,7 +65,7 @@ def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, in lower case, without the port that the scheme has anyway."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    plain = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    plain = _PORTS.get(parts.scheme.lower())
     return f"{parts.scheme.lower()}://{host}{'' if parts.port in {None, plain} else f':{parts.port}'}"
 
 
@@ -100,7 +103,7 @@ def _is(origin: str, host: str) -> bool:
     if "://" in host:
         return origin == origin_of(host)
     parts = urlsplit(origin)
-    return host.lower() in {parts.netloc, parts.hostname, f"{parts.hostname}:{parts.port or ''}"}
+    return host.lower() in {parts.netloc, parts.hostname, f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"}
 
 
 def reason_of(interaction: Interaction) -> str:
@@ -108,6 +111,8 @@ def reason_of(interaction: Interaction) -> str:
     request, response = interaction.request, interaction.response
     if response is None or interaction.tampered:
         return "without an answer of the service"
+    if request.url.count("/") > MOST_PARTS:
+        return "with paths too long for an API"
     if request.method.lower() == "options":
         return "preflights"
     if request.method.lower() not in METHODS:

@@ -15,8 +15,10 @@ from typing import Any
 from replaykit.placeholder import is_covered, is_marked_number
 from replaykit.value import JsonData
 
+MOST_PLACES = 20_000  # in what is seen at one place
 MOST_KEPT = 64  # values of one place
 MOST_KEYS = 400  # of an object; what has more is a map
+REST = "\0 all others"
 DEEPEST = 12  # levels; what is nested deeper may be anything
 FEW = 10  # words that a place takes turns with
 OFTEN = 3  # times that each of them came, on the average
@@ -80,7 +82,11 @@ FORMATS = {
 class Shape:
     """What the values at one place have in common."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_top", "formats", "is_deep", "is_many", "items", "keys", "kinds", "numbers", "room", "words")
+
+    def __init__(self, top: "Shape | None" = None) -> None:
+        self._top = self if top is None else top
+        self.room = MOST_PLACES  # for more places, where this is the top
         self.kinds: Counter[str] = Counter()
         self.keys: dict[str, Shape] = {}
         self.items: Shape | None = None
@@ -102,10 +108,10 @@ class Shape:
         elif isinstance(value, dict):
             self.kinds["object"] += 1
             for key, each in value.items():
-                self.keys.setdefault(key, Shape()).add(each, depth + 1)
+                self._below(key).add(each, depth + 1)
         elif isinstance(value, list):
             self.kinds["array"] += 1
-            self.items = self.items or Shape()
+            self.items = self.items or Shape(self._top)
             for each in value:
                 self.items.add(each, depth + 1)
         elif isinstance(value, str):
@@ -114,6 +120,15 @@ class Shape:
             self.kinds["null" if value is None else "boolean"] += 1
         else:
             self._number(value)
+
+    def _below(self, key: str) -> "Shape":
+        """Return the shape below a key; that of all others, where there are too many."""
+        if key in self.keys:
+            return self.keys[key]
+        if len(self.keys) > MOST_KEYS or self._top.room <= 0:
+            return self.keys.setdefault(REST, Shape(self._top))
+        self._top.room -= 1
+        return self.keys.setdefault(key, Shape(self._top))
 
     def _text(self, value: str) -> None:
         self.kinds["string"] += 1
@@ -141,9 +156,9 @@ class Shape:
         """Take all into account that another shape has seen."""
         self.kinds.update(other.kinds)
         for key, each in other.keys.items():
-            self.keys.setdefault(key, Shape()).absorb(each)
+            self._below(key).absorb(each)
         if other.items is not None:
-            self.items = self.items or Shape()
+            self.items = self.items or Shape(self._top)
             self.items.absorb(other.items)
         if other.formats is not None:
             self.formats = other.formats if self.formats is None else self.formats & other.formats
@@ -160,7 +175,7 @@ class Shape:
         """Whether the keys of an object are values themselves: ids, or so many that they can't be names."""
         if not self.keys:
             return False
-        if len(self.keys) > MOST_KEYS:
+        if len(self.keys) > MOST_KEYS or REST in self.keys:
             return True
         return all(map(is_id, self.keys)) or any(map(is_covered, self.keys))
 
