@@ -501,6 +501,25 @@ def test_secrets_and_texts_of_people_are_nowhere():
     assert [] == [each for each in (SECRET, "Ann", "ann@", "tea") if each in text]
 
 
+def test_a_thing_that_is_shown_again_and_again_counts_once():
+    """What one thing is called is no word of the API, however often it is shown; what many things are is one."""
+    things = [{"id": n, "kind": "big" if n % 2 else "small", "called": ["ann", "bob"][n // 5]} for n in range(10)]
+    found = described(*[said("GET /things", answer=things[:1])] * 9, said("GET /things", answer=things))
+    properties = found.document["components"]["schemas"]["Thing"]["properties"]
+    shown_again = described(*[said("GET /things", answer=things[:2])] * 9).document["components"]["schemas"]["Thing"]
+
+    assert {"type": "string", "enum": ["big", "small"]} == properties["kind"]
+    assert [{"type": "string"}] * 2 == [shown_again["properties"][each] for each in ("kind", "called")]
+
+
+def test_what_a_client_made_up_is_nowhere_in_answers():
+    """A text that stood in a request where no word of the API stands is not repeated from an answer either."""
+    made = [said("POST /pets", {"called": called}, answer={}) for called in ("rex", "tom")]
+    found = described(*made, *[said("GET /last", answer={"called": called, "n": 1}) for called in ("rex", "tom") * 5])
+
+    assert [] == [each for each in ("rex", "tom") if each in json.dumps(found.document)]
+
+
 # --- properties ---------------------------------------------------------------------------------
 
 _values = st.recursive(
@@ -589,6 +608,22 @@ def test_what_bundles_hold_fits_their_description(service: str):
     recorded = sessions(sorted((ROOT / "failures" / service).glob("*.pd")))
 
     assert 20 < require_fit(describe(recorded), recorded)
+
+
+def test_what_a_browser_did_is_described():
+    """The archive of a page in Chromium: the API, its refs, and nothing of the page or of those who booked."""
+    found = describe(sessions([HERE / "hars" / "travelbooking.har"]))
+    text = json.dumps(found.document)
+
+    assert {"pages, and the files of pages": 3, "to other hosts": 1} == found.left_out
+    assert 11 == sum(map(len, found.document["paths"].values()))
+    assert {"flight": "$response.body#/id"} == (
+        operation(found, "createFlight")["responses"]["201"]["links"]["createBooking"]["requestBody"]
+    )
+    assert {"holdBooking", "confirmBooking", "cancelBooking", "expireBooking", "getBooking"} == {
+        *operation(found, "createBooking")["responses"]["201"]["links"]
+    }
+    assert [] == [each for each in ("Ada", "Ben", "Cleo", "Dora", "logo", "cdn") if each in text]
 
 
 # --- files --------------------------------------------------------------------------------------

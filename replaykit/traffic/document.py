@@ -62,6 +62,8 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
     writer = _Writer(names, policy)
     kept = {each.place for each in operations}
     for each in operations:
+        writer.look_at(each)
+    for each in operations:
         writer.operation(each)
     for descent in descents(selection.samples, found):
         if {(descent.use.route, descent.use.method), (descent.source.route, descent.source.method)} <= kept:
@@ -144,8 +146,18 @@ class _Writer:
         self.schemes: dict[str, dict[str, Any]] = {}
         self._names = names
         self._policy = policy
+        self._own: set[str] = set()  # texts that clients made up
         self._shapes: dict[tuple[bool, frozenset[str]], Shape] = {}  # of objects, by whether they are errors, and keys
         self._titles: dict[tuple[bool, frozenset[str]], str] = {}
+
+    def look_at(self, one: _Operation) -> None:
+        """Take note of what clients made up, so that it is repeated nowhere."""
+        body = Shape()
+        for each in one.samples:
+            if each.body is not None:
+                body.add(each.body)
+            self._own.update(value for _, value in each.query)
+        self._own |= body.texts()
 
     def operation(self, one: _Operation) -> None:
         """Write an operation."""
@@ -258,12 +270,12 @@ class _Writer:
             return self._named(route, status, shape)
         if set(shape.kinds) == {"array"} and shape.items is not None and set(shape.items.kinds) == {"object"}:
             return {"type": "array", "items": self._named(route, status, shape.items)}
-        return shape.schema()
+        return shape.schema(own=frozenset(self._own))
 
     def _named(self, route: Route, status: int, shape: Shape) -> dict[str, Any]:
         is_error = status >= 400  # noqa: PLR2004
         if not shape.keys or shape.is_map or (len(shape.keys) == 1 and not is_error):
-            return shape.schema()
+            return shape.schema(own=frozenset(self._own))
         key = is_error, frozenset(shape.keys)
         if key not in self._shapes:
             words = [route.noun] if not is_error else ["error"]
@@ -273,7 +285,7 @@ class _Writer:
             self._titles[key] = titles.free(name, self.schemas)
             self._shapes[key] = Shape()
         self._shapes[key].absorb(shape)
-        self.schemas[self._titles[key]] = self._shapes[key].schema()
+        self.schemas[self._titles[key]] = self._shapes[key].schema(own=frozenset(self._own))
         return {"$ref": f"#/components/schemas/{self._titles[key]}"}
 
     def _last(self, route: Route) -> str:

@@ -18,12 +18,14 @@ from replaykit.value import JsonData
 MOST_PLACES = 20_000  # in what is seen at one place
 MOST_KEPT = 64  # values of one place
 MOST_KEYS = 400  # of an object; what has more is a map
+IDS = ("id", "uuid", "_id")
 REST = "\0 all others"
 DEEPEST = 12  # levels; what is nested deeper may be anything
 FEW = 10  # words that a place takes turns with
 OFTEN = 3  # times that each of them came, on the average
 EXAMPLES = 5
-LARGEST = 2**53  # beyond it, a number is not the same everywhere (RFC 8259, section 6)
+LARGEST = 1_000_000  # of a number that is given as an example; what is larger may well be somebody's
+MOST_SEEN = 4096  # times that words are counted
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -82,7 +84,7 @@ FORMATS = {
 class Shape:
     """What the values at one place have in common."""
 
-    __slots__ = ("_top", "formats", "is_deep", "is_many", "items", "keys", "kinds", "numbers", "room", "words")
+    __slots__ = ("_top", "formats", "is_deep", "is_many", "items", "keys", "kinds", "numbers", "room", "seen", "words")
 
     def __init__(self, top: "Shape | None" = None) -> None:
         self._top = self if top is None else top
@@ -92,6 +94,7 @@ class Shape:
         self.items: Shape | None = None
         self.formats: set[str] | None = None  # that all texts had so far
         self.words: Counter[str] = Counter()
+        self.seen: set[tuple[str, str]] = set()  # words, each with the id of the thing that had it
         self.numbers: Counter[float] = Counter()
         self.is_many = False  # were there more words than are kept?
         self.is_deep = False
@@ -101,21 +104,22 @@ class Shape:
         """How many values were seen."""
         return sum(self.kinds.values())
 
-    def add(self, value: JsonData, depth: int = 0) -> None:
-        """Take a value into account."""
+    def add(self, value: JsonData, depth: int = 0, of: str = "") -> None:
+        """Take a value into account; `of` is the id of the thing that it belongs to, empty where nothing is known."""
         if depth > DEEPEST:
             self.is_deep = True
         elif isinstance(value, dict):
             self.kinds["object"] += 1
+            of = next((str(value[key]) for key in IDS if isinstance(value.get(key), str | int)), of)
             for key, each in value.items():
-                self._below(key).add(each, depth + 1)
+                self._below(key).add(each, depth + 1, of)
         elif isinstance(value, list):
             self.kinds["array"] += 1
             self.items = self.items or Shape(self._top)
             for each in value:
-                self.items.add(each, depth + 1)
+                self.items.add(each, depth + 1, of)
         elif isinstance(value, str):
-            self._text(value)
+            self._text(value, of)
         elif value is None or isinstance(value, bool):
             self.kinds["null" if value is None else "boolean"] += 1
         else:
@@ -130,13 +134,17 @@ class Shape:
         self._top.room -= 1
         return self.keys.setdefault(key, Shape(self._top))
 
-    def _text(self, value: str) -> None:
+    def _text(self, value: str, of: str) -> None:
         self.kinds["string"] += 1
         if is_covered(value):
             self.is_many = True
             return
         fitting = {name for name, fits in FORMATS.items() if fits(value)}
         self.formats = fitting if self.formats is None else self.formats & fitting
+        if of and (value, of) in self.seen:
+            return  # the same thing, shown once more
+        if of and len(self.seen) < MOST_SEEN:
+            self.seen.add((value, of))
         self._keep(value)
 
     def _keep(self, value: str, times: int = 1) -> None:
@@ -164,8 +172,10 @@ class Shape:
             self.formats = other.formats if self.formats is None else self.formats & other.formats
         self.is_many |= other.is_many
         self.is_deep |= other.is_deep
+        again = Counter(word for word, _ in self.seen & other.seen)
         for word, times in other.words.items():
-            self._keep(word, times)
+            self._keep(word, times - again[word])
+        self.seen |= other.seen
         for number, times in other.numbers.items():
             if number in self.numbers or len(self.numbers) < MOST_KEPT:
                 self.numbers[number] += times
@@ -179,8 +189,13 @@ class Shape:
             return True
         return all(map(is_id, self.keys)) or any(map(is_covered, self.keys))
 
-    def schema(self, key: str = "", *, with_examples: bool = False) -> dict[str, Any]:
-        """Return the JSON Schema of what was seen below a key; examples are for what is sent, not for answers."""
+    def schema(
+        self, key: str = "", *, with_examples: bool = False, own: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        """Return the JSON Schema of what was seen below a key.
+
+        Examples are for what is sent, not for answers; `own` are texts that clients made up, which are not repeated.
+        """
         kinds = set(self.kinds)
         if not kinds or self.is_deep:
             return {}
@@ -191,19 +206,19 @@ class Shape:
         if kinds == {"null"}:
             return {}  # what it is when it is something, nobody has seen
         if "string" in kinds:
-            schema.update(self._of_texts(key, kinds))
-        if with_examples and kinds & {"integer", "number"} and self.numbers:
+            schema.update(self._of_texts(key, kinds, own))
+        if with_examples and self.numbers and not _OWN.search(key.lower()):
             schema["examples"] = self._numbers()
         if "array" in kinds:
-            schema["items"] = {} if self.items is None else self.items.schema(key, with_examples=with_examples)
+            schema["items"] = {} if self.items is None else self.items.schema(key, with_examples=with_examples, own=own)
         if "object" in kinds:
-            schema.update(self._of_keys(with_examples=with_examples))
+            schema.update(self._of_keys(with_examples=with_examples, own=own))
         return schema
 
-    def _of_texts(self, key: str, kinds: set[str]) -> dict[str, Any]:
+    def _of_texts(self, key: str, kinds: set[str], own: frozenset[str]) -> dict[str, Any]:
         if self.formats and not self.is_covered_only:
             return {"format": next(name for name in FORMATS if name in self.formats)}
-        if self.is_enum(key):
+        if self.is_enum(key) and not own & self.words.keys():
             return {"enum": [*sorted(self.words), *([None] if "null" in kinds else [])]} if len(kinds) <= 2 else {}  # noqa: PLR2004
         return {}
 
@@ -220,18 +235,29 @@ class Shape:
             return False
         return min(self.words.values()) > 1 and self.words.total() >= OFTEN * len(self.words)
 
+    def texts(self, key: str = "") -> set[str]:
+        """Return the texts at this place and below, but for those of enums: they are somebody's own."""
+        found = set() if self.is_enum(key) else {*self.words}
+        for below, each in self.keys.items():
+            found |= each.texts(below)
+        return found if self.items is None else found | self.items.texts(key)
+
     def _numbers(self) -> list[float]:
         often = sorted(self.numbers, key=lambda each: (-self.numbers[each], each))
         return sorted(often[:EXAMPLES])
 
-    def _of_keys(self, *, with_examples: bool) -> dict[str, Any]:
+    def _of_keys(self, *, with_examples: bool, own: frozenset[str]) -> dict[str, Any]:
         if self.is_map:
             inner = Shape()
             for each in self.keys.values():
                 inner.absorb(each)
-            return {"additionalProperties": inner.schema(with_examples=with_examples) or True}
+            return {"additionalProperties": inner.schema(with_examples=with_examples, own=own) or True}
         always = [key for key, each in self.keys.items() if each.count >= self.kinds["object"] and not each.is_deep]
-        found = {"properties": {key: each.schema(key, with_examples=with_examples) for key, each in self.keys.items()}}
+        found = {
+            "properties": {
+                key: each.schema(key, with_examples=with_examples, own=own) for key, each in self.keys.items()
+            }
+        }
         return (found if self.keys else {}) | ({"required": always} if always else {})
 
 
