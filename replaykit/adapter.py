@@ -107,9 +107,10 @@ class Adapter(Generic[M]):
         if other_clients is not None:
             cls.other_clients = other_clients
         for base in getattr(cls, "__orig_bases__", ()):
-            [named] = get_args(base) if get_origin(base) is Adapter else [None]
-            if isinstance(named, type) and issubclass(named, Model):
-                cls.model = named
+            kind = get_origin(base)
+            for named in get_args(base) if isinstance(kind, type) and issubclass(kind, Adapter) else ():
+                if isinstance(named, type) and issubclass(named, Model):
+                    cls.model = named
         cls.handlers, cls.observers, cls.recoverers = {}, {}, {}
         events: set[type[Event]] = set()
         for name, mark in marked_methods(cls):

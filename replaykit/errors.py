@@ -9,6 +9,7 @@ ReplaykitError
 │   ├── RedactionError
 │   ├── NoiseError
 │   ├── ForeignHostError
+│   ├── DescriptionError
 │   ├── UnexportableError
 │   └── SecretFoundError
 ├── DefinitionError          the model or the adapter is not well made
@@ -99,6 +100,12 @@ class ForeignHostError(UsageError):
     """A bundle asks for traffic to a host that the user did not name."""
 
     slug = "foreign-host"
+
+
+class DescriptionError(UsageError):
+    """An OpenAPI description is broken, of a version that is not known, or leads to other documents."""
+
+    slug = "description"
 
 
 class UnexportableError(UsageError):

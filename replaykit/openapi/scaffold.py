@@ -1,9 +1,25 @@
 """Scaffold: the files of a first model, made of a description, and what is new in them when it is made again."""
 
+import hashlib
+import json
+import keyword
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from replaykit.document import Document
+from replaykit.errors import DescriptionError, MissingFileError, UsageError
+from replaykit.openapi.description import Description, accept, read
+from replaykit.openapi.draft import Draft
+from replaykit.openapi.link import links_of
+from replaykit.openapi.operation import Operation, operations_of
+from replaykit.openapi.sketch import Sketcher
+from replaykit.openapi.word import pascal, snake
 from replaykit.value import JsonData
+
+GENERATED, DESCRIPTION, OWN = "generated.py", "openapi.json", "model.py"
+
+_DIGEST = re.compile(r"^# digest: ([0-9a-f]{64})\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +27,13 @@ class Scaffold:
     """The files of a package, by name, and what is to be said of them."""
 
     name: str  # of the package
+    model: str  # of the class
+    url: str | None  # where the service is, as far as the description says
+    settings: tuple[str, ...]  # that say who the client is
     files: dict[str, str]  # written anew each time
     once: dict[str, str]  # written where they are not there yet
     notes: tuple[str, ...]  # what the description says and the model can't, one sentence each
+    commands: dict[str, str]  # endpoint -> command
 
 
 def scaffold(document: JsonData, *, name: str | None = None, url: str | None = None, origin: str = "") -> Scaffold:
@@ -21,9 +41,69 @@ def scaffold(document: JsonData, *, name: str | None = None, url: str | None = N
 
     `name` is that of the package, `url` where the service is, `origin` what the document was read from: it stands in
     the text. A document with `x-replaykit-observed: true` was made of traffic: what it does not name may be there.
-    Raises DescriptionError for what is no such document.
+    Raises DescriptionError for what is no such document, UsageError for a name that no package can have.
     """
-    raise NotImplementedError
+    description = accept(document)
+    package = _package(name, description)
+    operations = list(operations_of(description))
+    model = pascal(package)
+    sketcher = Sketcher(description, operations, links_of(description, operations), model)
+    sketches = sketcher.all()
+    if not sketches.asked:
+        raise DescriptionError("The description has no operation that can be asked.", "; ".join(sketches.notes)[:500])
+    draft = Draft(description, sketcher, sketches, model, origin)
+    text = draft.generated()
+    return Scaffold(
+        name=package,
+        model=model,
+        url=url or _server(description),
+        settings=tuple(draft.settings),
+        files={
+            DESCRIPTION: json.dumps(description.document, indent=1, ensure_ascii=True) + "\n",
+            GENERATED: _sealed(text),
+        },
+        once={"__init__.py": f'"""Tests of {model} with replaykit."""\n', OWN: draft.model()},
+        notes=tuple(dict.fromkeys(sketches.notes)),
+        commands={each.operation.endpoint: each.command for each in sketches.asked},
+    )
+
+
+def _package(name: str | None, description: Description) -> str:
+    chosen = name if name is not None else snake(description.title, "service")
+    if not chosen.isidentifier() or keyword.iskeyword(chosen) or not chosen.isascii() or pascal(chosen, "") == "":
+        raise UsageError(f"{chosen!r} can't be the name of a package.", "Name it with --name, in lower-case letters.")
+    if chosen == "replaykit":
+        raise UsageError("replaykit can't be the name of the package: it is this one's.", "Choose another --name.")
+    return chosen
+
+
+def _server(description: Description) -> str | None:
+    """Return the first server that has an address without variables."""
+    listed = description.document.get("servers")
+    for each in listed if isinstance(listed, list) else ():
+        url = each.get("url") if isinstance(each, dict) else None
+        if isinstance(url, str) and re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", url):
+            return url.rstrip("/")
+    return None
+
+
+# --- what is written ----------------------------------------------------------------------------
+
+
+def _sealed(text: str) -> str:
+    """Put the digest of a text into its second line."""
+    head, _, rest = text.partition("\n")
+    return f"{head}\n# digest: {_digest(text)}\n{rest}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_untouched(text: str) -> bool:
+    """Say whether a generated file is as it was written."""
+    found = _DIGEST.search(text)
+    return found is not None and _digest(_DIGEST.sub("", text, count=1)) == found[1]
 
 
 def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]:
@@ -31,4 +111,94 @@ def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]
 
     Raises UsageError where a generated file was changed by hand, and `force` is not given; UnwritableError.
     """
-    raise NotImplementedError
+    before = _before(folder / DESCRIPTION)
+    old = _text(folder / GENERATED)
+    if old is not None and not force and not is_untouched(old):
+        raise UsageError(
+            f"{folder / GENERATED} was changed by hand, and would be lost.",
+            f"Move the change to {OWN}, where it stays; or give --force.",
+        )
+    if folder.is_dir() and old is None and any(folder.iterdir()) and not force and not _is_ours(folder):
+        raise UsageError(
+            f"{folder} is there already, with other files in it.", "Name another --output, or give --force."
+        )
+    written = {name: Document(str(folder / name)) for name in [*made.files, *made.once]}
+    for name, text in [*made.once.items(), *made.files.items()]:
+        if name in made.once and (folder / name).exists():
+            continue
+        written[name].write(text)
+        trouble = written[name].trouble
+        if trouble is not None:
+            raise trouble
+    return tuple(_differences(before, made, _text(folder / OWN) or "")) if before is not None else ()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether a folder holds nothing but what a scaffold is made from."""
+    return {each.name for each in folder.iterdir()} <= {"__init__.py", DESCRIPTION, OWN, "__pycache__"}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingFileError(f"{path} can't be read: {error}.", "Look what it is.") from None
+
+
+def _before(path: Path) -> Description | None:
+    if not path.is_file():
+        return None
+    try:
+        return accept(read(path))
+    except DescriptionError:
+        return None
+
+
+def _differences(before: Description, made: Scaffold, own: str) -> list[str]:
+    after = accept(json.loads(made.files[DESCRIPTION]))
+    old = {each.endpoint: each for each in operations_of(before)}
+    new = {each.endpoint: each for each in operations_of(after)}
+    lines = [f"new: {endpoint}{_as_command(made, endpoint)}" for endpoint in new if endpoint not in old]
+    lines += [
+        f"changed: {endpoint}{_as_command(made, endpoint)}"
+        for endpoint in new
+        if endpoint in old and _spelled_out(before, old[endpoint]) != _spelled_out(after, new[endpoint])
+    ]
+    gone = [endpoint for endpoint in old if endpoint not in new]
+    if gone:
+        names = scaffold(before.document, name=made.name).commands
+        for endpoint in gone:
+            command = names.get(endpoint, "")
+            used = bool(command) and re.search(rf"\b{command}\b", own) is not None
+            lines.append(
+                f"gone: {endpoint} ({command}{f', and {OWN} speaks of it' if used else ''})" if command else endpoint
+            )
+    return lines
+
+
+def _as_command(made: Scaffold, endpoint: str) -> str:
+    return f" ({made.commands[endpoint]})" if endpoint in made.commands else ""
+
+
+def _spelled_out(description: Description, operation: Operation) -> set[str]:
+    """Return an operation with all that it refers to, as a set of texts that can be compared."""
+    above = operation.pointer.rpartition("/")[0]
+    waiting = (
+        [operation.pointer, f"{above}/parameters"] if "parameters" in description.at(above) else [operation.pointer]
+    )
+    told: set[str] = set()
+    known: set[str] = set()
+    while waiting:
+        place = waiting.pop()
+        if place in known:
+            continue
+        known.add(place)
+        said = json.dumps(description.at(place), sort_keys=True)
+        told.add(said)
+        for ref in re.findall(r'"\$ref": "#([^"\\]+)"', said):
+            waiting.append(ref)
+    document = description.document
+    told.add(json.dumps(document.get("security"), sort_keys=True))
+    return told

@@ -1,0 +1,114 @@
+"""Code: expressions of Python as trees, and how they are laid out; no text of a description gets in unquoted.
+
+The layout is that of the formatters which most projects use (ruff, black): what fits on a line stands on it; else what
+is in the brackets stands on one line of its own; else each part does, with a comma behind it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from replaykit.value import JsonData
+from replaykit.visible import visible
+
+WIDTH = 120  # characters of a line
+_MANY_DIGITS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bracketed:
+    """Parts in brackets, behind a name or nothing: a call, a list, a dict, an annotation."""
+
+    name: str
+    open: str
+    parts: tuple["Part", ...]
+    close: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part in brackets, with what stands before it: `min_size=`, or a key."""
+
+    before: str
+    node: "Node"
+
+
+Node: TypeAlias = "str | Bracketed"
+
+
+def call(name: str, *arguments: Node, **named: Node) -> Bracketed:
+    """Write a call."""
+    parts = [Part("", each) for each in arguments] + [Part(f"{key}=", each) for key, each in named.items()]
+    return Bracketed(name, "(", tuple(parts), ")")
+
+
+def of(name: str, *arguments: Node) -> Bracketed:
+    """Write an annotation with its parameters: `Ref[Pet]`."""
+    return Bracketed(name, "[", tuple(Part("", each) for each in arguments), "]")
+
+
+def items(nodes: Iterable[Node]) -> Bracketed:
+    """Write a list."""
+    return Bracketed("", "[", tuple(Part("", each) for each in nodes), "]")
+
+
+def pairs(named: Iterable[tuple[str, Node]]) -> Bracketed:
+    """Write a dict with texts as its keys."""
+    return Bracketed("", "{", tuple(Part(f"{quoted(key)}: ", each) for key, each in named), "}")
+
+
+def quoted(text: str) -> str:
+    """Write a text as Python reads it: in double quotes, but where that takes more backslashes."""
+    said = ascii(text)
+    inner = said[1:-1]
+    if said[0] == '"' or '"' in inner:
+        return said
+    return f'"{inner}"'
+
+
+def literal(value: JsonData) -> Node:
+    """Write JSON data as Python reads it."""
+    if isinstance(value, str):
+        body = value[:1]
+        if len(value) > 40 and value == body * len(value):  # noqa: PLR2004
+            return f"{quoted(body)} * {len(value)}"
+        return quoted(value)
+    if isinstance(value, dict):
+        return pairs((name, literal(each)) for name, each in value.items())
+    if isinstance(value, list):
+        return items(map(literal, value))
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MANY_DIGITS:
+        return f"{value:_}"
+    return repr(value)
+
+
+def prose(text: str, most: int = 90) -> str:
+    """Make a line of a text that can stand in a docstring or a comment: nothing in it ends either."""
+    line = visible(" ".join(text.split())).replace("\\", "/").replace('"', "'")
+    line = "".join(each if " " <= each <= "~" or (each.isalpha() and each.isprintable()) else " " for each in line)
+    return line if len(line) <= most else f"{line[: most - 4].rsplit(' ', 1)[0]} ..."
+
+
+def flat(node: Node) -> str:
+    """Write a node on one line."""
+    if isinstance(node, str):
+        return node
+    inside = ", ".join(f"{part.before}{flat(part.node)}" for part in node.parts)
+    return f"{node.name}{node.open}{inside}{node.close}"
+
+
+def laid_out(before: str, node: Node, after: str = "", indent: int = 0) -> list[str]:
+    """Write a node on as many lines as it takes."""
+    space = " " * indent
+    line = f"{space}{before}{flat(node)}{after}"
+    if isinstance(node, str) or len(line) <= WIDTH or not node.parts:
+        return [line]
+    inner = ", ".join(f"{part.before}{flat(part.node)}" for part in node.parts)
+    first, last = f"{space}{before}{node.name}{node.open}", f"{space}{node.close}{after}"
+    if len(inner) + indent + 4 <= WIDTH and len(node.parts) > 1 and node.open == "(":
+        return [first, f"{space}    {inner}", last]
+    lines = [first]
+    for part in node.parts:
+        alone = len(node.parts) == 1 and node.open == "("
+        lines += laid_out(part.before, part.node, "" if alone else ",", indent + 4)
+    return [*lines, last]

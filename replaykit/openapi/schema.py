@@ -1,0 +1,127 @@
+"""Schema: what a JSON Schema of a description says, with its refs followed and its `allOf` put together."""
+
+from typing import Any, NamedTuple
+
+from replaykit.openapi.description import Description, escaped, local
+from replaykit.value import JsonData
+
+MAX_NESTED = 20  # allOf in allOf
+
+_LOWEST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_HIGHEST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
+
+
+class Member(NamedTuple):
+    """A member of an object: where its schema stands, and whether it has to be there."""
+
+    pointer: str
+    is_required: bool
+
+
+def merged(description: Description, schema: JsonData, depth: int = 0) -> dict[str, JsonData]:
+    """Return a schema with its own ref and `allOf` put into it; those of its members stay. True is {}."""
+    if not isinstance(schema, dict):
+        return {}
+    made = {name: each for name, each in schema.items() if name not in {"$ref", "allOf"}}
+    parts: list[JsonData] = []
+    if isinstance(schema.get("$ref"), str):
+        parts.append(description.follow(local(schema["$ref"]))[1])
+    parts += schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+    for part in parts if depth < MAX_NESTED else ():
+        made = _both(made, merged(description, part, depth + 1))
+    return made
+
+
+def _both(one: dict[str, JsonData], other: dict[str, JsonData]) -> dict[str, JsonData]:
+    """Put together what two schemas say that both have to be met."""
+    made = dict(one)
+    for name, value in other.items():
+        if name not in made:
+            made[name] = value
+        elif name == "required":
+            made[name] = list(dict.fromkeys([*made[name], *value]))
+        elif name == "properties":
+            properties = dict(made[name])
+            for key, each in value.items():
+                properties[key] = {"allOf": [properties[key], each]} if key in properties else each
+            made[name] = properties
+        elif name in _LOWEST:
+            made[name] = min(made[name], value)
+        elif name in _HIGHEST:
+            made[name] = max(made[name], value)
+        elif name == "type":
+            both = [each for each in types_of(made) if each in types_of(other)]
+            made[name] = both or made[name]
+        elif name == "enum":
+            made[name] = [each for each in made[name] if each in value] or made[name]
+    return made
+
+
+def types_of(schema: dict[str, JsonData]) -> list[str]:
+    """List the types that a schema admits, as far as it says; [] where it does not."""
+    said = schema.get("type")
+    if isinstance(said, str):
+        return [said]
+    return [each for each in said if isinstance(each, str)] if isinstance(said, list) else []
+
+
+def type_of(schema: dict[str, JsonData]) -> str | None:
+    """Return the one type of a schema, null aside; guessed by its keywords where it does not say."""
+    said = [each for each in types_of(schema) if each != "null"]
+    if len(said) == 1:
+        return said[0]
+    if said:
+        return "number" if {*said} == {"integer", "number"} else None
+    if "properties" in schema or "additionalProperties" in schema:
+        return "object"
+    if "items" in schema:
+        return "array"
+    if {"minLength", "maxLength", "pattern"} & schema.keys():
+        return "string"
+    return None
+
+
+def admits_null(schema: dict[str, JsonData]) -> bool:
+    """Say whether a schema says that null is admitted."""
+    branches = [each for name in ("anyOf", "oneOf") for each in schema.get(name, []) if isinstance(each, dict)]
+    return "null" in types_of(schema) or any("null" in types_of(each) for each in branches)
+
+
+def without_null(description: Description, schema: dict[str, JsonData]) -> dict[str, JsonData]:
+    """Return a schema without what it says of null: `anyOf` of a schema and null is that schema."""
+    made = dict(schema)
+    for name in ("anyOf", "oneOf"):
+        branches = made.get(name)
+        if isinstance(branches, list):
+            left = [each for each in branches if not (isinstance(each, dict) and types_of(each) == ["null"])]
+            if len(left) == 1:
+                del made[name]
+                made = merged(description, {"allOf": [made, left[0]]})
+            elif len(left) != len(branches):
+                made[name] = left
+    kinds = types_of(made)
+    if "null" in kinds and len(kinds) > 1:
+        made["type"] = [each for each in kinds if each != "null"]
+    if isinstance(made.get("enum"), list) and None in made["enum"] and len(made["enum"]) > 1:
+        made["enum"] = [each for each in made["enum"] if each is not None]
+    return made
+
+
+def whole(description: Description, pointer: str) -> dict[str, JsonData]:
+    """Return the schema at a pointer, put together; {} where there is none."""
+    return merged(description, description.at(pointer)) if pointer else {}
+
+
+def members(description: Description, pointer: str, depth: int = 0) -> dict[str, Member]:
+    """List the members of an object whose schema stands at a pointer, those of `allOf` too."""
+    place, schema = description.follow(pointer)
+    if not isinstance(schema, dict) or depth > MAX_NESTED:
+        return {}
+    found: dict[str, Member] = {}
+    for index in range(len(schema["allOf"]) if isinstance(schema.get("allOf"), list) else 0):
+        found |= members(description, f"{place}/allOf/{index}", depth + 1)
+    needed = {*schema["required"]} if isinstance(schema.get("required"), list) else set()
+    said: Any = schema.get("properties")
+    for name in said if isinstance(said, dict) else ():
+        found[name] = Member(f"{place}/properties/{escaped(name)}", name in needed)
+    return {name: Member(each.pointer, each.is_required or name in needed) for name, each in found.items()}
