@@ -1,5 +1,7 @@
 """Document: the OpenAPI 3.1 document that samples of an API come to, and what has to be said about it."""
 
+import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from replaykit.traffic.sample import FORM, METHODS, MISSING, MULTIPART, Sample, 
 from replaykit.traffic.shape import Shape, of_texts
 
 MARK = "x-replaykit-observed"
+SEAL = "x-replaykit-digest"  # of the document without it: whoever changes one breaks it
 RESET = "x-replaykit-reset"  # what brings the service back to its beginning, as `POST /reset`
 
 _SERVER = 500
@@ -80,6 +83,7 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
     components = {"schemas": writer.schemas, "securitySchemes": dict(sorted(writer.schemes.items()))}
     if any(components.values()):
         document["components"] = {key: each for key, each in components.items() if each}
+    document[SEAL] = _digest(document)
     return Described(
         document,
         selection.origin,
@@ -88,6 +92,19 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
         selection.others,
         (*guesses, *found_out.notes),
     )
+
+
+def is_mended(text: str) -> bool:
+    """Say whether the text of a document is no longer what was made of traffic."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(document, dict) or document.pop(SEAL, None) != _digest(document)
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class _Operations(NamedTuple):
