@@ -101,8 +101,10 @@ class Draft:
 
     def _parts(self) -> Iterator[list[str]]:
         yield ["PLAN = Plan.beside(__file__)"]
+        known = set[str]()
         for name in self._sketches.kinds:
-            yield self._thing(name)
+            known.add(self._sketches.classes[name])
+            yield self._thing(name, known)
         for sketch in self._sketches.asked:
             yield self._command(sketch)
             if sketch.wrong:
@@ -112,7 +114,7 @@ class Draft:
         yield self._model()
         yield self._adapter()
 
-    def _thing(self, name: str) -> list[str]:
+    def _thing(self, name: str, known: set[str]) -> list[str]:
         kind, values = self._sketches.kinds[name], self._sketches.values[name]
         made = " or ".join(kind.made_by) or " or ".join(kind.listed_by)
         word = "Made by" if kind.made_by else "Listed by"
@@ -120,7 +122,7 @@ class Draft:
         return [
             *lines,
             *([""] if values else []),
-            *(f"    {field}: {kind} | None = None" for field, kind in values.items()),
+            *(f"    {field}: {_after(f'{kind} | None', known)} = None" for field, kind in values.items()),
         ]
 
     def _command(self, sketch: Sketch) -> list[str]:
@@ -173,9 +175,11 @@ class Draft:
             f'    """What {prose(self._description.title, 60)} promises."""',
             "",
         ]
-        lines += ["    commands: ClassVar = COMMANDS + WRONG"]
-        if self._description.is_observed:
+        if not self._description.is_observed:
+            lines += ["    commands: ClassVar = COMMANDS + WRONG"]
+        else:
             lines += [
+                "    commands: ClassVar = COMMANDS  # and not WRONG: what was not seen need not be refused",
                 '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})  # made of what was seen'
             ]
         classes, shelves = self._sketches.classes, self._sketches.shelves
@@ -399,6 +403,12 @@ class {name}Api(generated.{name}Api):
     # def reset(self) -> None:
     #     self.http.post("/reset").raise_for_status()
 '''.replace("from shopping import generated", "from . import generated")
+
+
+def _after(annotation: str, known: set[str]) -> str:
+    """Quote an annotation that speaks of a class which is not there yet."""
+    found = re.search(r"Ref\[(\w+)\]", annotation)
+    return f'"{annotation}"' if found and found[1] not in known else annotation
 
 
 def _wrong_name(sketch: Sketch) -> str:
