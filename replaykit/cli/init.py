@@ -69,7 +69,7 @@ def init(
         )
     if openapi is not None and (recorded or host is not None):
         raise UsageError(
-            "A description and recorded traffic are two things.", "Give --openapi, or --har and --cassette."
+            "A description is no recorded traffic.", "Give --openapi, or --har and --cassette with --host."
         )
     chosen = name if name is not None or output is None else output.resolve().name.replace("-", "_")
     if openapi is not None:
