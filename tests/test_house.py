@@ -244,6 +244,8 @@ READING_ORDER = [
     "openapi.values",
     "openapi.contract",
     "openapi.schema",
+    "openapi.request",
+    "openapi.api",
     "openapi.code",
     "openapi.shape",
     "openapi.link",

@@ -86,6 +86,7 @@ def prose(text: str, most: int = 90) -> str:
     """Make a line of a text that can stand in a docstring or a comment: nothing in it ends either."""
     line = visible(" ".join(text.split())).replace("\\", "/").replace('"', "'")
     line = "".join(each if " " <= each <= "~" or (each.isalpha() and each.isprintable()) else " " for each in line)
+    line = " ".join(line.split())
     return line if len(line) <= most else f"{line[: most - 4].rsplit(' ', 1)[0]} ..."
 
 

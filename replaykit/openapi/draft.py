@@ -86,8 +86,8 @@ class Draft:
         typing = used(["Annotated", "Any", "ClassVar", "Literal"])
         own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on"])
         contract = used([
-            "At", "Contract", "ContractApi", "Expected", "NotDone", "Plan", "REFUSAL", "Thing", "acted_on", "changed",
-            "either", "keep", "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
+            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "changed", "either", "keep",
+            "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
         lines = ["import os"] if used(["os"]) else []
@@ -95,16 +95,15 @@ class Draft:
         lines += [""] if lines else []
         lines += _import("replaykit", sorted(own, key=lambda name: (name[0].islower(), name)))
         lines += ["from replaykit.openapi import values"] if used(["values"]) else []
+        lines += ["from replaykit.openapi.api import ContractApi, Plan"]
         lines += _import("replaykit.openapi.contract", contract)
         lines += ["from replaykit.value import JsonData"] if used(["JsonData"]) else []
         return lines
 
     def _parts(self) -> Iterator[list[str]]:
         yield ["PLAN = Plan.beside(__file__)"]
-        known = set[str]()
-        for name in self._sketches.kinds:
-            known.add(self._sketches.classes[name])
-            yield self._thing(name, known)
+        for name in self._in_order():
+            yield self._thing(name)
         for sketch in self._sketches.asked:
             yield self._command(sketch)
             if sketch.wrong:
@@ -114,7 +113,24 @@ class Draft:
         yield self._model()
         yield self._adapter()
 
-    def _thing(self, name: str, known: set[str]) -> list[str]:
+    def _in_order(self) -> list[str]:
+        """Order the kinds so that each stands behind those that its values are refs to, as far as that can be."""
+        values, classes = self._sketches.values, self._sketches.classes
+        left, found = list(self._sketches.kinds), list[str]()
+        while left:
+            free_now = [name for name in left if not any(
+                f"Ref[{classes[other]}]" == kind for kind in values[name].values() for other in left if other != name
+            )]  # fmt: skip
+            name = (free_now or left)[0]
+            if not free_now:  # they are refs to each other
+                values[name] = {key: kind for key, kind in values[name].items() if not kind.startswith("Ref[")}
+            own = f"Ref[{classes[name]}]"
+            values[name] = {key: kind for key, kind in values[name].items() if kind != own}
+            left.remove(name)
+            found.append(name)
+        return found
+
+    def _thing(self, name: str) -> list[str]:
         kind, values = self._sketches.kinds[name], self._sketches.values[name]
         made = " or ".join(kind.made_by) or " or ".join(kind.listed_by)
         word = "Made by" if kind.made_by else "Listed by"
@@ -122,13 +138,14 @@ class Draft:
         return [
             *lines,
             *([""] if values else []),
-            *(f"    {field}: {_after(f'{kind} | None', known)} = None" for field, kind in values.items()),
+            *(f"    {field}: {kind} | None = None" for field, kind in values.items()),
         ]
 
     def _command(self, sketch: Sketch) -> list[str]:
         operation = sketch.operation
         weight = f", weight={sketch.weight}" if sketch.weight else ""
-        summary = f": {prose(operation.summary, 60).rstrip('.')}" if operation.summary else ""
+        said = prose(operation.summary, 70).rstrip(" .")
+        summary = f": {said}" if said else ""
         lines = [f"class {sketch.command}(Command{weight}):", f'    """{prose(operation.endpoint)}{summary}."""']
         if sketch.fields:
             lines.append("")
@@ -189,7 +206,7 @@ class Draft:
         for sketch in asked:
             lines += ["", *self._expects(sketch)]
         if wrong:
-            union = f"def wrong_data_is_refused(self, _: {' | '.join(wrong)}) -> Expected:"
+            union = f"def wrong_data_is_refused(self, _: {' | '.join(wrong)}) -> Expected[Refused]:"
             lines += ["", "    @expects", *_signature(union, 4), "        return REFUSAL"]
         for sketch in asked:
             if (folded := self._folds(sketch)) is not None:
@@ -207,9 +224,14 @@ class Draft:
         node, uses = self._expected(sketch)
         return [
             "    @expects",
-            f"    def {sketch.method}(self, {'cmd' if uses else '_'}: {sketch.command}) -> Expected:",
+            f"    def {sketch.method}(self, {'cmd' if uses else '_'}: {sketch.command}) -> Expected[{self._expectation(sketch)}]:",
             *laid_out("return ", node, "", 8),
         ]
+
+    def _expectation(self, sketch: Sketch) -> str:
+        operation = sketch.operation
+        refused = any(name.startswith("4") or name == "default" for name in operation.replies)
+        return f"{sketch.event} | Refused" if refused or sketch.fields else sketch.event
 
     def _expected(self, sketch: Sketch) -> tuple[Node, bool]:
         plain = call("either", call("like", sketch.event))
@@ -403,12 +425,6 @@ class {name}Api(generated.{name}Api):
     # def reset(self) -> None:
     #     self.http.post("/reset").raise_for_status()
 '''.replace("from shopping import generated", "from . import generated")
-
-
-def _after(annotation: str, known: set[str]) -> str:
-    """Quote an annotation that speaks of a class which is not there yet."""
-    found = re.search(r"Ref\[(\w+)\]", annotation)
-    return f'"{annotation}"' if found and found[1] not in known else annotation
 
 
 def _wrong_name(sketch: Sketch) -> str:

@@ -78,6 +78,9 @@ def type_of(schema: dict[str, JsonData]) -> str | None:
         return "array"
     if {"minLength", "maxLength", "pattern"} & schema.keys():
         return "string"
+    known = [schema["const"]] if "const" in schema else schema.get("enum")
+    if isinstance(known, list) and known and all(isinstance(each, str) for each in known):
+        return "string"
     return None
 
 

@@ -122,7 +122,7 @@ class Sketcher:
         self._shapes, self._fit = Shapes(description), Fit(description, is_request=True)
         self._notes = [*links.notes]
         self._taken = {name, f"{name}Api", *_KEPT}  # names of classes
-        self._methods: set[str] = {"judged", "unlisted", "unlike", *_METHODS}
+        self._methods: set[str] = {"judged", "undescribed", *_METHODS}
         self._handlers: set[str] = {"plan", "ask", "hear", "credentials"}
 
     def all(self) -> Sketches:
@@ -234,7 +234,7 @@ class Sketcher:
                 annotation = f"{annotation} | None"
             name = name or (snake(said) if several else _bare(snake(said)))
         else:
-            shape = self._shape(place, said, member)
+            shape = self._shape(place, member)
             if shape is None:
                 needed = ", so it is not asked" if member.is_required else ", so it is left out"
                 self._notes.append(f"{endpoint}: nothing is known to generate for {said}{needed}")
@@ -249,7 +249,7 @@ class Sketcher:
 
         return bool(member.pointer) and admits_null(whole(self._description, member.pointer))
 
-    def _shape(self, place: str, said: str, member: Member) -> Shape | None:
+    def _shape(self, place: str, member: Member) -> Shape | None:
         shape = self._shapes.of(member.pointer) if member.pointer or place == "whole" else _word()
         if shape is None:
             return None
@@ -273,6 +273,8 @@ class Sketcher:
             if snake(each.said) not in {snake(name) for name in properties_of(self._description, reply, "/id")}:
                 sketch.shown.append(Shown(free(each.name, taken, EVENT), flat(each.annotation), "", "ref"))
         if kind is None:
+            beside = properties_of(self._description, reply, "/id")
+            self._add_values(sketch, beside, "/id", taken, classes)
             return
         ref = f"Ref[{classes[kind.name]}]"
         if sketch.role == "listed":
@@ -296,7 +298,12 @@ class Sketcher:
         above, last = where.rpartition("/")[::2]
         for name, member in beside.items():
             schema = without_null(self._description, whole(self._description, member.pointer))
-            if name == last or schema.get("writeOnly") is True or len(sketch.shown) == MOST_SHOWN:
+            if (
+                name == last
+                or snake(name) in taken
+                or schema.get("writeOnly") is True
+                or len(sketch.shown) == MOST_SHOWN
+            ):
                 continue
             from replaykit.openapi.link import named_after
 
@@ -393,9 +400,7 @@ class Sketcher:
             tried += [low - 1] if isinstance(low, int | float) and abs(low) < 1e15 else []  # noqa: PLR2004
             tried += [high + 1] if isinstance(high, int | float) and abs(high) < 1e15 else []  # noqa: PLR2004
             tried += [0.5] if kind == "integer" and not is_text else []
-        elif kind == "boolean":
-            tried = ["x"]
-        elif kind in {"array", "object"} and not is_text:
+        elif kind == "boolean" or (kind in {"array", "object"} and not is_text):
             tried = ["x"]
         if is_text:  # where all values are texts, a text of the wrong kind is none
             tried = [
@@ -404,16 +409,11 @@ class Sketcher:
         return [each for each in tried if not self._fit.is_met(pointer, each)]
 
 
-_METHODS = {
-    "status_was_not_described",
-    "answer_was_not_as_described",
-    "statuses_are_described",
-    "answers_look_as_described",
-}
+_METHODS = {"answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
-    "Thing", "NotDone", "Plan", "PLAN", "REFUSAL", "JUDGED", "JsonData", "Near", "Holding", "Refused", "Missing", "Wait",
-    "Unlisted", "Unlike", "Model", "Adapter", "Entity", "None", "True", "False", "Observation",
+    "Thing", "NotDone", "Plan", "PLAN", "REFUSAL", "JUDGED", "JsonData", "Near", "Holding", "Refused", "Wait",
+    "Undescribed", "Model", "Adapter", "Entity", "None", "True", "False", "Observation",
 }  # fmt: skip
 
 
