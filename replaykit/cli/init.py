@@ -35,7 +35,11 @@ MOST_NOTES = 20
 @click.option("--host", metavar="HOST", help="The API in recorded traffic. Default: the host that most is asked of.")
 @click.option("--output", metavar="FOLDER", type=click.Path(path_type=Path), help="Default: named like the package.")
 @click.option("--name", metavar="NAME", help="Of the package. Default: from the title of the file.")
-@click.option("--url", metavar="URL", help="Where the service is. Default: the first server that the file names.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Where the service is, for what is printed. Default: the first server of the file that is on this machine.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a generated file that was changed by hand.")
 def init(
     openapi: Path | None,

@@ -72,6 +72,7 @@ class ContractApi(Adapter[M]):
         command: Command,
         kind: type[E],
         endpoint: str,
+        /,
         *,
         path: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
@@ -183,8 +184,9 @@ class ContractApi(Adapter[M]):
 
 
 def _may_be_given(operation: Operation, status: int) -> bool:
-    """Say whether a refusal that is not described may be given all the same: by any service, or as none is described."""
-    return status in ANYWHERE or not any(name.startswith("4") or name == "default" for name in operation.replies)
+    """Say whether a refusal that is not described may be given: by any service, or since none is."""
+    described = any(name.startswith("4") or name == "default" for name in operation.replies)
+    return status in ANYWHERE or not described
 
 
 def _schema_for(contents: Mapping[str, str], content_type: str) -> str | None:

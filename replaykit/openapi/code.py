@@ -36,7 +36,7 @@ class Part:
 Node: TypeAlias = "str | Bracketed"
 
 
-def call(name: str, *arguments: Node, **named: Node) -> Bracketed:
+def call(name: str, /, *arguments: Node, **named: Node) -> Bracketed:
     """Write a call."""
     parts = [Part("", each) for each in arguments] + [Part(f"{key}=", each) for key, each in named.items()]
     return Bracketed(name, "(", tuple(parts), ")")

@@ -63,7 +63,7 @@ def either(event: Like[Any]) -> Expected[Any]:
     return (event, *REFUSAL)
 
 
-REFUSAL: Expected[Refused] = (like(Refused), like(Undescribed))  # type: ignore[assignment]
+REFUSAL: Expected[Any] = (like(Refused), like(Undescribed))
 
 
 class Near(Like[Any]):
@@ -146,7 +146,7 @@ class Contract(Model):
     server_errors: ClassVar[bool] = True
     judged: ClassVar[frozenset[str]] = JUDGED
 
-    undescribed: dict[str, str] = {}  # what of an answer is not as described: its status, or its looks
+    undescribed: dict[str, str] = {}  # noqa: RUF012  what of an answer is not as described: its status, or its looks
 
     @on
     def answer_was_not_described(self, event: Undescribed) -> None:
@@ -184,7 +184,7 @@ def keep(shelf: dict[Ref[T], T], ref: Ref[T] | None, thing: T, *parents: Ref[Any
     shelf[ref] = thing
 
 
-def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, **values: Any) -> None:
+def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, /, **values: Any) -> None:
     """Remember what something looks like now; what is gone is not taken for there because it is still shown."""
     thing = shelf.get(ref) if ref is not None else None
     if thing is None or thing.standing == "gone":
@@ -194,7 +194,7 @@ def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, **values: Any) -> None:
         setattr(thing, name, value)
 
 
-def updated(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 200, **values: Any) -> None:
+def updated(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 200, /, **values: Any) -> None:
     """Remember that something was written anew; it may have been gone before."""
     changed(state, ref)
     if ref in shelf:
@@ -316,7 +316,7 @@ def lists(
     return either(Holding(kind, name, here, gone))
 
 
-def made_as_sent(state: Contract, kind: type[E], **sent: JsonData) -> Expected[Any]:
+def made_as_sent(state: Contract, kind: type[E], /, **sent: JsonData) -> Expected[Any]:
     """Expect that something is made, and is shown with what was sent."""
     claims = {name: value for name, value in sent.items() if value is not None} if "values" in state.judged else {}
     return either(Near(kind, claims))

@@ -75,7 +75,7 @@ class Draft:
         text = "\n".join(body).rstrip() + "\n"
         origin = f" from {prose(self._origin, 40)}" if self._origin else ""
         head = f'"""{prose(self._description.title, 50)}: made by replaykit init{origin}. Change model.py instead."""'
-        return "\n".join([head, "", *self._imports(text), "", *text.split("\n")])
+        return "\n".join([head, "# ruff: noqa: RUF012", "", *self._imports(text), "", *text.split("\n")])
 
     def _imports(self, text: str) -> list[str]:
         said = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
@@ -86,7 +86,7 @@ class Draft:
         typing = used(["Annotated", "Any", "ClassVar", "Literal"])
         own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on"])
         contract = used([
-            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "changed", "either", "keep",
+            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "either", "keep",
             "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
@@ -94,7 +94,7 @@ class Draft:
         lines += [f"from typing import {', '.join(typing)}"] if typing else []
         lines += [""] if lines else []
         lines += _import("replaykit", sorted(own, key=lambda name: (name[0].islower(), name)))
-        lines += ["from replaykit.openapi import values"] if used(["values"]) else []
+        lines += ["from replaykit.openapi import values"] if used([r"values\."]) else []
         lines += ["from replaykit.openapi.api import ContractApi, Plan"]
         lines += _import("replaykit.openapi.contract", contract)
         lines += ["from replaykit.value import JsonData"] if used(["JsonData"]) else []
@@ -157,7 +157,7 @@ class Draft:
         wrong = call("gen.one_of", literal(list[JsonData](sketch.wrong)))
         return [
             f"class {_wrong_name(sketch)}({sketch.command}, weight=0.2):",
-            f'    """{sketch.command} with something left out or wrong in it: place, name, and what is sent instead."""',
+            f'    """{sketch.command} with something left out or wrong in it: where, and what instead."""',
             "",
             *laid_out("wrong: ", _annotated("list[JsonData]", wrong), "", 4),
         ]
@@ -210,7 +210,8 @@ class Draft:
             lines += ["", "    @expects", *_signature(union, 4), "        return REFUSAL"]
         for sketch in asked:
             if (folded := self._folds(sketch)) is not None:
-                lines += ["", "    @on", f"    def {sketch.hearing}(self, event: {sketch.event}) -> None:", *folded]
+                head = _signature(f"def {sketch.hearing}(self, event: {sketch.event}) -> None:", 4)
+                lines += ["", "    @on", *head, *folded]
             elif sketch.role == "shaken":
                 lines += [
                     "",
@@ -222,9 +223,10 @@ class Draft:
 
     def _expects(self, sketch: Sketch) -> list[str]:
         node, uses = self._expected(sketch)
+        expected = f"Expected[{self._expectation(sketch)}]"
         return [
             "    @expects",
-            f"    def {sketch.method}(self, {'cmd' if uses else '_'}: {sketch.command}) -> Expected[{self._expectation(sketch)}]:",
+            *_signature(f"def {sketch.method}(self, {'cmd' if uses else '_'}: {sketch.command}) -> {expected}:", 4),
             *laid_out("return ", node, "", 8),
         ]
 
@@ -288,7 +290,9 @@ class Draft:
                 made = self._sketches.classes[kind.name]
                 return laid_out("", call("met", shelf, f"event.{sketch.thing}", made), "", 8)
             case "updated":
-                return laid_out("", call("updated", "self", shelf, f"event.{sketch.thing}", **status, **known), "", 8)
+                return laid_out(
+                    "", call("updated", "self", shelf, f"event.{sketch.thing}", *status.values(), **known), "", 8
+                )
             case "removed":
                 return laid_out("", call("removed", "self", shelf, f"event.{sketch.thing}", **status), "", 8)
             case "acted":
@@ -390,9 +394,11 @@ class Draft:
         chosen = next((each for each in asked if each.role == "made"), asked[0] if asked else None)
         if chosen is None:
             return []
+        if len(chosen.method) + len(chosen.command) + len(chosen.event) > 60:  # noqa: PLR2004  no line to begin with
+            return []
         return [
             "    # @expects",
-            f"    # def {chosen.method}(self, cmd: generated.{chosen.command}) -> Expected:",
+            f"    # def {chosen.method}(self, _: generated.{chosen.command}) -> Expected[generated.{chosen.event}]:",
             f"    #     return (like(generated.{chosen.event}),)  # and it is never refused",
         ]
 
@@ -401,6 +407,12 @@ _MODEL = '''"""{title}: your part. `replaykit init` has written it once, and lea
 
 A method with the name of one in generated.py takes its place; all others are added.
 """
+# ruff: noqa: ERA001
+
+# from typing import ClassVar
+#
+# from replaykit import expects, invariant, like
+# from replaykit.openapi.contract import JUDGED, Expected
 
 from shopping import generated
 

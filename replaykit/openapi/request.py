@@ -14,7 +14,10 @@ def path_of(operation: Operation, values: Mapping[str, Any]) -> str:
     """Write the path of an operation with values in it."""
     path = operation.path
     for parameter in operation.in_path():
-        path = path.replace(f"{{{parameter.name}}}", quote(_simple(parameter, values[parameter.name]), safe=""))
+        said = quote(_simple(parameter, values[parameter.name]), safe="")
+        if said in {".", ".."}:  # which would be a place in the path (RFC 3986, section 5.2.4)
+            said = said.replace(".", "%2E")
+        path = path.replace(f"{{{parameter.name}}}", said)
     return path
 
 

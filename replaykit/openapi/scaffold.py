@@ -19,7 +19,7 @@ from replaykit.value import JsonData
 
 GENERATED, DESCRIPTION, OWN = "generated.py", "openapi.json", "model.py"
 
-_DIGEST = re.compile(r"^# digest: ([0-9a-f]{64})\n", re.MULTILINE)
+_DIGEST = re.compile(r"^# The digest of all else is ([0-9a-f]{64}).\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,13 @@ def _package(name: str | None, description: Description) -> str:
 
 
 def _server(description: Description) -> str | None:
-    """Return the first server that has an address without variables."""
+    """Return the first server on this machine: others are for real, and no place to try things out."""
     listed = description.document.get("servers")
     for each in listed if isinstance(listed, list) else ():
         url = each.get("url") if isinstance(each, dict) else None
-        if isinstance(url, str) and re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", url):
+        if isinstance(url, str) and re.fullmatch(
+            r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", url
+        ):
             return url.rstrip("/")
     return None
 
@@ -93,7 +95,7 @@ def _server(description: Description) -> str | None:
 def _sealed(text: str) -> str:
     """Put the digest of a text into its second line."""
     head, _, rest = text.partition("\n")
-    return f"{head}\n# digest: {_digest(text)}\n{rest}"
+    return f"{head}\n# The digest of all else is {_digest(text)}.\n{rest}"
 
 
 def _digest(text: str) -> str:
@@ -197,8 +199,7 @@ def _spelled_out(description: Description, operation: Operation) -> set[str]:
         known.add(place)
         said = json.dumps(description.at(place), sort_keys=True)
         told.add(said)
-        for ref in re.findall(r'"\$ref": "#([^"\\]+)"', said):
-            waiting.append(ref)
+        waiting += re.findall(r'"\$ref": "#([^"\\]+)"', said)
     document = description.document
     told.add(json.dumps(document.get("security"), sort_keys=True))
     return told

@@ -22,6 +22,9 @@ from replaykit.value import JsonData
 
 MORE = 3  # items of a list beyond the least, where there is no limit
 MANY = 1_000_000  # as far as numbers without a limit go from the other limit
+MOST_PARTS = 2000  # of one shape
+MOST_OPTIONAL = 20  # members of an object
+MOST_NESTED = 30  # refs in refs
 TRIED = 60  # values of a shape that are held against the schema
 FEW = 0.2  # the least part of them that has to fit
 
@@ -62,16 +65,21 @@ class Shape:
 class Shapes:
     """Makes shapes of the schemas of one description."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, *, is_request: bool = True) -> None:
         self._description = description
-        self._fit = Fit(description, is_request=True)
+        self._fit = Fit(description, is_request=is_request)
+        self._left = MOST_PARTS
+        self._unsaid = "readOnly" if is_request else "writeOnly"
 
     def of(self, pointer: str) -> Shape | None:
-        """Return the shape of what may be sent for the schema at a pointer; None where none is known."""
+        """Return the shape of what may be said for the schema at a pointer; None where none is known."""
         if not pointer:
             return self._any()
         schema = self._description.at(pointer)
+        self._left = MOST_PARTS
         made = self._of(schema, ())
+        if self._left < 0:
+            return None
         return None if made is None else self._tried(pointer, made)
 
     def _tried(self, pointer: str, shape: Shape) -> Shape | None:
@@ -90,17 +98,38 @@ class Shapes:
         code = call("PLAN.fitting", quoted(pointer), shape.code)
         return replace(shape, code=code, is_plain=False)
 
+    def _places(self, schema: JsonData) -> set[str]:
+        """List where the refs lead to that are put together with a schema: its own, those of allOf, and of a branch."""
+        found: set[str] = set()
+        waiting = [schema]
+        while waiting:
+            each = waiting.pop()
+            if not isinstance(each, dict):
+                continue
+            if isinstance(each.get("$ref"), str):
+                place, target = self._description.follow(local(each["$ref"]))
+                if place in found:
+                    continue
+                found.add(place)
+                waiting.append(target)
+            waiting += each["allOf"] if isinstance(each.get("allOf"), list) else []
+            for name in ("anyOf", "oneOf"):
+                branches = each[name] if isinstance(each.get(name), list) else []
+                left = [one for one in branches if not (isinstance(one, dict) and types_of(one) == ["null"])]
+                waiting += left if len(left) == 1 else []
+        return found
+
     def _any(self) -> Shape:
         return Shape("JsonData", "values.ANY", values.ANY)
 
     def _of(self, schema: JsonData, above: tuple[str, ...]) -> Shape | None:
         if schema is False:
             return None
-        if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
-            place, _ = self._description.follow(local(schema["$ref"]))
-            if place in above:
-                return None  # it holds itself, and has to end somewhere
-            above = (*above, place)
+        self._left -= 1
+        places = self._places(schema)
+        if self._left < 0 or len(above) > MOST_NESTED or not places.isdisjoint(above):
+            return None  # it holds itself, and has to end somewhere
+        above = (*above, *sorted(places))
         plain = merged(self._description, schema)
         if admits_null(plain):
             bare = without_null(self._description, plain)
@@ -285,9 +314,9 @@ class Shapes:
         required: dict[str, Shape] = {}
         optional: dict[str, Shape] = {}
         for name, each in said.items() if isinstance(said, dict) else ():
-            if merged(self._description, each).get("readOnly") is True:
+            if merged(self._description, each).get(self._unsaid) is True:
                 continue
-            shape = self._of(each, above)
+            shape = self._of(each, above) if name in needed or len(optional) < MOST_OPTIONAL else None
             if shape is None and name in needed:
                 return None
             if shape is not None:

@@ -35,7 +35,7 @@ _PAGING = re.compile(
     r"(^|_)(limit|offset|page|pages|size|cursor|after|before|per|top|skip|start|count|max|first|last|next|more|total|"
     r"token|since|until|pagination|paging)(_|$)"
 )
-_WEIGHTS = {"made": "2", "removed": "0.5"}
+_WEIGHTS = {"made": "2", "read": "2", "removed": "0.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +240,8 @@ class Sketcher:
                 self._notes.append(f"{endpoint}: nothing is known to generate for {said}{needed}")
                 return not member.is_required
             annotation, name = shape.annotation, snake(said)
+        if kind is not None and name in _PARTS:  # it is told to `ask` by its name
+            name = f"{name}_ref"
         chosen = free(name, taken, COMMAND)
         sketch.fields.append(Field(chosen, place, said, annotation, kind, not member.is_required))
         return True
@@ -409,6 +411,7 @@ class Sketcher:
         return [each for each in tried if not self._fit.is_met(pointer, each)]
 
 
+_PARTS = {"path", "query", "header", "cookie", "body"}
 _METHODS = {"answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
@@ -476,7 +479,7 @@ def _event_name(sketch: Sketch, classes: dict[str, str]) -> str:
 
 
 def _values_of(name: str, asked: list[Sketch]) -> dict[str, str]:
-    """Say what is compared of the things of a kind: what is sent to make one, and shown when it was made and is read."""
+    """Say what is compared of the things of a kind: what is sent, and shown when one was made and when it is read."""
     of_kind = [each for each in asked if each.kind is not None and each.kind.name == name]
     made = [each for each in of_kind if each.role == "made"]
     read = [each for each in of_kind if each.role == "read"]
