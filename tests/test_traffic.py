@@ -195,6 +195,13 @@ def test_what_came_back_in_an_answer_is_a_value():
     assert {"/players", "/scores/{name}", "/scores/all"} == {*found.document["paths"]}
 
 
+def test_what_another_session_was_answered_is_no_evidence():
+    """A name that came back in one recording says nothing of a path in another one."""
+    one, other = [said("GET /players", answer=[{"name": "ann"}])], [said("POST /scores/ann", answer={})]
+
+    assert {"/players", "/scores/ann"} == {*describe([one, other]).document["paths"]}
+
+
 def test_what_comes_back_only_later_is_no_evidence():
     """An answer says nothing of what was asked before it."""
     found = described(said("POST /scores/ann", answer={}), said("GET /players", answer=[{"name": "ann"}]))
@@ -501,6 +508,14 @@ def test_secrets_and_texts_of_people_are_nowhere():
     assert [] == [each for each in (SECRET, "Ann", "ann@", "tea") if each in text]
 
 
+def test_secrets_that_look_like_words_are_nowhere():
+    """A secret that many things share, and that is a plain word, is covered before anything is counted."""
+    things = [{"id": n, "kind": "plain", "api_key": "opensesame"} for n in range(9)]
+    properties = described(said("GET /things", answer=things)).document["components"]["schemas"]["Thing"]["properties"]
+
+    assert ({"type": "string", "enum": ["plain"]}, {"type": "string"}) == (properties["kind"], properties["api_key"])
+
+
 def test_a_thing_that_is_shown_again_and_again_counts_once():
     """What one thing is called is no word of the API, however often it is shown; what many things are is one."""
     things = [{"id": n, "kind": "big" if n % 2 else "small", "called": ["ann", "bob"][n // 5]} for n in range(10)]
@@ -558,6 +573,14 @@ def test_the_order_of_recordings_changes_nothing(recorded: list[list[Interaction
             outcomes.append("")
 
     assert outcomes[0] == outcomes[1]
+
+
+def test_keys_stand_in_the_same_order_whatever_comes_first():
+    """Two recordings that name the same keys in different orders are described in the same text in both orders."""
+    recorded = [[said("GET /a", answer={"a": 1, "b": 2})], [said("GET /a", answer={"b": 1, "a": 2})]]
+    texts = {json.dumps(describe(each).document) for each in (recorded, recorded[::-1])}
+
+    assert 1 == len(texts)
 
 
 def require_fit(found: Described, recorded: Sequence[Sequence[Interaction]]) -> int:
