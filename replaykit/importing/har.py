@@ -60,7 +60,10 @@ def read(content: bytes) -> list[Interaction]:
         [(_, whole)] = decode(b'{"whole":%s}' % ascii_json(content.removeprefix(_BOM))).items()
     except UnicodeDecodeError as error:
         raise ValueError(f"this is no text ({error.reason})") from None
-    entries = _object(_object(whole, "the file").get("log"), "its log").get("entries")
+    log = _object(_object(whole, "the file").get("log"), "its log")
+    if not re.match(r"(1(\.|\Z)|\Z)", version := _text(log.get("version"), "its version")):
+        raise ValueError(f"it is HAR {_shown(version)}, and 1.1 and 1.2 can be read")
+    entries = log.get("entries")
     if not isinstance(entries, list):
         raise ValueError("its entries are no list")  # noqa: TRY004  whoever reads has one error to catch
     found: list[tuple[datetime | None, Interaction]] = []

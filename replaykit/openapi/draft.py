@@ -192,9 +192,11 @@ class Draft:
             f'    """What {prose(self._description.title, 60)} promises."""',
             "",
         ]
-        lines += ["    commands: ClassVar = COMMANDS + WRONG"]
-        if self._description.is_observed:
+        if not self._description.is_observed:
+            lines += ["    commands: ClassVar = COMMANDS + WRONG"]
+        else:
             lines += [
+                "    commands: ClassVar = COMMANDS  # and not WRONG: what was not seen need not be refused",
                 '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})  # made of what was seen'
             ]
         classes, shelves = self._sketches.classes, self._sketches.shelves
