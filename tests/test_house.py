@@ -297,7 +297,7 @@ READING_ORDER = [
     "cli.reports",
     "cli.hunting",
     "cli.integration",
-    "cli.pages",
+    "cli.html",
     "cli.stepping",
     "cli.postmortem",
     "cli.looking",

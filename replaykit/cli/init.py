@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.cli.console import note, program, say
+from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 MOST_NOTES = 20
 
 
-@click.command(short_help="Write a first model, from an OpenAPI file.")
+@command("init")
 @click.option("--openapi", metavar="FILE", type=click.Path(path_type=Path), help="OpenAPI 3.0 or 3.1, JSON or YAML.")
 @click.option(
     "--har",

@@ -8,6 +8,7 @@ import click
 
 from replaykit.cli.console import conclude, diverted, draw, hush, say
 from replaykit.cli.options import read_profile
+from replaykit.cli.page import command
 from replaykit.cli.variables import warn
 from replaykit.errors import UsageError
 
@@ -33,7 +34,7 @@ def _read_codes(context: click.Context, parameter: click.Parameter, given: tuple
     return codes
 
 
-@click.command(short_help="Look for mistakes in a model and its adapter.")
+@command("lint")
 @click.argument("model", metavar="[MODEL]", required=False)
 @click.option(
     "--profile",

@@ -53,6 +53,39 @@ _REPLAYED: Codes = {
 }
 
 GROUPS: dict[str, dict[str, Row]] = {
+    "Begin": {
+        "demo": Row(
+            "demo:demo",
+            "A guided tour: find a bug, save it, replay it.",
+            ("replaykit demo",),
+            {**_done("all came as it should"), 128: "it did not"},
+        ),
+        "init": Row(
+            "init:init",
+            "Write a first model, from an API description or recorded traffic.",
+            (
+                "replaykit init --openapi openapi.yaml",
+                "replaykit init --openapi openapi.yaml --output shop --url http://127.0.0.1:8000",
+                "replaykit init --har session.har --host api.example.com",
+                "replaykit init --cassette tests/cassettes/shop.yaml --name shop",
+            ),
+            {
+                **_done("it is written"),
+                128: "a description that can't be read",
+                129: "wrong option, missing file, or a generated file that was changed by hand",
+            },
+        ),
+        "lint": Row(
+            "lint:lint",
+            "Look for mistakes in a model and its adapter.",
+            (
+                "replaykit lint shop.model:Shop --adapter shop.model:ShopApi",
+                "replaykit lint --profile shop --ignore RK4",
+                "replaykit lint shop.model:Shop --json",
+            ),
+            {0: "nothing to say, or notes only", 1: "an error or a warning"},
+        ),
+    },
     "Find bugs": {
         "integration": Row(
             "integration:integration",
@@ -285,12 +318,6 @@ GROUPS: dict[str, dict[str, Row]] = {
         ),
     },
     "Set up": {
-        "demo": Row(
-            "demo:demo",
-            "A guided tour: find a bug, save it, replay it.",
-            ("replaykit demo",),
-            {**_done("all came as it should"), 128: "it did not"},
-        ),
         "config": Row(
             "config:config",
             "Show which options count, and where they come from.",

@@ -10,10 +10,10 @@ import click
 from replaykit.cli import candidates
 from replaykit.cli.console import conclude, diverted, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
+from replaykit.cli.html import Page, page_of
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
 from replaykit.cli.options import loaded_for, order_option, service_options, settle, staged, times_option
 from replaykit.cli.page import command
-from replaykit.cli.pages import Page, page_of
 from replaykit.errors import StaleError, UnreachableError, UsageError
 
 if TYPE_CHECKING:

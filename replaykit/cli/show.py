@@ -104,7 +104,7 @@ def _show_json(path: Path) -> int:
 
 
 def _write_page(path: Path, html: str) -> int:
-    from replaykit.cli.pages import Page
+    from replaykit.cli.html import Page
 
     page = Page(html, path)
     page.write(page.read(path))

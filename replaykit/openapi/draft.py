@@ -197,7 +197,7 @@ class Draft:
         else:
             lines += [
                 "    commands: ClassVar = COMMANDS  # and not WRONG: what was not seen need not be refused",
-                '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})  # made of what was seen'
+                '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})  # made of what was seen',
             ]
         classes, shelves = self._sketches.classes, self._sketches.shelves
         lines += [
