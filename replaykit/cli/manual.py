@@ -71,8 +71,7 @@ GROUPS: dict[str, dict[str, Row]] = {
             ),
             {
                 **_done("it is written"),
-                128: "a description that can't be read",
-                129: "wrong option, missing file, or a generated file that was changed by hand",
+                129: "wrong option, a file that is missing or can't be read, a generated file that was changed by hand",
             },
         ),
         "lint": Row(
