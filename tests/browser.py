@@ -166,16 +166,16 @@ _INJECTED = """
   if (window.hacked !== undefined) found.push("a script of the service's ran");
   for (const each of document.querySelectorAll("*")) {
     const name = each.localName;
-    if (name === "script" && !inert.has(each.type) && each.textContent !== ours) found.push("a script that is not ours");
+    if (name === "script" && !inert.has(each.type) && each.textContent !== ours) found.push("another script");
     if (name === "script" && each.src) found.push("a script from elsewhere");
     if (["iframe", "frame", "object", "embed", "base", "link", "applet", "portal", "use", "image"].includes(name))
       found.push("<" + name + ">");
     if (name === "form" && each.getAttribute("method") !== "dialog") found.push("<form>");
     if (name === "meta" && /refresh/i.test(each.httpEquiv)) found.push("<meta refresh>");
-    if (name === "img" && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(each.getAttribute("src"))) found.push("<img>");
+    if (name === "img" && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(each.src)) found.push("<img>");
     for (const { name: attribute, value } of each.attributes) {
       if (/^on/i.test(attribute)) found.push(name + " has " + attribute);
-      if (attribute === "style" && !(name === "html" || name === "body" && value === "")) found.push(name + " has style");
+      if (attribute === "style" && value !== "") found.push(name + " has style");
       if (/^(xlink:)?href$|^(form)?action$|^src(set|doc)?$|^poster$|^background$/i.test(attribute) && name !== "img"
           && !value.startsWith("#") && !(name === "a" && value.startsWith("data:") && each.hasAttribute("download")))
         found.push(name + " leads to " + value.slice(0, 80));

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from browser import chromium  # noqa: F401  a fixture
 from forked import Nursery
 
 if TYPE_CHECKING:

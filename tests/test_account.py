@@ -13,7 +13,7 @@ from replaykit.account import MAX_BODY, MAX_REQUESTS, account, bug
 from replaykit.finding import Finding
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.redact import Redactor
-from replaykit.report import ctrf, github, json, junit, markdown
+from replaykit.report import ctrf, github, html, json, junit, markdown
 from replaykit.result import Result
 from replaykit.secret import Policy
 from replaykit.sequence import Call
@@ -84,7 +84,7 @@ def test_secrets_of_the_project_are_in_no_report():
         url=f"http://127.0.0.1:1/?{quote(SECRET)}",
         command=lambda path: f"replay {path} --set key={SECRET}",
     )
-    texts = [each.render(told) for each in (json, ctrf, junit, markdown, github)]
+    texts = [each.render(told) for each in (json, ctrf, junit, markdown, github, html)]
 
     assert all("REDACTED.BANK_KEY.1" in text for text in texts)
     for text in texts:

@@ -129,13 +129,13 @@ def test_report_that_takes_no_path_says_so():
 def test_all_formats_are_written_by_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """`run(report=...)` takes all formats at once, makes the folders, and prints what has no file."""
     asked = {
-        **{name: tmp_path / "new" / f"a.{name}" for name in ("markdown", "junit", "json", "ndjson", "ctrf")},
+        **{name: tmp_path / "new" / f"a.{name}" for name in ("markdown", "junit", "json", "ndjson", "ctrf", "html")},
         "terminal": "",
     }
     result = run(report=asked)
 
     assert result.success
-    assert {"a.markdown", "a.junit", "a.json", "a.ndjson", "a.ctrf"} == {
+    assert {"a.markdown", "a.junit", "a.json", "a.ndjson", "a.ctrf", "a.html"} == {
         each.name for each in (tmp_path / "new").iterdir()
     }
     assert json.loads((tmp_path / "new" / "a.json").read_text())["total_runs"] == 3

@@ -46,8 +46,8 @@ Options:
   --chaos           Test with the model that puts faults in, with a proxy at the port above $title's
   --toxiproxy URL   With --chaos: let the Toxiproxy whose API is there be that proxy$lifecycle
   --report FORMAT[=FILE]
-                    Write a report: terminal, markdown, junit, json, ndjson, ctrf, github; may be given
-                    several times (default of FILE: in reports/ of the repository)
+                    Write a report: terminal, markdown, junit, json, ndjson, ctrf, html, github; may
+                    be given several times (default of FILE: in reports/ of the repository)
   --bug NAME        Start $title with this bug; may be given several times
   --save-failures DIR
                     Save failures here (default: .replaykit/failures/$service in the repository)
@@ -94,9 +94,9 @@ read_options() {
             --hunt) hunt=$(number "$1" "$2") ;;
             --report)
                 case ${2%%=*} in
-                    terminal | markdown | junit | json | ndjson | ctrf | github) report+=("$2") ;;
+                    terminal | markdown | junit | json | ndjson | ctrf | html | github) report+=("$2") ;;
                     *) refuse $WRONG_USAGE \
-                        "--report takes terminal, markdown, junit, json, ndjson, ctrf or github, and not '$2'." ;;
+                        "--report takes terminal, markdown, junit, json, ndjson, ctrf, html or github, and not '$2'." ;;
                 esac
                 ;;
             --bug) bugs+=("$2") ;;

@@ -89,7 +89,7 @@ def ticks(last: int, most: int = MOST_TICKS) -> list[int]:
         step = step * 5 // 2 if str(step)[0] == "2" else step * 2  # 1 2 5 10 20 50
     found = list(range(0, last + 1, step))
     if found[-1] != last:
-        if last - found[-1] < step / 2:
+        if last - found[-1] < step / 2 and len(found) > 1:
             found.pop()
         found.append(last)
     return found

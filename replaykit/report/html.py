@@ -1,23 +1,23 @@
 """HTML: the page of a campaign: what it came to, what it found, what it looked at; one file that needs no other."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from html import escape
 from typing import NamedTuple
 
 from replaykit.account import Account, Bug, Crossings, RunStep, SentRequest
 from replaykit.coverage import Crossed
-from replaykit.difference import Difference, differences
 from replaykit.report import chart, faults, outline, page
 from replaykit.report.case import title_of
 from replaykit.report.steps import count
-from replaykit.value import JsonData
+from replaykit.report.why import Why, why
+from replaykit.verdict import Failure
+from replaykit.visible import visible
 
-MOST = 8_000_000  # characters that findings may take; later ones are only listed
+MOST = 8_000_000  # bytes that findings may take; later ones are only listed
+FRAME = 500  # bytes of the elements around what is told of a step or a request
 MOST_ROWS = 500  # of a table
 MOST_ENDPOINTS = 200
-MOST_DIFFERENCES = 20
-MOST_VALUE = 4_000  # characters of a value that are shown
 MOST_OPEN = 3  # findings that are open from the start
 _TONES = {"passed": "good", "failed": "bad"}
 
@@ -48,12 +48,7 @@ class Finding(NamedTuple):
     number: int
     bug: Bug
     title: str
-    reason: str  # its first line
-    more: str  # the rest of it
-    expected: str | None
-    seen: str | None
-    differences: tuple[Difference, ...]
-    differences_left: int
+    why: Why
     sightings: str
     rate: chart.Interval | None
     resetting: tuple[Exchange, ...]
@@ -81,7 +76,7 @@ class Row(NamedTuple):
 
 
 def render(account: Account, *, most: int = MOST) -> str:
-    """Write the page of a campaign; of many bugs, those after `most` characters are only listed."""
+    """Write the page of a campaign; of many bugs, those after `most` bytes are only listed."""
     findings = [_finding(bug, number) for number, bug in enumerate(account.failures, 1)]
     matrix = account.faults_by_endpoint
     told = _told(findings, most)
@@ -104,9 +99,14 @@ def render(account: Account, *, most: int = MOST) -> str:
         "frame": {"width": chart.WIDTH, "height": chart.HEIGHT, "left": chart.LEFT, "right": chart.WIDTH - chart.RIGHT,
                   "top": chart.TOP, "bottom": chart.HEIGHT - chart.BOTTOM},
         "count": count,
-        "fault_text": faults.tampering,
+        "percent": _percent,
     }  # fmt: skip
     return page.render("campaign.html", view)
+
+
+def _percent(part: float) -> str:
+    """Write a part of 1 in percent, rounded down: only all is 100 %."""
+    return f"{int(part * 1000) / 10:g} %"
 
 
 def _tone(account: Account) -> str:
@@ -151,32 +151,34 @@ def _matrix(matrix: Crossings) -> tuple[Row, ...]:
 
 
 def _told(findings: Sequence[Finding], most: int) -> list[Finding]:
-    """Return the findings that there is room for: a body may stand twice, and what is escaped gets longer."""
+    """Return the findings that there is room for."""
     told = []
     for each in findings:
-        most -= 2 * len(each.bug.model_dump_json())
+        most -= _weight(each.bug.model_dump()) + _weight([part.text for part in (*each.why.expected, *each.why.seen)])
         if most < 0:
             break
         told.append(each)
     return told
 
 
+def _weight(value: object) -> int:
+    """Say how many bytes of a page a value may take: each text escaped, in elements of its own."""
+    if isinstance(value, str):
+        return len(escape(visible(value)).encode())
+    if isinstance(value, dict):
+        return FRAME + sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 0
+
+
 def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
     anchor = f"{letter}{number}"
-    reason, _, more = bug.failure_reason.partition("\n")
-    found = differences(bug.expected, bug.actual) if _is_compound(bug) else []
     shrunk = bug.shrinking
     return Finding(
         anchor=anchor,
         number=number,
         bug=bug,
         title=title_of(bug),
-        reason=reason,
-        more=more,
-        expected=_laid_out(bug.expected),
-        seen=_laid_out(bug.actual),
-        differences=tuple(found[:MOST_DIFFERENCES]),
-        differences_left=max(0, len(found) - MOST_DIFFERENCES),
+        why=why(_failure(bug)),
         sightings=outline.seen(bug),
         rate=chart.interval(shrunk.failed, shrunk.runs) if shrunk is not None and shrunk.runs else None,
         resetting=_exchanges(None, bug.resetting),
@@ -189,8 +191,10 @@ def _finding(bug: Bug, number: int, letter: str = "f") -> Finding:
     )
 
 
-def _is_compound(bug: Bug) -> bool:
-    return isinstance(bug.expected, list | dict) and isinstance(bug.actual, list | dict)
+def _failure(bug: Bug) -> Failure:
+    """Return the failure as it was told: with its secrets covered."""
+    said = {name: getattr(bug, name) for name in ("kind", "name", "step", "command", "expected", "actual")}
+    return Failure(**said, message=bug.failure_reason)
 
 
 def _exchanges(step: RunStep | None, requests: Sequence[SentRequest]) -> tuple[Exchange, ...]:
@@ -201,10 +205,3 @@ def _folded(step: RunStep | None, requests: Sequence[SentRequest]) -> Iterator[E
     for each, many in outline.folded(step, requests):
         line = f"{each.method} {outline.path_of(each.url)}"
         yield Exchange(each, line, outline.answer_of(each), many, each.seconds * 1000)
-
-
-def _laid_out(value: JsonData) -> str | None:
-    if value is None:
-        return None
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text if len(text) <= MOST_VALUE else f"{text[:MOST_VALUE]}... ({len(text)} characters)"

@@ -40,6 +40,7 @@ def _environment() -> "Environment":
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.globals |= {"assets": _assets(), "version": __version__}
     return environment

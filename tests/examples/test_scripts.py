@@ -391,7 +391,10 @@ def test_help_lists_all_options(desk: Desk, service: str):
         (["--runs", "0"], "--runs takes a number from 1, and not '0'"),
         (["--commands", "many"], "--commands takes a number from 1, and not 'many'"),
         (["--hunt", "-1"], "--hunt takes a number from 1, and not '-1'"),
-        (["--report", "pdf"], "--report takes terminal, markdown, junit, json, ndjson, ctrf or github, and not 'pdf'"),
+        (
+            ["--report", "pdf"],
+            "--report takes terminal, markdown, junit, json, ndjson, ctrf, html or github, and not 'pdf'",
+        ),
         (["--bug", "nonsense"], "ToyBank has no bug 'nonsense'"),
         (["--bug", "nonsense", "--skip-start"], "--bug is for a service that is started here"),
     ],

@@ -21,7 +21,7 @@ MOCK = ("integration", "--model", "examples.leaderboard:Leaderboard", "--mock", 
 def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
     """Find a bug of the leaderboard, with all reports in one folder."""
     folder = tmp_path_factory.mktemp("everything")
-    formats = ("terminal", "markdown", "junit", "json", "ndjson", "ctrf")
+    formats = ("terminal", "markdown", "junit", "json", "ndjson", "ctrf", "html")
     reports = [word for name in formats for word in ("--report", f"{name}={folder}/new/a.{name}")]
     ran = replaykit(
         "integration", *NAMES, "--start", leaderboard("duplicate-names"), "--runs", "20", "--seed", "1",
@@ -35,7 +35,7 @@ def test_all_reports_are_there_and_nothing_else(everything: tuple[Ran, Path]):
     """Each report is a file of its own, whole, in a folder that was made; each is named in the output."""
     ran, folder = everything
 
-    assert [f"a.{name}" for name in ("ctrf", "json", "junit", "markdown", "ndjson", "terminal")] == sorted(
+    assert [f"a.{name}" for name in ("ctrf", "html", "json", "junit", "markdown", "ndjson", "terminal")] == sorted(
         each.name for each in folder.iterdir()
     )
     assert all(f"report written: {each}" in ran.out for each in folder.iterdir())

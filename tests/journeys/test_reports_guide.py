@@ -34,7 +34,7 @@ def test_the_guide_holds(tmp_path: Path):
         ran = subprocess.run(words, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=60, check=False)
         assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
 
-    assert {"integration.xml", "integration.md", "integration.json", "python.xml", "python.md"} == {
+    assert {"integration.xml", "integration.md", "integration.json", "integration.html", "python.xml", "python.md"} == {
         each.name for each in (tmp_path / "reports").iterdir()
     }
 

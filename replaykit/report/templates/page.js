@@ -40,7 +40,7 @@
     if (target && target.id !== "main") go(target);
   };
   addEventListener("hashchange", follow);
-  if (location.hash) follow();
+  addEventListener("load", () => { if (location.hash) setTimeout(follow); }); // after the browser went there itself
 
   // Steps.
   const steps = () => all(".step").filter((each) => !each.closest("[hidden]"));
