@@ -28,16 +28,18 @@ def show(bundle: Path, *, verbose: bool, plain: bool, as_json: bool, html: str |
     With --plain, a file that is no bundle is shown as it is, below the reason: else git could not show the
     difference.
     """
-    if html is not None and (as_json or plain or verbose):
-        raise UsageError("--html says all there is.", "Leave --plain, --verbose and --json out.")
     if html is not None:
+        if as_json or plain or verbose:
+            raise UsageError("--html says all there is.", "Leave --plain, --verbose and --json out.")
         return _write_page(bundle, html)
     if as_json and (plain or verbose):
         raise UsageError("--json says all there is.", "Leave --plain and --verbose out.")
     if plain:
         return _show_plain(bundle)
-    if as_json:
-        return _show_json(bundle)
+    return _show_json(bundle) if as_json else _show(bundle, verbose=verbose)
+
+
+def _show(bundle: Path, *, verbose: bool) -> int:
     from replaykit.bundle import Provenance
     from replaykit.placeholder import covered_in
     from replaykit.reader import read

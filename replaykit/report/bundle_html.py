@@ -17,7 +17,7 @@ from replaykit.looking import Judgments
 from replaykit.parcel import gzipped
 from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
-from replaykit.report.story import Command, Enclosed, Fact, Story, story
+from replaykit.report.story import Command, Enclosed, Fact, Story, clipped, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
 from replaykit.scan import require_clean
@@ -28,6 +28,7 @@ from replaykit.verdict import Failure
 PLAIN = 200_000  # bytes of a bundle that is enclosed as it is; a larger one is packed in gzip
 LARGEST = 32_000_000  # bytes of a bundle that is packed, to see whether there is room for it
 MOST_ENCLOSED = 2_500_000  # bytes of what is enclosed
+MOST_LINES = 60  # of what a replay says of two failures
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.pd")
 
 
@@ -130,12 +131,13 @@ def _rerun(
         label: [each._replace(said=redactor.message(each.said)) for each in listed] for label, listed in judged.items()
     }
     seen = _trace(replayed.trace, redactor)
+    lines = redactor.message(verdict.render(replayed, bundle.trace)).splitlines()[:MOST_LINES]
     steps, end = versus(bundle.trace, replayed.trace, (shown, seen), said, redactor.message)
     return Rerun(
         verdict=ruled.verdict,
         reason=redactor.message(verdict.conclusion(replayed)),
         exit_code=ruled.exit_code,
-        lines=tuple(redactor.message(verdict.render(replayed, bundle.trace)).splitlines()),
+        lines=tuple(clipped(each) for each in lines),
         notes=ruled.notes,
         steps=steps,
         end=end,
@@ -170,7 +172,7 @@ def _enclosed(content: bytes, file: str, policy: Policy) -> Enclosed | str:
         return f"The bundle is not in this page: {error.happened}"
     kind, ending = ("text/plain", "") if is_plain else ("application/gzip", ".gz")
     coded = base64.b64encode(packed).decode("ascii")
-    return Enclosed(name=f"{file}{ending}", href=f"data:{kind};base64,{coded}", size=size)
+    return Enclosed(name=f"{file}{ending}", kind=kind, content=coded, size=size)
 
 
 def _commands(trace: Trace, file: str, *, is_run: bool) -> Iterable[Command]:

@@ -23,6 +23,9 @@ from replaykit.value import JsonData, Record, loads
 
 FIRST_CLIENT_ERROR = 400  # of the statuses that say that the client is at fault (RFC 9110, section 15.5)
 MOST_CHANGES, FEW_CHANGES = 30, 8  # places of a state that are told, of one step; of one that is far from the failure
+MOST_STEPS = 3_000  # that are told; of a longer run, those that are nearest to the step that failed
+MOST_REQUESTS = 8_000  # that are told
+LINE = 400  # characters of what stands in a line
 MOST_STATE = 20_000  # characters of a state
 MOST_CLOSELY = 200  # steps of a run that is told closely; of a longer one, what is near to the step that failed
 _NEAR = 50  # steps
@@ -30,6 +33,11 @@ _HEADERS = 4_000  # characters of the headers of a message
 
 Mark: TypeAlias = Literal["failed", "held", "lost", "fault"]
 Tone: TypeAlias = Literal["bad", "good", "warn"]
+
+
+def clipped(text: str, most: int = LINE) -> str:
+    """Leave out the end of a text that is longer than anybody reads in a line."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 class Sent(Record):
@@ -92,7 +100,8 @@ class Enclosed(Record):
     """The bundle itself, inside of the page."""
 
     name: str
-    href: str
+    kind: str  # media type
+    content: str  # in base64
     size: str
 
 
@@ -144,15 +153,15 @@ def story(
     others = teller.exchanges(trace.resetting, "reset"), teller.exchanges(trace.recorded, "r")
     held = teller.bodies.held
     return Story(
-        title=f"{word}: {headline}",
+        title=f"{word}: {clipped(headline)}",
         word=word,
         tone=tone,
-        headline=headline,
-        place="" if failure is None else where(failure, trace),
-        summary=tuple(_summary(bundle)),
-        warnings=tuple(_warnings(bundle)),
+        headline=clipped(headline),
+        place="" if failure is None else clipped(where(failure, trace)),
+        summary=tuple(clipped(each, 80) for each in _summary(bundle)),
+        warnings=(*_warnings(bundle), *_left_out(len(trace.steps) - len(steps), teller.left_out)),
         why=None if failure is None else why(failure),
-        reason=trace.reason if failure is None else "",
+        reason=clipped(trace.reason, MOST_STATE) if failure is None else "",
         resetting=others[0],
         sequence=_sequence(bundle),
         steps=steps,
@@ -162,7 +171,7 @@ def story(
         shrunk=tuple(_shrunk(bundle)),
         rerun=rerun,
         commands=tuple(commands),
-        facts=(*facts, *_facts(bundle.origin)),
+        facts=tuple(each.replace(said=clipped(each.said)) for each in (*facts, *_facts(bundle.origin))),
         packs=tuple(teller.bodies.packs),
         held=held,
         enclosed=enclosed if isinstance(enclosed, Enclosed) else None,
@@ -231,6 +240,13 @@ def _warnings(bundle: Bundle) -> Iterable[str]:
         yield "This is a fault of the test code, not of the service."
 
 
+def _left_out(steps: int, requests: int) -> Iterable[str]:
+    """Say what there was no room for."""
+    said = [count(number, noun) for number, noun in ((steps, "step"), (requests, "request")) if number]
+    if said:
+        yield f"This page has no room for {' and '.join(said)} that are far from the failure; the bundle has them."
+
+
 def _shrunk(bundle: Bundle) -> Iterable[str]:
     origin, trace = bundle.origin, bundle.trace
     if not isinstance(origin, Provenance) or origin.shrinking is None:
@@ -282,6 +298,8 @@ class _Teller:
 
     def __init__(self, trace: Trace, rerun: Rerun | None) -> None:
         self.bodies = Bodies()
+        self.left_out = 0  # requests
+        self._room = MOST_REQUESTS
         self._trace, self._rerun = trace, rerun
         self._names = faults.names_in(trace)
         self._order = sorted(trace.steps, key=lambda step: step.call.branch)
@@ -298,9 +316,9 @@ class _Teller:
             state = state if step.state is None else loads(step.state)
         first = next((place for place, step in enumerate(listed) if step.call.label == self._failing), len(listed) - 1)
         told: dict[int, StoryStep] = {}
-        for place in sorted(range(len(listed)), key=lambda each: abs(first - each)):
+        for place in sorted(range(len(listed)), key=lambda each: abs(first - each))[:MOST_STEPS]:
             told[place] = self._step(listed[place], befores[place], is_first=place == 0, near=abs(first - place))
-        return tuple(told[place] for place in range(len(listed)))
+        return tuple(step for _, step in sorted(told.items()))
 
     def _step(self, step: Step, before: JsonData, *, is_first: bool, near: int) -> StoryStep:
         call, label = step.call, step.call.label
@@ -317,10 +335,10 @@ class _Teller:
         return StoryStep(
             label=label,
             anchor=anchor,
-            call=f"fault {fault_text(call)}" if is_fault else call_text(call),
+            call=clipped(f"fault {fault_text(call)}" if is_fault else call_text(call)),
             mark=mark,
-            came=f"{came}{again}",
-            under=under_text(step, self._names),
+            came=clipped(f"{came}{again}"),
+            under=clipped(under_text(step, self._names)),
             when=_when(step),
             branch=call.branch,
             changes=tuple(changes),
@@ -331,7 +349,7 @@ class _Teller:
             read=self.exchanges(step.observing, f"{anchor}r", closely=closely),
             observed=_observed(step.observations),
             judged=self._judgments(label),
-            over=tuple(faults.over(each, self._names.get(each)) for each in self._ends.get(label, ())),
+            over=tuple(clipped(faults.over(each, self._names.get(each))) for each in self._ends.get(label, ())),
             versus=None if self._rerun is None else self._rerun.steps.get(label),
         )
 
@@ -365,7 +383,7 @@ class _Teller:
     def _judgments(self, label: int | None) -> tuple[Told, ...]:
         failure = self._trace.failure
         if failure is not None and failure.step == label and (label is not None or self._trace.steps):
-            return (Told(kind=failure.kind, name=failure.name, holds=False, said=""),)
+            return (Told(kind=failure.kind, name=clipped(failure.name), holds=False, said=""),)
         return ()
 
     def exchanges(self, interactions: Iterable[Interaction], anchor: str, *, closely: bool = True) -> tuple[Sent, ...]:
@@ -373,6 +391,10 @@ class _Teller:
         told = []
         for number, (_, alike) in enumerate(groupby(interactions, asked_and_answered)):
             looks = list(alike)
+            if self._room <= 0:
+                self.left_out += len(looks)
+                continue
+            self._room -= 1
             elapsed = sum(each.elapsed for each in looks)
             told.append(self._sent(looks[-1], f"{anchor}-{number}", len(looks), elapsed, closely=closely))
         return tuple(told)
@@ -391,14 +413,14 @@ class _Teller:
             )
         return Sent(
             anchor=anchor,
-            method=request.method,
-            path=path_of(request.url),
-            url=request.url,
-            answer=answer,
+            method=clipped(request.method, 40),
+            path=clipped(path_of(request.url)),
+            url=clipped(request.url, _HEADERS),
+            answer=clipped(answer),
             tone=_tone(interaction),
             took=f"{elapsed * 1000:.1f} ms{' in all' if times > 1 else ''}" if elapsed else "",
             times=times,
-            tampered=faults.tampered(interaction),
+            tampered=clipped(faults.tampered(interaction)),
             asked=_headers("", request.headers),
             request=self.bodies.shown(request.headers, request.body, f"{anchor}a", cut=request.cut),
             answered=lines,
@@ -425,12 +447,12 @@ def path_of(url: str) -> str:
 
 def _headers(first: str, headers: Headers) -> str:
     text = "\n".join([*([first] if first else []), *(f"{name}: {value}" for name, value in headers)])
-    return text if len(text) <= _HEADERS else f"{text[:_HEADERS]}... ({count(len(text), 'character')})"
+    return clipped(text, _HEADERS)
 
 
 def _observed(said: Iterable[Said]) -> tuple[str, ...]:
     """Tell what was read; of what was read again and again, the last."""
-    return tuple(said_text(each) for each in {each.tag: each for each in said}.values())
+    return tuple(clipped(said_text(each)) for each in {each.tag: each for each in said}.values())
 
 
 def _when(step: Step) -> str:
@@ -442,4 +464,4 @@ def _when(step: Step) -> str:
 
 def _state(step: Step) -> str:
     text = (step.state or b"").decode("utf-8", "replace")
-    return laid_out(text) if len(text) <= MOST_STATE else f"{text[:MOST_STATE]}... ({count(len(text), 'character')})"
+    return laid_out(text) if len(text) <= MOST_STATE else clipped(text, MOST_STATE)

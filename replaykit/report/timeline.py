@@ -18,6 +18,7 @@ WIDTH = 960.0
 LANE = 30.0  # height
 LEFT = 84.0  # where the lanes begin, right of their names
 MOST = 150  # marks; where there are more steps, equal ones in a row share one
+MOST_TITLE = 200  # characters
 MOST_LANES = 24  # of faults
 _WIDEST, _NARROWEST = 200.0, 3.0
 _LETTER = 7.0  # width of one, in the labels
@@ -162,6 +163,7 @@ class _Drawing:
     def _drawn(self, kind: Kind, y: float, left: float, right: float, label: str, title: str, target: str) -> Bar:
         width = max(_NARROWEST if kind == "failed" else 0.8, right - left - (2 if right - left > 6 else 0))  # noqa: PLR2004
         said = label if _fits(label, width + 2) else ""
+        title = title if len(title) <= MOST_TITLE else f"{title[:MOST_TITLE]}..."
         word = {"failed": "failed", "lost": "no answer that could be read"}.get(kind, "")
         return Bar(
             kind=kind,

@@ -11,7 +11,7 @@ from replaykit.trace import Step, Trace
 from replaykit.value import Record
 from replaykit.verdict import Judgment
 
-MOST_SAID = 2_000  # characters of what is said of a judgment
+MOST_SAID = 1_000  # characters of what is said of a judgment
 MOST_DRIFTS = 20  # places that are told, of one step
 
 
@@ -113,7 +113,7 @@ def _rows(step: Step, later: Step | None) -> list[Beside]:
 def _event(step: Step) -> str:
     if step.event is None:
         return "no event"
-    return step.event.tag + ("" if step.again is None else f" and {step.again.tag}")
+    return (step.event.tag + ("" if step.again is None else f" and {step.again.tag}"))[:MOST_SAID]
 
 
 def _requests(before: Iterable[Interaction], after: Iterable[Interaction]) -> Iterable[Beside]:
@@ -121,7 +121,7 @@ def _requests(before: Iterable[Interaction], after: Iterable[Interaction]) -> It
     for one, other in zip_longest(*sides):
         told = one or other
         path = urlsplit(told.request.url).path or "/"
-        yield Beside(what=f"{told.request.method} {path}", before=_answer(one), after=_answer(other))
+        yield Beside(what=f"{told.request.method} {path}"[:MOST_SAID], before=_answer(one), after=_answer(other))
 
 
 def _answer(interaction: Interaction | None) -> str:

@@ -63,14 +63,14 @@ def why(failure: Failure) -> Why:
             places, left = places_of(expected, seen, MOST_PLACES)
     return Why(
         kind=failure.kind.replace("_", " "),
-        name=failure.name,
-        message="" if failure.message == f"expected {expected}, got {seen}" else failure.message,
+        name=failure.name[:_LONG],
+        message="" if failure.message == f"expected {expected}, got {seen}" else failure.message[:_LONG],
         expected=sides[0],
         seen=sides[1],
         places=tuple(places),
         places_left_out=left,
         is_bug=failure.is_finding,
-        traceback=failure.traceback,
+        traceback=None if failure.traceback is None else failure.traceback[-_LONG:],
     )
 
 
