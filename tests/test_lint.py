@@ -11,12 +11,28 @@ import jsonschema
 import pytest
 from conftest import ROOT
 from lints import does_not_meet, mock_runs, never_checked, never_generated, outside
-from lints.shop import Item, Shop, ShopApi, Taken
+from lints.shop import AddItem, Item, ItemAdded, Refused, Shop, ShopApi, Take, Taken
 
 from examples.leaderboard import Leaderboard, LeaderboardApi
 from examples.toybank import Bank, BankApi, ChaosBank, ChaosBankApi
 from examples.travelbooking import BookingLifecycle, ChaosTravel, ChaosTravelApi, Travel, TravelApi
-from replaykit import Command, Model, Observation, Ref, check, fail, on, same
+from replaykit import (
+    Adapter,
+    Command,
+    Event,
+    Like,
+    Model,
+    Observation,
+    Ref,
+    check,
+    expects,
+    fail,
+    handles,
+    invariant,
+    like,
+    on,
+    same,
+)
 from replaykit.lint.guess import raised, shown_for
 from replaykit.lint.mutant import mutants
 from replaykit.lint.remark import LEVELS
@@ -225,6 +241,76 @@ def test_many_commands_without_expectation_are_told_once():
     assert [each.code for each in found.remarks] == ["RK202", "RK503"]
     assert "of 40 commands" in found.remarks[0].what
     assert len(found.remarks[1].what) < 400
+
+
+class Talking(Event):
+    one: int
+    two: int
+    three: int
+    four: int
+    five: int
+
+
+class Ask(Command):
+    pass
+
+
+class Loose(Model):
+    """Expects an event, and nothing of what is in it."""
+
+    commands: ClassVar = (Ask,)
+
+    @expects
+    def ask(self, _: Ask) -> Like[Talking]:
+        return like(Talking)
+
+
+class LooseApi(Adapter[Loose]):
+    @handles
+    def ask(self, _: Ask) -> Talking | Refused:
+        return Refused(status=500)
+
+
+def test_many_notes_of_one_code_are_told_as_one():
+    """Five fields that nobody looks at are one note, which names the others."""
+    [found] = lint(Loose, LooseApi, runs=FEW_RUNS).remarks
+
+    assert found.code == "RK203"
+    assert "4 more places" in found.what
+    assert [each.partition(":")[0] for each in found.shown] == [
+        f"Talking.{n}" for n in ("two", "three", "four", "five")
+    ]
+
+
+class Unanswered(Model):
+    """Looks at a state that only answers change, and does not say what is answered."""
+
+    commands: ClassVar = (AddItem, Take)
+    items: dict[Ref[Item], Item] = {}  # noqa: RUF012
+
+    @on
+    def added(self, event: ItemAdded) -> None:
+        self.items[event.item] = Item(name=event.name)
+
+    @invariant
+    def few(self) -> None:
+        assert len(self.items) < 100_000
+
+    @invariant
+    def named(self) -> None:
+        assert all(each.name for each in self.items.values())
+
+    @check(on=Taken)
+    def after_taking(self) -> None:
+        assert self.items
+
+
+def test_what_nobody_can_answer_is_accused_of_nothing():
+    """Without expectations and without an adapter, no command is said to be never drawn or never checked."""
+    found = lint(Unanswered, runs=FEW_RUNS).remarks
+
+    assert [each.code for each in found] == ["RK210", "RK503"]
+    assert "AddItem, Take" in found[-1].what
 
 
 # --- what is told, and to whom --------------------------------------------------------------------

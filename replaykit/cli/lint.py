@@ -48,7 +48,7 @@ def _read_codes(context: click.Context, parameter: click.Parameter, given: tuple
 @click.option("--adapter", metavar="MODULE:CLASS", help="The adapter; without one, only the model is looked at.")
 @click.option(
     "--runs",
-    type=click.IntRange(1, 10_000),
+    type=click.IntRange(1, 500),
     default=50,
     show_default=True,
     metavar="N",

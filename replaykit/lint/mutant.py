@@ -63,7 +63,7 @@ def _scalars(value: Any) -> list[Any]:
     if isinstance(value, int | float):
         return [value + 1, value - 1, -abs(value) - 1, value * 2 + 1000]
     if isinstance(value, str):
-        return [f"{value}x", value[1:] or "?"]
+        return [f"{value}x", value[1:] or "?", *([""] if value else [])]
     if isinstance(value, Ref):
         return [Ref(f"{value.entity}@{OTHER}", OTHER)]
     return []
