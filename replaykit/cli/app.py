@@ -8,6 +8,7 @@ import click
 
 from replaykit.cli import variables
 from replaykit.cli.console import complain, conclude, note, refuse
+from replaykit.cli.page import SETTINGS
 from replaykit.cli.roster import Program, Roster
 from replaykit.cli.variables import given, to_blame
 from replaykit.errors import ReplaykitError, UsageError
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
     from replaykit.docket import Entry
     from replaykit.sitting import Brief
 
-WIDTH = 100  # columns that a help text takes at most
-
 commands = Program(
     "replaykit",
     commands=Roster(),
     help="Find bugs in a live HTTP service, save each as one file, and replay it for ever.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+    context_settings=SETTINGS,
 )
 variables.count(commands.commands)
 

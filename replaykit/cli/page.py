@@ -15,6 +15,10 @@ from replaykit.cli import manual
 from replaykit.cli.variables import flag_of
 from replaykit.version import BUNDLE_FORMAT, __version__
 
+SETTINGS: dict[str, Any] = {  # of the program and of each command, which is also read by itself
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,  # columns
+}
 COLUMN = 30  # characters, of which click makes a column of names at most
 OTHERS = "Others"  # options that stand in no section
 
@@ -83,7 +87,8 @@ def write_codes(formatter: click.HelpFormatter, title: str, codes: manual.Codes)
 
 def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command, of which the manual has a row."""
-    return click.command(name, cls=Command, short_help=manual.ROWS[name].short, **more)
+    settings = {**SETTINGS, **more.pop("context_settings", {})}
+    return click.command(name, cls=Command, short_help=manual.ROWS[name].short, context_settings=settings, **more)
 
 
 def words_of(example: str) -> list[str]:
