@@ -69,6 +69,7 @@ def test_site_is_built_without_a_warning_and_is_whole(tmp_path: Path):
     assert set() == without_anchor(site)
     assert set() == unexplained(site)
     assert set() == fetched(site)
+    assert " at 0x" not in re.sub(r"<[^>]*>", "", (site / "reference" / "api.html").read_text(encoding="utf-8"))
     assert "duplicate-names" in (site / "examples" / "leaderboard.html").read_text(encoding="utf-8")
 
 
