@@ -137,6 +137,20 @@ def with_fields(_app: "Sphinx", what: str, _name: str, found: object, _options: 
         lines.append(f"- `{name}`: {comment}")
 
 
+def without_objects(
+    _app: "Sphinx",
+    _what: str,
+    _name: str,
+    _found: object,
+    _options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Leave out of a signature what stands beside a type, as a generator: it has no text, but a place in memory."""
+    beside = r"~?(?:typing\.)?Annotated\[([^,\[\]]+), .*? object at 0x\w+>\]"
+    return signature and re.sub(beside, r"\1", signature), returned
+
+
 def adapt(app: "Sphinx", name: str, source: list[str]) -> None:
     """Make of a page what Sphinx needs; called for each as it is read."""
     page = DOCS / f"{name}.md"
@@ -156,3 +170,4 @@ def setup(app: "Sphinx") -> None:
     """Hang the changes of pages into the build."""
     app.connect("source-read", adapt)
     app.connect("autodoc-process-docstring", with_fields)
+    app.connect("autodoc-process-signature", without_objects)

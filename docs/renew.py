@@ -1,14 +1,11 @@
-"""Write anew what these pages take from the program: `python docs/renew.py`, in the environment of the tests.
+"""Write anew what these pages take from the code: `python docs/renew.py`, in the environment of the tests.
 
-That is the help of each command in reference/cli.md, the public names in reference/api.md, and the picture of the
-imports, explanation/architecture.svg. The tests hold that it was done.
+That is the list of public names in reference/api.md, and the picture of the imports, explanation/architecture.svg.
+The tests hold that it was done. Help texts are written by docs/help.py.
 """
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,18 +15,6 @@ import replaykit
 
 DOCS = Path(__file__).resolve().parent
 INIT = DOCS.parent / "replaykit" / "__init__.py"
-
-
-def helped(page: str) -> str:
-    """Put the help that the program prints into the blocks that show it."""
-
-    def block(found: re.Match[str]) -> str:
-        line = [sys.executable, "-m", "replaykit", *found[2].split(), "--help"]
-        plain = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
-        done = subprocess.run(line, env=plain, capture_output=True, encoding="utf-8", check=True)
-        return f"{found[1]}{done.stdout}```"
-
-    return re.sub(r"(?ms)^(<!-- help: ?([\w -]*?) ?-->\n+```text\n).*?^```$", block, page)
 
 
 def groups() -> dict[str, list[str]]:
@@ -61,7 +46,6 @@ def named(page: str) -> str:
 
 
 RENEWED: dict[str, Callable[[str], str]] = {
-    "reference/cli.md": helped,
     "reference/api.md": named,
     "explanation/architecture.svg": architecture.drawn,
 }
