@@ -43,7 +43,9 @@ class Stub:
         for operation, route in self.routes:
             found = route.match(parts.path)
             if operation.method == method and found:
-                values = dict(zip([each.name for each in operation.in_path()], map(unquote, found.groups()), strict=True))
+                values = dict(
+                    zip([each.name for each in operation.in_path()], map(unquote, found.groups()), strict=True)
+                )
                 return self.act(operation, values, parse_qs(parts.query), self.read(operation, body, content_type))
         return 404, self.refusal(None)
 
@@ -65,9 +67,10 @@ class Stub:
 
     def act(self, operation, path, query, sent):
         for each in operation.parameters:
-            if each.place == "query" and each.name in query and each.schema and each.style == "form":
-                if not self.requests.is_met(each.schema, self.typed(each.schema, query[each.name][0])):
-                    return self.refused(operation, 422)
+            if each.place != "query" or each.name not in query or not each.schema or each.style != "form":
+                continue
+            if not self.requests.is_met(each.schema, self.typed(each.schema, query[each.name][0])):
+                return self.refused(operation, 422)
         if operation.body is not None and not self.requests.is_met(operation.body.schema, sent):
             return self.refused(operation, 422)
         for name, value in path.items():
@@ -145,7 +148,7 @@ def main() -> None:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = respond
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = respond  # noqa: N815  as the library calls them
 
         def log_message(self, *_):
             pass

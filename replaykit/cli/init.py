@@ -149,7 +149,7 @@ def write(made: "Scaffold", output: Path | None, *, force: bool) -> None:
     model = f"{_module(folder)}.model:{made.model}"
     where = f"--url {shlex.quote(made.url)}" if made.url is not None else "--url http://127.0.0.1:8000"
     say("Next:")
-    say(f"  {program()} integration --model {model} --mock")
+    say(f"  {program()} lint {model}")
     say(f"  {program()} integration --model {model} --adapter {model}Api {where}")
 
 

@@ -44,7 +44,7 @@ def schemes_of(description: Description, used: Iterable[str], notes: list[str]) 
             and scheme.get("in") in {"header", "query", "cookie"}
             and isinstance(scheme.get("name"), str)
         ):
-            setting = free(snake(name, "api_key"), taken, ADAPTER)
+            setting = free(snake(scheme["name"], "api_key"), taken, ADAPTER)
             found.append(Scheme("key", scheme["in"], scheme["name"], setting))
         else:
             notes.append(f"the security scheme {name} is not known: say it in headers() of the adapter")
@@ -381,7 +381,7 @@ class Draft:
         return _MODEL.format(
             title=prose(self._description.title, 60),
             name=name,
-            hint="\n".join(self._hint()),
+            hint="\n".join(["    #", *self._hint()]),
             lists=self._assumptions(),
         )
 
@@ -400,6 +400,7 @@ class Draft:
             "    # @expects",
             f"    # def {chosen.method}(self, _: generated.{chosen.command}) -> Expected[generated.{chosen.event}]:",
             f"    #     return (like(generated.{chosen.event}),)  # and it is never refused",
+            "    #",
         ]
 
 
@@ -422,9 +423,7 @@ class {name}(generated.{name}):
 
     # commands: ClassVar = generated.COMMANDS  # without those that have something wrong in them
 {lists}
-
 {hint}
-    #
     # @invariant
     # def nothing_is_lost(self) -> None: ...
 

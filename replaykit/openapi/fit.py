@@ -6,6 +6,7 @@ answer need not have what is for requests only (OpenAPI 3.1.0, "writeOnly"), and
 
 import functools
 from collections.abc import Callable, Iterator
+from decimal import Decimal, DecimalException
 from typing import Any
 
 from replaykit.errors import UsageError
@@ -93,10 +94,23 @@ def _dialect(unsaid: str) -> Callable[..., Any]:
                     return
                 seen.add(said)
 
+    def multiple(_: Any, unit: float, value: Any, __: dict[str, Any]) -> Iterator[Any]:
+        if isinstance(value, int | float) and not isinstance(value, bool) and not _is_multiple(value, unit):
+            yield ValidationError(f"{value!r} is no multiple of {unit!r}")
+
     made: Callable[..., Any] = validators.extend(
-        Draft202012Validator, {"required": required, "pattern": pattern, "uniqueItems": unique}
+        Draft202012Validator,
+        {"required": required, "pattern": pattern, "uniqueItems": unique, "multipleOf": multiple},
     )
     return made
+
+
+def _is_multiple(value: float, unit: float) -> bool:
+    """Say whether a number is a multiple of another, in decimals, as they are written: 0.07 is one of 0.01."""
+    try:
+        return Decimal(str(value)) % Decimal(str(unit)) == 0
+    except (DecimalException, ZeroDivisionError):
+        return True  # too large to say
 
 
 def _canonical(value: JsonData) -> str:

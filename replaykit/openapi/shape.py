@@ -7,6 +7,7 @@ be left, there is no shape, and the caller says so.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from replaykit import gen
@@ -26,7 +27,7 @@ MOST_PARTS = 2000  # of one shape
 MOST_OPTIONAL = 20  # members of an object
 MOST_NESTED = 30  # refs in refs
 TRIED = 60  # values of a shape that are held against the schema
-FEW = 0.2  # the least part of them that has to fit
+FEW = 0.05  # the least part of them that has to fit
 
 _FORMATS: dict[str, tuple[str, Callable[[], Generator]]] = {
     "uuid": ("uuid", values.uuid),
@@ -96,7 +97,8 @@ class Shapes:
         if fitting < TRIED * FEW:
             return None
         code = call("PLAN.fitting", quoted(pointer), shape.code)
-        return replace(shape, code=code, is_plain=False)
+        generator = gen.filter(shape.generator, partial(self._fit.is_met, pointer))
+        return replace(shape, code=code, generator=generator, is_plain=False)
 
     def _places(self, schema: JsonData) -> set[str]:
         """List where the refs lead to that are put together with a schema: its own, those of allOf, and of a branch."""

@@ -1,0 +1,209 @@
+"""Contracts: what counts as the same value, and what is claimed of things that were made."""
+
+import pytest
+
+from replaykit import Event, Ref
+from replaykit.openapi.contract import (
+    JUDGED,
+    Contract,
+    Refused,
+    Thing,
+    acted_on,
+    changed,
+    is_near,
+    keep,
+    lists,
+    made_as_sent,
+    removed,
+    seen,
+    shaken,
+    shows,
+    updated,
+)
+
+
+class Pet(Thing):
+    """A pet."""
+
+    name: str | None = None
+
+
+class Toy(Thing):
+    """A toy of a pet."""
+
+
+class PetRead(Event):
+    """A pet is shown."""
+
+    name: str | None = None
+
+
+class PetsListed(Event):
+    """Pets are listed."""
+
+    pets: list[Ref[Pet]]
+
+
+class Pets(Contract):
+    """Pets with toys."""
+
+    pets: dict[Ref[Pet], Pet] = {}  # noqa: RUF012
+    toys: dict[Ref[Toy], Toy] = {}  # noqa: RUF012
+
+
+A, B = Ref("pet@1", 1), Ref("pet@2", 2)
+MISSING, FORBIDDEN = Refused(status=404, missing=True), Refused(status=403, missing=False)
+
+
+def admits(expected, event) -> bool:
+    """Say whether one of the expected events is meant."""
+    return any(each.admits(event) for each in expected)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("  Ann ", "ann"), ("\uff21", "a"), (0.1 + 0.2, 0.3), (1, 1.0), ([1, 2], [2, 1]), ({"a": 1}, {"a": 1, "b": 2}),
+        ({"a": None}, {}), ("1", 1), (True, True), ([1, 1], [1]),
+    ],
+)  # fmt: skip
+def test_a_value_may_be_spelled_otherwise(sent, shown):
+    """Services trim, fold, round, sort and add; none of that is a lost value."""
+    assert is_near(sent, shown)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [("Ann", "Bob"), (29, 28), (True, False), (1.5, 1.6), ([1], [2]), ({"a": 1}, {"a": 2}), ("a", "")],
+)
+def test_another_value_is_another_value(sent, shown):
+    """What was sent and something else are not the same."""
+    assert not is_near(sent, shown)
+
+
+def state() -> Pets:
+    """Return a model in which two pets were made, the second with a toy."""
+    pets = Pets()
+    keep(pets.pets, A, Pet(name="a"))
+    keep(pets.pets, B, Pet(name="b"))
+    keep(pets.toys, Ref("toy@3", 3), Toy(), B)
+    return pets
+
+
+def read_of(pets: Pets, ref=A, **more):
+    """Return what is expected when a pet is read."""
+    return shows(pets, PetRead, pets.pets, ref, values=("name",), **more)
+
+
+def test_what_was_made_is_shown_as_it_was_made():
+    """A pet that was made is read with its name, and is not missing; it may be forbidden."""
+    expected = read_of(state())
+
+    assert admits(expected, PetRead(name="A "))
+    assert not admits(expected, PetRead(name="b"))
+    assert not admits(expected, MISSING)
+    assert admits(expected, FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda pets: acted_on(pets, A), shaken, lambda pets: keep(pets.pets, A, Pet(), status=202)],
+    ids=["acted on", "shaken", "accepted"],
+)  # fmt: skip
+def test_of_what_may_have_ended_nothing_is_claimed(act):
+    """After an action, an operation that names nothing, or a mere acceptance, the pet may be missing."""
+    pets = state()
+    act(pets)
+
+    assert admits(read_of(pets), MISSING)
+    assert admits(read_of(pets), PetRead(name="other"))
+
+
+def test_what_changed_keeps_being_there():
+    """After a change the pet is there, with whatever name; what belongs to it may be gone."""
+    pets = state()
+    changed(pets, B)
+
+    assert admits(read_of(pets, B), PetRead(name="other"))
+    assert not admits(read_of(pets, B), MISSING)
+    assert pets.toys[Ref("toy@3")].standing == "unsure"
+
+
+def test_what_is_gone_is_not_shown_unless_it_can_say_so():
+    """After its removal a pet is not shown, but where its answer has a field that may say so."""
+    pets = state()
+    removed(pets, pets.pets, A)
+
+    assert admits(read_of(pets), MISSING)
+    assert not admits(read_of(pets), PetRead(name="a"))
+    assert admits(read_of(pets, fades=True), PetRead(name="a"))
+
+
+def test_what_is_gone_is_spoken_of_once_and_comes_back_when_it_is_written():
+    """Only the last thing that is gone is kept; and one that is written anew is there again."""
+    pets = state()
+    removed(pets, pets.pets, A)
+    removed(pets, pets.pets, B)
+
+    assert [B] == list(pets.pets)
+    updated(pets, pets.pets, B, name="c")
+    assert not admits(read_of(pets, B), MISSING)
+    assert not admits(read_of(pets, B), PetRead(name="b"))
+
+
+def test_what_is_seen_is_known_again():
+    """A pet of which nothing was claimed is claimed as it was seen."""
+    pets = state()
+    acted_on(pets, A)
+    seen(pets.pets, A, name="z")
+
+    assert not admits(read_of(pets), MISSING)
+    assert not admits(read_of(pets), PetRead(name="a"))
+
+
+def test_things_of_other_parents_are_not_claimed():
+    """A toy read through a pet that it was not made for may be missing."""
+    pets = state()
+    other = shows(pets, PetRead, pets.toys, Ref("toy@3"), A)
+    own = shows(pets, PetRead, pets.toys, Ref("toy@3"), B)
+
+    assert admits(other, MISSING)
+    assert not admits(own, MISSING)
+
+
+def test_lists_hold_what_was_made_and_not_what_is_gone():
+    """A list has all pets that are there; one that may leave things out still has none that is gone."""
+    pets = state()
+    removed(pets, pets.pets, B)
+    whole = lists(pets, PetsListed, "pets", pets.pets)
+    page = lists(pets, PetsListed, "pets", pets.pets, whole=False)
+
+    assert admits(whole, PetsListed(pets=[A]))
+    assert not admits(whole, PetsListed(pets=[]))
+    assert not admits(whole, PetsListed(pets=[A, B]))
+    assert admits(page, PetsListed(pets=[]))
+    assert not admits(page, PetsListed(pets=[B]))
+
+
+@pytest.mark.parametrize(
+    ("left_out", "event", "ask"),
+    [
+        ("presence", MISSING, read_of),
+        ("values", PetRead(name="x"), read_of),
+        ("values", PetRead(name="x"), lambda pets: made_as_sent(pets, PetRead, name="a")),
+        ("lists", PetsListed(pets=[]), lambda pets: lists(pets, PetsListed, "pets", pets.pets)),
+        ("removal", PetRead(name="a"), lambda pets: [removed(pets, pets.pets, A), read_of(pets)][1]),
+    ],
+)
+def test_each_assumption_can_be_left_out(left_out: str, event: Event, ask):
+    """What a model does not judge, it admits; with it, it does not."""
+
+    class Lenient(Pets):
+        judged = JUDGED - {left_out}
+
+    def filled(kind):
+        pets = kind()
+        keep(pets.pets, A, Pet(name="a"))
+        return pets
+
+    assert not admits(ask(filled(Pets)), event)
+    assert admits(ask(filled(Lenient)), event)

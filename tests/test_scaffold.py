@@ -1,0 +1,342 @@
+"""Scaffolds: refs that are found, text that is written, and what happens when it is written again."""
+
+import ast
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from replaykit.errors import DescriptionError, UsageError
+from replaykit.openapi.description import accept, read
+from replaykit.openapi.link import links_of
+from replaykit.openapi.operation import operations_of
+from replaykit.openapi.scaffold import put, scaffold
+
+FILES = sorted([*ROOT.glob("examples/*/openapi.yaml"), *ROOT.glob("tests/openapi/*.y*ml")])
+NAMES = [f"{each.parent.name}_{each.stem}" for each in FILES]
+JSON = "application/json"
+
+
+def reply(schema, **more):
+    """Return an answer in JSON."""
+    return {"description": "", "content": {JSON: {"schema": schema}}, **more}
+
+
+def shop() -> dict:
+    """Return a description of customers and their orders."""
+    order = {"type": "object", "required": ["id"], "properties": {
+        "id": {"type": "string", "format": "uuid"}, "customerId": {"type": "integer"}, "note": {"type": "string"}}}  # fmt: skip
+    orders = {"type": "array", "items": order}
+    customer = {"type": "object", "properties": {"data": {"type": "object", "properties": {"id": {"type": "integer"}}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "The Shop"},
+        "paths": {
+            "/customers": {"post": {"responses": {"201": reply(customer)}}},
+            "/customers/{customerId}": {"delete": {"responses": {"204": {"description": ""}}}},
+            "/customers/{customerId}/orders": {
+                "post": {
+                    "requestBody": {"content": {JSON: {"schema": order}}},
+                    "responses": {"201": reply(order)},
+                },
+                "get": {"responses": {"200": reply({"type": "object", "properties": {"rows": orders}})}},
+            },
+            "/orders/{order_id}": {"get": {"responses": {"200": reply(order)}}},
+            "/orders": {"get": {
+                "parameters": [{"name": "customer_id", "in": "query", "schema": {"type": "integer"}},
+                               {"name": "status", "in": "query", "schema": {"type": "string"}}],
+                "responses": {"200": reply({"type": "array", "items": order})}}},
+            "/tickets/{code}": {"get": {"responses": {"200": reply({})}}},
+        },
+    }  # fmt: skip
+
+
+def found(document: dict):
+    """Return the kinds and the refs of a description."""
+    description = accept(document)
+    return links_of(description, list(operations_of(description)))
+
+
+def test_refs_are_found_in_paths_and_by_names():
+    """Ids in paths, bodies and queries are refs to what a POST has made; what nobody makes is a value."""
+    links = found(shop())
+
+    assert {
+        ("DELETE /customers/{customerId}", "path", "customerId"): "customer",
+        ("GET /customers/{customerId}/orders", "path", "customerId"): "customer",
+        ("POST /customers/{customerId}/orders", "path", "customerId"): "customer",
+        ("POST /customers/{customerId}/orders", "body", "customerId"): "customer",
+        ("GET /orders/{order_id}", "path", "order_id"): "order",
+        ("GET /orders", "query", "customer_id"): "customer",
+    } == links.refs
+    assert {"POST /customers": "/data/id"} == links.kinds["customer"].made_by
+    assert {"GET /customers/{customerId}/orders": "/rows/*/id", "GET /orders": "/*/id"} == links.kinds[
+        "order"
+    ].listed_by
+
+
+def test_links_go_before_guesses():
+    """What a link says is a ref, whatever it is called."""
+    document = shop()
+    document["paths"]["/tickets/{code}"]["get"]["operationId"] = "readTicket"
+    link = {"operationId": "readTicket", "parameters": {"code": "$response.body#/note"}}
+    document["paths"]["/customers/{customerId}/orders"]["post"]["responses"]["201"]["links"] = {"ticket": link}
+    links = found(document)
+
+    assert links.refs["GET /tickets/{code}", "path", "code"] == "note"
+    assert links.kinds["note"].made_by == {"POST /customers/{customerId}/orders": "/note"}
+
+
+def test_a_member_of_another_type_is_no_ref():
+    """A member that is named after a kind and has another type than its id is a value."""
+    document = shop()
+    document["paths"]["/orders"]["get"]["parameters"][0]["schema"] = {"type": "boolean"}
+
+    assert ("GET /orders", "query", "customer_id") not in found(document).refs
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_the_same_description_gives_the_same_text(path: Path):
+    """What is written depends on the description alone."""
+    assert scaffold(read(path)) == scaffold(copy.deepcopy(read(path)))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a package for each description."""
+    folder = tmp_path_factory.mktemp("written")
+    for path, name in zip(FILES, NAMES, strict=True):
+        put(scaffold(read(path), name=name), folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["mypy", "--strict", "--cache-dir", ".mypy"],
+        ["ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml")],
+        ["ruff", "format", "--no-cache", "--check", "--diff", "--config", str(ROOT / "pyproject.toml")],
+    ],
+    ids=["mypy", "ruff check", "ruff format"],
+)
+def test_what_is_written_is_clean(written: Path, check: list[str]):
+    """The written code passes mypy in strict mode and ruff with nearly all its rules, and is formatted."""
+    done = subprocess.run(
+        [sys.executable, "-m", *check, *NAMES], cwd=written, capture_output=True, text=True, check=False, timeout=280
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+HOSTILE = '"""\nimport os; os.system("touch /tmp/owned") #\\\u202e \x00 {x} \' \\'
+
+
+@pytest.mark.parametrize(
+    "place", ["title", "summary", "path", "member", "enum", "operation", "header", "pattern", "origin"]
+)
+def test_no_text_of_a_description_becomes_code(place: str):
+    """Whatever stands in a description, what is written is classes, assignments and imports of ours alone."""
+    document = shop()
+    orders = document["paths"]["/customers/{customerId}/orders"]["post"]
+    properties = orders["requestBody"]["content"][JSON]["schema"]["properties"]
+    match place:
+        case "title":
+            document["info"]["title"] = f"Shop {HOSTILE}"
+        case "summary":
+            orders["summary"] = HOSTILE
+        case "path":
+            document["paths"][f"/x{HOSTILE}"] = orders
+        case "member":
+            properties[HOSTILE] = {"type": "string"}
+        case "enum":
+            properties["note"] = {"enum": [HOSTILE, "a"]}
+        case "operation":
+            orders["operationId"] = HOSTILE
+        case "header":
+            orders["parameters"] = [{"name": HOSTILE, "in": "header", "schema": {"type": "string"}}]
+        case "pattern":
+            properties["note"] = {"type": "string", "pattern": f"^a?{HOSTILE[40:48]}"}
+    made = scaffold(document, name="shop", origin=HOSTILE if place == "origin" else "x")
+    for text in [made.files["generated.py"], *made.once.values()]:
+        tree = ast.parse(text)
+        kinds = {type(node).__name__ for node in tree.body}
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert {"Expr", "Import", "ImportFrom", "Assign", "ClassDef"} >= kinds
+        assert not {"os.system", "eval", "exec", "__import__", "print"} & called
+        assert all(module is None or module.split(".")[0] in {"replaykit", "typing"} for module in imported)
+        assert "\u202e" not in text
+
+
+def test_names_that_python_or_replaykit_keeps_are_not_taken():
+    """Members and operations may be called like keywords, fields of models and methods of adapters."""
+    document = shop()
+    names = [
+        "class",
+        "import",
+        "copy",
+        "json",
+        "tag",
+        "version",
+        "weight",
+        "wrong",
+        "model_config",
+        "self",
+        "1st",
+        "",
+        "id",
+        "Id",
+    ]
+    names += [
+        "path",
+        "query",
+        "body",
+        "kind",
+        "command",
+        "status",
+        "schema",
+        "dict",
+        "on",
+        "None",
+        "ünïcode",
+        "__class__",
+    ]
+    orders = document["paths"]["/customers/{customerId}/orders"]["post"]
+    orders["requestBody"]["content"][JSON]["schema"]["properties"] |= {name: {"type": "string"} for name in names}
+    for number, name in enumerate(
+        ["on", "expects", "reset", "headers", "copy", "ask", "None", "Event", "print", "gen", "judged"]
+    ):
+        document["paths"][f"/p{number}"] = {"get": {"operationId": name, "responses": {"200": reply({})}}}
+    made = scaffold(document, name="shop")
+    names_space: dict = {"__name__": "shop.generated", "__file__": "x"}
+    text = made.files["generated.py"].replace("Plan.beside(__file__)", "Plan(accept(DOCUMENT))")
+    import types
+
+    module = types.ModuleType("shop_generated")
+    module.__dict__.update(names_space | {"accept": accept, "DOCUMENT": document})
+    sys.modules["shop.generated"] = module
+    try:
+        exec(compile(text, "generated.py", "exec"), module.__dict__)  # noqa: S102  what we have written
+    finally:
+        del sys.modules["shop.generated"]
+
+    assert len(module.COMMANDS) == len(made.commands)
+
+
+def test_a_second_run_tells_what_is_new_changed_and_gone(tmp_path: Path):
+    """Written again, it names the operations that are new, changed or gone, and spares model.py."""
+    folder = tmp_path / "shop"
+    before = shop()
+    put(scaffold(before, name="shop"), folder)
+    (folder / "model.py").write_text("# mine: DeleteCustomer\n")
+    after = copy.deepcopy(before)
+    del after["paths"]["/customers/{customerId}"]
+    after["paths"]["/orders/{order_id}"]["get"]["summary"] = "Another"
+    after["paths"]["/carts"] = {"post": {"responses": {"201": reply({})}}}
+
+    assert (
+        "new: POST /carts (PostCarts)",
+        "changed: GET /orders/{order_id} (ReadOrder)",
+        "gone: DELETE /customers/{customerId} (DeleteCustomer, and model.py speaks of it)",
+    ) == put(scaffold(after, name="shop"), folder)
+    assert (folder / "model.py").read_text() == "# mine: DeleteCustomer\n"
+    assert put(scaffold(after, name="shop"), folder) == ()
+
+
+def test_a_change_in_a_part_is_a_change_of_what_refers_to_it(tmp_path: Path):
+    """An operation has changed where a schema that it refers to has."""
+    document = read(ROOT / "tests" / "openapi" / "gists.yaml")
+    put(scaffold(document, name="gists"), tmp_path / "gists")
+    document["components"]["schemas"]["Comment"]["properties"]["body"]["maxLength"] = 9
+    told = put(scaffold(document, name="gists"), tmp_path / "gists")
+
+    assert "changed: GET /gists/{gist_id}/comments (GistsListComments)" in told
+    assert not any("GET /gists " in line for line in told)
+
+
+def test_a_change_by_hand_is_not_overwritten(tmp_path: Path):
+    """A generated file that was changed is refused, and nothing is written, unless it is forced."""
+    folder = tmp_path / "shop"
+    put(scaffold(shop(), name="shop"), folder)
+    path = folder / "generated.py"
+    path.write_text(path.read_text().replace("weight=2", "weight=9"))
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+
+    with pytest.raises(UsageError, match="was changed by hand"):
+        put(scaffold({**shop(), "info": {}}, name="shop"), folder)
+    assert before == {each.name: each.read_bytes() for each in folder.iterdir()}
+    put(scaffold(shop(), name="shop"), folder, force=True)
+    assert "weight=9" not in path.read_text()
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path: Path):
+    """A folder with other files in it is not written to."""
+    (tmp_path / "main.py").write_text("x")
+
+    with pytest.raises(UsageError, match="with other files in it"):
+        put(scaffold(shop(), name="shop"), tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["main.py"]
+
+
+@pytest.mark.parametrize("name", ["class", "a b", "1a", "../x", "replaykit", "é"])
+def test_what_can_be_no_package_is_no_name(name: str):
+    """A name that can't be imported, or is ours, is refused."""
+    with pytest.raises(UsageError, match="can't be the name of"):
+        scaffold(shop(), name=name)
+
+
+def test_a_description_in_which_nothing_can_be_asked_is_refused():
+    """Where no operation is left, that is told, with the reason."""
+    body = {"required": True, "content": {"application/xml": {}}}
+    document = {"openapi": "3.1.0", "paths": {"/a": {"post": {"requestBody": body, "responses": {}}}}}
+
+    with pytest.raises(DescriptionError, match="sends application/xml, which is not made"):
+        scaffold(document)
+
+
+def test_keys_are_settings_and_never_made_up():
+    """Each scheme that is asked for becomes a setting that is empty where nobody gives it."""
+    document = shop()
+    document["components"] = {
+        "securitySchemes": {
+            "a": {"type": "apiKey", "in": "query", "name": "api_key"},
+            "b": {"type": "http", "scheme": "basic"},
+            "c": {"type": "http", "scheme": "bearer"},
+            "unused": {"type": "apiKey", "in": "header", "name": "X-Other"},
+        }
+    }
+    document["security"] = [{"a": []}, {"b": []}, {"c": []}]
+    made = scaffold(document, name="shop")
+
+    assert made.settings == ("api_key", "user", "password", "token")
+    assert 'api_key: str = os.environ.get("SHOP_API_KEY", "")' in made.files["generated.py"]
+    assert "X-Other" not in made.files["generated.py"]
+
+
+def test_no_server_but_on_this_machine_is_proposed():
+    """The servers of a description are for real; only one on this machine is a place to try things out."""
+    there = scaffold({**shop(), "servers": [{"url": "https://api.example.com"}]}, name="shop")
+    here = scaffold({**shop(), "servers": [{"url": "https://x.com"}, {"url": "http://localhost:80/v1/"}]}, name="shop")
+
+    assert there.url is None
+    assert here.url == "http://localhost:80/v1"
+
+
+def test_what_was_only_observed_is_no_promise():
+    """In a model of observed traffic, statuses and looks are told, and not judged."""
+    made = scaffold({**shop(), "x-replaykit-observed": True}, name="shop")
+
+    assert 'judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})' in made.files["generated.py"]
+
+
+def test_the_description_is_beside_the_model_in_one_dialect(tmp_path: Path):
+    """What the written code asks by is the description as it was understood."""
+    put(scaffold(read(ROOT / "examples" / "travelbooking" / "openapi.yaml"), name="travel"), tmp_path / "travel")
+    kept = json.loads((tmp_path / "travel" / "openapi.json").read_text())
+
+    assert kept["openapi"] == "3.1.0"
+    assert kept["components"]["schemas"]["Booking"]["properties"]["flight"] == {"type": ["string", "null"]}
