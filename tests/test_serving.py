@@ -146,6 +146,26 @@ def test_an_answer_of_http_2_gets_a_length(tmp_path: Path):
     assert b"HTTP/1.1 200 \r\na: b\r\ncontent-length: 3\r\n\r\ntwo" == came
 
 
+def test_a_length_that_is_not_that_of_the_body_is_corrected(tmp_path: Path):
+    """Of a whole body the length is said as it is, once, where the other one stood; other headers stay."""
+    headers = (("A", "1"), ("Content-LENGTH", "9"), ("B", "2"), ("content-length", "8"))
+    wrong = said("GET", "/").replace(response=Response(status=200, reason="OK", headers=headers, body=b"hi"))
+    with served(saved(tmp_path, wrong)) as stub:
+        came = raw(stub.url, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-LENGTH: 2\r\nB: 2\r\n\r\nhi" == came
+
+
+def test_a_body_that_was_not_read_to_its_end_ends_the_connection(tmp_path: Path):
+    """Its length stays that of the whole body, so that the client sees that something is missing."""
+    head = (("Content-Length", "10"),)
+    half = Response(status=200, reason="OK", headers=head, body=b"half", complete=False)
+    with served(saved(tmp_path, said("GET", "/").replace(response=half))) as stub:
+        came = raw(stub.url, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", seconds=10)
+
+    assert b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf" == came
+
+
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b", "a\nb", "a\0b", "☕"])
 def test_a_head_that_is_none_is_not_sent(value: str):
     """What would break out of its line, or can't be said in Latin-1, is no answer."""
