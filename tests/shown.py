@@ -62,6 +62,15 @@ CLAIMS = {
     "journeys/test_exchange.py": [
         ("test_the_guides_adapter_finds_and_replays_offline_with_1", "guides/other-clients", "python", ""),
     ],
+    "journeys/test_bundle_page.py": [
+        ("test_guide_shows_what_is_printed", "guides/html", "console", ""),
+    ],
+    "journeys/test_from_vcrpy.py": [
+        ("test_the_guide_holds", "guides/migrating-from-vcrpy", "python sh", ""),
+    ],
+    "journeys/test_init_traffic.py": [
+        ("test_the_guide_holds", "guides/starting-from-traffic", "python sh", ""),
+    ],
     "journeys/test_invariants_guide.py": [
         ("test_every_program_of_the_guide_is_one_of_these", "guides/invariants", "python", "(finds|blind|alarm): "),
         ("test_commands_of_the_guide", "guides/invariants", "sh", "exit: "),
@@ -69,9 +78,17 @@ CLAIMS = {
     "journeys/test_jobs.py": [
         ("test_script_of_the_guide_runs_as_it_stands", "guides/many-machines", "python", ""),
     ],
+    "journeys/test_linting.py": [
+        ("test_the_guide_shows_what_is_printed", "guides/models", "console python", "lint$"),
+        ("test_the_page_shows_what_is_printed", "reference/lint", "console", ""),
+    ],
     "journeys/test_looking_guide.py": [
         ("test_the_guide_shows_what_is_printed", "guides/looking-closely", "console", ""),
         ("test_the_line_of_the_reference_counts", "reference/reports", "sh", "exit: "),
+    ],
+    "journeys/test_migrating.py": [
+        ("test_each_command_prints_what_the_guide_shows", f"guides/migrating-from-{name}", "console python", "")
+        for name in ("hypothesis", "propertydamage", "rackcheck")
     ],
     "journeys/test_offline.py": [
         ("test_the_guide_shows_what_happens", "guides/offline", "sh", "exit: "),
@@ -88,6 +105,9 @@ CLAIMS = {
         ("test_the_guide_holds", "guides/reports", "sh python", ""),
         ("test_the_guide_holds", "reference/reports", "python", ""),
     ],
+    "journeys/test_serve.py": [
+        ("test_the_guide_shows_what_is_printed", "guides/serving", "console python js", ""),
+    ],
     "journeys/test_suites.py": [
         ("test_the_guide_holds", "guides/suite", "console python toml", ""),
     ],
@@ -96,6 +116,9 @@ CLAIMS = {
     ],
     "journeys/test_versions.py": [
         ("test_the_guide_says_what_the_tests_do", "guides/bisect-versions", "sh", ""),
+    ],
+    "test_answer.py": [
+        ("test_the_example_of_the_docs_runs", "reference/json", "python", ""),
     ],
     "test_hunt.py": [
         ("test_guide_does_what_it_says", "guides/hunting", "python", ""),

@@ -291,7 +291,7 @@ GROUPS: dict[str, dict[str, Row]] = {
                 "replaykit serve failures/bug.pd --all-used --once",
             ),
             {
-                **_done("all was asked for, and nothing else (--once, --all-used)"),
+                0: "all was asked for (--once), or it was ended with all asked for (--all-used)",
                 125: "something was missed or never asked for (--once, --all-used), or it can't listen there",
             },
         ),
