@@ -113,12 +113,17 @@ def without_message(told: tuple[Any, ...]) -> tuple[Any, ...]:
     return told[:-1] if error_in(told) else told
 
 
-def raw(url: str, *sent: bytes, seconds: float = 30.0) -> bytes:
-    """Send bytes over a connection, and return all that comes until it is closed."""
+def raw(url: str, *sent: bytes | float, seconds: float = 30.0, is_half_closed: bool = False) -> bytes:
+    """Send bytes over a connection, with pauses, and return all that comes until it is closed."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=seconds) as connection:
         for each in sent:
-            connection.sendall(each)
+            if isinstance(each, float):
+                time.sleep(each)
+            else:
+                connection.sendall(each)
+        if is_half_closed:
+            connection.shutdown(socket.SHUT_WR)
         came = b""
         while more := connection.recv(65536):
             came += more
@@ -198,6 +203,15 @@ def test_with_delays_an_answer_takes_as_long_as_it_took(tmp_path: Path):
 
     assert took[0] >= 1.5
     assert took[1] < 1.5
+
+
+def test_who_has_no_more_to_say_is_still_answered(tmp_path: Path):
+    """A client that closes its own direction after the request gets its answer, also one that takes its time."""
+    slow = said("GET", "/").replace(elapsed=0.5)
+    with served(saved(tmp_path, slow), delays=True) as stub:
+        came = raw(stub.url, b"GET / HTTP/1.0\r\n\r\n", is_half_closed=True)
+
+    assert came.startswith(b"HTTP/1.1 200 Fine")
 
 
 # --- what is answered, and what not -------------------------------------------------------------
@@ -471,11 +485,11 @@ def test_a_large_body_is_compared_with_what_is_kept_of_it(tmp_path: Path):
     )
     with served(path, order="any") as stub:
         counted = raw(stub.url, head + b"Content-Length: %d\r\n\r\n" % len(body), body)
-        chunked = raw(stub.url, head + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", chunks)
+        chunked = raw(stub.url, head + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", 0.5, chunks)
         other = raw(stub.url, head + b"Content-Length: 3000000\r\n\r\n", body[:-1] + b"x")
 
     assert counted.startswith(b"HTTP/1.1 200 Fine")
-    assert chunked.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 200 Fine")
+    assert chunked.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine")
     assert other.startswith(b"HTTP/1.1 478 ")
 
 
