@@ -21,7 +21,7 @@ from replaykit import service
 
 MOST_NOT_RUN = 26  # blocks that say why they are not run; see what can be run before this grows
 FEW, SHORT = 2, 12  # runs of a campaign on the examples, and commands of each
-HASTE = {"REPLAYKIT_QUIET": "1", "REPLAYKIT_RUNS": "3", "REPLAYKIT_SHRINK_EXECUTIONS": "10"}
+HASTE = {"REPLAYKIT_QUIET": "1", "REPLAYKIT_SEED": "1", "REPLAYKIT_RUNS": "3", "REPLAYKIT_SHRINK_EXECUTIONS": "10"}
 
 
 # --- the register -------------------------------------------------------------------------------
