@@ -108,6 +108,9 @@ CLAIMS = {
     "journeys/test_serve.py": [
         ("test_the_guide_shows_what_is_printed", "guides/serving", "console python js", ""),
     ],
+    "journeys/test_starting_guide.py": [
+        ("test_the_guide_shows_what_is_printed", "guides/starting", "console python diff", ""),
+    ],
     "journeys/test_suites.py": [
         ("test_the_guide_holds", "guides/suite", "console python toml", ""),
     ],

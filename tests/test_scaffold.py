@@ -28,9 +28,12 @@ def reply(schema, **more):
 
 def shop() -> dict:
     """Return a description of customers and their orders."""
-    order = {"type": "object", "required": ["id"], "properties": {
-        "id": {"type": "string", "format": "uuid"}, "customerId": {"type": "integer"}, "note": {"type": "string"},
-    }}  # fmt: skip
+    properties = {
+        "id": {"type": "string", "format": "uuid"},
+        "customerId": {"type": "integer"},
+        "note": {"type": "string"},
+    }
+    order = {"type": "object", "required": ["id"], "properties": properties}
     orders = {"type": "array", "items": order}
     customer = {"type": "object", "properties": {"data": {"type": "object", "properties": {"id": {"type": "integer"}}}}}
     return {

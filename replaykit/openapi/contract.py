@@ -96,8 +96,12 @@ class Holding(Like[Any]):
         )
 
     def __repr__(self) -> str:
-        lacking = f" without {', '.join(map(str, self.gone))}" if self.gone else ""
-        return f"{self.kind.__name__}({self.name} with {', '.join(map(str, self.here)) or 'anything'}{lacking})"
+        parts = [
+            f"{word} {', '.join(map(str, refs))}"
+            for word, refs in (("with", self.here), ("without", self.gone))
+            if refs
+        ]
+        return f"{self.kind.__name__}({self.name} {' '.join(parts) or '...'})"
 
 
 def is_near(sent: JsonData, shown: JsonData) -> bool:
