@@ -9,11 +9,13 @@ from replaykit.openapi.contract import (
     Refused,
     Thing,
     acted_on,
+    belongs,
     changed,
     is_near,
     keep,
     lists,
     made_as_sent,
+    met,
     removed,
     seen,
     shaken,
@@ -207,3 +209,23 @@ def test_each_assumption_can_be_left_out(left_out: str, event: Event, ask):
 
     assert not admits(ask(filled(Pets)), event)
     assert admits(ask(filled(Lenient)), event)
+
+
+def test_a_thing_belongs_to_what_it_was_made_under():
+    """A toy belongs to its pet and to no other; one whose parents nobody knows may belong to any."""
+    pets = state()
+    pets.toys[Ref("toy@9")] = Toy()
+
+    assert belongs(pets.toys, Ref("toy@3"), B)
+    assert not belongs(pets.toys, Ref("toy@3"), A)
+    assert belongs(pets.toys, Ref("toy@9"), A)
+
+
+def test_at_most_some_things_are_met_and_nothing_is_claimed_of_them():
+    """Of what was there before, ten are remembered, and those that were made stay as they are."""
+    pets = state()
+    new = met(pets.pets, [A, *(Ref(f"pet@9.{number}") for number in range(20))], Pet)
+
+    assert len(new) == 8
+    assert A not in new
+    assert {"unsure"} == {each.standing for each in new.values()}

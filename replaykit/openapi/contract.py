@@ -254,11 +254,16 @@ def shaken(state: Model) -> None:
             thing.standing = "unsure"
 
 
-def met(shelf: dict[Ref[T], T], refs: Iterable[Ref[T]], kind: type[T], most: int = 10) -> None:
-    """Remember what was there before anybody made it, at most so many, with no claim about it."""
-    for ref in refs:
-        if ref not in shelf and len(shelf) < most:
-            shelf[ref] = kind(standing="unsure")
+def met(shelf: Mapping[Ref[T], T], refs: Iterable[Ref[T]], kind: type[T], most: int = 10) -> dict[Ref[T], T]:
+    """Return things that were there before anybody made them, at most so many in all, with no claim about them."""
+    new = [ref for ref in dict.fromkeys(refs) if ref not in shelf]
+    return {ref: kind(standing="unsure") for ref in new[: max(0, most - len(shelf))]}
+
+
+def belongs(shelf: Mapping[Ref[T], T], ref: Ref[T], *parents: Ref[Any]) -> bool:
+    """Say whether a thing was made under all of some others; of one whose parents nobody knows, it may have been."""
+    thing = shelf.get(ref)
+    return thing is None or not thing.parents or all(each.label in thing.parents for each in parents)
 
 
 def _with_descendants(state: Model, labels: set[str]) -> Iterator[tuple[Ref[Any], Thing]]:

@@ -84,9 +84,9 @@ class Draft:
             return [name for name in names if re.search(rf"(?<![\w.\"]){name}\b", said)]
 
         typing = used(["Annotated", "Any", "ClassVar", "Literal"])
-        own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on"])
+        own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on", "requires"])
         contract = used([
-            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "either", "keep",
+            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "belongs", "either", "keep",
             "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
@@ -204,6 +204,8 @@ class Draft:
             f"    {shelves[name]}: dict[Ref[{classes[name]}], {classes[name]}] = {{}}" for name in self._sketches.kinds
         ]
         for sketch in asked:
+            lines += self._requires(sketch)
+        for sketch in asked:
             lines += ["", *self._expects(sketch)]
         if wrong:
             union = f"def wrong_data_is_refused(self, _: {' | '.join(wrong)}) -> Expected[Refused]:"
@@ -220,6 +222,21 @@ class Draft:
                     "        shaken(self)",
                 ]
         return lines
+
+    def _requires(self, sketch: Sketch) -> list[str]:
+        """Write that a thing is spoken of under what it was made under."""
+        kind = self._sketches.kinds.get(self._kind_of(sketch) or "")
+        above = [f"cmd.{each.name}" for each in sketch.refs("path") if each.name != sketch.thing]
+        if kind is None or not above:
+            return []
+        wrong = f" | {_wrong_name(sketch)}" if sketch.wrong else ""
+        head = _signature(f"def {sketch.method}_fits(self, cmd: {sketch.command}{wrong}) -> bool:", 4)
+        node = call("belongs", f"self.{self._sketches.shelves[kind.name]}", f"cmd.{sketch.thing}", *above)
+        return ["", "    @requires", *head, *laid_out("return ", node, "", 8)]
+
+    def _kind_of(self, sketch: Sketch) -> str | None:
+        """Return the kind of the thing that a path ends in, or speaks of last."""
+        return next((each.ref for each in sketch.fields if each.place == "path" and each.name == sketch.thing), None)
 
     def _expects(self, sketch: Sketch) -> list[str]:
         node, uses = self._expected(sketch)
@@ -288,7 +305,7 @@ class Draft:
                 return laid_out("", call("seen", shelf, f"event.{sketch.thing}", **known), "", 8)
             case "listed" if kind is not None and not kind.made_by:
                 made = self._sketches.classes[kind.name]
-                return laid_out("", call("met", shelf, f"event.{sketch.thing}", made), "", 8)
+                return laid_out(f"{shelf} |= ", call("met", shelf, f"event.{sketch.thing}", made), "", 8)
             case "updated":
                 return laid_out(
                     "", call("updated", "self", shelf, f"event.{sketch.thing}", *status.values(), **known), "", 8
@@ -307,7 +324,10 @@ class Draft:
         lines += [f'    """{prose(self._description.title, 60)} over HTTP."""', "", "    plan = PLAN"]
         lines += self._credentials()
         reset = self._sketches.reset
-        if reset is not None:
+        if reset is None:
+            lines += ["", "    def reset(self) -> None:"]
+            lines += ['        """Leave the service as it is: the model speaks of what was made in its own run."""']
+        else:
             path = quoted(reset.path)
             lines += ["", "    def reset(self) -> None:", f"        self.http.post({path}).raise_for_status()"]
         for sketch in self._sketches.asked:
