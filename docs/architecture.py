@@ -21,6 +21,7 @@ SAID = {
     "workshop": "one run: choose, send, record, judge, shrink; and its file",
     "exchange": "bundles for other tools, and the recordings of other tools",
     "journeys": "what is done with runs: campaigns, replays, suites, bisects; and what they report",
+    "beginnings": "models before any service is asked: looked over, and written from descriptions and traffic",
     "faces": "the command line, pytest, and the public names",
 }
 WIDTH, GUTTER, MARGIN = 860, 190, 16  # pixels

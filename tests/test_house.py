@@ -251,7 +251,7 @@ READING_ORDER = [
     "recording",
     "desk",
     "serving",
-    # lint
+    # beginnings
     "lint",
     "lint.passage",
     "lint.remark",
