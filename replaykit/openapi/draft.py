@@ -86,8 +86,8 @@ class Draft:
         typing = used(["Annotated", "Any", "ClassVar", "Literal"])
         own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on", "requires"])
         contract = used([
-            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "belongs", "either", "keep",
-            "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
+            "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "belongs", "either",
+            "keep", "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
         lines = ["import os"] if used(["os"]) else []
