@@ -229,3 +229,15 @@ def test_at_most_some_things_are_met_and_nothing_is_claimed_of_them():
     assert len(new) == 8
     assert A not in new
     assert {"unsure"} == {each.standing for each in new.values()}
+
+
+def test_through_what_is_gone_nothing_is_claimed():
+    """A toy that was seen elsewhere after its pet was removed may be missing under that pet, and not be listed."""
+    pets = state()
+    toy = Ref("toy@3")
+    removed(pets, pets.pets, B)
+    seen(pets.toys, toy)
+
+    assert pets.toys[toy].standing == "here"
+    assert admits(shows(pets, PetRead, pets.toys, toy, B), MISSING)
+    assert admits(lists(pets, PetsListed, "pets", pets.toys, B), PetsListed(pets=[]))

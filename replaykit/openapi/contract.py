@@ -294,13 +294,20 @@ def shows(
     """
     thing = shelf.get(ref)
     others = {each.label for each in parents if each is not None}
-    if thing is None or thing.standing == "unsure" or not others <= {*thing.parents}:
+    if thing is None or thing.standing == "unsure" or not others <= {*thing.parents} or not _are_here(state, others):
         return either(like(kind))
     if thing.standing == "gone":
         return REFUSAL if "removal" in state.judged and not fades else either(like(kind))
     claims = {name: getattr(thing, name) for name in values} if "values" in state.judged else {}
     seen = Near(kind, {name: value for name, value in claims.items() if value is not None})
     return (seen, like(Refused, missing=False), like(Undescribed)) if "presence" in state.judged else either(seen)
+
+
+def _are_here(state: Model, labels: set[str]) -> bool:
+    """Say whether all of some things are known to be there: through what is gone, nothing is shown."""
+    return not any(
+        ref.label in labels and thing.standing != "here" for shelf in shelves_of(state) for ref, thing in shelf.items()
+    )
 
 
 def lists(
@@ -320,6 +327,7 @@ def lists(
         return either(like(kind))
     where = {each.label for each in parents if each is not None}
     among = [(ref, thing) for ref, thing in shelf.items() if where <= {*thing.parents}]
+    whole = whole and _are_here(state, where)
     here = [ref for ref, thing in among if whole and thing.standing == "here"]
     gone = [ref for ref, thing in among if thing.standing == "gone" and "removal" in state.judged and not fades]
     return either(Holding(kind, name, here, gone))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from replaykit.openapi.code import Node, call, flat, laid_out, literal, pairs, prose, quoted
 from replaykit.openapi.description import Description
-from replaykit.openapi.sketch import Field, Sketch, Sketcher, Sketches
+from replaykit.openapi.sketch import Field, Shown, Sketch, Sketcher, Sketches
 from replaykit.openapi.word import ADAPTER, free, snake
 from replaykit.value import JsonData
 
@@ -253,7 +253,12 @@ class Draft:
         return f"{sketch.event} | Refused" if refused or sketch.fields else sketch.event
 
     def _expected(self, sketch: Sketch) -> tuple[Node, bool]:
-        plain = call("either", call("like", sketch.event))
+        known: dict[str, Node] = {
+            each.name: f"cmd.{self._field_named(sketch, each.name)}"
+            for each in sketch.shown
+            if sketch.role == "made" and _is_known(each)  # what it was made under decides who may speak of it
+        }
+        plain = call("either", call("like", sketch.event, **known))
         kind = sketch.kind
         if kind is None:
             return plain, False
@@ -283,8 +288,8 @@ class Draft:
                 if each.place == "body" and (key := (each.said, _base(each))) in shown
             }
             if sent:
-                return call("made_as_sent", "self", sketch.event, **sent), True
-        return plain, False
+                return call("made_as_sent", "self", sketch.event, **known, **sent), True
+        return plain, bool(known)
 
     def _folds(self, sketch: Sketch) -> list[str] | None:
         kind = sketch.kind
@@ -347,7 +352,7 @@ class Draft:
         if sketch.operation.body is not None:
             whole = [each for each in sketch.fields if each.place == "whole"]
             named["body"] = f"cmd.{whole[0].name}" if whole else pairs((each.said, f"cmd.{each.name}") for each in body)
-        known = [each for each in sketch.shown if not each.where and each.name != "status"]
+        known = [each for each in sketch.shown if _is_known(each)]
         named |= {each.name: f"cmd.{self._field_named(sketch, each.name)}" for each in known}
         return call("self.ask", "cmd", sketch.event, quoted(sketch.operation.endpoint), **named)
 
@@ -456,6 +461,11 @@ class {name}Api(generated.{name}Api):
     # def reset(self) -> None:
     #     self.http.post("/reset").raise_for_status()
 '''.replace("from shopping import generated", "from . import generated")
+
+
+def _is_known(each: Shown) -> bool:
+    """Say whether the command knows what a field of its event is."""
+    return not each.where and each.name != "status"
 
 
 def _wrong_name(sketch: Sketch) -> str:
