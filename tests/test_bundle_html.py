@@ -1,0 +1,83 @@
+"""What the page of a bundle tells: nothing of the project's secrets, and nothing that is not so."""
+
+import pytest
+
+from replaykit.bundle import Bundle, Origin, Provenance
+from replaykit.interaction import Interaction, Request, Response
+from replaykit.report import bundle_html
+from replaykit.report.story import Fact
+from replaykit.ruling import Ruling
+from replaykit.secret import Policy
+from replaykit.sequence import Call
+from replaykit.trace import Said, Step, Trace
+from replaykit.verdict import Failure
+
+SECRET = "zebra-Crossing-77"
+POLICY = Policy(given=(("door", SECRET),))
+PROVENANCE = Provenance(
+    model="a:Shop", adapter="a:ShopApi", model_digest="0" * 16, campaign_seed=1, run=0, seed=1, commands=9
+)  # fmt: skip
+RULED = Ruling(bundle="a.pd", verdict="fixed", exit_code=0, reason="it passed")
+
+
+def sent(body: bytes = b"{}", sends: bytes = b"", **more) -> Interaction:
+    """Return a request with its answer."""
+    request = Request(method="POST", url="http://127.0.0.1:1/things", headers=(), body=sends)
+    return Interaction(request=request, response=Response(status=200, headers=(), body=body), **more)
+
+
+def failed(*steps: Step, name: str = "fits", **more) -> Bundle:
+    """Return a bundle whose last step failed."""
+    last = steps[-1].call
+    failure = Failure(kind="check", name=name, step=last.label, command=last.tag, message="it does not fit")
+    return Bundle(origin=PROVENANCE.replace(**more), trace=Trace(steps=steps, ending="failed", failure=failure))
+
+
+def text_of(bundle: Bundle, policy: Policy = Policy(), name: str = "a.pd", **more) -> str:  # noqa: B008
+    """Return the page of a bundle."""
+    return bundle_html.render(bundle, b"version: 1\n", name, policy, **more)
+
+
+@pytest.mark.parametrize("field", ["model", "adapter", "tool", "culprit", "recorded", "revision"])
+def test_a_secret_in_the_origin_is_covered(field):
+    """What the project knows as a secret is covered wherever a bundle comes from something that is called so."""
+    bundle = failed(Step(call=Call(label=0, tag="buy")), **{field: f"a:{SECRET}"})
+
+    assert SECRET not in text_of(bundle, POLICY)
+
+
+def test_a_secret_in_a_name_is_covered():
+    """It is covered in names of checks, commands, events, faults and files, and in methods and headers' names."""
+    said = Said(tag=SECRET, version=1, data=b"{}")
+    odd = sent(tampered=SECRET).replace(
+        request=Request(method=SECRET, url="http://127.0.0.1:1/", headers=((SECRET, "a"),))
+    )
+    steps = [
+        Step(call=Call(label=n, tag=SECRET), event=said, observations=(said,), interactions=(odd,)) for n in range(2)
+    ]  # fmt: skip
+    bundle = failed(*steps, name=SECRET)
+    text = text_of(bundle, POLICY, name=f"{SECRET}.pd")
+
+    assert SECRET not in text
+    assert f"fingerprint {bundle.failure.fingerprint}" in text
+
+
+@pytest.mark.parametrize("ruled", [RULED.replace(notes=(f"mind {SECRET}",)), RULED.replace(reason=f"no {SECRET}")])
+def test_a_secret_beside_a_bundle_is_covered(ruled):
+    """It is covered in the status of a bundle, and in what a replay said that came to nothing."""
+    bundle = failed(Step(call=Call(label=0, tag="buy")))
+
+    assert SECRET not in text_of(bundle, POLICY, ruled=ruled, facts=[Fact(name="status", said=f"fixed by {SECRET}")])
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("interactions", (sent(b'{"password": "hunter2hunter2"}'),)), ("state", b'{"password":"hunter2hunter2"}')],
+)
+def test_what_is_covered_at_one_place_is_nowhere_else(where, value):
+    """A value that stands somewhere as a password is not told in the call that was made with it."""
+    step = Step(call=Call(label=0, tag="join", args={"name": "ann", "word": "hunter2hunter2"}), **{where: value})
+    text = text_of(failed(step))
+
+    assert "hunter2hunter2" not in text
+    assert "ann" in text
