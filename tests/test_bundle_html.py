@@ -2,7 +2,7 @@
 
 import pytest
 
-from replaykit.bundle import Bundle, Origin, Provenance
+from replaykit.bundle import Bundle, Provenance
 from replaykit.interaction import Interaction, Request, Response
 from replaykit.report import bundle_html
 from replaykit.report.story import Fact
@@ -81,3 +81,52 @@ def test_what_is_covered_at_one_place_is_nowhere_else(where, value):
 
     assert "hunter2hunter2" not in text
     assert "ann" in text
+
+
+def test_a_recorded_failure_is_no_failure_of_today():
+    """On the page of a replay, what failed and was judged when it was recorded says so; where it is fixed, mildly."""
+    bundle = failed(Step(call=Call(label=0, tag="buy"), interactions=(sent(),)))
+    badge = '<b class="badge {}">{}</b>'
+    alone, fixed, again = (
+        text_of(bundle),
+        text_of(bundle, ruled=RULED),
+        text_of(bundle, ruled=RULED.replace(verdict="reproduced", exit_code=1)),
+    )
+
+    assert badge.format("bad", "FAILED") in alone
+    assert "<h3>Judged</h3>" in alone
+    assert badge.format("warn", "failed when recorded") in fixed
+    assert badge.format("bad", "failed when recorded") in again
+    for heading in ("Judged, when it was recorded", "Requests, as recorded"):
+        assert f"<h3>{heading}</h3>" in fixed
+
+
+@pytest.mark.parametrize(
+    ("ending", "whole", "said"),
+    [
+        ("passed", True, "Run it again"),
+        ("unreachable", True, "Look at it"),
+        ("unknown", True, "Look at it"),
+        ("passed", False, "Look at it"),
+    ],
+)
+def test_commands_are_those_that_do_something(ending, whole, said):
+    """Where nothing failed there is nothing to reproduce, and a run that no replay takes can only be looked at."""
+    step = Step(call=Call(label=0, tag="buy"))
+    text = text_of(Bundle(origin=PROVENANCE, trace=Trace(steps=(step,), ending=ending), whole=whole))
+
+    assert f"<h2>{said}</h2>" in text
+    assert (said == "Run it again") == ("replaykit replay" in text)
+    assert "How to reproduce it" not in text
+
+
+def test_a_truncated_file_accuses_nobody():
+    """A step at whose event the file ends has not lost its answer: the page says that the file ends there."""
+    said = Said(tag="bought", version=1, data=b"{}")
+    steps = (Step(call=Call(label=0, tag="buy"), event=said), Step(call=Call(label=1, tag="buy")))
+    bundle = Bundle(origin=PROVENANCE, trace=Trace(steps=steps, ending="failed"), whole=False)
+    text = text_of(bundle)
+
+    assert "[1] buy(): the file ends here" in text
+    assert "no answer that could be read" not in text
+    assert "no answer that could be read" in text_of(bundle.replace(whole=True))

@@ -19,7 +19,7 @@ from replaykit.parcel import gzipped
 from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
 from replaykit.report.bodies import Body, Pack
-from replaykit.report.story import Command, Enclosed, Fact, Story, clipped, story
+from replaykit.report.story import Command, Enclosed, Fact, Story, can_be_replayed, clipped, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
 from replaykit.scan import require_clean
@@ -82,7 +82,7 @@ def view(
     file = _file(name, bundle.trace.failure, redactor)
     told = story(
         shown,
-        commands=_commands(bundle.trace, file, is_run=bool(bundle.trace.steps) and bundle.whole),
+        commands=_commands(bundle.trace, file, is_run=can_be_replayed(bundle)),
         facts=[*(each.replace(said=redactor.message(each.said)) for each in facts), _COVERED],
         rerun=rerun,
         enclosed=_enclosed(content, file, policy),
