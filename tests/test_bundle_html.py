@@ -130,3 +130,19 @@ def test_a_truncated_file_accuses_nobody():
     assert "[1] buy(): the file ends here" in text
     assert "no answer that could be read" not in text
     assert "no answer that could be read" in text_of(bundle.replace(whole=True))
+
+
+@pytest.mark.parametrize(("sends", "told"), [(30_000, 1), (7_900, 190), (1_000, 200)])
+def test_commands_of_large_requests_take_limited_room(sends, told):
+    """A command for which a page has no room is left out, and it says so; those next to the failure come first."""
+    listed = [
+        Step(call=Call(label=n, tag="buy"), interactions=(sent(sends=f"{n:04d}".encode() + b"x" * sends),))
+        for n in range(200)
+    ]  # fmt: skip
+    listed[-1] = listed[-1].replace(interactions=(sent(sends=b"small"),))
+    text = text_of(failed(*listed))
+
+    assert "--data-raw &#39;small&#39;" in text
+    assert text.count("--data-raw") <= told
+    assert 200 == text.count("--data-raw") + text.count("no room for its curl command")
+    assert len(text) < 3_000_000

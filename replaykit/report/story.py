@@ -29,6 +29,7 @@ LINE = 400  # characters of what stands in a line
 MOST_STATE = 20_000  # characters of a state
 MOST_CLOSELY = 200  # steps of a run that is told closely; of a longer one, what is near to the step that failed
 _NEAR = 50  # steps
+_CURL = 8_000  # characters of a command
 _HEADERS = 4_000  # characters of the headers of a message
 
 Mark: TypeAlias = Literal["failed", "held", "lost", "fault"]
@@ -57,6 +58,7 @@ class Sent(Record):
     answered: str  # the status line and the headers of the answer; empty where there is none
     response: Body | None
     curl: str  # the command that sends it; empty where there is none
+    curl_left_out: bool  # is there one, and no room for it?
 
 
 class StoryStep(Record):
@@ -437,6 +439,8 @@ class _Teller:
             got = self.bodies.shown(
                 response.headers, response.body, f"{anchor}b", complete=response.complete, cut=response.cut
             )
+        said = (curl.command(request) or "") if closely and len(request.body) <= _CURL else ""
+        left_out = closely and (len(request.body) > _CURL or not self.bodies.takes(said, _CURL))
         return Sent(
             anchor=anchor,
             method=clipped(request.method, 40),
@@ -451,7 +455,8 @@ class _Teller:
             request=self.bodies.shown(request.headers, request.body, f"{anchor}a", cut=request.cut),
             answered=lines,
             response=got,
-            curl=(curl.command(request) or "") if closely else "",
+            curl="" if left_out else said,
+            curl_left_out=left_out,
         )
 
 
