@@ -31,6 +31,8 @@ class Page:
         """Raise UsageError where a bundle would be lost, UnwritableError where there can't be a file."""
         from replaykit.reader import is_bundle
 
+        if not html:
+            raise UsageError("--html needs the name of a file, and it is empty.", "Name one: --html bug.html.")
         if html == "-":
             raise UsageError("A page is a file, and no text for a terminal.", "Name one: --html bug.html.")
         place = Path(html)

@@ -74,6 +74,12 @@ class Bodies:
         self._close()
         return self._next - len(self._open)
 
+    def takes(self, text: str, most: int) -> bool:
+        """Take room for a text that is shown beside bodies; false where there is none, or it is longer than `most`."""
+        fits = len(text) <= min(most, self.room)
+        self.room -= len(text) if fits else 0
+        return fits
+
     def shown(
         self, headers: Headers, body: bytes, place: str, *, complete: bool = True, cut: Cut | None
     ) -> Body | None:

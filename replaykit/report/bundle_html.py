@@ -7,8 +7,9 @@ in it looks like a secret. Where the page would become large by it, the page say
 import base64
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from replaykit.attempts import Replayed
 from replaykit.bundle import Bundle, name_of
@@ -17,18 +18,26 @@ from replaykit.looking import Judgments
 from replaykit.parcel import gzipped
 from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
-from replaykit.report.story import Command, Enclosed, Fact, Story, clipped, story
+from replaykit.report.bodies import Body, Pack
+from replaykit.report.story import Command, Enclosed, Fact, Story, can_be_replayed, clipped, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
 from replaykit.scan import require_clean
 from replaykit.secret import Policy
-from replaykit.trace import Trace, covered, learn
+from replaykit.trace import Trace, covered
+from replaykit.value import Record, text_of_data
 from replaykit.verdict import Failure
 
 PLAIN = 200_000  # bytes of a bundle that is enclosed as it is; a larger one is packed in gzip
 LARGEST = 32_000_000  # bytes of a bundle that is packed, to see whether there is room for it
 MOST_ENCLOSED = 2_500_000  # bytes of what is enclosed
 MOST_LINES = 60  # of what a replay says of two failures
+_COVERED = Fact(
+    name="secrets",
+    said="covered, as REDACTED; arguments of commands are test data, and covered only where they look like a secret "
+    "or stand elsewhere as one",
+)
+_OURS = {"anchor", "kind", "mark", "tone", "target"}  # what a template or a link goes by
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.pd")
 
 
@@ -65,27 +74,59 @@ def view(
 ) -> Story:
     """Return what the page of a bundle tells."""
     redactor = Redactor(policy)
-    for trace in (bundle.trace, *([replayed.trace] if replayed is not None else [])):
-        learn(redactor, trace)
+    _learn(redactor, [bundle.trace, *([replayed.trace] if replayed is not None else [])])
     shown = _covered(bundle, redactor)
     rerun = None
     if ruled is not None:
         rerun = _rerun(bundle, shown.trace, ruled, replayed, judged or {}, redactor)
-    file = _file(name, bundle.trace.failure)
-    return story(
+    file = _file(name, bundle.trace.failure, redactor)
+    told = story(
         shown,
-        commands=_commands(bundle.trace, file, is_run=bool(bundle.trace.steps) and bundle.whole),
-        facts=facts,
+        commands=_commands(bundle.trace, file, is_run=can_be_replayed(bundle)),
+        facts=[*(each.replace(said=redactor.message(each.said)) for each in facts), _COVERED],
         rerun=rerun,
         enclosed=_enclosed(content, file, policy),
     )
+    safe: Story = _each_text(told, redactor.shown)
+    return safe
+
+
+def _learn(redactor: Redactor, traces: Sequence[Trace]) -> None:
+    """Find what is secret, in requests and in what was made of them, before the arguments are looked at.
+
+    In a bundle, what stands in an argument is no secret elsewhere. On a page nothing is replayed, and what is covered
+    at one place of it must not stand at another.
+    """
+    steps = [step for trace in traces for step in trace.steps]
+    for step in steps:
+        redactor.reserve(text_of_data(step.call.args).decode("latin-1"))
+    redactor.look_at([each for trace in traces for each in trace.interactions()])
+    for trace in traces:
+        bare = [step.replace(call=step.call.replace(args={}), interactions=(), observing=()) for step in trace.steps]
+        covered(redactor, trace.replace(resetting=(), steps=tuple(bare), closing=(), recorded=()))
+        _failure(trace.failure, redactor)
+
+
+def _each_text(told: Any, cover: Callable[[str], str]) -> Any:
+    """Cover what is known in each text of a page: names and tags may hold it too. Bodies were looked at, as bodies."""
+    if isinstance(told, str):
+        return cover(told)
+    if isinstance(told, Record) and not isinstance(told, Body | Pack | Enclosed):
+        return told.replace(**{name: _each_text(value, cover) for name, value in told if name not in _OURS})
+    if isinstance(told, tuple):
+        parts = [_each_text(each, cover) for each in told]
+        return type(told)(*parts) if hasattr(told, "_fields") else tuple(parts)
+    if isinstance(told, Mapping):
+        return {key: _each_text(value, cover) for key, value in told.items()}
+    return told
 
 
 def _covered(bundle: Bundle, redactor: Redactor) -> Bundle:
     trace, origin = _trace(bundle.trace, redactor), bundle.origin
     url = None if origin.url is None else redactor.url(origin.url)
+    culprit = None if origin.culprit is None else redactor.message(origin.culprit)
     trace = trace.replace(failure=_failure(trace.failure, redactor), reason=redactor.message(trace.reason))
-    return bundle.replace(trace=trace, origin=origin.replace(url=url))
+    return bundle.replace(trace=trace, origin=origin.replace(url=url, culprit=culprit))
 
 
 def _trace(trace: Trace, redactor: Redactor) -> Trace:
@@ -125,8 +166,10 @@ def _rerun(
     judged: Judgments,
     redactor: Redactor,
 ) -> Rerun:
+    notes = tuple(redactor.message(each) for each in ruled.notes)
     if replayed is None:
-        return Rerun(verdict=ruled.verdict, reason=ruled.reason, exit_code=ruled.exit_code, notes=ruled.notes)
+        reason = redactor.message(ruled.reason)
+        return Rerun(verdict=ruled.verdict, reason=reason, exit_code=ruled.exit_code, notes=notes)
     said = {
         label: [each._replace(said=redactor.message(each.said)) for each in listed] for label, listed in judged.items()
     }
@@ -138,7 +181,7 @@ def _rerun(
         reason=redactor.message(verdict.conclusion(replayed)),
         exit_code=ruled.exit_code,
         lines=tuple(clipped(each) for each in lines),
-        notes=ruled.notes,
+        notes=notes,
         steps=steps,
         end=end,
         other=sum(each.differs for each in steps.values()),
@@ -148,12 +191,13 @@ def _rerun(
 # --- the bundle itself ---------------------------------------------------------------------------
 
 
-def _file(name: str, failure: Failure | None) -> str:
+def _file(name: str, failure: Failure | None, redactor: Redactor) -> str:
     """Return the name that the bundle has when it is saved."""
     last = Path(name).name
     for ending in (".gz", ".zip"):
         last = last.removesuffix(ending)
-    return last if _NAME.fullmatch(last) else "bundle.pd" if failure is None else name_of(failure)
+    named = last if _NAME.fullmatch(last) else "bundle.pd" if failure is None else name_of(failure)
+    return named if redactor.shown(named) == named else "bundle.pd"
 
 
 def _enclosed(content: bytes, file: str, policy: Policy) -> Enclosed | str:

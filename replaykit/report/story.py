@@ -15,7 +15,7 @@ from replaykit.interaction import FIRST_SERVER_ERROR, Headers, Interaction
 from replaykit.report import faults
 from replaykit.report.bodies import Bodies, Body, Pack, laid_out
 from replaykit.report.steps import asked_and_answered, call_text, confirmation, count, fault_text, said_text, under_text
-from replaykit.report.timeline import Timeline, timeline
+from replaykit.report.timeline import UNFINISHED, Timeline, timeline
 from replaykit.report.versus import Rerun, Told, Versus
 from replaykit.report.why import Place, Why, places_of, where, why
 from replaykit.trace import Said, Step, Trace
@@ -29,6 +29,7 @@ LINE = 400  # characters of what stands in a line
 MOST_STATE = 20_000  # characters of a state
 MOST_CLOSELY = 200  # steps of a run that is told closely; of a longer one, what is near to the step that failed
 _NEAR = 50  # steps
+_CURL = 8_000  # characters of a command
 _HEADERS = 4_000  # characters of the headers of a message
 
 Mark: TypeAlias = Literal["failed", "held", "lost", "fault"]
@@ -57,6 +58,7 @@ class Sent(Record):
     answered: str  # the status line and the headers of the answer; empty where there is none
     response: Body | None
     curl: str  # the command that sends it; empty where there is none
+    curl_left_out: bool  # is there one, and no room for it?
 
 
 class StoryStep(Record):
@@ -66,6 +68,8 @@ class StoryStep(Record):
     anchor: str
     call: str
     mark: Mark
+    failure: str  # what its badge says; empty where it did not fail
+    tone: Tone  # of its mark and its badge, where it failed
     came: str  # what came of it: the event
     under: str  # under which faults it was sent
     when: str  # in a branch: from when to when
@@ -125,6 +129,7 @@ class Story(Record):
     timeline: Timeline | None
     shrunk: tuple[str, ...]
     rerun: Rerun | None
+    purpose: str  # of the commands
     commands: tuple[Command, ...]
     facts: tuple[Fact, ...]
     packs: tuple[Pack, ...]
@@ -146,7 +151,7 @@ def story(
     `enclosed` is the bundle itself, or why it is not inside of the page.
     """
     trace, failure = bundle.trace, bundle.trace.failure
-    teller = _Teller(trace, rerun)
+    teller = _Teller(trace, rerun, whole=bundle.whole)
     steps = teller.steps()
     word, tone, headline = _verdict(bundle, rerun)
     end = teller.end()
@@ -167,9 +172,10 @@ def story(
         steps=steps,
         at_the_end=end,
         recorded=others[1],
-        timeline=timeline(trace),
+        timeline=timeline(trace, whole=bundle.whole),
         shrunk=tuple(_shrunk(bundle)),
         rerun=rerun,
+        purpose=_purpose(bundle),
         commands=tuple(commands),
         facts=tuple(each.replace(said=clipped(each.said)) for each in (*facts, *_facts(bundle.origin))),
         packs=tuple(teller.bodies.packs),
@@ -213,6 +219,19 @@ def _sequence(bundle: Bundle) -> str:
     if is_shrunk and trace.failure is not None:
         return f"The minimal sequence: {count(len(trace.steps), 'step')}"
     return f"The run: {count(len(trace.steps), 'step')}"
+
+
+def _purpose(bundle: Bundle) -> str:
+    """Say what the commands are good for."""
+    if not can_be_replayed(bundle):
+        return "Look at it"
+    return "How to reproduce it" if bundle.trace.failure is not None else "Run it again"
+
+
+def can_be_replayed(bundle: Bundle) -> bool:
+    """Whether a replay would take it: a failure, or a run that passed, and all of it."""
+    trace = bundle.trace
+    return bundle.whole and bool(trace.steps) and (trace.failure is not None or trace.ending == "passed")
 
 
 def _summary(bundle: Bundle) -> Iterable[str]:
@@ -296,11 +315,12 @@ def _facts(origin: Origin) -> Iterable[Fact]:
 class _Teller:
     """Tells of the steps of a run, and of its requests."""
 
-    def __init__(self, trace: Trace, rerun: Rerun | None) -> None:
+    def __init__(self, trace: Trace, rerun: Rerun | None, *, whole: bool = True) -> None:
         self.bodies = Bodies()
         self.left_out = 0  # requests
         self._room = MOST_REQUESTS
-        self._trace, self._rerun = trace, rerun
+        self._trace, self._rerun, self._whole = trace, rerun, whole
+        self._tone: Tone = "warn" if rerun is not None and rerun.verdict in {"fixed", "passed"} else "bad"
         self._names = faults.names_in(trace)
         self._order = sorted(trace.steps, key=lambda step: step.call.branch)
         self._ends = faults.ends((step.call.label, step.faults) for step in self._order)
@@ -329,7 +349,8 @@ class _Teller:
         changes, left = ([], 0) if is_first or step.state is None else places_of(before, state, most)
         wants_state = step.state is not None and (is_first or fails)
         mark: Mark = "failed" if fails else "fault" if is_fault else "lost" if step.event is None else "held"
-        came = "" if is_fault else "no event" if step.event is None else said_text(step.event, step)
+        nothing = "no event" if self._whole else UNFINISHED
+        came = "" if is_fault else nothing if step.event is None else said_text(step.event, step)
         again = "" if step.again is None else f" and {said_text(step.again)}"
         anchor = f"s{label}"
         return StoryStep(
@@ -337,6 +358,8 @@ class _Teller:
             anchor=anchor,
             call=clipped(f"fault {fault_text(call)}" if is_fault else call_text(call)),
             mark=mark,
+            failure=self._badge(fails=fails),
+            tone=self._tone,
             came=clipped(f"{came}{again}"),
             under=clipped(under_text(step, self._names)),
             when=_when(step),
@@ -364,6 +387,8 @@ class _Teller:
             anchor="end",
             call="at the end",
             mark="failed" if fails else "held",
+            failure=self._badge(fails=fails),
+            tone=self._tone,
             came="",
             under="",
             when="",
@@ -379,6 +404,9 @@ class _Teller:
             over=(),
             versus=None if self._rerun is None else self._rerun.end,
         )
+
+    def _badge(self, *, fails: bool) -> str:
+        return "" if not fails else "FAILED" if self._rerun is None else "failed when recorded"
 
     def _judgments(self, label: int | None) -> tuple[Told, ...]:
         failure = self._trace.failure
@@ -411,6 +439,8 @@ class _Teller:
             got = self.bodies.shown(
                 response.headers, response.body, f"{anchor}b", complete=response.complete, cut=response.cut
             )
+        said = (curl.command(request) or "") if closely and len(request.body) <= _CURL else ""
+        left_out = closely and (len(request.body) > _CURL or not self.bodies.takes(said, _CURL))
         return Sent(
             anchor=anchor,
             method=clipped(request.method, 40),
@@ -425,7 +455,8 @@ class _Teller:
             request=self.bodies.shown(request.headers, request.body, f"{anchor}a", cut=request.cut),
             answered=lines,
             response=got,
-            curl=(curl.command(request) or "") if closely else "",
+            curl="" if left_out else said,
+            curl_left_out=left_out,
         )
 
 

@@ -19,6 +19,7 @@ LANE = 30.0  # height
 LEFT = 84.0  # where the lanes begin, right of their names
 MOST = 150  # marks; where there are more steps, equal ones in a row share one
 MOST_TITLE = 200  # characters
+UNFINISHED = "the file ends here"  # what is known of a step without an event, where the end of the file is missing
 MOST_LANES = 24  # of faults
 _WIDEST, _NARROWEST = 200.0, 3.0
 _LETTER = 7.0  # width of one, in the labels
@@ -57,11 +58,14 @@ class Timeline(Record):
     end: float | None  # where the checks at the end failed
 
 
-def timeline(trace: Trace) -> Timeline | None:
-    """Lay out the timeline of a run; None where there is nothing to see: no step, or one alone."""
+def timeline(trace: Trace, *, whole: bool = True) -> Timeline | None:
+    """Lay out the timeline of a run; None where there is nothing to see: no step, or one alone.
+
+    Where its file is not `whole`, a step without an event was not over when it was written.
+    """
     if len(trace.steps) < 2:  # noqa: PLR2004
         return None
-    drawing = _Drawing(trace)
+    drawing = _Drawing(trace, whole=whole)
     bars = drawing.bars()
     failure = trace.failure
     ends = failure is not None and failure.step is None
@@ -77,7 +81,8 @@ def timeline(trace: Trace) -> Timeline | None:
 
 
 class _Drawing:
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, whole: bool) -> None:
+        self.lost = "no answer that could be read" if whole else UNFINISHED
         self.trace = trace
         self.failing = None if trace.failure is None else trace.failure.step
         self.prefix = [step for step in trace.steps if not step.call.branch]
@@ -85,10 +90,10 @@ class _Drawing:
         self.lanes: list[Lane] = []
         self.end = WIDTH
         self.places: dict[int, tuple[float, float]] = {}  # by label: from where to where
-        whole = WIDTH - LEFT - 20
-        room = whole * (len(self.prefix) / (len(self.prefix) + 6) if self.parallel else 1)
+        across = WIDTH - LEFT - 20
+        room = across * (len(self.prefix) / (len(self.prefix) + 6) if self.parallel else 1)
         self.slot = min(_WIDEST, room / max(1, len(self.prefix)))
-        self.room = whole - self.slot * len(self.prefix)
+        self.room = across - self.slot * len(self.prefix)
 
     def bars(self) -> list[Bar]:
         """Lay out all bars, lane by lane."""
@@ -164,7 +169,7 @@ class _Drawing:
         width = max(_NARROWEST if kind == "failed" else 0.8, right - left - (2 if right - left > 6 else 0))  # noqa: PLR2004
         said = label if _fits(label, width + 2) else ""
         title = title if len(title) <= MOST_TITLE else f"{title[:MOST_TITLE]}..."
-        word = {"failed": "failed", "lost": "no answer that could be read"}.get(kind, "")
+        word = {"failed": "failed", "lost": self.lost}.get(kind, "")
         return Bar(
             kind=kind,
             x=round(left, 1),

@@ -1,10 +1,12 @@
 """How large the page of a long run becomes, and how long a browser needs to open it.
 
-python tests/benchmarks/pages.py [--steps 2000] [--bytes 40000] [--keep FOLDER]
+python tests/benchmarks/pages.py [--steps 2000] [--bytes 40000] [--sends 0] [--keep FOLDER]
 
 Each step sends a request and reads a listing of so many bytes, in which some rows are others than before, as it is in a
 real service: a score, a time, one more row. The listings are sent in gzip, or a bundle would have no room for them.
-The time is from asking for the file until it is laid out and painted, the best of some rounds.
+With `--sends`, each request has another body of so many bytes: `--steps 200 --sends 30000` is a run whose `curl`
+commands would take most room. The time is from asking for the file until it
+is laid out and painted, the best of some rounds.
 """
 
 import argparse
@@ -30,8 +32,8 @@ ROUNDS = 5
 HEADERS = (("content-type", "application/json"), ("content-encoding", "gzip"))
 
 
-def long_run(steps: int, size: int) -> Trace:
-    """Make up a run of so many steps, each of which reads a listing of some `size` bytes."""
+def long_run(steps: int, size: int, sends: int = 0) -> Trace:
+    """Make up a run of so many steps, each of which sends `sends` bytes, and reads a listing of some `size` bytes."""
     draw = random.Random(1)
     rows = [_row(number, draw) for number in range(size // 103)]
     listed = []
@@ -44,7 +46,7 @@ def long_run(steps: int, size: int) -> Trace:
         listed.append(
             Step(
                 call=Call(label=label, tag="increase_score", args={"name": f"player {label % 50}", "by": label % 7}),
-                interactions=(_sent(label),),
+                interactions=(_sent(label, sends),),
                 observing=(_read(body),),
                 event=Said(tag="score_increased", version=1, data=data),
                 observations=(Said(tag="board", version=1, data=data),),
@@ -63,8 +65,11 @@ def _row(number: int, draw: random.Random) -> dict[str, object]:
     return {"id": f"{number:06d}", "name": f"player {number}", "code": code, "score": draw.randrange(10**6), "ok": True}
 
 
-def _sent(label: int) -> Interaction:
-    body = json.dumps({"name": f"player {label % 50}", "by": label % 7}).encode()
+def _sent(label: int, sends: int) -> Interaction:
+    said: dict[str, object] = {"name": f"player {label % 50}", "by": label % 7}
+    if sends:
+        said["note"] = random.Random(label).randbytes(sends // 2).hex()
+    body = json.dumps(said).encode()
     return Interaction(
         request=Request(method="POST", url="http://127.0.0.1:4600/scores", headers=HEADERS[:1], body=body),
         response=Response(status=200, reason="OK", headers=HEADERS[:1], body=b'{"done":true}'),
@@ -112,19 +117,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--bytes", type=int, default=40_000)
+    parser.add_argument("--sends", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kept = asked.keep or Path(folder)
         bundle, page = kept / "long.pd", kept / "long.html"
-        written(bundle, long_run(asked.steps, asked.bytes))
+        written(bundle, long_run(asked.steps, asked.bytes, asked.sends))
         began = time.perf_counter()
         command = [sys.executable, "-m", "replaykit", "show", str(bundle), "--html", str(page)]
         subprocess.run(command, check=True, capture_output=True)
         took = time.perf_counter() - began
         size = page.stat().st_size / 1e6
-        of = f"{asked.steps} steps that read {asked.bytes} bytes each"
+        sent = f"send {asked.sends} and " if asked.sends else ""
+        of = f"{asked.steps} steps that {sent}read {asked.bytes} bytes each"
         print(f"{of}: a bundle of {bundle.stat().st_size / 1e6:.1f} MB")
         print(f"  the page has {size:.1f} MB, made in {took:.1f} s")
         wall, worked = seconds_to_open(page.resolve(), asked.rounds)

@@ -334,6 +334,7 @@ def test_unreachable_service_has_a_page_too(tmp_path):
         (("show", "{bundle}", "--html", "{bundle}"), "is the bundle that is read"),
         (("show", "{bundle}", "--html", "{other}"), "would be lost"),
         (("show", "{bundle}", "--html", "-"), "A page is a file"),
+        (("show", "{bundle}", "--html", ""), "--html needs the name of a file"),
         (("show", "{bundle}", "--html", "x.html", "--json"), "--html says all there is"),
         (("replay", "{bundle}", "{other}", "--offline", "--html", "x.html"), "--html is for one bundle"),
         (("show", "{bundle}", "--html", "{bundle}/x.html"), "is a file, and no folder"),
