@@ -12,6 +12,7 @@ check that may take its time to hold looks again and again; then only what was r
 """
 
 import contextlib
+import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -143,10 +144,16 @@ def _difference(recorded: Gist, asked: Gist) -> str:
         return f"asked was {asked.target}"
     if recorded.request.cut is not None:
         return f"the body is not that of {recorded.request.cut.size} bytes"
+    if max(len(recorded.body), len(asked.body)) > _MOST_TOLD:
+        return f"the body was {_sized(recorded.body)} and is {_sized(asked.body)}"
     if recorded.data is None or asked.data is None:
         return f"the body was {brief(recorded.body)} and is {brief(asked.body)}"
     found = "; ".join(f"{each.path}: {each.shown}" for each in differences(recorded.data, asked.data)[:3])
     return f"the body differs at {found or 'a number that is written in another way'}"
+
+
+def _sized(body: bytes) -> str:
+    return f"one of {len(body)} bytes (SHA-256 {hashlib.sha256(body).hexdigest()[:16]})"
 
 
 class Queues(_Reel):
@@ -391,7 +398,7 @@ def nearest(asked: Gist, gists: Sequence[Gist] | Mapping[int, Gist], places: Seq
 
 def _wording(gist: Gist) -> str:
     """Say all that counts of a request, JSON in one way."""
-    body = repr(gist.body) if gist.data is None else json.dumps(gist.data, sort_keys=True)
+    body = repr(gist.body[:1000]) if gist.data is None else json.dumps(gist.data, sort_keys=True)
     return f"{gist.target}\n{body[:1000]}"
 
 
@@ -411,6 +418,7 @@ def is_elsewhere(recorded: Request, asked: Request, known: set[str]) -> bool:
 
 
 _MOST_COMPARED = 200  # requests that are looked at for the nearest one
+_MOST_TOLD = 64 * 1024  # bytes of a body in which is looked for what differs, which takes a second for a megabyte
 _MOST_LOOKED_AT = 1000  # before and after the one that is next, for the one that was asked
 
 

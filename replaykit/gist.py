@@ -18,6 +18,7 @@ from replaykit.placeholder import Bound, is_covered
 from replaykit.value import JsonData
 
 MAX_DEPTH = 200  # of JSON; what is nested deeper is compared as bytes
+MAX_SIZE = 2 * 1024 * 1024  # bytes of JSON; what is larger is compared as bytes: no more is kept of what was recorded
 
 Key: TypeAlias = tuple[str, str | bytes]  # two requests with the same one are the same
 Mask: TypeAlias = frozenset[str]  # places in a request at which something was covered
@@ -42,16 +43,20 @@ class Gist:
 
     @cached_property
     def data(self) -> JsonData:
-        """The body as JSON; None where it is none."""
-        return json_of(self.request.headers, self.body)
+        """The body as JSON; None where it is none, or too large to be read as such."""
+        return json_of(self.request.headers, self.body) if len(self.body) <= MAX_SIZE else None
+
+    @cached_property
+    def _sorted(self) -> str:
+        """The JSON in the one way in which it is compared; unlike ==, this tells true from 1."""
+        return json.dumps(self.data, sort_keys=True)
 
     def ways(self) -> list[Key]:
         """Return what is the same for all requests that are the same, one for each way of being so."""
         if self.request.cut is not None:
             return [(self.target, f"{self.request.cut.size} {self.request.cut.sha256}")]
-        data = json_of(self.request.headers, self.body)
         as_bytes = (self.target, self.body)
-        return [as_bytes] if data is None else [(self.target, json.dumps(data, sort_keys=True)), as_bytes]
+        return [as_bytes] if self.data is None else [(self.target, self._sorted), as_bytes]
 
     def ways_of_whole(self) -> list[Key]:
         """Return the keys of recorded requests of whose body, this one, only the beginning was kept."""
@@ -65,7 +70,7 @@ class Gist:
 
     @cached_property
     def _is_body_covered(self) -> bool:
-        return is_covered(self.body.decode("latin-1"))
+        return len(self.body) <= MAX_SIZE and is_covered(self.body.decode("latin-1"))
 
     def fits(self, asked: "Gist", bound: Bound) -> bool:
         """Say whether a request is this one, which was recorded. Placeholders fit what they stand for."""
@@ -82,8 +87,7 @@ class Gist:
             return covered and bound.fits_all(self.parts(), asked.parts())
         if self._is_body_covered or asked._is_body_covered:  # noqa: SLF001
             return bound.fits_data(self.data, asked.data)
-        # unlike ==, this tells true from 1
-        return json.dumps(self.data, sort_keys=True) == json.dumps(asked.data, sort_keys=True)
+        return self._sorted == asked._sorted  # noqa: SLF001  as above
 
     def parts(self) -> list[str]:
         """Cut a form into what is compared on its own."""

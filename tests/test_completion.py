@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -148,6 +149,64 @@ def test_bash_completes_a_class_behind_its_colon(home: Path):
     assert "--model shop.model:ChaosShop" in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a b.pd", "failures/a"),
+        ("a b.pd", '"failures/a'),
+        ("a b.pd", "'failures/a"),
+        ("a b.pd", 'fail"ures/a'),
+        ("a b.pd", '"fail"ures/a'),
+        ("a b.pd", "failures/a\\ "),
+        ("a b.pd", '"failures/a '),
+        ("x$(touch PWNED).pd", "failures/x"),
+        ("x$(touch PWNED).pd", '"failures/x'),
+        ("x$(touch PWNED).pd", '"failures/x\\$'),
+        ("x$(touch PWNED).pd", "'failures/x"),
+        ("y`touch PWNED`.pd", '"failures/y'),
+        ("q'uote.pd", "'failures/q"),
+        ("q'uote.pd", '"failures/q'),
+        ('dq".pd', '"failures/d'),
+        ("z;touch PWNED;.pd", "failures/z"),
+        ("wow!!.pd", '"failures/w'),
+        ("wow!!.pd", "failures/w"),
+        ("co:lo=n.pd", "failures/c"),
+        ("co:lo=n.pd", '"failures/co:'),
+        ("co:lo=n.pd", "failures/co:l"),
+    ],
+)
+def test_bash_completes_odd_names_within_any_quotes(home: Path, name: str, start: str):
+    """On a real terminal, what the tabulator puts on the line is the name of the file, and runs nothing."""
+    (home / "failures" / name).write_text("x")
+    (home / "rc").write_text(
+        f"{replaykit('completion', 'bash').out}\nPS1='$ '\nbind 'set enable-bracketed-paste off'\n"
+    )
+    show = b"\x01printf '%s\\n' \x05 > said; echo do''ne\r\0done"
+    lines = [b"\0$ ", f"replaykit show {start}\t\0.pd".encode(), show]
+    typed(home, [shell("bash"), "--noprofile", "--rcfile", str(home / "rc"), "-i"], lines)
+
+    assert f"replaykit\nshow\nfailures/{name}\n" == (home / "said").read_text()
+    assert not (home / "PWNED").exists()
+
+
+@pytest.mark.parametrize("name", ["e\x01$(touch PWNED).pd", "e\nx.pd", "e\tx.pd", "e\u202ex.pd"])
+def test_names_that_a_terminal_would_obey_are_not_proposed(home: Path, name: str):
+    """A bundle whose name holds a control character or a line feed is left out; so is such a profile."""
+    (home / "failures" / name).write_text("x")
+    (home / "pyproject.toml").write_text(f"[tool.replaykit.profiles.{json.dumps(name)}]\nmodel = 'a:B'\n")
+    asked = ("show failures/", "suite -k ", "integration --profile ")
+    answers = [
+        replaykit(cwd=home, **{ASKS: "bash_complete", "COMP_TYPED": f"replaykit {each}", "COMP_BREAKS": ":"}).out
+        for each in asked
+    ]
+
+    assert ["plain,failures/board-6f075236.pd", "plain,failures/names-0a0a0a0a.pd"] == answers[0].splitlines()
+    assert ["board-6f075236", "6f075236", "names-0a0a0a0a", "0a0a0a0a"] == [
+        each.removeprefix("plain,") for each in answers[1].splitlines()
+    ]
+    assert "" == answers[2].strip()
+
+
 # --- zsh, fish ----------------------------------------------------------------------------------
 
 
@@ -205,6 +264,22 @@ def test_powershell_is_answered_in_its_protocol(home: Path):
     assert ["plain", "failures/board-6f075236.pd", "_"] == bundle.out.splitlines()[:3]
     assert "Register-ArgumentCompleter -Native -CommandName replaykit" in script
     assert f"$env:{ASKS} = 'powershell_complete'" in script
+
+
+def test_powershell_is_given_values_that_are_quoted(home: Path):
+    """What is no plain word is put between quotes, for PowerShell puts it on the line as it is."""
+    for name in ("a b.pd", "b;$(touch PWNED).pd", "c'd.pd", "d\u2019;e.pd"):
+        (home / "failures" / name).write_text("x")
+    ran = replaykit(cwd=home, **{ASKS: "powershell_complete", "COMP_WORDS": "replaykit show", "COMP_CWORD": "2"})
+
+    assert [
+        "'failures/a b.pd'",
+        "'failures/b;$(touch PWNED).pd'",
+        "failures/board-6f075236.pd",
+        "'failures/c''d.pd'",
+        "'failures/d\u2019\u2019;e.pd'",
+        "failures/names-0a0a0a0a.pd",
+    ] == ran.out.splitlines()[1::3]
 
 
 # --- the command --------------------------------------------------------------------------------

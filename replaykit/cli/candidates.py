@@ -5,7 +5,8 @@ Who types is not to be told of a broken pyproject.toml in the middle of a line: 
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from replaykit.errors import ReplaykitError
+from replaykit.visible import visible
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 MOST = 500  # that are looked at
 ENDINGS = (".pd", ".pd.gz", ".pd.zip")
+
+_PARTING = re.compile(r"[\t\n]")  # which `visible` leaves as they are
 
 
 def bundles(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
@@ -31,7 +35,7 @@ def bundles(context: click.Context, parameter: click.Parameter, incomplete: str)
     taken = {str(each) for value in context.params.values() if isinstance(value, tuple) for each in value}
     kept = _below(os.path.relpath(root() / "failures"))
     here = _inside(os.path.dirname(incomplete))  # noqa: PTH120  as it was typed, with its ./
-    found = dict.fromkeys(each for each in (*kept, *here) if each.startswith(incomplete) and each not in taken)
+    found = dict.fromkeys(each for each in _fitting((*kept, *here), incomplete) if each not in taken)
     return [CompletionItem(each) for each in found] or [CompletionItem(incomplete, type="file")]
 
 
@@ -42,7 +46,7 @@ def texts(context: click.Context, parameter: click.Parameter, incomplete: str) -
 
     names = [Path(each).name.partition(".pd")[0] for each in _below(str(root() / "failures"))]
     said = (part for name in names for part in (name, name.rpartition("-")[2]))
-    return list(dict.fromkeys(each for each in said if each.startswith(incomplete)))
+    return list(dict.fromkeys(_fitting(said, incomplete)))
 
 
 def profiles(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -51,7 +55,7 @@ def profiles(context: click.Context, parameter: click.Parameter, incomplete: str
     from replaykit import project
 
     with contextlib.suppress(ReplaykitError):
-        return [each for each in project.profiles() if each.startswith(incomplete)]
+        return _fitting(project.profiles(), incomplete)
     return []
 
 
@@ -61,8 +65,14 @@ def classes(context: click.Context, parameter: click.Parameter, incomplete: str)
     from replaykit import project
 
     with contextlib.suppress(ReplaykitError):
-        return [each for each in project.classes(parameter.name or "") if each.startswith(incomplete)]
+        return _fitting(project.classes(parameter.name or ""), incomplete)
     return []
+
+
+def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
+    """List the names that begin as is typed; without those that a shell would break into lines, or obey."""
+    fitting = [each for each in names if each.startswith(incomplete)]
+    return [each for each in fitting if visible(each) == each and not _PARTING.search(each)]
 
 
 def _below(folder: str) -> list[str]:

@@ -6,17 +6,18 @@ equals signs, so that no `module:Class` could be completed.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
+    PowerShellComplete,
     add_completion_class,
     get_completion_class,
     shell_complete,
-    split_arg_string,
 )
 
 from replaykit.cli.console import note, say
@@ -29,13 +30,13 @@ NAME = "replaykit"
 
 _BASH = """\
 %(complete_func)s() {
-    local type value response
+    local line response
     COMPREPLY=()
     response=$(env COMP_TYPED="${COMP_LINE:0:$COMP_POINT}" COMP_BREAKS="$COMP_WORDBREAKS" \\
         %(complete_var)s=bash_complete "$1" 2>/dev/null)
-    while IFS=, read -r type value; do
-        case $type in
-            plain) COMPREPLY+=("$(printf %%q "$value")") ;;
+    while IFS= read -r line; do
+        case ${line%%%%,*} in
+            plain) COMPREPLY+=("${line#*,}") ;;
             dir) compopt -o dirnames ;;
             file) compopt -o default ;;
         esac
@@ -53,19 +54,81 @@ class Bash(BashComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words that are complete, and the one that is not."""
-        line = os.environ.get("COMP_TYPED", "")
-        words = split_arg_string(line)[1:]
-        return (words, "") if not words or line[-1:].isspace() else (words[:-1], words[-1])
+        typed = _typed()
+        return typed.words[1:], typed.last
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """List what may follow; without what bash takes for another word, and keeps."""
-        found = super().get_completions(args, incomplete)
-        typed = incomplete.partition("=")[2] if incomplete.startswith("-") else incomplete
-        kept = typed[: typed.rfind(":") + 1] if ":" in os.environ.get("COMP_BREAKS", "") else ""
-        return [CompletionItem(each.value.removeprefix(kept), each.type, each.help) for each in found]
+        """List what may follow, quoted as the word is; without what bash takes for another word, and keeps."""
+        typed = _typed()
+        option, equals, _ = incomplete.partition("=")
+        before = option + equals if equals and option.startswith("-") else ""
+        return [
+            CompletionItem(_quoted((before + each.value).removeprefix(typed.kept), typed.quote), each.type, each.help)
+            for each in super().get_completions(args, incomplete)
+        ]
 
+
+class _Typed(NamedTuple):
+    """A line for bash, as far as it is typed."""
+
+    words: list[str]  # that are complete
+    last: str  # the one that is not
+    kept: str  # the beginning of it that bash does not replace
+    quote: str  # that is open at the end; or nothing
+
+
+def _typed() -> _Typed:
+    """Read the line that bash asks about."""
+    breaks = os.environ.get("COMP_BREAKS", "")
+    words: list[str] = []
+    word: str | None = None
+    kept, earlier, quote = "", "", ""
+    signs = iter(os.environ.get("COMP_TYPED", ""))
+    for sign in signs:
+        before = word or ""
+        if sign == "\\" and quote != "'":
+            escaped = next(signs, "")
+            word = before + (escaped if not quote or escaped in '\\$`"' else sign + escaped)
+        elif sign == quote:
+            quote, kept = "", earlier
+        elif quote:
+            word = before + sign
+        elif sign in {"'", '"'}:
+            word, quote, earlier, kept = before, sign, kept, before
+        elif not sign.isspace():
+            word = before + sign
+            kept = word if sign in breaks else kept
+        elif word is not None:
+            words.append(word)
+            word, kept = None, ""
+    return _Typed(words, word or "", kept, quote)
+
+
+def _quoted(value: str, quote: str) -> str:
+    """Write a value as bash reads it within a quote that is open, or in none."""
+    if quote == "'":
+        return value.replace("'", r"'\''")
+    if quote:  # in double quotes, a backslash before an exclamation mark would be a part of the name
+        return re.sub(r'[\\$`"]', r"\\\g<0>", value).replace("!", "\"'!'\"")
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", value)
+
+
+class PowerShell(PowerShellComplete):
+    """Completion for PowerShell, which takes a value as it is: what is no plain word is quoted."""
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        """Write the three lines of an item."""
+        value = item.value
+        if item.type == "plain" and not _PLAIN.fullmatch(value):
+            value = "'" + _SINGLE.sub(r"\g<0>\g<0>", value) + "'"
+        return super().format_completion(CompletionItem(value, item.type, item.help))
+
+
+_PLAIN = re.compile(r"[\w./:\\=-]+")
+_SINGLE = re.compile("['\u2018-\u201b]")  # PowerShell takes each of them for a quote
 
 add_completion_class(Bash)
+add_completion_class(PowerShell)
 
 PLACES = {  # where a script is written: in the folder that the variable names, or else in that below the home folder
     "bash": ("XDG_DATA_HOME", ".local/share", "bash-completion/completions/replaykit"),
