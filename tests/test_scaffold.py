@@ -424,3 +424,25 @@ def test_the_description_is_beside_the_model_in_one_dialect(tmp_path: Path):
 
     assert kept["openapi"] == "3.1.0"
     assert kept["components"]["schemas"]["Booking"]["properties"]["flight"] == {"type": ["string", "null"]}
+
+
+@pytest.mark.parametrize("name", ["generated.py", "model.py", "openapi.json", "__init__.py"])
+def test_a_link_that_leads_nowhere_is_not_followed(tmp_path: Path, name: str):
+    """Nothing is written outside of the folder."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / name).symlink_to(tmp_path / "outside")
+
+    with pytest.raises(UsageError, match=r"is a link that leads nowhere"):
+        put(scaffold(shop(), name="shop"), folder, force=True)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_what_is_gone_is_told_without_a_command_too(tmp_path: Path):
+    """An operation that never had a command is gone as well."""
+    before = shop()
+    body = {"required": True, "content": {"application/xml": {}}}
+    before["paths"]["/xml"] = {"post": {"requestBody": body, "responses": {}}}
+    put(scaffold(before, name="shop"), tmp_path / "shop")
+
+    assert ("gone: POST /xml",) == put(scaffold(shop(), name="shop"), tmp_path / "shop")

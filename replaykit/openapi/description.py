@@ -5,6 +5,7 @@ A document of version 3.0 is turned into one of 3.1, whose schemas are JSON Sche
 Refs lead to places inside of the document; nothing is ever fetched.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ MAX_NODES = 1_000_000
 MAX_OPERATIONS = 1000
 MAX_REFS = 50  # that lead from one to the next
 OBSERVED = "x-replaykit-observed"
+SEAL = "x-replaykit-digest"  # of the document without it: whoever changes one breaks it
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "schema")
@@ -88,6 +90,21 @@ class Description:
             for method in _METHODS:
                 if method in item:
                     yield method.upper(), path, f"{place}/{method}"
+
+
+def sealed(document: dict[str, JsonData]) -> dict[str, JsonData]:
+    """Put the digest of a document into it."""
+    bare = {name: each for name, each in document.items() if name != SEAL}
+    return {**bare, SEAL: hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()}
+
+
+def is_mended(text: str) -> bool:
+    """Say whether the text of a sealed document was changed since, or is of none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(document, dict) or sealed(document) != document
 
 
 def escaped(name: str) -> str:
