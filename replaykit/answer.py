@@ -155,6 +155,23 @@ class Statuses(Record):
     bundles: tuple[Known, ...]
 
 
+class Init(Record):
+    """What `replaykit init` came to."""
+
+    version: int = VERSION
+    command: Literal["init"] = "init"
+    exit_code: int = 0
+    folder: str
+    model: str  # as --model names it
+    adapter: str
+    commands: dict[str, str]  # endpoint -> command
+    differences: tuple[str, ...]  # what is new, changed or gone since the last time
+    notes: tuple[str, ...]  # what the description says, or the traffic shows, and the model can't
+    settings: tuple[str, ...]  # that say who the client is, for --set
+    url: str | None  # where the service is, as far as that is known
+    health: str  # for --health
+
+
 class GitSetup(Record):
     """What `replaykit git-setup` came to."""
 
@@ -215,11 +232,11 @@ class Reshrink(Record):
 
 
 Answer: TypeAlias = (
-    Verify | Repair | Migrate | Scan | Export | Import | Statuses | GitSetup | Noise | Reshrink | Refusal
+    Verify | Repair | Migrate | Scan | Export | Import | Statuses | Init | GitSetup | Noise | Reshrink | Refusal
 )
 
 KINDS: tuple[type[Record], ...] = (
-    Verify, Repair, Migrate, Scan, Export, Import, Statuses, GitSetup, Noise, Reshrink, Refusal,
+    Verify, Repair, Migrate, Scan, Export, Import, Statuses, Init, GitSetup, Noise, Reshrink, Refusal,
 )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ def home(tmp_path: Path) -> Path:
     secret = BUG.read_bytes().decode("ascii")
     (tmp_path / "leak.json").write_text(json.dumps({"password": "correct horse battery", "text": secret[:20]}))
     (tmp_path / "pyproject.toml").write_text("")
+    paths = {"/ping": {"get": {"responses": {"200": {"description": ""}}}}}
+    (tmp_path / "api.json").write_text(json.dumps({"openapi": "3.1.0", "info": {"title": "Shelf"}, "paths": paths}))
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 
@@ -73,6 +75,7 @@ def test_all_commands_have_json_but_those_that_are_named():
         (["export", "bug.pd", "--format", "har", "--output", "b.har"], 0, {"format": "har", "whole": True}),
         (["close", "bug.pd", "--ticket", "A-1"], 0, {"command": "close"}),
         (["reopen", "bug.pd"], 0, {"command": "reopen"}),
+        (["init", "--openapi", "api.json"], 0, {"model": "shelf.model:Shelf", "health": "/ping", "differences": []}),
         (["git-setup"], 0, {"written": True}),
         (["git-setup", "--check"], 129, {"written": False}),
     ],

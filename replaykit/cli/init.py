@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replaykit.cli.console import note, program, say
+from replaykit.cli.console import answer, diverted, json_option, note, program, say
 from replaykit.cli.page import command
 from replaykit.errors import UsageError
 
 if TYPE_CHECKING:
+    from replaykit.answer import Answer
     from replaykit.openapi.scaffold import Scaffold
     from replaykit.value import JsonData
 
@@ -42,6 +43,7 @@ MOST_NOTES = 20
     help="Where the service is, for what is printed. Default: the first server of the file that is on this machine.",
 )
 @click.option("--force", is_flag=True, help="Overwrite a generated file that was changed by hand.")
+@json_option
 def init(
     openapi: Path | None,
     har: tuple[Path, ...],
@@ -51,6 +53,7 @@ def init(
     name: str | None,
     url: str | None,
     force: bool,
+    as_json: bool,
 ) -> int:
     """Write a model and an adapter that run at once, as a package.
 
@@ -64,7 +67,7 @@ def init(
     Run it again when the API has changed: it says what is new, changed and gone. Nothing is sent anywhere.
     """
     from replaykit.openapi.description import read
-    from replaykit.openapi.scaffold import scaffold
+    from replaykit.openapi.scaffold import DESCRIPTION, scaffold
 
     recorded = [*har, *cassette]
     if openapi is None and not recorded:
@@ -76,19 +79,56 @@ def init(
         raise UsageError(
             "A description is no recorded traffic.", "Give --openapi, or --har and --cassette with --host."
         )
+    writing = diverted() if as_json else None
     chosen = name if name is not None or output is None else output.resolve().name.replace("-", "_")
+    told: tuple[str, ...] = ()
     if openapi is not None:
-        made = scaffold(read(openapi), name=chosen, url=url, origin=openapi.name)
+        document = read(openapi)
+        made = scaffold(document, name=chosen, url=url, origin=openapi.name)
+        folder = _folder(made, output)
+        if (folder / DESCRIPTION).exists() and (folder / DESCRIPTION).samefile(openapi):
+            made = scaffold(document, name=chosen, url=url, origin=openapi.name, seals=False)
+        else:
+            _require_own(folder, force=force)
     else:
-        document = _described(recorded, host, url)
-        made = scaffold(document, name=chosen, url=url, origin=", ".join(sorted({each.name for each in recorded})))
-        _require_own(made, output, force=force)
-    write(made, output, force=force)
+        described, told = _described(recorded, host, url)
+        origin = ", ".join(sorted({each.name for each in recorded}))
+        made = scaffold(described, name=chosen, url=url, origin=origin)
+        folder = _folder(made, output)
+        _require_own(folder, force=force)
+    differences = write(made, folder, force=force)
+    answer(writing, lambda: _answer(made, folder, differences, told))
     return 0
 
 
-def _described(recorded: list[Path], host: str | None, url: str | None) -> dict[str, "JsonData"]:
-    """Describe recorded traffic, and say what it holds. Raises what can't be read, and UsageError."""
+def _folder(made: "Scaffold", output: Path | None) -> Path:
+    return output if output is not None else Path(made.name)
+
+
+def _answer(made: "Scaffold", folder: Path, differences: tuple[str, ...], told: tuple[str, ...]) -> "Answer":
+    from replaykit.answer import Init
+
+    model = f"{_module(folder)}.model:{made.model}"
+    return Init(
+        folder=str(folder),
+        model=model,
+        adapter=f"{model}Api",
+        commands=made.commands,
+        differences=differences,
+        notes=(*told, *made.notes),
+        settings=made.settings,
+        url=made.url,
+        health=made.health,
+    )
+
+
+def _described(
+    recorded: list[Path], host: str | None, url: str | None
+) -> tuple[dict[str, "JsonData"], tuple[str, ...]]:
+    """Describe recorded traffic, say what it holds, and return the notes too.
+
+    Raises what can't be read, and UsageError.
+    """
     from replaykit.project import policy_here
     from replaykit.traffic import describe, sessions
     from replaykit.traffic.sample import origin_of
@@ -107,7 +147,7 @@ def _described(recorded: list[Path], host: str | None, url: str | None) -> dict[
         note(f"Note: {line}")
     if len(found.notes) > MOST_NOTES:
         note(f"Note: and {len(found.notes) - MOST_NOTES} more of this kind")
-    return found.document
+    return found.document, tuple(found.notes)
 
 
 def _title(recorded: list[Path]) -> str:
@@ -115,24 +155,25 @@ def _title(recorded: list[Path]) -> str:
     return min(each.name for each in recorded).partition(".")[0]
 
 
-def _require_own(made: "Scaffold", output: Path | None, *, force: bool) -> None:
+def _require_own(folder: Path, *, force: bool) -> None:
     """Raise UsageError where a description that was mended by hand would be lost."""
+    from replaykit.openapi.description import is_mended
     from replaykit.openapi.scaffold import DESCRIPTION
-    from replaykit.traffic.document import is_mended
 
-    path = (output if output is not None else Path(made.name)) / DESCRIPTION
+    path = folder / DESCRIPTION
     if not force and path.is_file() and is_mended(path.read_text(encoding="utf-8", errors="replace")):
         raise UsageError(
-            f"{path} was changed by hand, or is no description of traffic, and would be lost.",
+            f"{path} was changed by hand, or was not made by replaykit init, and would be lost.",
             f"Make the model of it, --openapi {path}; or give --force.",
         )
 
 
-def write(made: "Scaffold", output: Path | None, *, force: bool) -> None:
-    """Write a scaffold, and say what it is, what it lacks, and what to do next. Raises UsageError."""
+def write(made: "Scaffold", folder: Path, *, force: bool) -> tuple[str, ...]:
+    """Write a scaffold, say what it is, what it lacks, and what to do next; return what differs. Raises UsageError."""
     from replaykit.openapi.scaffold import GENERATED, OWN, put
 
-    folder = output if output is not None else Path(made.name)
+    module = _module(folder)
+    _require_free(module.partition(".")[0])
     is_first = not (folder / GENERATED).exists()
     differences = put(made, folder, force=force)
     count = len(made.commands)
@@ -147,20 +188,48 @@ def write(made: "Scaffold", output: Path | None, *, force: bool) -> None:
         note(f"Note: and {len(made.notes) - MOST_NOTES} more of this kind")
     for setting in made.settings:
         note(f"Note: say who you are with --set {setting}=..., or the variable {_variable(made.model, setting)}")
-    model = f"{_module(folder)}.model:{made.model}"
-    where = f"--url {shlex.quote(made.url)}" if made.url is not None else "--url http://127.0.0.1:8000"
+    if Path.cwd().resolve() not in folder.resolve().parents:
+        note(f"Note: the package is found in {folder.resolve().parent}, or with that on PYTHONPATH")
+    model = shlex.quote(f"{module}.model:{made.model}")
+    adapter = shlex.quote(f"{module}.model:{made.model}Api")
+    where = f"--url {shlex.quote(made.url or 'http://127.0.0.1:8000')} --health {shlex.quote(made.health)}"
     say("Next:")
-    say(f"  {program()} lint {model}")
-    say(f"  {program()} integration --model {model} --adapter {model}Api {where}")
+    say(f"  {program()} lint {model} --adapter {adapter}")
+    say(f"  {program()} integration --model {model} --adapter {adapter} {where}")
+    return differences
 
 
 def _module(folder: Path) -> str:
-    """Return the name by which a package is imported from here."""
+    """Return the name by which a package is imported from here. Raises UsageError where it has none."""
     try:
         parts = folder.resolve().relative_to(Path.cwd().resolve()).parts
     except ValueError:
         parts = (folder.resolve().name,)
+    if not parts:
+        raise UsageError(
+            "The folder that you are in can't be imported from here, and so it can be no package.",
+            "Give --output the name of a folder in it.",
+        )
+    if any("." in each or ":" in each or not each for each in parts):
+        raise UsageError(
+            f"{'/'.join(parts)} can't be imported: there is a dot or a colon in its name.", "Choose another --output."
+        )
     return ".".join(parts)
+
+
+def _require_free(name: str) -> None:
+    """Raise UsageError where another package of this name would be imported, or could no longer be."""
+    import sys
+    from importlib.machinery import PathFinder
+
+    here = Path.cwd().resolve()
+    others = [each for each in sys.path if Path(each).resolve() != here]
+    found = PathFinder.find_spec(name, others)
+    if name in {*sys.stdlib_module_names, "test"} or (found is not None and found.origin is not None):
+        raise UsageError(
+            f"There is a package {name} already, which is imported instead of the one that is to be written.",
+            "Choose another --name, or --output.",
+        )
 
 
 def _variable(model: str, setting: str) -> str:

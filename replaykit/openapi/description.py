@@ -5,6 +5,7 @@ A document of version 3.0 is turned into one of 3.1, whose schemas are JSON Sche
 Refs lead to places inside of the document; nothing is ever fetched.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ MAX_NODES = 1_000_000
 MAX_OPERATIONS = 1000
 MAX_REFS = 50  # that lead from one to the next
 OBSERVED = "x-replaykit-observed"
+SEAL = "x-replaykit-digest"  # of the document without it: whoever changes one breaks it
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "schema")
@@ -88,6 +90,21 @@ class Description:
             for method in _METHODS:
                 if method in item:
                     yield method.upper(), path, f"{place}/{method}"
+
+
+def sealed(document: dict[str, JsonData]) -> dict[str, JsonData]:
+    """Put the digest of a document into it."""
+    bare = {name: each for name, each in document.items() if name != SEAL}
+    return {**bare, SEAL: hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()}
+
+
+def is_mended(text: str) -> bool:
+    """Say whether the text of a sealed document was changed since, or is of none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(document, dict) or sealed(document) != document
 
 
 def escaped(name: str) -> str:
@@ -176,15 +193,22 @@ def _measure(document: JsonData) -> None:
                 "Nobody writes such a file by hand; look where it comes from.",
             )
         if isinstance(node, dict):
-            if not all(isinstance(name, str) for name in node):
+            if not all(isinstance(name, str) and _is_unicode(name) for name in node):
                 raise DescriptionError("A key of the description is no text.", "Mend the description.")
             waiting += [(each, depth + 1) for each in node.values()]
         elif isinstance(node, list):
             waiting += [(each, depth + 1) for each in node]
+        elif isinstance(node, str) and not _is_unicode(node):
+            raise DescriptionError(f"{ascii(node)[:40]} in the description has half a character.", "Mend it.")
         elif isinstance(node, float) and not math.isfinite(node):
             raise DescriptionError("A number of the description is not finite.", "Mend the description.")
         elif not (node is None or isinstance(node, str | int | float | bool)):
             raise DescriptionError(f"{str(node)[:40]!r} in the description can't be said in JSON.", "Mend it.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text has no surrogates that stand alone, which no file can hold."""
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _without_schema_names(document: dict[str, JsonData]) -> dict[str, JsonData]:

@@ -4,12 +4,15 @@ import hashlib
 import json
 import keyword
 import re
+import sys
+import tempfile
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from replaykit.document import Document
-from replaykit.errors import DescriptionError, MissingFileError, UsageError
-from replaykit.openapi.description import Description, accept, read
+from replaykit.errors import DescriptionError, MissingFileError, ReplaykitError, UsageError
+from replaykit.openapi.description import Description, accept, read, sealed
 from replaykit.openapi.draft import Draft
 from replaykit.openapi.link import links_of
 from replaykit.openapi.operation import Operation, operations_of
@@ -19,6 +22,8 @@ from replaykit.value import JsonData
 
 GENERATED, DESCRIPTION, OWN = "generated.py", "openapi.json", "model.py"
 
+_HEALTH = re.compile(r"^(/[\w.-]+)*/_?(health|healthz|livez|readyz|ping|heartbeat|ready|alive)/?\Z", re.IGNORECASE)
+_MODEL = re.compile(r"^class (\w+)\(Contract\):", re.MULTILINE)
 _DIGEST = re.compile(r"^# The digest of all else is ([0-9a-f]{64}).\n", re.MULTILINE)
 
 
@@ -29,6 +34,7 @@ class Scaffold:
     name: str  # of the package
     model: str  # of the class
     url: str | None  # where the service is, as far as the description says
+    health: str  # a path that says whether it is there, or none
     settings: tuple[str, ...]  # that say who the client is
     files: dict[str, str]  # written anew each time
     once: dict[str, str]  # written where they are not there yet
@@ -36,11 +42,19 @@ class Scaffold:
     commands: dict[str, str]  # endpoint -> command
 
 
-def scaffold(document: JsonData, *, name: str | None = None, url: str | None = None, origin: str = "") -> Scaffold:
+def scaffold(
+    document: JsonData,
+    *,
+    name: str | None = None,
+    url: str | None = None,
+    origin: str = "",
+    seals: bool = True,
+) -> Scaffold:
     """Make a model and an adapter of an OpenAPI document, 3.0 or 3.1, as plain data; nothing is written.
 
     `name` is that of the package, `url` where the service is, `origin` what the document was read from: it stands in
     the text. A document with `x-replaykit-observed: true` was made of traffic: what it does not name may be there.
+    Where it `seals`, the description that is written can be told from one that was changed by hand since.
     Raises DescriptionError for what is no such document, UsageError for a name that no package can have.
     """
     description = accept(document)
@@ -53,13 +67,15 @@ def scaffold(document: JsonData, *, name: str | None = None, url: str | None = N
         raise DescriptionError("The description has no operation that can be asked.", "; ".join(sketches.notes)[:500])
     draft = Draft(description, sketcher, sketches, model, origin)
     text = draft.generated()
+    kept = sealed(description.document) if seals else description.document
     return Scaffold(
         name=package,
         model=model,
         url=url or _server(description),
+        health=next((each.path for each in operations if _tells_health(each)), "none"),
         settings=tuple(draft.settings),
         files={
-            DESCRIPTION: json.dumps(description.document, indent=1, ensure_ascii=True) + "\n",
+            DESCRIPTION: json.dumps(kept, indent=1, ensure_ascii=True) + "\n",
             GENERATED: _sealed(text),
         },
         once={"__init__.py": f'"""Tests of {model} with replaykit."""\n', OWN: draft.model()},
@@ -70,6 +86,8 @@ def scaffold(document: JsonData, *, name: str | None = None, url: str | None = N
 
 def _package(name: str | None, description: Description) -> str:
     chosen = name if name is not None else snake(description.title, "service")
+    if name is None and chosen in {*sys.stdlib_module_names, "test"}:
+        chosen = f"{chosen}_service"  # a package of that name would not be imported, or be in the way
     if not chosen.isidentifier() or keyword.iskeyword(chosen) or not chosen.isascii() or pascal(chosen, "") == "":
         raise UsageError(f"{chosen!r} can't be the name of a package.", "Name it with --name, in lower-case letters.")
     if chosen == "replaykit":
@@ -87,6 +105,12 @@ def _server(description: Description) -> str | None:
         ):
             return url.rstrip("/")
     return None
+
+
+def _tells_health(operation: Operation) -> bool:
+    """Say whether an operation is there to be asked by anybody whether the service is well."""
+    asks = operation.method == "GET" and "{" not in operation.path and not operation.security
+    return asks and not any(each.is_required for each in operation.parameters) and bool(_HEALTH.search(operation.path))
 
 
 # --- what is written ----------------------------------------------------------------------------
@@ -108,10 +132,38 @@ def is_untouched(text: str) -> bool:
     return found is not None and _digest(_DIGEST.sub("", text, count=1)) == found[1]
 
 
+def require_importable(made: Scaffold) -> None:
+    """Raise DescriptionError where the written code can't be imported; it is tried in a folder that goes away."""
+    name = f"_replaykit_tries_{made.name}"
+    with tempfile.TemporaryDirectory() as folder:
+        for each, text in [*made.files.items(), *made.once.items()]:
+            (Path(folder) / each).write_text(text, encoding="utf-8")
+        try:
+            for each, inner in (("__init__.py", name), (GENERATED, f"{name}.generated"), (OWN, f"{name}.model")):
+                places = [folder] if inner == name else None
+                spec = spec_from_file_location(inner, Path(folder) / each, submodule_search_locations=places)
+                assert spec is not None  # noqa: S101  for a file with this ending
+                assert spec.loader is not None  # noqa: S101
+                module = sys.modules[inner] = module_from_spec(spec)
+                spec.loader.exec_module(module)
+        except ReplaykitError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:200]
+            raise DescriptionError(
+                f"What was made of the description can't be imported: {type(error).__name__}: {said}.",
+                "Rename in the description what this speaks of; it is a mistake in replaykit.",
+            ) from error
+        finally:
+            for each in [each for each in sys.modules if each.partition(".")[0] == name]:
+                del sys.modules[each]
+
+
 def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]:
     """Write a scaffold into a folder; return what is new, changed or gone, one line each.
 
-    Raises UsageError where a generated file was changed by hand, and `force` is not given; UnwritableError.
+    Raises DescriptionError for what can't be imported; UsageError where model.py would be broken, a link leads
+    nowhere, or a generated file was changed by hand, and `force` is not given; UnwritableError.
     """
     before = _before(folder / DESCRIPTION)
     old = _text(folder / GENERATED)
@@ -120,10 +172,21 @@ def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]
             f"{folder / GENERATED} was changed by hand, and would be lost.",
             f"Move the change to {OWN}, where it stays; or give --force.",
         )
+    own = _text(folder / OWN) or ""
+    lost = [each for each in _MODEL.findall(old or "") if each != made.model and f"generated.{each}" in own]
+    if lost and not force:
+        raise UsageError(
+            f"{folder / OWN} is made of generated.{lost[0]}, and {GENERATED} would have {made.model} instead.",
+            "Give the --name that it had the first time; or another --output; or --force, and change it.",
+        )
     if folder.is_dir() and old is None and any(folder.iterdir()) and not force and not _is_ours(folder):
         raise UsageError(
             f"{folder} is there already, with other files in it.", "Name another --output, or give --force."
         )
+    require_importable(made)
+    for each in [*made.files, *made.once]:
+        if (folder / each).is_symlink() and not (folder / each).exists():
+            raise UsageError(f"{folder / each} is a link that leads nowhere.", "Take it away, or put its file there.")
     written = {name: Document(str(folder / name)) for name in [*made.files, *made.once]}
     for name, text in [*made.once.items(), *made.files.items()]:
         if name in made.once and (folder / name).exists():
@@ -132,7 +195,7 @@ def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]
         trouble = written[name].trouble
         if trouble is not None:
             raise trouble
-    return tuple(_differences(before, made, _text(folder / OWN) or "")) if before is not None else ()
+    return tuple(_differences(before, made, own)) if before is not None else ()
 
 
 def _is_ours(folder: Path) -> bool:
@@ -174,9 +237,8 @@ def _differences(before: Description, made: Scaffold, own: str) -> list[str]:
         for endpoint in gone:
             command = names.get(endpoint, "")
             used = bool(command) and re.search(rf"\b{command}\b", own) is not None
-            lines.append(
-                f"gone: {endpoint} ({command}{f', and {OWN} speaks of it' if used else ''})" if command else endpoint
-            )
+            known = f" ({command}{f', and {OWN} speaks of it' if used else ''})" if command else ""
+            lines.append(f"gone: {endpoint}{known}")
     return lines
 
 

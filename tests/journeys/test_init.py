@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,7 +134,7 @@ def test_the_next_commands_are_printed(tmp_path: Path):
     assert done.returncode == 0
     assert "10 commands written to gists/generated.py; gists/model.py is yours" in done.stdout
     assert (
-        "integration --model gists.model:Gists --adapter gists.model:GistsApi --url http://127.0.0.1:8000"
+        "integration --model gists.model:Gists --adapter gists.model:GistsApi --url http://127.0.0.1:8000 --health none"
         in done.stdout
     )
     assert "replaykit lint" in done.stdout or "-m replaykit lint" in done.stdout
@@ -181,3 +183,97 @@ def test_without_a_file_it_is_a_wrong_use(tmp_path: Path):
 
     assert done.returncode == 129
     assert "--openapi openapi.yaml" in done.stderr
+
+
+def test_what_is_printed_next_runs_as_it_is(tmp_path: Path):
+    """The printed commands, copied as they are, find nothing in a service without /api/health, nor in the model."""
+    path = ROOT / "tests" / "openapi" / "customers.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stub = subprocess.Popen(
+        [sys.executable, "-m", "stubbed", str(path), "--port", str(port)],
+        cwd=ROOT, env=environment(PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")])),
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        done = ran(tmp_path, "init", "--openapi", str(path), "--output", "my models/a b", "--name", "x", "--url", url)
+        lines = [shlex.split(line) for line in done.stdout.partition("Next:\n")[2].splitlines()]
+        results = [ran(tmp_path, *line[line.index("replaykit") + 1 :], "--runs", "3") for line in lines]
+    finally:
+        stub.terminate()
+        stub.wait()
+
+    assert ["lint", "integration"] == [line[line.index("replaykit") + 1] for line in lines]
+    assert [0, 0] == [each.returncode for each in results], [each.stdout + each.stderr for each in results]
+
+
+def shelf(folder: Path, **more: object) -> Path:
+    """Write a description of notes that can be asked after."""
+    notes = {"operationId": "list", "responses": {"200": {"description": ""}}}
+    document = {"openapi": "3.1.0", "info": {"title": "Shelf"}, "paths": {"/notes": {"get": notes}, **more}}
+    (folder / "api.json").write_text(json.dumps(document))
+    return folder / "api.json"
+
+
+def test_a_health_check_of_the_description_is_proposed(tmp_path: Path):
+    """What the description has to ask for health is named; where it has nothing, none is asked."""
+    ping = {"/v1/ping": {"get": {"responses": {"200": {"description": ""}}}}}
+    without = ran(tmp_path, "init", "--openapi", str(shelf(tmp_path)))
+    having = ran(tmp_path, "init", "--openapi", str(shelf(tmp_path, **ping)))
+
+    assert " --health none\n" in without.stdout
+    assert " --health /v1/ping\n" in having.stdout
+
+
+def test_a_description_that_was_mended_beside_the_model_is_not_lost(tmp_path: Path):
+    """The original does not overwrite it, but with --force; it goes on as the description itself."""
+    path, kept = shelf(tmp_path), tmp_path / "shelf" / "openapi.json"
+    first = [ran(tmp_path, "init", "--openapi", str(path)).returncode for _ in range(2)]
+    kept.write_text(kept.read_text().replace('"list"', '"listNotes"'))
+    refused = ran(tmp_path, "init", "--openapi", str(path))
+    own = ran(tmp_path, "init", "--openapi", str(kept), "--output", "shelf")
+    again = ran(tmp_path, "init", "--openapi", str(path))
+
+    assert [0, 0] == first
+    assert (129, 0, 129) == (refused.returncode, own.returncode, again.returncode), own.stderr
+    assert "was changed by hand" in refused.stderr
+    assert "listNotes" in kept.read_text()
+    assert ran(tmp_path, "init", "--openapi", str(path), "--force").returncode == 0
+    assert "listNotes" not in kept.read_text()
+
+
+def test_another_name_does_not_break_the_model(tmp_path: Path):
+    """A folder whose model.py is made of a class of another name is refused."""
+    path = shelf(tmp_path)
+    ran(tmp_path, "init", "--openapi", str(path), "--output", "shelf")
+    done = ran(tmp_path, "init", "--openapi", str(path), "--output", "shelf", "--name", "other")
+
+    assert done.returncode == 129
+    assert "model.py is made of generated.Shelf, and generated.py would have Other instead" in done.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ("--name", "json"), ("--name", "pytest"), ("--name", "test"), ("--output", "."), ("--output", "a.b", "--name", "x"),
+])  # fmt: skip
+def test_what_cannot_be_imported_from_here_is_refused(tmp_path: Path, words: tuple[str, ...]):
+    """No package is written that another one hides or that it would hide, or that has no name from here."""
+    done = ran(tmp_path, "init", "--openapi", str(shelf(tmp_path)), *words)
+
+    assert (129, ["api.json"]) == (done.returncode, [each.name for each in tmp_path.iterdir()]), done.stderr
+
+
+def test_a_title_like_a_module_of_python_gives_another_name(tmp_path: Path):
+    """A service called Calendar has a package that can be imported, each time the same."""
+    path = shelf(tmp_path)
+    path.write_text(path.read_text().replace("Shelf", "Calendar"))
+    done = [ran(tmp_path, "init", "--openapi", str(path)) for _ in range(2)]
+
+    assert all("lint calendar_service.model:CalendarService" in each.stdout for each in done)
+
+
+def test_outside_of_the_folder_it_says_where_the_package_is_found(tmp_path: Path):
+    """What can't be imported from here is told where it can be."""
+    (tmp_path / "here").mkdir()
+    done = ran(tmp_path / "here", "init", "--openapi", str(shelf(tmp_path)), "--output", "../there")
+
+    assert f"the package is found in {tmp_path}" in done.stderr
