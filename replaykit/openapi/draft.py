@@ -28,7 +28,7 @@ def schemes_of(description: Description, used: Iterable[str], notes: list[str]) 
     parts = description.document.get("components")
     said = parts.get("securitySchemes") if isinstance(parts, dict) else None
     found: list[Scheme] = []
-    taken: set[str] = {"user", "password"}
+    taken: set[str] = {"user", "password", "base"}
     for name in said if isinstance(said, dict) else ():
         if name not in used:
             continue
@@ -322,13 +322,15 @@ class Draft:
     def _adapter(self) -> list[str]:
         lines = [f"class {self._name}Api(ContractApi[{self._name}]):"]
         lines += [f'    """{prose(self._description.title, 60)} over HTTP."""', "", "    plan = PLAN"]
+        base = self._description.base
+        lines += [f"    base: str = {quoted(base)}  # where the URL of the service has no path"] if base else []
         lines += self._credentials()
         reset = self._sketches.reset
         if reset is None:
             lines += ["", "    def reset(self) -> None:"]
             lines += ['        """Leave the service as it is: the model speaks of what was made in its own run."""']
         else:
-            path = quoted(reset.path)
+            path = f"self.below({quoted(reset.path)})"
             lines += ["", "    def reset(self) -> None:", f"        self.http.post({path}).raise_for_status()"]
         for sketch in self._sketches.asked:
             wrong = f" | {_wrong_name(sketch)}" if sketch.wrong else ""

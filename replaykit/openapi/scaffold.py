@@ -56,7 +56,7 @@ def scaffold(document: JsonData, *, name: str | None = None, url: str | None = N
     return Scaffold(
         name=package,
         model=model,
-        url=url or _server(description),
+        url=url or description.local,
         settings=tuple(draft.settings),
         files={
             DESCRIPTION: json.dumps(description.document, indent=1, ensure_ascii=True) + "\n",
@@ -75,18 +75,6 @@ def _package(name: str | None, description: Description) -> str:
     if chosen == "replaykit":
         raise UsageError("replaykit can't be the name of the package: it is this one's.", "Choose another --name.")
     return chosen
-
-
-def _server(description: Description) -> str | None:
-    """Return the first server on this machine: others are for real, and no place to try things out."""
-    listed = description.document.get("servers")
-    for each in listed if isinstance(listed, list) else ():
-        url = each.get("url") if isinstance(each, dict) else None
-        if isinstance(url, str) and re.fullmatch(
-            r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", url
-        ):
-            return url.rstrip("/")
-    return None
 
 
 # --- what is written ----------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class Sketcher:
         self._notes = [*links.notes]
         self._taken = {name, f"{name}Api", *_KEPT}  # names of classes
         self._methods: set[str] = {"judged", "undescribed", *_METHODS}
-        self._handlers: set[str] = {"plan", "ask", "hear", "credentials"}
+        self._handlers: set[str] = {"plan", "ask", "hear", "credentials", "base", "below"}
 
     def all(self) -> Sketches:
         """Make all sketches, in the order of the text."""
