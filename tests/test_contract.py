@@ -11,6 +11,7 @@ from replaykit.openapi.contract import (
     acted_on,
     belongs,
     changed,
+    has_room,
     is_near,
     keep,
     lists,
@@ -229,3 +230,12 @@ def test_at_most_some_things_are_met_and_nothing_is_claimed_of_them():
     assert len(new) == 8
     assert A not in new
     assert {"unsure"} == {each.standing for each in new.values()}
+
+
+def test_what_is_gone_leaves_room():
+    """There is room for one more of a kind where as many as wished are not there at a time."""
+    pets = state()
+
+    assert (True, False) == (has_room(pets.pets, 3), has_room(pets.pets, 2))
+    removed(pets, pets.pets, B)
+    assert has_room(pets.pets, 2)

@@ -101,8 +101,8 @@ class ContractApi(Adapter[M]):
         wrong = getattr(command, "wrong", None)
         if isinstance(wrong, list) and len(wrong) > 1:
             spoil(said, *wrong)
-        path = self.below(path_of(operation, said["path"]))
-        answer = self.http.request(operation.method, path, **options(operation, said))
+        place = self.below(path_of(operation, said["path"]))
+        answer = self.http.request(operation.method, place, **options(operation, said))
         return self.hear(operation, kind, answer, known)
 
     def below(self, path: str) -> str:
@@ -169,8 +169,10 @@ class ContractApi(Adapter[M]):
                 found = self._found(place.pointer, annotation, data, answer)
                 if found is not None:
                     fields[name] = found
-                elif required:
+                elif required and type(None) not in get_args(annotation):
                     return None
+                elif required:
+                    fields[name] = None
             elif name == "status":
                 fields[name] = answer.status_code
         said = {name: _as_data(value) for name, value in fields.items()}

@@ -46,7 +46,7 @@ def scaffold(document: JsonData, *, name: str | None = None, url: str | None = N
     description = accept(document)
     package = _package(name, description)
     operations = list(operations_of(description))
-    model = pascal(package)
+    model = pascal(package).removesuffix("Api") or "Service"  # the adapter is called so, with Api behind it
     sketcher = Sketcher(description, operations, links_of(description, operations), model)
     sketches = sketcher.all()
     if not sketches.asked:
