@@ -3,8 +3,10 @@
 import ast
 import copy
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,84 @@ def test_names_that_python_or_replaykit_keeps_are_not_taken():
         del sys.modules["shop.generated"]
 
     assert len(module.COMMANDS) == len(made.commands)
+
+
+TYPES = ["string", "integer", "number", "boolean"]
+
+
+def importing(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Import a written model in a new process, in which warnings are errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import {name}.model"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_names_that_the_written_code_uses_itself_are_not_taken(tmp_path: Path):
+    """Members, shelves, operations and keys called like types, modules and guarded names of pydantic do no harm."""
+    names = ["str", "int", "float", "bool", "list", "dict", "values", "os", "frozenset", "model_dump", "model_validate"]
+    document = shop()
+    order = document["paths"]["/orders/{order_id}"]["get"]["responses"]["200"]["content"][JSON]["schema"]
+    order["properties"] |= {f"{name}": {"type": TYPES[at % 4]} for at, name in enumerate([*names, "label", "rank"])}
+    for name in names:
+        document["paths"][f"/{name}"] = {"get": {"operationId": name, "responses": {"200": reply({})}}}
+        document["paths"][f"/x/{name}"] = {"post": {"responses": {"201": reply(order)}}}
+        document["paths"][f"/x/{name}/{{id}}"] = {"get": {"responses": {"200": reply(order)}}}
+    schemes = {each: {"type": "apiKey", "in": "header", "name": each} for each in [*names, "plan", "ask", "order"]}
+    document["components"] = {"securitySchemes": schemes}
+    document["security"] = [{each: []} for each in schemes]
+    document["paths"]["/orders/{order_id}"]["get"]["operationId"] = "order"
+    put(scaffold(document, name="shop"), tmp_path / "shop")
+    done = importing(tmp_path, "shop")
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("names", [["create", "createWrongly"], ["createWrongly", "create"], ["wrongDataIsRefused"]])
+def test_names_of_operations_do_not_clash_with_made_up_ones(tmp_path: Path, names: list[str]):
+    """An operation may be called like what is made of another one."""
+    body = {"content": {JSON: {"schema": {"type": "object", "properties": {"count": {"type": "integer"}}}}}}
+    document: dict = {"openapi": "3.1.0", "paths": {}}
+    for name in names:
+        asked = {"operationId": name, "requestBody": body, "responses": {"200": reply({})}}
+        document["paths"][f"/{name}"] = {"post": asked}
+    text = scaffold(document, name="shop").files["generated.py"]
+    defined = [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    in_model = [each.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef) for each in node.body
+                if node.name == "Shop" and isinstance(each, ast.FunctionDef)]  # fmt: skip
+    classes = [name for name in defined if name[0].isupper()]
+
+    assert sorted({*classes}) == sorted(classes)
+    assert sorted({*in_model}) == sorted(in_model)
+
+
+def test_operations_without_a_letter_of_ascii_get_names():
+    """Where nothing of a name can be one in Python, it is made of the path, or of nothing."""
+    document = {"openapi": "3.1.0", "paths": {"/\u540d": {"get": {"operationId": "\u540d\u524d", "responses": {}}}}}
+
+    assert list(scaffold(document, name="shop").commands) == ["GET /\u540d"]
+    with pytest.raises(UsageError, match="'_' can't be the name"):
+        scaffold(document, name="_")
+
+
+@pytest.mark.parametrize("document", [{"title": "\ud800"}, {"\udfff": 1}])
+def test_half_a_character_is_refused(document: dict):
+    """A surrogate that stands alone, which no file can hold, makes no description."""
+    with pytest.raises(DescriptionError, match=r"half a character|is no text"):
+        scaffold({**shop(), "info": document})
+
+
+def test_what_cannot_be_imported_is_not_put_in_place(tmp_path: Path):
+    """The written code is imported before any of it takes the place of what is there."""
+    made = scaffold(shop(), name="shop")
+    put(made, tmp_path / "shop")
+    before = (tmp_path / "shop" / "generated.py").read_text()
+    broken = replace(made, files={**made.files, "generated.py": "import nothing_of_this_name\n"})
+
+    with pytest.raises(DescriptionError, match="can't be imported: ModuleNotFoundError"):
+        put(broken, tmp_path / "shop")
+    assert before == (tmp_path / "shop" / "generated.py").read_text()
 
 
 def test_a_second_run_tells_what_is_new_changed_and_gone(tmp_path: Path):

@@ -209,15 +209,22 @@ def _measure(document: JsonData) -> None:
                 "Nobody writes such a file by hand; look where it comes from.",
             )
         if isinstance(node, dict):
-            if not all(isinstance(name, str) for name in node):
+            if not all(isinstance(name, str) and _is_unicode(name) for name in node):
                 raise DescriptionError("A key of the description is no text.", "Mend the description.")
             waiting += [(each, depth + 1) for each in node.values()]
         elif isinstance(node, list):
             waiting += [(each, depth + 1) for each in node]
+        elif isinstance(node, str) and not _is_unicode(node):
+            raise DescriptionError(f"{ascii(node)[:40]} in the description has half a character.", "Mend it.")
         elif isinstance(node, float) and not math.isfinite(node):
             raise DescriptionError("A number of the description is not finite.", "Mend the description.")
         elif not (node is None or isinstance(node, str | int | float | bool)):
             raise DescriptionError(f"{str(node)[:40]!r} in the description can't be said in JSON.", "Mend it.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text has no surrogates that stand alone, which no file can hold."""
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _without_schema_names(document: dict[str, JsonData]) -> dict[str, JsonData]:

@@ -23,12 +23,12 @@ class Scheme:
     setting: str
 
 
-def schemes_of(description: Description, used: Iterable[str], notes: list[str]) -> list[Scheme]:
-    """List the security schemes that are asked for, and that a setting can satisfy."""
+def schemes_of(description: Description, used: Iterable[str], notes: list[str], taken: set[str]) -> list[Scheme]:
+    """List the security schemes that are asked for, and that a setting can satisfy; `taken` are names not to take."""
     parts = description.document.get("components")
     said = parts.get("securitySchemes") if isinstance(parts, dict) else None
     found: list[Scheme] = []
-    taken: set[str] = {"user", "password", "base"}
+    taken |= {"user", "password", "base"}
     for name in said if isinstance(said, dict) else ():
         if name not in used:
             continue
@@ -60,7 +60,7 @@ class Draft:
         self._description, self._sketcher, self._sketches = description, sketcher, sketches
         self._name, self._origin = name, origin
         used = {scheme for each in sketches.asked for way in each.operation.security for scheme in way}
-        self._schemes = schemes_of(description, sorted(used), sketches.notes)
+        self._schemes = schemes_of(description, sorted(used), sketches.notes, sketcher.handlers)
 
     @property
     def settings(self) -> list[str]:
@@ -158,7 +158,7 @@ class Draft:
     def _wrong(self, sketch: Sketch) -> list[str]:
         wrong = call("gen.one_of", literal(list[JsonData](sketch.wrong)))
         return [
-            f"class {_wrong_name(sketch)}({sketch.command}, weight=0.2):",
+            f"class {sketch.wrongly}({sketch.command}, weight=0.2):",
             f'    """{sketch.command} with something left out or wrong in it: where, and what instead."""',
             "",
             *laid_out("wrong: ", _annotated("list[JsonData]", wrong), "", 4),
@@ -182,7 +182,7 @@ class Draft:
     def _model(self) -> list[str]:
         asked = self._sketches.asked
         commands = [each.command for each in asked]
-        wrong = [_wrong_name(each) for each in asked if each.wrong]
+        wrong = [each.wrongly for each in asked if each.wrong]
         lines = [
             f"COMMANDS = ({', '.join(commands)}{',' if len(commands) == 1 else ''})",
             f"WRONG = ({', '.join(wrong)}{',' if len(wrong) == 1 else ''})",
@@ -237,8 +237,8 @@ class Draft:
         above = [f"cmd.{each.name}" for each in sketch.refs("path") if each.name != sketch.thing]
         if kind is None or not above:
             return lines
-        wrong = f" | {_wrong_name(sketch)}" if sketch.wrong else ""
-        head = _signature(f"def {sketch.method}_fits(self, cmd: {sketch.command}{wrong}) -> bool:", 4)
+        wrong = f" | {sketch.wrongly}" if sketch.wrong else ""
+        head = _signature(f"def {sketch.fitting}(self, cmd: {sketch.command}{wrong}) -> bool:", 4)
         node = call("belongs", f"self.{self._sketches.shelves[kind.name]}", f"cmd.{sketch.thing}", *above)
         return [*lines, "", "    @requires", *head, *laid_out("return ", node, "", 8)]
 
@@ -341,7 +341,7 @@ class Draft:
             path = f"self.below({quoted(reset.path)})"
             lines += ["", "    def reset(self) -> None:", f"        self.http.post({path}).raise_for_status()"]
         for sketch in self._sketches.asked:
-            wrong = f" | {_wrong_name(sketch)}" if sketch.wrong else ""
+            wrong = f" | {sketch.wrongly}" if sketch.wrong else ""
             name = self._sketcher.handler(sketch)
             said = f"def {name}(self, cmd: {sketch.command}{wrong}) -> {sketch.event} | NotDone:"
             lines += ["", "    @handles", *_signature(said, 4), *laid_out("return ", self._asking(sketch), "", 8)]
@@ -467,10 +467,6 @@ class {name}Api(generated.{name}Api):
     # def reset(self) -> None:
     #     self.http.post("/reset").raise_for_status()
 '''.replace("from shopping import generated", "from . import generated")
-
-
-def _wrong_name(sketch: Sketch) -> str:
-    return f"{sketch.command}Wrongly"
 
 
 def _settings_of(scheme: Scheme) -> list[str]:

@@ -4,11 +4,14 @@ import hashlib
 import json
 import keyword
 import re
+import sys
+import tempfile
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from replaykit.document import Document
-from replaykit.errors import DescriptionError, MissingFileError, UsageError
+from replaykit.errors import DescriptionError, MissingFileError, ReplaykitError, UsageError
 from replaykit.openapi.description import Description, accept, read
 from replaykit.openapi.draft import Draft
 from replaykit.openapi.link import links_of
@@ -96,10 +99,37 @@ def is_untouched(text: str) -> bool:
     return found is not None and _digest(_DIGEST.sub("", text, count=1)) == found[1]
 
 
+def require_importable(made: Scaffold) -> None:
+    """Raise DescriptionError where the written code can't be imported; it is tried in a folder that goes away."""
+    name = f"_replaykit_tries_{made.name}"
+    with tempfile.TemporaryDirectory() as folder:
+        for each, text in [*made.files.items(), *made.once.items()]:
+            (Path(folder) / each).write_text(text, encoding="utf-8")
+        try:
+            for each, inner in (("__init__.py", name), (GENERATED, f"{name}.generated"), (OWN, f"{name}.model")):
+                places = [folder] if inner == name else None
+                spec = spec_from_file_location(inner, Path(folder) / each, submodule_search_locations=places)
+                if spec is None or spec.loader is None:  # never, for a file with this ending
+                    raise ImportError(each)
+                module = sys.modules[inner] = module_from_spec(spec)
+                spec.loader.exec_module(module)
+        except ReplaykitError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:200]
+            raise DescriptionError(
+                f"What was made of the description can't be imported: {type(error).__name__}: {said}.",
+                "Rename in the description what this speaks of; that it is written like this is a mistake in replaykit.",
+            ) from error
+        finally:
+            for each in [each for each in sys.modules if each.partition(".")[0] == name]:
+                del sys.modules[each]
+
+
 def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]:
     """Write a scaffold into a folder; return what is new, changed or gone, one line each.
 
-    Raises UsageError where a generated file was changed by hand, and `force` is not given; UnwritableError.
+    Raises DescriptionError for what can't be imported; UsageError where a generated file was changed by hand, and `force` is not given; UnwritableError.
     """
     before = _before(folder / DESCRIPTION)
     old = _text(folder / GENERATED)
@@ -112,6 +142,7 @@ def put(made: Scaffold, folder: Path, *, force: bool = False) -> tuple[str, ...]
         raise UsageError(
             f"{folder} is there already, with other files in it.", "Name another --output, or give --force."
         )
+    require_importable(made)
     written = {name: Document(str(folder / name)) for name in [*made.files, *made.once]}
     for name, text in [*made.once.items(), *made.files.items()]:
         if name in made.once and (folder / name).exists():

@@ -71,6 +71,8 @@ class Sketch:
     method: str
     event: str
     hearing: str  # name of the @on method
+    wrongly: str  # the command with something wrong in it
+    fitting: str  # name of the @requires method
     role: Role
     kind: Kind | None
     fields: list[Field] = field(default_factory=list)
@@ -126,7 +128,7 @@ class Sketcher:
         self._taken = {name, f"{name}Api", *_KEPT}  # names of classes
         self._pools: dict[tuple[str, str], tuple[str, Shape]] = {}  # place in paths, schema
         self._methods: set[str] = {"judged", "most", "undescribed", *_METHODS}
-        self._handlers: set[str] = {"plan", "ask", "hear", "credentials", "base", "below"}
+        self.handlers: set[str] = {"plan", "ask", "hear", "credentials", "base", "below"}  # members of the adapter
 
     def all(self) -> Sketches:
         """Make all sketches, in the order of the text."""
@@ -156,11 +158,14 @@ class Sketcher:
     def _sketch(self, operation: Operation, classes: dict[str, str]) -> Sketch | None:
         role, kind = self._role(operation)
         command = free(_command_name(operation, role), self._taken)
-        sketch = Sketch(operation, command, free(snake(command), self._methods, MODEL), "", "", role, kind)
+        method = free(snake(command), self._methods, MODEL)
+        sketch = Sketch(operation, command, method, "", "", "", "", role, kind)
         if not self._add_fields(sketch, classes):
             self._taken.discard(command)
             self._methods.discard(sketch.method)
             return None
+        sketch.wrongly = free(f"{command}Wrongly", self._taken)
+        sketch.fitting = free(f"{method}_fits", self._methods, MODEL)
         sketch.event = free(_event_name(sketch, classes), self._taken)
         sketch.hearing = free(snake(sketch.event), self._methods, MODEL)
         sketch.is_async = "202" in operation.replies
@@ -170,7 +175,7 @@ class Sketcher:
 
     def handler(self, sketch: Sketch) -> str:
         """Return the name of the method that handles a command."""
-        return free(sketch.method.rstrip("_"), self._handlers, ADAPTER)
+        return free(sketch.method.rstrip("_"), self.handlers, ADAPTER)
 
     def _role(self, operation: Operation) -> tuple[Role, Kind | None]:
         kinds, item = self._links.kinds, self._links.item(operation)
@@ -436,7 +441,7 @@ class Sketcher:
 
 
 _PARTS = {"path", "query", "header", "cookie", "body"}
-_METHODS = {"answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
+_METHODS = {"wrong_data_is_refused", "answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
     "Thing", "NotDone", "Plan", "PLAN", "REFUSAL", "JUDGED", "JsonData", "Near", "Holding", "Refused", "Wait",

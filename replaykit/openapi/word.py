@@ -12,6 +12,8 @@ MOST = 40  # characters of a name
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _UNSAID = {"on", "expects", "handles", "observes", "requires", "check", "invariant", "eventually", "like", "gen"}
+_WRITTEN = {"str", "int", "float", "bool", "list", "dict", "frozenset", "values", "os"}  # in the bodies of classes
+_GUARDED = ("model_dump", "model_validate")  # no field of pydantic may begin so
 _ID = re.compile(r"_(id|ids|uuid|guid|key|ref|number|no)\Z")
 
 
@@ -23,13 +25,13 @@ def parts_of(text: str) -> list[str]:
 def snake(text: str, default: str = "value") -> str:
     """Write a name as one of a field or a method: petId becomes pet_id."""
     name = "_".join(parts_of(text))[:MOST].rstrip("_") or default
-    return f"n_{name}" if name[0].isdigit() else name
+    return f"n_{name}" if name[:1].isdigit() else name
 
 
 def pascal(text: str, default: str = "Thing") -> str:
     """Write a name as one of a class: pet-owner becomes PetOwner."""
     name = "".join(part.capitalize() for part in parts_of(text))[:MOST] or default
-    return f"N{name}" if name[0].isdigit() else name
+    return f"N{name}" if name[:1].isdigit() else name
 
 
 def singular(text: str) -> str:
@@ -52,11 +54,15 @@ def without_id(text: str) -> str:
 
 def is_kept(name: str, kind: type) -> bool:
     """Say whether a name can't be that of a member of a class of this kind."""
-    return keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(kind, name) or name in _UNSAID
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return True
+    return hasattr(kind, name) or name in _UNSAID or name in _WRITTEN
 
 
 def free(name: str, taken: set[str], kind: type | None = None) -> str:
     """Return a name that nobody has yet, and take it; it differs from the wished one by what is put behind it."""
+    if kind is not None and name.startswith(_GUARDED):
+        name = f"the_{name}"
     wished = f"{name}_" if kind is not None and (is_kept(name, kind) or name in Model.model_fields) else name
     if kind is None and (keyword.iskeyword(name) or hasattr(builtins, name)):
         wished = f"{name}Of"
