@@ -17,6 +17,8 @@ from replaykit.openapi.contract import (
     lists,
     made_as_sent,
     met,
+    moved,
+    refused,
     removed,
     seen,
     shaken,
@@ -29,6 +31,8 @@ class Pet(Thing):
     """A pet."""
 
     name: str | None = None
+    primary: bool | None = None
+    position: int | None = None
 
 
 class Toy(Thing):
@@ -67,7 +71,8 @@ def admits(expected, event) -> bool:
     ("sent", "shown"),
     [
         ("  Ann ", "ann"), ("\uff21", "a"), (0.1 + 0.2, 0.3), (1, 1.0), ([1, 2], [2, 1]), ({"a": 1}, {"a": 1, "b": 2}),
-        ({"a": None}, {}), ("1", 1), (True, True), ([1, 1], [1]),
+        ({"a": None}, {}), ("1", 1), (True, True), ([1, 1], [1]), (335.978, 335.98), (335.978, 335.97), (1.5, 2),
+        (0.004, 0.0), (2**53 + 1, 2**53), (10**400, 10**400),
     ],
 )  # fmt: skip
 def test_a_value_may_be_spelled_otherwise(sent, shown):
@@ -77,7 +82,21 @@ def test_a_value_may_be_spelled_otherwise(sent, shown):
 
 @pytest.mark.parametrize(
     ("sent", "shown"),
-    [("Ann", "Bob"), (29, 28), (True, False), (1.5, 1.6), ([1], [2]), ({"a": 1}, {"a": 2}), ("a", "")],
+    [
+        ("Ann", "Bob"),
+        (29, 28),
+        (True, False),
+        (1.5, 1.6),
+        ([1], [2]),
+        ({"a": 1}, {"a": 2}),
+        ("a", ""),
+        (335.978, 335.99),
+        (335.98, 335.978),
+        (2.5, 4),
+        (1e20, 1.5),
+        (10**400, 1.5),
+        (0.5, float("inf")),
+    ],
 )
 def test_another_value_is_another_value(sent, shown):
     """What was sent and something else are not the same."""
@@ -239,3 +258,94 @@ def test_what_is_gone_leaves_room():
     assert (True, False) == (has_room(pets.pets, 3), has_room(pets.pets, 2))
     removed(pets, pets.pets, B)
     assert has_room(pets.pets, 2)
+
+
+@pytest.mark.parametrize("act", [lambda pets: acted_on(pets, B), lambda pets: updated(pets, pets.pets, B)])
+def test_what_is_gone_may_come_back(act):
+    """After an action on it, a pet that was gone may be there; what was gone below it may be, too."""
+    pets = state()
+    removed(pets, pets.toys, Ref("toy@3"))
+    removed(pets, pets.pets, B)
+    act(pets)
+
+    assert admits(read_of(pets, B), PetRead(name="b"))
+    assert admits(lists(pets, PetsListed, "pets", pets.pets), PetsListed(pets=[A, B]))
+    assert pets.toys[Ref("toy@3")].standing == "unsure"
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda pets, toy: [updated(pets, pets.toys, toy), moved(pets, toy, A)],
+        lambda pets, toy: acted_on(pets, toy, A),
+        lambda pets, toy: [acted_on(pets, toy), seen(pets.toys, toy)],
+        lambda pets, toy: [acted_on(pets, B), seen(pets.toys, toy)],
+        lambda pets, toy: [shaken(pets), seen(pets.toys, toy)],
+    ],
+    ids=["written", "moved to", "moved", "merged", "shaken"],
+)
+def test_of_what_was_moved_it_is_not_claimed_to_whom_it_belongs(move):
+    """A toy that was given to another pet need not be listed with either, and may go with either."""
+    pets, toy = state(), Ref("toy@3", 3)
+    move(pets, toy)
+    seen(pets.toys, toy)
+
+    for owner in (A, B):
+        assert admits(lists(pets, PetsListed, "pets", pets.toys, owner), PetsListed(pets=[]))
+        assert admits(shows(pets, PetRead, pets.toys, toy, owner), MISSING)
+        assert belongs(pets.toys, toy, owner)
+    assert not admits(shows(pets, PetRead, pets.toys, toy), MISSING)
+    removed(pets, pets.pets, A)
+    assert admits(shows(pets, PetRead, pets.toys, toy), MISSING)
+
+
+def test_what_was_not_moved_stays_where_it_is():
+    """Where no owner was sent, a toy is listed with its own."""
+    pets, toy = state(), Ref("toy@3", 3)
+    updated(pets, pets.toys, toy)
+    moved(pets, toy, None)
+
+    assert not admits(lists(pets, PetsListed, "pets", pets.toys, B), PetsListed(pets=[]))
+
+
+def flagged(pets: Pets) -> None:
+    """Make another pet, and see the first one as the primary one."""
+    keep(pets.pets, B, Pet())
+    seen(pets.pets, A, primary=True, position=1)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda pets: keep(pets.pets, B, Pet(name="b", primary=True, position=1)),
+        lambda pets: [flagged(pets), removed(pets, pets.pets, B)],
+        lambda pets: [flagged(pets), acted_on(pets, B)],
+        lambda pets: [flagged(pets), updated(pets, pets.pets, B)],
+    ],
+    ids=["made", "removed", "acted on", "updated"],
+)  # fmt: skip
+def test_a_sibling_may_take_flags_and_ranks(write):
+    """After another pet was written, the first may be no primary one any more, and elsewhere; its name stays."""
+    pets = Pets()
+    keep(pets.pets, A, Pet(name="a", primary=True, position=1))
+    write(pets)
+
+    assert (None, None, "a") == (pets.pets[A].primary, pets.pets[A].position, pets.pets[A].name)
+
+
+def test_which_one_is_first_is_for_the_service_to_say():
+    """A flag such as primary, and a rank, need not be shown as they were sent; other values do."""
+    made = made_as_sent(state(), Pet, name="a", primary=False, position=9)
+
+    assert {"name": "a"} == made[0].fields
+
+
+def test_refusals_can_be_left_out():
+    """A model that does not judge refusals admits that wrong data is taken."""
+
+    class Lenient(Pets):
+        judged = JUDGED - {"refusals"}
+
+    assert not admits(refused(Pets()), PetRead(name="x"))
+    assert admits(refused(Lenient()), PetRead(name="x"))
+    assert admits(refused(Lenient()), MISSING)

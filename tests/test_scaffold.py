@@ -461,7 +461,10 @@ def test_what_was_only_observed_is_no_promise():
     """In a model of observed traffic, statuses and looks are told, and not judged."""
     made = scaffold({**shop(), "x-replaykit-observed": True}, name="shop")
 
-    assert 'judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})' in made.files["generated.py"]
+    assert (
+        'judged: ClassVar = frozenset({"presence", "values", "removal", "lists", "refusals"})'
+        in made.files["generated.py"]
+    )
 
 
 def test_the_description_is_beside_the_model_in_one_dialect(tmp_path: Path):

@@ -70,7 +70,7 @@ def lint(context: click.Context, /, model: str | None, **options: Any) -> int:
 
     Commands and values that are never generated, what is never checked, handlers and events that do not meet, values
     outside of their types. Much of that is seen in mock runs, in which the service answers what the model expects, or
-    on purpose something else. Nothing is sent anywhere.
+    on purpose something else. Nothing is sent anywhere, but the code of both is run, and without a limit in time.
 
     MODEL is package.module:Class, or file.py:Class; without it, that of the profile is taken. Each remark has a code,
     which docs/reference/lint.md explains. Notes are told, and are no reason to fail.

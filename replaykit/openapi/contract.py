@@ -13,10 +13,12 @@ leaves it out: `judged: ClassVar = JUDGED - {"lists"}`.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from decimal import Decimal
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from replaykit.command import Entity, Event, Ref
 from replaykit.model import Like, Model, fail, invariant, like, on
@@ -25,9 +27,14 @@ from replaykit.value import JsonData, fields_of
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound="Thing")
 
-JUDGED = frozenset({"statuses", "schemas", "presence", "values", "removal", "lists"})
+JUDGED = frozenset({"statuses", "schemas", "presence", "values", "removal", "lists", "refusals"})
 MOST_GONE = 1  # things of a kind that are gone, and are spoken of all the same
 CLOSE = 1e-6  # relative difference of numbers that are the same but for how they are kept
+EXACT = 2**53  # whole numbers beyond it are not kept as they are by who keeps them as floats (IEEE 754)
+_RANK = re.compile(
+    r"(^|_)(rank|position|pos|order|ordering|index|idx|sort|sequence|seq|priority|ordinal|place|level)(_|$)"
+)
+_CHOSEN = re.compile(r"(^|_)(primary|default|main|preferred|current|favou?rite|selected)(_|$)")
 
 
 # --- what is heard ------------------------------------------------------------------------------
@@ -77,6 +84,14 @@ class Near(Like[Any]):
         )
 
 
+class Anything(Like[Any]):
+    """Any event at all."""
+
+    def admits(self, event: Event) -> bool:
+        """Say that an event is one of those meant."""
+        return isinstance(event, self.kind)
+
+
 class Holding(Like[Any]):
     """An event with a list in which some things are, and others are not."""
 
@@ -115,13 +130,34 @@ def is_near(sent: JsonData, shown: JsonData) -> bool:
         return _folded(sent) == _folded(shown)
     if isinstance(sent, int | float) and isinstance(shown, int | float):
         if isinstance(sent, int) and isinstance(shown, int):
-            return sent == shown
-        return math.isclose(sent, shown, rel_tol=CLOSE, abs_tol=CLOSE)
+            return sent == shown or (max(abs(sent), abs(shown)) > EXACT and _is_close(sent, shown))
+        return _is_close(sent, shown) or _is_rounded(sent, shown)
     if isinstance(sent, dict) and isinstance(shown, dict):
         return all(name not in shown or value is None or is_near(value, shown[name]) for name, value in sent.items())
     if isinstance(sent, list) and isinstance(shown, list):
         return len(sent) != len(shown) or all(any(is_near(each, other) for other in shown) for each in sent)
     return bool(sent == shown) or type(sent) is not type(shown)
+
+
+def _is_close(one: float, other: float) -> bool:
+    try:
+        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE)
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
+def _is_rounded(sent: float, shown: float) -> bool:
+    """Say whether a number is another one with fewer decimals, rounded up or down."""
+    if not (math.isfinite(sent) and math.isfinite(shown)):
+        return False
+    exact, kept = Decimal(str(sent)), Decimal(str(shown))
+    places = _decimals(kept)
+    return places < _decimals(exact) and abs(exact - kept) < Decimal(1).scaleb(-places)
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _folded(text: str) -> str:
@@ -136,12 +172,26 @@ class Thing(Entity):
 
     standing: Literal["here", "unsure", "gone"] = "here"
     parents: tuple[str, ...] = ()
+    loose: bool = False  # it may have been moved, or hidden: no list need have it, and its parents are a guess
 
     def forget(self) -> None:
         """Make no claim any more about what it looks like."""
         for name, _, _, _ in fields_of(type(self)):
             if name not in Thing.model_fields:
                 setattr(self, name, None)
+
+    def forget_shared(self) -> None:
+        """Make no claim any more about what only some of its kind can be: flags, states and ranks."""
+        for name, annotation, _, _ in fields_of(type(self)):
+            if name not in Thing.model_fields and (_is_choice(annotation) or _RANK.search(name)):
+                setattr(self, name, None)
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Say whether a type is a flag or one of some words."""
+    if annotation is bool or get_origin(annotation) is Literal:
+        return True
+    return any(_is_choice(each) for each in get_args(annotation))
 
 
 class Contract(Model):
@@ -187,6 +237,7 @@ def keep(shelf: dict[Ref[T], T], ref: Ref[T] | None, thing: T, *parents: Ref[Any
     thing.parents = tuple(sorted({each.label for each in parents if each is not None}))
     thing.standing = "unsure" if status == 202 else "here"  # noqa: PLR2004
     shelf[ref] = thing
+    _unsettle(shelf, {ref.label})
 
 
 def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, /, **values: Any) -> None:
@@ -202,11 +253,20 @@ def seen(shelf: Mapping[Ref[T], T], ref: Ref[T] | None, /, **values: Any) -> Non
 def updated(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 200, /, **values: Any) -> None:
     """Remember that something was written anew; it may have been gone before."""
     changed(state, ref)
+    _come_back(state, {ref.label})
+    _unsettle(shelf, {ref.label})
     if ref in shelf:
         shelf[ref].standing = "here"
         seen(shelf, ref, **values)
         if status == 202:  # noqa: PLR2004
             acted_on(state, ref)
+
+
+def moved(state: Model, ref: Ref[Any], *parents: Ref[Any] | None) -> None:
+    """Remember that something may belong to other things from now on, with all that belongs to it."""
+    labels = {each.label for each in parents if each is not None} - {ref.label}
+    if labels:
+        _loosen(state, {ref.label}, labels)
 
 
 def touched(state: Model, *refs: Ref[Any] | None) -> None:
@@ -228,18 +288,24 @@ def changed(state: Model, *refs: Ref[Any] | None) -> None:
 
 
 def acted_on(state: Model, *refs: Ref[Any] | None) -> None:
-    """Make no claim any more about some things: an action may also have ended them."""
+    """Make no claim any more about some things: an action may have ended them, moved them, or brought them back."""
     changed(state, *refs)
     labels = {each.label for each in refs if each is not None}
+    _loosen(state, labels, labels)
+    _come_back(state, labels)
     for shelf in shelves_of(state):
+        if any(ref.label in labels for ref in shelf):
+            _unsettle(shelf, labels)
         for ref, thing in shelf.items():
-            if ref.label in labels and thing.standing == "here":
+            if ref.label in labels:
                 thing.standing = "unsure"
 
 
 def removed(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 204) -> None:
     """Remember that something is gone, and be unsure of what belonged to it."""
     changed(state, ref)
+    _loosen(state, {ref.label}, set())
+    _unsettle(shelf, {ref.label})
     if ref in shelf:
         shelf[ref].standing = "unsure" if status == 202 else "gone"  # noqa: PLR2004
     gone = [each for each, thing in shelf.items() if thing.standing == "gone"]
@@ -252,7 +318,7 @@ def shaken(state: Model) -> None:
     for shelf in shelves_of(state):
         for thing in shelf.values():
             thing.forget()
-            thing.standing = "unsure"
+            thing.standing, thing.loose = "unsure", True
 
 
 def met(shelf: Mapping[Ref[T], T], refs: Iterable[Ref[T]], kind: type[T], most: int = 10) -> dict[Ref[T], T]:
@@ -269,7 +335,7 @@ def has_room(shelf: Mapping[Ref[T], T], most: int) -> bool:
 def belongs(shelf: Mapping[Ref[T], T], ref: Ref[T], *parents: Ref[Any]) -> bool:
     """Say whether a thing was made under all of some others; of one whose parents nobody knows, it may have been."""
     thing = shelf.get(ref)
-    return thing is None or not thing.parents or all(each.label in thing.parents for each in parents)
+    return thing is None or thing.loose or not thing.parents or all(each.label in thing.parents for each in parents)
 
 
 def _with_descendants(state: Model, labels: set[str]) -> Iterator[tuple[Ref[Any], Thing]]:
@@ -278,10 +344,43 @@ def _with_descendants(state: Model, labels: set[str]) -> Iterator[tuple[Ref[Any]
     while grown:
         grown = False
         for ref, thing in known:
-            if ref.label not in reached and reached & {*thing.parents}:
+            if ref.label not in reached and _is_below(thing, reached):
                 reached.add(ref.label)
                 grown = True
     return ((ref, thing) for ref, thing in known if ref.label in reached)
+
+
+def _is_below(thing: Thing, labels: set[str]) -> bool:
+    """Say whether a thing may belong to one of some others; a loose one to any of the kinds of its parents."""
+    if labels & {*thing.parents}:
+        return True
+    return thing.loose and bool({_kind(each) for each in labels} & {_kind(each) for each in thing.parents})
+
+
+def _kind(label: str) -> str:
+    return label.partition("@")[0]
+
+
+def _loosen(state: Model, labels: set[str], parents: set[str]) -> None:
+    """Remember that some things may be somewhere else now, below new parents, with all that belongs to them."""
+    for ref, thing in _with_descendants(state, labels):
+        thing.loose = True
+        if ref.label in labels:
+            thing.parents = tuple(sorted({*thing.parents, *parents} - {ref.label}))
+
+
+def _come_back(state: Model, labels: set[str]) -> None:
+    """Be unsure of what was gone below some things: it may have come back together with them."""
+    for ref, thing in _with_descendants(state, labels):
+        if ref.label not in labels and thing.standing == "gone":
+            thing.standing = "unsure"
+
+
+def _unsettle(shelf: Mapping[Ref[T], T], labels: set[str]) -> None:
+    """Forget what the other things of a kind can't all be: one that is written may take it from them."""
+    for ref, thing in shelf.items():
+        if ref.label not in labels:
+            thing.forget_shared()
 
 
 def shows(
@@ -300,7 +399,8 @@ def shows(
     """
     thing = shelf.get(ref)
     others = {each.label for each in parents if each is not None}
-    if thing is None or thing.standing == "unsure" or not others <= {*thing.parents}:
+    is_elsewhere = not others <= {*thing.parents} or (thing.loose and others) if thing is not None else True
+    if thing is None or thing.standing == "unsure" or is_elsewhere:
         return either(like(kind))
     if thing.standing == "gone":
         return REFUSAL if "removal" in state.judged and not fades else either(like(kind))
@@ -326,12 +426,24 @@ def lists(
         return either(like(kind))
     where = {each.label for each in parents if each is not None}
     among = [(ref, thing) for ref, thing in shelf.items() if where <= {*thing.parents}]
-    here = [ref for ref, thing in among if whole and thing.standing == "here"]
+    here = [ref for ref, thing in among if whole and thing.standing == "here" and not thing.loose]
     gone = [ref for ref, thing in among if thing.standing == "gone" and "removal" in state.judged and not fades]
     return either(Holding(kind, name, here, gone))
 
 
 def made_as_sent(state: Contract, kind: type[E], /, **sent: JsonData) -> Expected[Any]:
-    """Expect that something is made, and is shown with what was sent."""
-    claims = {name: value for name, value in sent.items() if value is not None} if "values" in state.judged else {}
+    """Expect that something is made, and is shown with what was sent.
+
+    A rank, or which one of a kind is the primary one, is for the service to say: the first one always is.
+    """
+    claims = {
+        name: value
+        for name, value in sent.items()
+        if "values" in state.judged and value is not None and not _RANK.search(name) and not _CHOSEN.search(name)
+    }
     return either(Near(kind, claims))
+
+
+def refused(state: Contract) -> Expected[Any]:
+    """Expect that wrong data is refused."""
+    return REFUSAL if "refusals" in state.judged else (*REFUSAL, Anything(Event, {}))

@@ -87,8 +87,8 @@ class Draft:
         own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on", "requires"])
         contract = used([
             "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "belongs", "either",
-            "has_room", "keep", "lists", "made_as_sent", "met", "removed", "seen", "shaken", "shows", "touched",
-            "updated",
+            "has_room", "keep", "lists", "made_as_sent", "met", "moved", "refused", "removed", "seen", "shaken",
+            "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
         lines = ["import os"] if used(["os"]) else []
@@ -200,7 +200,8 @@ class Draft:
         else:
             lines += [
                 "    commands: ClassVar = COMMANDS  # and not WRONG: what was not seen need not be refused",
-                '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists"})  # made of what was seen',
+                "    # made of what was seen, so that statuses and schemas are not all there are",
+                '    judged: ClassVar = frozenset({"presence", "values", "removal", "lists", "refusals"})',
             ]
         classes, shelves = self._sketches.classes, self._sketches.shelves
         lines += [
@@ -212,7 +213,7 @@ class Draft:
             lines += ["", *self._expects(sketch)]
         if wrong:
             union = f"def wrong_data_is_refused(self, _: {' | '.join(wrong)}) -> Expected[Refused]:"
-            lines += ["", "    @expects", *_signature(union, 4), "        return REFUSAL"]
+            lines += ["", "    @expects", *_signature(union, 4), "        return refused(self)"]
         for sketch in asked:
             if (folded := self._folds(sketch)) is not None:
                 head = _signature(f"def {sketch.hearing}(self, event: {sketch.event}) -> None:", 4)
@@ -270,13 +271,13 @@ class Draft:
         parents = [f"cmd.{each.name}" for each in sketch.refs("path")]
         if sketch.role == "listed":
             optional = [each for each in sketch.fields if each.place == "query"]
-            if sketch.is_paged:
+            if sketch.is_paged or sketch.may_hide:
                 fades = {"whole": "False", **fades}
             elif optional:
                 asked = " is ".join([*(f"cmd.{each.name}" for each in optional), "None"])
                 fades = {"whole": asked if len(optional) == 1 else _all_none(optional), **fades}
             node = call("lists", "self", sketch.event, quoted(sketch.thing), shelf, *parents, **fades)
-            return node, bool(parents or (optional and not sketch.is_paged))
+            return node, bool(parents or (optional and not (sketch.is_paged or sketch.may_hide)))
         if sketch.role == "read":
             thing = f"cmd.{sketch.thing}"
             others = [each for each in parents if each != thing]
@@ -315,15 +316,27 @@ class Draft:
                 made = self._sketches.classes[kind.name]
                 return laid_out(f"{shelf} |= ", call("met", shelf, f"event.{sketch.thing}", made), "", 8)
             case "updated":
-                return laid_out(
+                lines = laid_out(
                     "", call("updated", "self", shelf, f"event.{sketch.thing}", *status.values(), **known), "", 8
+                )
+                above = [f"event.{each}" for each in self._sent_refs(sketch)]
+                return lines + (
+                    laid_out("", call("moved", "self", f"event.{sketch.thing}", *above), "", 8) if above else []
                 )
             case "removed":
                 return laid_out("", call("removed", "self", shelf, f"event.{sketch.thing}", **status), "", 8)
             case "acted":
                 own = [f"event.{each.name}" for each in sketch.shown if each.kind == "ref" and not each.where]
-                return laid_out("", call("acted_on", "self", *own), "", 8) if own else None
+                is_several = any(each.ref is not None and each not in sketch.refs() for each in sketch.fields)
+                if not own or is_several:  # nobody knows what it was done to
+                    return ["        shaken(self)"]
+                return laid_out("", call("acted_on", "self", *own), "", 8)
         return None
+
+    def _sent_refs(self, sketch: Sketch) -> list[str]:
+        """List the fields of an event that say which refs were sent in a body."""
+        sent = [each.name for each in sketch.refs("body")]
+        return [each.name for each in sketch.shown if each.kind == "ref" and not each.where and each.name in sent]
 
     # --- the adapter
 

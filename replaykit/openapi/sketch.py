@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from replaykit.openapi.code import Node, flat, literal
+from replaykit.openapi.contract import Thing
 from replaykit.openapi.description import Description
 from replaykit.openapi.fit import Fit
 from replaykit.openapi.link import (
@@ -32,6 +33,10 @@ _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool
 _VOLATILE = {"date-time", "uuid", "password", "binary", "byte"}
 _COMBINED = {"oneOf", "anyOf", "not", "if", "dependentRequired", "dependentSchemas", "minProperties", "maxProperties"}
 _FADING = re.compile(r"delet|archiv|activ|status|state|remov|cancel|trash|enabled|disabled|visib")
+_HIDING = re.compile(
+    r"public|publish|draft|hid(e|den)|private|secret|listed|approv|moderat|review|complet|done|clos|resolv|sold|"
+    r"availab|expir|valid|until|spam|block|banned|suspend|confirm|verif|accept|pending"
+)
 _PAGING = re.compile(
     r"(^|_)(limit|offset|page|pages|size|cursor|after|before|per|top|skip|start|count|max|first|last|next|more|total|"
     r"token|since|until|pagination|paging)(_|$)"
@@ -81,6 +86,7 @@ class Sketch:
     thing: str = ""  # the field of event and command that names the thing
     fades: bool = False
     is_paged: bool = False
+    may_hide: bool = False  # of the things of a list: their looks may say that they are left out of it
     is_async: bool = False
 
     @property
@@ -146,6 +152,8 @@ class Sketcher:
             sketch = self._sketch(operation, classes)
             if sketch is not None:
                 asked.append(sketch)
+        for sketch in asked:
+            sketch.may_hide = sketch.may_hide or self._may_hide(sketch, asked)
         values = {name: _values_of(name, asked) for name in kinds}
         used = {flat(each.annotation) for sketch in asked for each in sketch.fields}
         pools = {
@@ -172,6 +180,19 @@ class Sketcher:
         self._add_shown(sketch, classes)
         self._add_wrong(sketch)
         return sketch
+
+    def _may_hide(self, sketch: Sketch, asked: list[Sketch]) -> bool:
+        """Say whether a list may leave things out for what was sent: a flag, or what nobody has recorded."""
+        if sketch.role != "listed" or self._description.is_observed:
+            return sketch.role == "listed"
+        sent = [
+            field
+            for each in asked
+            if each.kind is sketch.kind and each.role in {"made", "updated"}
+            for field in each.fields
+            if field.place in {"body", "query"}
+        ]
+        return any(_hides(each.said) or "bool" in flat(each.annotation) for each in sent)
 
     def handler(self, sketch: Sketch) -> str:
         """Return the name of the method that handles a command."""
@@ -313,7 +334,9 @@ class Sketcher:
             sketch.thing = free(kind.several, taken, EVENT)
             sketch.shown.append(Shown(sketch.thing, f"list[{ref}]", where, "refs"))
             sketch.is_paged = self._is_paged(sketch)
-            sketch.fades = self._fades_in_list(sketch, where)
+            names = self._names_in_list(sketch, where)
+            sketch.fades = names is None or any(_FADING.search(snake(name)) for name in names)
+            sketch.may_hide = any(map(_hides, names or ()))
             return
         where, is_sure = id_member(self._description, reply, kind, sketch.operation.endpoint)
         if sketch.role == "made":
@@ -372,18 +395,19 @@ class Sketcher:
         around = members(self._description, reply.json) if reply is not None and reply.json is not None else {}
         return any(_PAGING.search(snake(name)) for name in around)
 
-    def _fades_in_list(self, sketch: Sketch, where: str) -> bool:
+    def _names_in_list(self, sketch: Sketch, where: str) -> list[str] | None:
+        """List the members of what a list holds; None where nobody knows them."""
         reply = sketch.operation.success
         pointer = reply.json if reply is not None else None
         for part in where.split("/")[1:-1]:
             if pointer is None:
-                return True
+                return None
             if part == "*":
                 pointer = f"{self._description.follow(pointer)[0]}/items"
             else:
                 member = members(self._description, pointer).get(part)
                 pointer = None if member is None else member.pointer
-        return pointer is None or any(_FADING.search(snake(name)) for name in members(self._description, pointer))
+        return None if pointer is None else list(members(self._description, pointer))
 
     # --- what is wrong
 
@@ -391,8 +415,8 @@ class Sketcher:
         operation = sketch.operation
         found: list[list[JsonData]] = []
         for each in sketch.fields:
-            if each.place in {"path", "whole", "cookie"}:
-                continue
+            if each.place in {"path", "whole", "cookie"} or (each.place != "body" and each.is_optional):
+                continue  # a page size that can't be is clamped, and a filter that is none is no filter
             is_text = each.place != "body" or (operation.body is not None and operation.body.kind != "json")
             parameter = next(
                 (one for one in operation.parameters if (one.place, one.name) == (each.place, each.said)), None
@@ -447,6 +471,10 @@ _KEPT = {
     "Thing", "NotDone", "Plan", "PLAN", "REFUSAL", "JUDGED", "JsonData", "Near", "Holding", "Refused", "Wait",
     "Undescribed", "Model", "Adapter", "Entity", "None", "True", "False", "Observation", "COMMANDS", "WRONG", "MOST",
 }  # fmt: skip
+
+
+def _hides(name: str) -> bool:
+    return bool(_FADING.search(snake(name)) or _HIDING.search(snake(name)))
 
 
 def _bare(name: str) -> str:
@@ -516,7 +544,8 @@ def _values_of(name: str, asked: list[Sketch]) -> dict[str, str]:
     for sketch in made if read else ():
         sent = {each.said for each in sketch.fields if each.place == "body"}
         for shown in sketch.shown:
-            if shown.said in sent and all(_shows(each, shown) for each in [*made, *read]):
+            is_free = not hasattr(Thing, shown.name) and shown.name not in Thing.model_fields
+            if is_free and shown.said in sent and all(_shows(each, shown) for each in [*made, *read]):
                 found[shown.name] = shown.annotation.removesuffix(" | None")
     return found
 

@@ -13,7 +13,7 @@ from replaykit.secret import Policy
 from replaykit.traffic import title as titles
 from replaykit.traffic.credential import credentials, demanded, is_credential
 from replaykit.traffic.descent import Descent, descents
-from replaykit.traffic.route import MOST_ROUTES, Route, routes
+from replaykit.traffic.route import GUESSED, MOST_ROUTES, Route, routes
 from replaykit.traffic.sample import FORM, METHODS, MISSING, MULTIPART, Sample, Selection, accepted
 from replaykit.traffic.shape import Shape, of_texts
 
@@ -71,6 +71,7 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
     for descent in descents(selection.samples, found):
         if {(descent.use.route, descent.use.method), (descent.source.route, descent.source.method)} <= kept:
             writer.link(descent)
+    _mark(writer.paths, [each.partition(GUESSED)[0] for each in guesses if GUESSED in each])
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": title or "Recorded service", "version": "0"},
@@ -92,6 +93,14 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
         selection.others,
         (*guesses, *found_out.notes),
     )
+
+
+def _mark(paths: dict[str, Any], guessed: list[str]) -> None:
+    """Say at each operation below a template that it is a guess; models say it where they ask it."""
+    for template, operations in paths.items():
+        if any(template == each or template.startswith(f"{each}/") for each in guessed):
+            for operation in operations.values():
+                operation["summary"] = "that this is one operation is a guess"
 
 
 def is_mended(text: str) -> bool:

@@ -25,8 +25,11 @@ from replaykit.traffic.shape import is_id
 
 MANY = 8  # parts that are used alike are values, though nothing says so
 SEVERAL = 4  # the same, where there are values beside them
+FEW = 3  # words behind a noun that may be names of what it speaks of
 MOST_ROUTES = 1000
 MOST_KNOWN = 1_000_000  # values of answers, in all
+
+GUESSED = " is a guess: "  # behind the template, in what is said of it
 
 _VERSION = re.compile(r"v\d{1,4}([._]\d{1,4})*|\d{1,2}\.\d{1,3}")
 _WORD = re.compile(r"[a-z]+([-_.:][a-z]+)*|[a-z]+([A-Z][a-z]+)*")
@@ -87,8 +90,20 @@ def singular(word: str) -> str:
 def routes(samples: Sequence[Sample]) -> tuple[list[Route], list[str]]:
     """Find the templates of the paths, in the order of the alphabet; and what is a guess, one sentence each."""
     evidence, guesses = _evidence(samples), list[str]()
-    found = _split(samples, evidence, (), list(range(len(samples))), guesses)
-    return sorted(found, key=lambda route: route.template), guesses
+    found = sorted(_split(samples, evidence, (), list(range(len(samples))), guesses), key=lambda each: each.template)
+    return found, [*guesses, *_words(found)]
+
+
+def _words(found: Sequence[Route]) -> Iterator[str]:
+    """Say where several words stand behind a noun, and may be names that are in the description as they were sent."""
+    behind: dict[str, list[str]] = defaultdict(list)
+    for *before, last in (route.parts for route in found if len(route.parts) > 1):
+        noun = before[-1]
+        if isinstance(noun, str) and isinstance(last, str) and noun != "api" and not _VERSION.fullmatch(noun):
+            behind[Route(tuple(before), ()).template].append(last)
+    for path, words in behind.items():
+        if len(words) >= FEW:
+            yield f"{path} has {len(words)} paths below it, taken as they were sent: look whether they are names"
 
 
 def _evidence(samples: Sequence[Sample]) -> Evidence:
@@ -127,7 +142,7 @@ def _split(
         hole = Hole(_name(before, keys, is_made=any(map(is_id, map(unquote, values)))))
         if guess:
             shown = "/" + "/".join(f"{{{part.name}}}" if isinstance(part, Hole) else part for part in (*before, hole))
-            guesses.append(f"{shown} is a guess: {len(values)} paths were used alike")
+            guesses.append(f"{shown}{GUESSED}{len(values)} paths were used alike")
         yield from _split(samples, evidence, (*before, hole), merged, guesses)
     for word, numbers in groups.items():
         if word not in values:
