@@ -344,7 +344,8 @@ def _completed(expected: Like[Any], refs: Refs) -> Event:
     for name, annotation, metadata, required in fields_of(expected.kind):
         if name in values or not required:
             continue
-        entity = next(iter(get_args(annotation)), None) if get_origin(annotation) is Ref else None
+        may_be = get_args(annotation) if type(None) in get_args(annotation) else (annotation,)
+        entity = next((each for one in may_be if get_origin(one) is Ref for each in get_args(one)), None)
         if isinstance(entity, type) and issubclass(entity, Entity):
             values[name] = refs.bind(entity, f"mock-{step}-{name}")
         else:

@@ -11,6 +11,7 @@ from replaykit.openapi.contract import (
     acted_on,
     belongs,
     changed,
+    has_room,
     is_near,
     keep,
     lists,
@@ -260,6 +261,15 @@ def test_through_what_is_gone_nothing_is_claimed():
     assert pets.toys[toy].standing == "here"
     assert admits(shows(pets, PetRead, pets.toys, toy, B), MISSING)
     assert admits(lists(pets, PetsListed, "pets", pets.toys, B), PetsListed(pets=[]))
+
+
+def test_what_is_gone_leaves_room():
+    """There is room for one more of a kind where as many as wished are not there at a time."""
+    pets = state()
+
+    assert (True, False) == (has_room(pets.pets, 3), has_room(pets.pets, 2))
+    removed(pets, pets.pets, B)
+    assert has_room(pets.pets, 2)
 
 
 @pytest.mark.parametrize("act", [lambda pets: acted_on(pets, B), lambda pets: updated(pets, pets.pets, B)])

@@ -410,6 +410,53 @@ def test_no_server_but_on_this_machine_is_proposed():
     assert here.url == "http://localhost:80/v1"
 
 
+def test_operations_on_one_path_speak_of_the_same_few_values():
+    """A value in a path comes from one pool, whichever operation speaks of it; another path has another pool."""
+    document = shop()
+    label = {"name": "label", "in": "path", "schema": {"type": "string", "pattern": "^[a-z]{1,8}$"}}
+    item = {
+        "parameters": [label],
+        **{method: {"responses": {"204": {"description": ""}}} for method in ("put", "delete")},
+    }
+    document["paths"] |= {"/customers/{id}/labels/{label}": item, "/shelves/{label}": item}
+    text = scaffold(document, name="shop").files["generated.py"]
+
+    pool = 'gen.pool(values.matching("^[a-z]{1,8}$"), size=3)'
+    assert [f"LABEL = {pool}", f"LABEL2 = {pool}"] == [line for line in text.split("\n") if line.startswith("LABEL")]
+    assert [2, 2] == [text.count(f"Annotated[str, {name}]") for name in ("LABEL", "LABEL2")]
+
+
+def test_few_things_of_a_kind_are_made():
+    """A command that makes something is asked while there is room for it."""
+    text = scaffold(shop(), name="shop").files["generated.py"]
+
+    assert text.count("return has_room(self.customers, self.most)") == 1
+    assert text.count("return has_room(self.orders, self.most)") == 1
+
+
+def test_api_is_said_once():
+    """A service that is called an API gives no adapter with a doubled ending."""
+    made = scaffold({**shop(), "info": {"title": "Parcel Tracking API"}})
+    bare = scaffold({**shop(), "info": {"title": "API"}})
+
+    assert ("parcel_tracking_api", "ParcelTracking") == (made.name, made.model)
+    assert "class ParcelTrackingApi(ContractApi[ParcelTracking]):" in made.files["generated.py"]
+    assert bare.model == "Service"
+
+
+def test_what_is_made_need_not_show_its_id_but_has_one_without_a_service(tmp_path: Path, monkeypatch):
+    """Where an id may be left out of an answer, a run without a service fills it in."""
+    put(scaffold(shop(), name="idless"), tmp_path / "idless")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from idless.generated import CreateCustomer, Idless  # type: ignore[import-not-found]
+
+    from replaykit.adapter import Mock
+
+    event = Mock(Idless).perform(CreateCustomer())
+
+    assert event.customer is not None
+
+
 def test_what_was_only_observed_is_no_promise():
     """In a model of observed traffic, statuses and looks are told, and not judged."""
     made = scaffold({**shop(), "x-replaykit-observed": True}, name="shop")

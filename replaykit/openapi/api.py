@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
 from replaykit import gen
 from replaykit.adapter import Adapter
@@ -67,6 +68,8 @@ class ContractApi(Adapter[M]):
 
     plan: ClassVar[Plan]
 
+    base: str = ""  # what all paths begin with, where the URL of the service has no path of its own
+
     def ask(
         self,
         command: Command,
@@ -98,8 +101,14 @@ class ContractApi(Adapter[M]):
         wrong = getattr(command, "wrong", None)
         if isinstance(wrong, list) and len(wrong) > 1:
             spoil(said, *wrong)
-        answer = self.http.request(operation.method, path_of(operation, said["path"]), **options(operation, said))
+        place = self.below(path_of(operation, said["path"]))
+        answer = self.http.request(operation.method, place, **options(operation, said))
         return self.hear(operation, kind, answer, known)
+
+    def below(self, path: str) -> str:
+        """Return where a path of the description stands on the service."""
+        has_own = urlsplit(self.http.origin).path.strip("/")
+        return path if has_own else self.base.rstrip("/") + path
 
     def credentials(self, place: str) -> dict[str, str]:
         """Return keys that go into the query or into cookies; override it."""
@@ -160,8 +169,10 @@ class ContractApi(Adapter[M]):
                 found = self._found(place.pointer, annotation, data, answer)
                 if found is not None:
                     fields[name] = found
-                elif required:
+                elif required and type(None) not in get_args(annotation):
                     return None
+                elif required:
+                    fields[name] = None
             elif name == "status":
                 fields[name] = answer.status_code
         said = {name: _as_data(value) for name, value in fields.items()}

@@ -199,6 +199,7 @@ class Contract(Model):
 
     server_errors: ClassVar[bool] = True
     judged: ClassVar[frozenset[str]] = JUDGED
+    most: ClassVar[int] = 3  # things of each kind that are there at a time; with few, more happens to each
 
     undescribed: dict[str, str] = {}  # noqa: RUF012  what of an answer is not as described: its status, or its looks
 
@@ -324,6 +325,11 @@ def met(shelf: Mapping[Ref[T], T], refs: Iterable[Ref[T]], kind: type[T], most: 
     """Return things that were there before anybody made them, at most so many in all, with no claim about them."""
     new = [ref for ref in dict.fromkeys(refs) if ref not in shelf]
     return {ref: kind(standing="unsure") for ref in new[: max(0, most - len(shelf))]}
+
+
+def has_room(shelf: Mapping[Ref[T], T], most: int) -> bool:
+    """Say whether one more thing of a kind may be made: those that are gone do not count."""
+    return sum(thing.standing != "gone" for thing in shelf.values()) < most
 
 
 def belongs(shelf: Mapping[Ref[T], T], ref: Ref[T], *parents: Ref[Any]) -> bool:

@@ -8,6 +8,7 @@ Refs lead to places inside of the document; nothing is ever fetched.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "schema")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("properties", "patternProperties", "$defs", "dependentSchemas")
+_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_BASE = re.compile(r"(?:https?://[^/?#]*)?((?:/[A-Za-z0-9._~-]+)+)")
 _DROPPED = ("$id", "$schema", "$anchor", "$dynamicAnchor", "$dynamicRef")  # they would change what a ref means
 
 
@@ -45,6 +48,28 @@ class Description:
         told = self.document.get("info")
         title = told.get("title") if isinstance(told, dict) else None
         return title if isinstance(title, str) and title.strip() else "service"
+
+    @property
+    def servers(self) -> list[str]:
+        """The URLs of the servers, with the defaults of their variables; the first ones are those on this machine."""
+        listed = self.document.get("servers")
+        found: list[str] = []
+        for each in listed if isinstance(listed, list) else ():
+            url = each.get("url") if isinstance(each, dict) else None
+            if isinstance(url, str):
+                found.append(_filled(url, each.get("variables")).rstrip("/"))
+        return sorted(found, key=lambda url: _LOCAL.fullmatch(url) is None)
+
+    @property
+    def local(self) -> str | None:
+        """The first server on this machine: others are for real, and no place to try things out."""
+        return next((url for url in self.servers if _LOCAL.fullmatch(url)), None)
+
+    @property
+    def base(self) -> str:
+        """The path that all others stand below: that of the first server."""
+        found = _BASE.fullmatch(next(iter(self.servers), ""))
+        return found[1] if found is not None else ""
 
     @property
     def is_observed(self) -> bool:
@@ -105,6 +130,14 @@ def is_mended(text: str) -> bool:
     except (ValueError, RecursionError):
         return True
     return not isinstance(document, dict) or sealed(document) != document
+
+
+def _filled(url: str, variables: JsonData) -> str:
+    """Put the defaults of its variables into the URL of a server (OpenAPI 3.1.0, "Server Object")."""
+    for name, said in variables.items() if isinstance(variables, dict) else ():
+        default = said.get("default") if isinstance(said, dict) else None
+        url = url.replace(f"{{{name}}}", default) if isinstance(default, str) else url
+    return url
 
 
 def escaped(name: str) -> str:

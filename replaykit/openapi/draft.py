@@ -28,7 +28,7 @@ def schemes_of(description: Description, used: Iterable[str], notes: list[str], 
     parts = description.document.get("components")
     said = parts.get("securitySchemes") if isinstance(parts, dict) else None
     found: list[Scheme] = []
-    taken |= {"user", "password"}
+    taken |= {"user", "password", "base"}
     for name in said if isinstance(said, dict) else ():
         if name not in used:
             continue
@@ -87,8 +87,8 @@ class Draft:
         own = used(["Command", "Entity", "Event", "Ref", "expects", "gen", "handles", "like", "on", "requires"])
         contract = used([
             "At", "Contract", "Expected", "NotDone", "REFUSAL", "Refused", "Thing", "acted_on", "belongs", "either",
-            "keep", "lists", "made_as_sent", "met", "moved", "refused", "removed", "seen", "shaken", "shows", "touched",
-            "updated",
+            "has_room", "keep", "lists", "made_as_sent", "met", "moved", "refused", "removed", "seen", "shaken",
+            "shows", "touched", "updated",
         ])  # fmt: skip
         contract = sorted(contract, key=lambda name: (not name.isupper(), name[0].islower(), name))
         lines = ["import os"] if used(["os"]) else []
@@ -102,7 +102,8 @@ class Draft:
         return lines
 
     def _parts(self) -> Iterator[list[str]]:
-        yield ["PLAN = Plan.beside(__file__)"]
+        pools = [line for name, code in self._sketches.pools.items() for line in laid_out(f"{name} = ", code, "", 0)]
+        yield ["PLAN = Plan.beside(__file__)", *pools]
         for name in self._in_order():
             yield self._thing(name)
         for sketch in self._sketches.asked:
@@ -168,7 +169,8 @@ class Draft:
         if sketch.shown:
             lines.append("")
         for each in sketch.shown:
-            default = " = None" if each.annotation.endswith("| None") else ""
+            is_new = sketch.role == "made" and each.name == sketch.thing  # so that a run without a service has one
+            default = " = None" if each.annotation.endswith("| None") and not is_new else ""
             kind: Node = each.annotation
             if each.where:
                 kind = _annotated(each.annotation, call("At", quoted(each.where)))
@@ -226,15 +228,20 @@ class Draft:
         return lines
 
     def _requires(self, sketch: Sketch) -> list[str]:
-        """Write that a thing is spoken of under what it was made under."""
+        """Write that things of a kind are few, and that each is spoken of under what it was made under."""
+        lines: list[str] = []
+        if sketch.role == "made" and sketch.kind is not None:
+            head = _signature(f"def {sketch.method}_has_room(self, _: {sketch.command}) -> bool:", 4)
+            room = call("has_room", f"self.{self._sketches.shelves[sketch.kind.name]}", "self.most")
+            lines += ["", "    @requires", *head, *laid_out("return ", room, "", 8)]
         kind = self._sketches.kinds.get(self._kind_of(sketch) or "")
         above = [f"cmd.{each.name}" for each in sketch.refs("path") if each.name != sketch.thing]
         if kind is None or not above:
-            return []
+            return lines
         wrong = f" | {sketch.wrongly}" if sketch.wrong else ""
         head = _signature(f"def {sketch.fitting}(self, cmd: {sketch.command}{wrong}) -> bool:", 4)
         node = call("belongs", f"self.{self._sketches.shelves[kind.name]}", f"cmd.{sketch.thing}", *above)
-        return ["", "    @requires", *head, *laid_out("return ", node, "", 8)]
+        return [*lines, "", "    @requires", *head, *laid_out("return ", node, "", 8)]
 
     def _kind_of(self, sketch: Sketch) -> str | None:
         """Return the kind of the thing that a path ends in, or speaks of last."""
@@ -341,13 +348,15 @@ class Draft:
     def _adapter(self) -> list[str]:
         lines = [f"class {self._name}Api(ContractApi[{self._name}]):"]
         lines += [f'    """{prose(self._description.title, 60)} over HTTP."""', "", "    plan = PLAN"]
+        base = self._description.base
+        lines += [f"    base: str = {quoted(base)}  # where the URL of the service has no path"] if base else []
         lines += self._credentials()
         reset = self._sketches.reset
         if reset is None:
             lines += ["", "    def reset(self) -> None:"]
             lines += ['        """Leave the service as it is: the model speaks of what was made in its own run."""']
         else:
-            path = quoted(reset.path)
+            path = f"self.below({quoted(reset.path)})"
             lines += ["", "    def reset(self) -> None:", f"        self.http.post({path}).raise_for_status()"]
         for sketch in self._sketches.asked:
             wrong = f" | {sketch.wrongly}" if sketch.wrong else ""
@@ -461,6 +470,7 @@ class {name}(generated.{name}):
     """What is promised beyond the description."""
 
     # commands: ClassVar = generated.COMMANDS  # without those that have something wrong in them
+    # most: ClassVar = 10  # things of each kind that are there at a time; with few, more happens to each
 {lists}
 {hint}
     # @invariant

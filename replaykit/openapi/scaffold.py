@@ -60,7 +60,7 @@ def scaffold(
     description = accept(document)
     package = _package(name, description)
     operations = list(operations_of(description))
-    model = pascal(package)
+    model = pascal(package).removesuffix("Api") or "Service"  # the adapter is called so, with Api behind it
     sketcher = Sketcher(description, operations, links_of(description, operations), model)
     sketches = sketcher.all()
     if not sketches.asked:
@@ -71,7 +71,7 @@ def scaffold(
     return Scaffold(
         name=package,
         model=model,
-        url=url or _server(description),
+        url=url or description.local,
         health=next((each.path for each in operations if _tells_health(each)), "none"),
         settings=tuple(draft.settings),
         files={
@@ -93,18 +93,6 @@ def _package(name: str | None, description: Description) -> str:
     if chosen == "replaykit":
         raise UsageError("replaykit can't be the name of the package: it is this one's.", "Choose another --name.")
     return chosen
-
-
-def _server(description: Description) -> str | None:
-    """Return the first server on this machine: others are for real, and no place to try things out."""
-    listed = description.document.get("servers")
-    for each in listed if isinstance(listed, list) else ():
-        url = each.get("url") if isinstance(each, dict) else None
-        if isinstance(url, str) and re.fullmatch(
-            r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?", url
-        ):
-            return url.rstrip("/")
-    return None
 
 
 def _tells_health(operation: Operation) -> bool:

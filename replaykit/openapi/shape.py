@@ -175,12 +175,16 @@ class Shapes:
     def _with_examples(self, schema: dict[str, JsonData], shape: Shape) -> Shape:
         said = schema.get("examples")
         known = said if isinstance(said, list) else []
-        if shape.is_plain or not known or type_of(schema) not in {"string", "integer", "number"}:
+        is_asked = not shape.is_plain or (self._description.is_observed and not {"enum", "const"} & schema.keys())
+        if not is_asked or not known or type_of(schema) not in {"string", "integer", "number"}:
             return shape
         kinds = {"string": str, "integer": int, "number": int | float}
         kept = [each for each in known if isinstance(each, kinds[str(type_of(schema))]) and not isinstance(each, bool)]
         if not kept or schema.get("format") in {"uuid", "date-time"}:
             return shape
+        if self._description.is_observed:  # what else may be sent, nobody knows: much of it is refused
+            code = call("gen.choice", call("gen.one_of", literal(kept)), shape.code)
+            return Shape(shape.type, code, gen.choice(gen.one_of(kept), shape.generator))
         code = call("values.now_and_then", literal(kept), shape.code)
         return Shape(shape.type, code, values.now_and_then(kept, shape.generator))
 

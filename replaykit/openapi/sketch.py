@@ -1,5 +1,6 @@
 """Sketch: what will be written for each operation: a command with its fields, an event, and what the two mean."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -111,6 +112,7 @@ class Sketches:
     classes: dict[str, str]  # kind -> class of its things
     shelves: dict[str, str]  # kind -> field of the model
     values: dict[str, dict[str, str]]  # kind -> what is compared of its things, with types
+    pools: dict[str, Node]  # name -> generator of a value in paths, which several operations speak of
     reset: Operation | None
     notes: list[str]
 
@@ -130,8 +132,9 @@ class Sketcher:
         self._shapes, self._fit = Shapes(description), Fit(description, is_request=True)
         self._notes = [*links.notes]
         self._taken = {name, f"{name}Api", *_KEPT}  # names of classes
-        self._methods: set[str] = {"judged", "undescribed", *_METHODS}
-        self.handlers: set[str] = {"plan", "ask", "hear", "credentials"}  # members of the adapter
+        self._pools: dict[tuple[str, str], tuple[str, Shape]] = {}  # place in paths, schema
+        self._methods: set[str] = {"judged", "most", "undescribed", *_METHODS}
+        self.handlers: set[str] = {"plan", "ask", "hear", "credentials", "base", "below"}  # members of the adapter
 
     def all(self) -> Sketches:
         """Make all sketches, in the order of the text."""
@@ -152,7 +155,13 @@ class Sketcher:
         for sketch in asked:
             sketch.may_hide = sketch.may_hide or self._may_hide(sketch, asked)
         values = {name: _values_of(name, asked) for name in kinds}
-        return Sketches(asked, kinds, classes, shelves, values, reset, self._notes)
+        used = {flat(each.annotation) for sketch in asked for each in sketch.fields}
+        pools = {
+            name: shape.code
+            for name, shape in self._pools.values()
+            if any(re.search(rf"\b{name}\b", each) for each in used)
+        }
+        return Sketches(asked, kinds, classes, shelves, values, pools, reset, self._notes)
 
     def _sketch(self, operation: Operation, classes: dict[str, str]) -> Sketch | None:
         role, kind = self._role(operation)
@@ -261,6 +270,8 @@ class Sketcher:
             name = name or (snake(said) if several else _bare(snake(said)))
         else:
             shape = self._shape(place, member)
+            if shape is not None and place == "path":
+                shape = self._pooled(shape, sketch.operation, said, member.pointer)
             if shape is None:
                 needed = ", so it is not asked" if member.is_required else ", so it is left out"
                 self._notes.append(f"{endpoint}: nothing is known to generate for {said}{needed}")
@@ -282,10 +293,23 @@ class Sketcher:
         if shape is None:
             return None
         if place == "path":
-            return _pooled(shape)
+            return shape
         if place in {"header", "cookie"} and shape.is_plain and shape.type == "str":
             shape = _word()
         return shape if member.is_required else or_none(shape)
+
+    def _pooled(self, shape: Shape, operation: Operation, said: str, pointer: str) -> Shape:
+        """Let few values be spoken of at a place in paths, by all operations there, so that they meet."""
+        made = _pooled(shape)
+        if made is shape:
+            return shape
+        before = operation.path.partition(f"{{{said}}}")[0]
+        place = (re.sub(r"{[^}]*}", "{}", before), json.dumps(whole(self._description, pointer), sort_keys=True))
+        if place not in self._pools:
+            name = free(snake(said).upper(), self._taken)
+            self._pools[place] = (name, made)
+        name, made = self._pools[place]
+        return Shape(made.type, name, made.generator)
 
     # --- the event
 
@@ -445,7 +469,7 @@ _METHODS = {"wrong_data_is_refused", "answer_was_not_described", "statuses_are_d
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
     "Thing", "NotDone", "Plan", "PLAN", "REFUSAL", "JUDGED", "JsonData", "Near", "Holding", "Refused", "Wait",
-    "Undescribed", "Model", "Adapter", "Entity", "None", "True", "False", "Observation",
+    "Undescribed", "Model", "Adapter", "Entity", "None", "True", "False", "Observation", "COMMANDS", "WRONG", "MOST",
 }  # fmt: skip
 
 

@@ -207,6 +207,14 @@ class Shape:
             return {}  # what it is when it is something, nobody has seen
         if "string" in kinds:
             schema.update(self._of_texts(key, kinds, own))
+            if (
+                with_examples
+                and kinds <= {"string", "null"}
+                and len(schema) == 1
+                and self.is_repeated(key)
+                and not own & self.words.keys()
+            ):
+                schema["examples"] = sorted(self.words)
         if with_examples and self.numbers and not _OWN.search(key.lower()):
             schema["examples"] = self._numbers()
         if "array" in kinds:
@@ -229,11 +237,15 @@ class Shape:
 
     def is_enum(self, key: str = "") -> bool:
         """Say whether the texts are a few words that came again and again, and are not somebody's own."""
+        return self.is_repeated(key) and self.words.total() >= OFTEN * len(self.words)
+
+    def is_repeated(self, key: str = "") -> bool:
+        """Say whether the texts are a few words that all came again, and are not somebody's own."""
         if self.is_many or not 0 < len(self.words) <= FEW or _OWN.search(key.lower()):
             return False
         if not all(_WORD.fullmatch(word) and len(word) <= 32 and not is_id(word) for word in self.words):  # noqa: PLR2004
             return False
-        return min(self.words.values()) > 1 and self.words.total() >= OFTEN * len(self.words)
+        return min(self.words.values()) > 1
 
     def texts(self, key: str = "") -> set[str]:
         """Return the texts at this place and below, but for those of enums: they are somebody's own."""
