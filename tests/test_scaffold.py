@@ -4,6 +4,7 @@ import ast
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -496,3 +497,67 @@ def test_what_is_gone_is_told_without_a_command_too(tmp_path: Path):
     put(scaffold(before, name="shop"), tmp_path / "shop")
 
     assert ("gone: POST /xml",) == put(scaffold(shop(), name="shop"), tmp_path / "shop")
+
+
+def asking(schema: object, **schemas: object) -> dict:
+    """Return a description of one operation that is asked with a schema, and answers with it."""
+    asked = {"requestBody": {"content": {JSON: {"schema": schema}}}, "responses": {"200": reply(schema)}}
+    return {"openapi": "3.1.0", "paths": {"/a": {"post": asked}}, "components": {"schemas": schemas}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"type": "string2"}, "type"),
+        ({"type": [{}]}, "type"),
+        ({"properties": []}, "properties"),
+        ({"properties": {"a/b": 5}}, "properties/a~1b"),
+        ({"items": [{}]}, "items"),
+        ({"required": "id"}, "required"),
+        ({"properties": {"id": {"required": True}}}, "properties/id/required"),
+        ({"minLength": "x"}, "minLength"),
+        ({"maxLength": -1}, "maxLength"),
+        ({"multipleOf": 0}, "multipleOf"),
+        ({"pattern": 5}, "pattern"),
+        ({"format": {}}, "format"),
+        ({"allOf": {}}, "allOf"),
+        ({"exclusiveMinimum": True}, "exclusiveMinimum"),
+        (0, ""),
+    ],
+)
+def test_what_is_no_schema_is_refused_with_its_place(schema: object, place: str):
+    """Where a schema is wrong, it is told where, also behind a ref, and it is no mistake in replaykit."""
+    refers = asking({"$ref": "#/components/schemas/Wrong"}, Wrong=schema)
+
+    with pytest.raises(DescriptionError, match=re.escape(f"#/components/schemas/Wrong{'/' * bool(place)}{place} is ")):
+        scaffold(refers)
+
+
+def doubled(keyword: str) -> dict:
+    """Return a description with a schema that is twice another, and that twice another, 25 times."""
+    more = {f"S{at}": {keyword: [{"$ref": f"#/components/schemas/S{at - 1}"}] * 2} for at in range(1, 26)}
+    return asking({"$ref": "#/components/schemas/S25"}, S0={"type": "object", "properties": {"a": {}}}, **more)
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+def test_a_schema_of_too_many_parts_is_refused(keyword: str):
+    """What would take forever to put together is refused at once."""
+    with pytest.raises(DescriptionError, match="too many parts"):
+        scaffold(doubled(keyword))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 10**9},
+        {"type": "string", "minLength": 10**9, "pattern": "^a+$"},
+        {"type": "array", "minItems": 10**7, "items": {"type": "string"}},
+        {"type": "array", "minItems": 2000, "items": {"type": "array", "minItems": 2000, "items": {}}},
+        {"type": "object", "minProperties": 10**9},
+    ],
+)
+def test_values_that_are_too_large_are_not_made(schema: dict):
+    """What can only be asked with something enormous is left out, and that is told."""
+    made = asking({"type": "object", "properties": {"large": schema, "small": {"type": "string"}}})
+
+    assert any("nothing is known to generate for large" in each for each in scaffold(made).notes)

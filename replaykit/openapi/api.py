@@ -39,7 +39,9 @@ class Plan:
     @classmethod
     def beside(cls, module: str) -> "Plan":
         """Read openapi.json in the folder of a module file. Raises MissingFileError, DescriptionError, UsageError."""
-        return cls(accept(read(Path(module).parent / "openapi.json")))
+        made = cls(accept(read(Path(module).parent / "openapi.json")))
+        made.operations  # noqa: B018  what is wrong in them is told at once
+        return made
 
     @cached_property
     def operations(self) -> dict[str, Operation]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal, DecimalException
 from typing import Any
 
-from replaykit.errors import UsageError
+from replaykit.errors import DescriptionError, UsageError
 from replaykit.openapi.description import Description
 from replaykit.openapi.pattern import judged
 from replaykit.value import JsonData
@@ -34,6 +34,11 @@ class Fit:
             found = next(iter(sorted(self._validator(pointer).iter_errors(value), key=_depth)), None)
         except RecursionError:
             return "it is nested too deep"
+        except (TypeError, AttributeError, ValueError, LookupError, _unknown()) as error:
+            said = " ".join(str(error).split())[:100]
+            raise DescriptionError(
+                f"Nothing can be held against the schema at #{pointer}: {said}.", "Mend the description."
+            ) from error
         if found is None:
             return None
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.absolute_path)
@@ -56,6 +61,12 @@ class Fit:
             schema = {"$ref": f"urn:description#{quote(pointer, safe='/~')}"}
             self._validators[pointer] = self._kind(schema, registry=self._registry)
         return self._validators[pointer]
+
+
+def _unknown() -> Any:
+    from jsonschema.exceptions import UnknownType
+
+    return UnknownType
 
 
 def _depth(error: Any) -> tuple[int, str]:

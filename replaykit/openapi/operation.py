@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from replaykit.openapi.description import Description, escaped
+from replaykit.openapi.schema import require_sound
 from replaykit.value import JsonData
 
 Place: TypeAlias = Literal["path", "query", "header", "cookie"]
 BodyKind: TypeAlias = Literal["json", "form", "multipart"]
 
-_STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
+_STYLES: dict[Place, str] = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 _OURS = {"accept", "content-type", "authorization"}  # headers that are no parameters (OpenAPI, "Parameter Object")
 
 
@@ -101,8 +102,13 @@ def is_json(content_type: str) -> bool:
 
 def operations_of(description: Description) -> Iterator[Operation]:
     """List the operations of a description, in its order. Raises DescriptionError."""
+    known: dict[str, int] = {}
     for method, path, pointer in description.operations():
-        yield _operation(description, method, path, pointer)
+        made = _operation(description, method, path, pointer)
+        said = [each.schema for each in made.parameters] + ([made.body.schema] if made.body is not None else [])
+        said += [each for reply in made.replies.values() for each in reply.contents.values()]
+        require_sound(description, said, known)
+        yield made
 
 
 def _operation(description: Description, method: str, path: str, pointer: str) -> Operation:
@@ -145,7 +151,12 @@ def _templates(path: str) -> list[str]:
 def _parameter(description: Description, pointer: str) -> Parameter | None:
     place, said = description.within(pointer)
     name, where = said.get("name"), said.get("in")
-    if not isinstance(name, str) or where not in _STYLES or (where == "header" and name.lower() in _OURS):
+    if (
+        not isinstance(name, str)
+        or not isinstance(where, str)
+        or where not in _STYLES
+        or (where == "header" and name.lower() in _OURS)
+    ):
         return None
     schema, as_json = f"{place}/schema" if "schema" in said else "", False
     content = said.get("content")

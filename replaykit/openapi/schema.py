@@ -1,11 +1,16 @@
 """Schema: what a JSON Schema of a description says, with its refs followed and its `allOf` put together."""
 
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
 
+from replaykit.errors import DescriptionError
 from replaykit.openapi.description import Description, escaped, local
 from replaykit.value import JsonData
 
 MAX_NESTED = 20  # allOf in allOf
+MOST_PARTS = 5000  # that a schema is put together of
+MOST_DEEP = 200
 
 _LOWEST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
 _HIGHEST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
@@ -16,6 +21,113 @@ class Member(NamedTuple):
 
     pointer: str
     is_required: bool
+
+
+def require_sound(description: Description, pointers: Iterable[str], known: dict[str, int]) -> None:
+    """Raise DescriptionError where a schema at one of these pointers, or one that it leads to, is none.
+
+    So it is where a schema is put together of so many parts that holding a value against it would take forever.
+    `known` keeps the places that were looked at, with how many parts each is put together of.
+    """
+    waiting = [pointer for pointer in pointers if pointer]
+    while waiting:
+        pointer = waiting.pop()
+        if pointer in known:
+            continue
+        known[pointer] = 0
+        waiting += _nested(description, pointer)
+    for pointer in pointers:
+        if pointer and _parts(description, pointer, known, 0) > MOST_PARTS:
+            raise DescriptionError(f"The schema at #{pointer} is put together of too many parts.", "Mend it.")
+
+
+def _nested(description: Description, pointer: str) -> list[str]:
+    """Check one schema; list where those are that it leads to."""
+    schema = description.at(pointer)
+    if isinstance(schema, bool):
+        return []
+    if not isinstance(schema, dict):
+        raise DescriptionError(f"#{pointer} is no schema: it is neither an object nor true or false.", "Mend it.")
+    for name, (is_sound, wanted) in _KEYWORDS.items():
+        if name in schema and not is_sound(schema[name]):
+            said = json.dumps(schema[name])[:60]
+            raise DescriptionError(f"#{pointer}/{name} is {said}, and has to be {wanted}.", "Mend the description.")
+    found = [f"{pointer}/{name}" for name in _ONE if name in schema]
+    found += [f"{pointer}/{name}/{at}" for name in _SEVERAL if name in schema for at in range(len(schema[name]))]
+    found += [f"{pointer}/{name}/{escaped(key)}" for name in _NAMED if name in schema for key in schema[name]]
+    if "$ref" in schema:
+        found.append(description.follow(local(schema["$ref"]))[0])
+    return found
+
+
+def _parts(description: Description, pointer: str, known: dict[str, int], depth: int) -> int:
+    """Count of how many parts a schema is put together that are about the same value."""
+    if depth > MOST_DEEP:
+        return 1
+    if not known.get(pointer):
+        known[pointer] = 1  # where it holds itself
+        schema = description.at(pointer)
+        inner: list[str] = []
+        if isinstance(schema, dict):
+            inner = [
+                f"{pointer}/{name}/{at}" for name in _TOGETHER if name in schema for at in range(len(schema[name]))
+            ]
+            inner += [description.follow(local(schema["$ref"]))[0]] if "$ref" in schema else []
+        known[pointer] = 1 + sum(_parts(description, each, known, depth + 1) for each in inner)
+    return known[pointer]
+
+
+def _is_text(value: JsonData) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: JsonData) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: JsonData) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: JsonData) -> bool:
+    return _is_number(value) and value >= 0 and float(value).is_integer()
+
+
+def _is_texts(value: JsonData) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_type(value: JsonData) -> bool:
+    said = value if isinstance(value, list) else [value]
+    return bool(said) and all(isinstance(each, str) and each in _TYPES for each in said)
+
+
+_Check: TypeAlias = tuple[Callable[[JsonData], bool], str]
+_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
+_TOGETHER = ("allOf", "anyOf", "oneOf")
+_ONE = (
+    "items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedItems",
+    "unevaluatedProperties",
+)  # fmt: skip
+_SEVERAL = (*_TOGETHER, "prefixItems")
+_NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
+_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_KEYWORDS: dict[str, _Check] = {
+    "type": (_is_type, "a type of JSON Schema, or a list of them"),
+    "required": (_is_texts, "a list of names"),
+    "enum": (lambda value: isinstance(value, list), "a list"),
+    "multipleOf": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "dependentRequired": (
+        lambda value: isinstance(value, dict) and all(map(_is_texts, value.values())), "an object of lists of names",
+    ),
+    **dict.fromkeys(_COUNTS, (_is_count, "a whole number, 0 or more")),
+    **dict.fromkeys(_BOUNDS, (_is_number, "a number")),
+    **dict.fromkeys(("$ref", "format", "pattern"), (_is_text, "a text")),
+    **dict.fromkeys(("uniqueItems", "readOnly", "writeOnly"), (_is_flag, "true or false")),
+    **dict.fromkeys(_SEVERAL, (lambda value: isinstance(value, list), "a list of schemas")),
+    **dict.fromkeys(_NAMED, (lambda value: isinstance(value, dict), "an object of schemas")),
+}  # fmt: skip
 
 
 def merged(description: Description, schema: JsonData, depth: int = 0) -> dict[str, JsonData]:

@@ -24,6 +24,7 @@ from replaykit.value import JsonData
 MORE = 3  # items of a list beyond the least, where there is no limit
 MANY = 1_000_000  # as far as numbers without a limit go from the other limit
 MOST_PARTS = 2000  # of one shape
+LARGEST = 100_000  # the least characters of a text, or items of a list
 MOST_OPTIONAL = 20  # members of an object
 MOST_NESTED = 30  # refs in refs
 TRIED = 60  # values of a shape that are held against the schema
@@ -228,10 +229,11 @@ class Shapes:
 
     def _text(self, schema: dict[str, JsonData]) -> Shape | None:
         least, most = _size(schema, "minLength") or 0, _size(schema, "maxLength")
-        if most is not None and most < least:
+        if (most is not None and most < least) or least > LARGEST:
             return None
         named: dict[str, Node] = {}
         sizes: dict[str, int] = {}
+        self._left -= least // 100
         if least:
             named["min_size"], sizes["min_size"] = literal(least), least
         if most is not None:
@@ -300,7 +302,11 @@ class Shapes:
 
     def _array(self, schema: dict[str, JsonData], above: tuple[str, ...]) -> Shape | None:
         least, most = _size(schema, "minItems") or 0, _size(schema, "maxItems")
+        if least > LARGEST:
+            return None
+        before = self._left
         inner = self._of(schema.get("items", {}), above)
+        self._left -= (before - self._left) * max(0, least - 1)  # so often it is made
         if inner is None:
             return None if least else Shape("list[JsonData]", call("gen.const", "[]"), gen.const([]))
         top = min(most, least + MORE) if most is not None else least + MORE
@@ -345,6 +351,8 @@ class Shapes:
         more = schema.get("additionalProperties", True)
         inner = self._of(more if isinstance(more, dict) else {}, above) or self._any()
         least, most = _size(schema, "minProperties") or 0, _size(schema, "maxProperties")
+        if least > LARGEST:
+            return self._any()
         if more is False:
             return Shape(kind, call("gen.const", "{}"), gen.const({}))
         named: dict[str, Node] = {"min_size": literal(least)} if least else {}
