@@ -222,6 +222,50 @@ def test_mutants_are_wrong_in_one_place_and_leave_the_original():
 # --- models that say less ------------------------------------------------------------------------
 
 
+class Knock(Command):
+    """Knock where nobody opens."""
+
+
+class StaysShut(Event):
+    """Nobody opens."""
+
+    status: int
+
+
+class Opens(Event):
+    """Somebody opens."""
+
+
+class Doors(Model):
+    """Doors that stay shut."""
+
+    commands: ClassVar = (Knock,)
+
+    @expects
+    def knock(self, _: Knock) -> tuple[Like[StaysShut], ...]:
+        return (like(StaysShut),)
+
+
+class DoorsApi(Adapter[Doors]):
+    """Doors that may open."""
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    @handles
+    def knock(self, cmd: Knock) -> StaysShut | Opens:
+        raise NotImplementedError
+
+
+def test_without_an_adapter_what_is_expected_is_not_said_to_be_unnoticed():
+    """Which other answers a command may get stands in the adapter; without one, its expectation counts."""
+    without = lint(Doors, runs=FEW_RUNS)
+    beside = lint(Doors, DoorsApi, runs=FEW_RUNS)
+
+    assert [] == [each.code for each in without.remarks if each.level != "note"]
+    assert [] == [each.code for each in beside.remarks if each.level != "note"]
+
+
 def test_many_commands_without_expectation_are_told_once():
     """A model without expectations is no flood: one remark for all its commands, and one note."""
     kinds = [type(Command)(f"Ask{n}", (Command,), {"__module__": __name__}) for n in range(40)]

@@ -462,10 +462,85 @@ def test_what_was_only_observed_is_no_promise():
     """In a model of observed traffic, statuses and looks are told, and not judged."""
     made = scaffold({**shop(), "x-replaykit-observed": True}, name="shop")
 
-    assert (
-        'judged: ClassVar = frozenset({"presence", "values", "removal", "lists", "refusals"})'
-        in made.files["generated.py"]
-    )
+    judged = 'judged: ClassVar = frozenset({"presence", "values", "removal", "lists", "refusals"})'
+    assert judged in made.files["generated.py"]
+
+
+def notes(properties: dict, *, query: dict | None = None, **more) -> str:
+    """Return the text of a model of notes with these properties, beside their ids."""
+    note = {"type": "object", "properties": {"id": {"type": "string", "readOnly": True}, **properties}}
+    path = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    listed = {"responses": {"200": reply({"type": "array", "items": note})}}
+    if query is not None:
+        listed["parameters"] = [{"name": "color", "in": "query", **query}]
+    body = {"requestBody": {"content": {JSON: {"schema": note}}}}
+    return scaffold(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Notes"},
+            "paths": {
+                "/notes": {"get": listed, "post": {**body, "responses": {"201": reply(note)}}},
+                "/notes/{id}": {"parameters": path, "patch": {**body, "responses": {"200": reply(note)}}},
+                "/notes/merge": {
+                    "post": {
+                        "requestBody": {"content": {JSON: {"schema": {
+                            "type": "object", "required": ["note_ids"],
+                            "properties": {"note_ids": {"type": "array", "items": {"type": "string"}}},
+                        }}}},
+                        "responses": {"204": {"description": ""}},
+                    }
+                },
+            },
+            **more,
+        },
+        name="notes",
+    ).files["generated.py"]  # fmt: skip
+
+
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "more"),
+    [
+        ({"public": {"type": "boolean"}}, {}),
+        ({"done_at": TEXT}, {}),
+        ({"draft": TEXT}, {}),
+        ({"pinned": {"type": "boolean"}}, {}),
+        ({"title": TEXT}, {"x-replaykit-observed": True}),
+    ],
+)
+def test_a_list_may_leave_out_what_is_not_meant_to_be_seen(properties: dict, more: dict):
+    """Where a flag is sent, or a member may say it, a list need not hold all; nor where nobody promised anything."""
+    whole = 'lists(self, NotesListed, "notes", self.notes)'
+
+    assert whole in notes({"title": TEXT})
+    assert whole not in notes(properties, **more)
+    assert "whole=False" in notes(properties, **more)
+
+
+def test_what_is_optional_in_a_query_is_never_wrong():
+    """A filter that is none may be ignored; one that is required may not."""
+    few = {"type": "integer", "minimum": 1}
+
+    assert '"query"' not in notes({"title": TEXT}, query={"schema": few}).partition("gen.one_of")[2].partition(")")[0]
+    assert '["query", "color", "x"]' in notes({"title": TEXT}, query={"schema": few, "required": True})
+
+
+def test_what_is_written_with_another_ref_has_moved():
+    """An order that is written with a customer may belong to that one from then on."""
+    document = shop()
+    order = document["paths"]["/orders/{order_id}"]["get"]["responses"]
+    properties = {"customerId": {"type": "integer"}}
+    body = {"content": {JSON: {"schema": {"type": "object", "properties": properties}}}}
+    document["paths"]["/orders/{order_id}"]["patch"] = {"requestBody": body, "responses": order}
+
+    assert "moved(self, event.order, event.customer)" in scaffold(document, name="shop").files["generated.py"]
+
+
+def test_an_action_on_several_may_have_done_anything():
+    """After an action that names a list of refs, nothing is claimed any more."""
+    assert "shaken(self)" in notes({"title": TEXT})
 
 
 def test_the_description_is_beside_the_model_in_one_dialect(tmp_path: Path):

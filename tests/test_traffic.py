@@ -218,6 +218,16 @@ def test_many_words_that_are_used_alike_are_a_guess_that_is_told():
 
     assert ["/people/{name}"] == list(found.document["paths"])
     assert ("/people/{name} is a guess: 8 paths were used alike",) == found.notes
+    assert "guess" in found.document["paths"]["/people/{name}"]["get"]["summary"]
+
+
+def test_words_that_may_be_names_are_told():
+    """Some words behind a noun stay in the paths as they were sent, and that is said; two are no such thing."""
+    some = described(*[said(f"GET /people/{word}", answer={"age": 3}) for word in ("ann-lee", "bob", "cid")])
+    two = described(*[said(f"GET /people/{word}", answer={"age": 3}) for word in ("me", "all")])
+
+    assert ("/people has 3 paths below it, taken as they were sent: look whether they are names",) == some.notes
+    assert () == two.notes
 
 
 def test_many_words_that_are_used_differently_are_words():

@@ -148,11 +148,15 @@ def _is_close(one: float, other: float) -> bool:
 
 def _is_rounded(sent: float, shown: float) -> bool:
     """Say whether a number is another one with fewer decimals, rounded up or down."""
-    if not (math.isfinite(sent) and math.isfinite(shown)):
+    if any(isinstance(each, float) and not math.isfinite(each) for each in (sent, shown)):
         return False
-    exact, kept = Decimal(str(sent)), Decimal(str(shown))
+    exact, kept = _exact(sent), _exact(shown)
     places = _decimals(kept)
     return places < _decimals(exact) and abs(exact - kept) < Decimal(1).scaleb(-places)
+
+
+def _exact(number: float) -> Decimal:
+    return Decimal(number if isinstance(number, int) else str(number))  # an int may have too many digits for str()
 
 
 def _decimals(number: Decimal) -> int:
