@@ -21,10 +21,12 @@ class Document:
         """Make the folder; raise UnwritableError where that can't be, or the name is that of a folder."""
         self.name = name
         self.trouble: UnwritableError | None = None  # why it could not be written
+        self.made: Path | None = None  # the folder that was not there
         self._path = None if name is None or name == "-" else Path(name)
         if self._path is None:
             return
         try:
+            self.made = None if self._path.parent.exists() else self._path.parent
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             above = next(each for each in self._path.parents if os.access(each, os.F_OK))

@@ -71,7 +71,8 @@ class Page:
         )  # fmt: skip
         self._document.write(written)
         if self._document.trouble is None:
-            note(f"page written: {self._document.name}")
+            made = self._document.made
+            note(f"page written: {self._document.name}{'' if made is None else f' (the folder {made} is new)'}")
 
     def raise_trouble(self) -> None:
         """Raise UnwritableError where it could not be written."""

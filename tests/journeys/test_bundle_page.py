@@ -119,6 +119,15 @@ def test_bundle_comes_out_of_its_page_to_the_byte(chromium, tmp_path):
         assert path.read_bytes() == Path(waiting.value.path()).read_bytes()
 
 
+def test_a_folder_that_was_made_is_named(tmp_path):
+    """Where the folder of a page is not there, as by a slip, it is made, and the note says so; later it does not."""
+    path, written = ROOT / "failures" / "toybank" / "over-capture.pd", tmp_path / "new" / "page.html"
+    first, again = (replaykit("show", path, "--html", written) for _ in range(2))
+
+    assert f"page written: {written} (the folder {written.parent} is new)" in first.err.splitlines()
+    assert f"page written: {written}" in again.err.splitlines()
+
+
 def test_large_bundle_is_saved_packed(chromium, tmp_path):
     """A bundle of some size is inside in gzip, and what is saved can be read as it is."""
     path = tmp_path / "long.pd"
