@@ -116,14 +116,22 @@ class Desk:
                 found = self._find(request)
             except CassetteMissError as miss:
                 missed = _told(request, str(miss))
-                self._missed += 1
-                self._misses.append(missed)
+                self._count(missed)
                 raise UnansweredError(missed) from None
             number = self._numbers[id(found)]
             self._used.add(number)
             self._ever.add(number)
             self._last = number
             return found
+
+    def miss(self, missed: Missed) -> None:
+        """Count a request that was not answered for another reason than that nothing was recorded for it."""
+        with self._lock:
+            self._count(missed)
+
+    def _count(self, missed: Missed) -> None:
+        self._missed += 1
+        self._misses.append(missed)
 
     def knows(self, request: Request) -> bool:
         """Say whether a request of this method was recorded for this path and query at any place."""

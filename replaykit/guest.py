@@ -149,13 +149,19 @@ class Guest:
         assert asked is not None  # noqa: S101  h11 gives it before the end
         self._next = self._http.trailing_data[0]
         headers: Headers = tuple((_text(name), _text(value)) for name, value in asked.headers.raw_items())
-        request = Request(
-            method=_text(asked.method), url=NOWHERE + _target(_text(asked.target)), headers=headers,
-            body=bytes(self._body),
-        )  # fmt: skip
+        try:
+            url = NOWHERE + _target(_text(asked.target))
+        except ValueError as error:
+            self._serve(self._refuse(400, f"the target of the request is none: {error}"))
+            return
+        request = Request(method=_text(asked.method), url=url, headers=headers, body=bytes(self._body))
         is_old = asked.http_version != b"1.1"
         keeps = self._http.their_state is h11.DONE and not is_old
-        said = self._answer(request, is_old)
+        try:
+            said = self._answer(request, is_old)
+        except Exception as error:  # noqa: BLE001  whatever it is, who asks is to know, and it counts as not answered
+            self._serve(self._refuse(500, f"the stub server failed: {type(error).__name__}"))
+            return
         self._serve(said._replace(keeps=said.keeps and keeps))
 
     def _serve(self, said: Rendition) -> None:

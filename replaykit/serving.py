@@ -153,7 +153,9 @@ class Stub:
             return rendered(interaction, is_old=is_old, delays=self._delays)
         except UnsendableError as error:
             why = f"the answer to number {number.number} can't be sent, since {error}"
-            return self._missed(request, Missed(request=number.request, why=why))
+            missed = Missed(request=number.request, why=why)
+            self.desk.miss(missed)
+            return self._missed(request, missed)
 
     def _missed(self, request: Request, missed: Missed) -> Response:
         """Explain why a request is not answered, as JSON to who accepts that, else as text."""
@@ -177,6 +179,8 @@ class Stub:
         head, name = (("Cache-Control", "no-store"),), path.removeprefix(PREFIX).strip("/")
         if self._cors and _is_preflight(request):
             return Response(status=204, reason="No Content", headers=head)
+        if not (self.is_open or _is_here(header(request.headers, "host") or "")):
+            return _json(403, "Forbidden", {"error": "this is told under an address or localhost alone"}, head)
         known = {"": {"GET", "HEAD"}, "reset": {"POST"}}
         if name not in known:
             return _json(404, "Not Found", {"error": f"there are {PREFIX} and {PREFIX}/reset"}, head)
@@ -190,6 +194,7 @@ class Stub:
 
     def _refuse(self, status: int, why: str) -> Rendition:
         """Return what is sent to who breaks the rules of HTTP, after which the connection ends."""
+        self.desk.miss(Missed(request="what can't be answered", why=why))
         self._tell(self._tell_missed, why)
         head = ((MARK, _in_a_line(why)), ("Connection", "close"))
         return answer(_text(status, HTTPStatus(status).phrase, why, head), "GET")
@@ -281,6 +286,14 @@ def _line(number: Recorded, interaction: Interaction) -> str:
 def _is_preflight(request: Request) -> bool:
     """Say whether a browser asks whether a page may ask."""
     return request.method == "OPTIONS" and header(request.headers, "access-control-request-method") is not None
+
+
+def _is_here(host: str) -> bool:
+    """Say whether a host is an address or localhost: a page may have let its own name stand for this machine."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return name.lower() in {"", "localhost"}
 
 
 def _in_a_line(text: str) -> str:

@@ -108,3 +108,25 @@ def test_a_port_that_is_taken_is_told(project: Path):
 
     assert f"warning: --proxy-port {port} can't be had: Address already in use." in ran.err
     assert "warning" not in replaykit(*words, "--proxy-port", port, "--profile", "", cwd=ROOT).err
+
+
+def test_an_option_that_only_prints_something_is_not_what_was_meant():
+    """Neither --version nor --help is proposed for an option that is not there."""
+    assert "--version" not in replaykit("init", "--json").err
+
+
+def test_who_leaves_out_a_value_is_told_where_to_look():
+    """Where an option lacks its value, too, the help of the command is named."""
+    ran = replaykit("show", "x", "--html")
+
+    assert 129 == ran.code
+    assert "Try 'replaykit show --help'." in ran.err
+
+
+def test_json_of_the_environment_changes_no_command_that_has_none():
+    """REPLAYKIT_JSON changes what a command prints of an error only where the command has --json."""
+    without = replaykit("completion", "nonsense", REPLAYKIT_JSON="1")
+    with_it = replaykit("show", "/nope.pd", REPLAYKIT_JSON="1")
+
+    assert "" == without.out
+    assert '"error"' in with_it.out

@@ -277,6 +277,20 @@ def test_of_a_large_body_nothing_is_told(tmp_path: Path):
     assert "hunter2" not in answer.text + stub.stand().model_dump_json()
 
 
+@pytest.mark.parametrize("order", ["strict", "fifo", "any"])
+def test_a_large_body_that_was_not_recorded_keeps_nobody_waiting(order: Any, tmp_path: Path):
+    """That a large body of JSON is another one is told by its digest, and what differs in it is not looked for."""
+    path = saved(tmp_path, said("POST", "/players", b'[{"name": "a", "score": 1}]'))
+    body = json.dumps([{"name": f"n{number}", "score": number} for number in range(100_000)]).encode()
+    with served(path, order=order) as stub, httpx.Client(base_url=stub.url, timeout=60) as client:
+        before = time.process_time()
+        answer = client.post("/players", content=body)
+        spent = time.process_time() - before
+
+    assert "the body is another one" in answer.headers[MARK]
+    assert spent < 4  # seconds of the processor; with a look at each difference it were tens
+
+
 def test_placeholders_stand_for_any_value(tmp_path: Path):
     """A request with another secret than the recorded one is the same; another one than before is none."""
     path = tmp_path / "secret.pd"
@@ -400,6 +414,18 @@ def test_other_things_that_are_asked_of_the_stub_itself(method: str, path: str, 
     assert 0 == stub.stand().missed
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("page.example", 403), ("127.0.0.1.page.example:80", 403), ("localhost:8080", 200), ("[::1]:80", 200)],
+)
+def test_its_stand_is_told_under_no_foreign_name(host: str, status: int, counted: Path):
+    """A page that lets its name stand for this machine is neither told how it stands, nor may it begin anew."""
+    with served(counted) as stub, httpx.Client(base_url=stub.url, headers={"Host": host}) as client:
+        statuses = [client.get(PREFIX).status_code, client.post(f"{PREFIX}/reset").status_code]
+
+    assert [status, status] == statuses
+
+
 def test_in_python_what_was_missed_or_left_is_raised(counted: Path):
     """At the end of the block a miss is raised, and what is left; what the block raises goes before."""
     with pytest.raises(MissError, match="GET /c"), replaykit.serve(counted) as stub:
@@ -501,18 +527,37 @@ def test_a_large_body_is_compared_with_what_is_kept_of_it(tmp_path: Path):
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"a" * 3 * MOST_HEAD), 431),
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (MOST_BODY + 1) + b"a" * (MOST_BODY + 1), 413),
+        (b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
-    ids=["no HTTP", "no host", "two lengths", "head", "body"],
+    ids=["no HTTP", "no host", "two lengths", "head", "body", "no target"],
 )
-def test_who_breaks_the_rules_is_told_and_let_go(sent: bytes, status: int, counted: Path):
-    """What is no HTTP, or too much of it, is answered as the stub's own, and the connection ends; others go on."""
+def test_who_breaks_the_rules_is_told_and_let_go(
+    sent: bytes, status: int, counted: Path, capfd: pytest.CaptureFixture[str]
+):
+    """What is no HTTP, or too much of it, is answered as the stub's own, and counted; others go on."""
     with served(counted) as stub:
         came = raw(stub.url, sent)
         after = httpx.get(f"{stub.url}/a").status_code
+        with pytest.raises(MissError):
+            stub.check()
+
+    assert "" == capfd.readouterr().err
+    assert 1 == stub.stand().missed
 
     assert came.startswith(b"HTTP/1.1 %d " % status)
     assert MARK.encode() in came
     assert 200 == after
+
+
+def test_an_answer_that_can_not_be_sent_is_a_miss(tmp_path: Path):
+    """Where a recorded answer can't be sent, the request was not answered, and that is counted."""
+    broken = said("GET", "/").replace(response=Response(status=200, reason="OK", headers=(("X", "a\r\nb"),)))
+    with served(saved(tmp_path, broken)) as stub:
+        status = httpx.get(stub.url).status_code
+        with pytest.raises(MissError, match="can't be sent"):
+            stub.check()
+
+    assert MISS == status
 
 
 def test_pages_of_other_origins_may_read_with_cors(counted: Path):

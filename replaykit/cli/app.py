@@ -64,8 +64,10 @@ def run(arguments: list[str]) -> int:
         note(error.format_message())
         return _told("usage", "No command is named.", "`replaykit COMMAND --help` says more of one.", 129)
     except click.UsageError as error:
-        context = error.ctx
-        seek = f"Try '{context.command_path} --help'." if context is not None else ""
+        if isinstance(error, click.NoSuchOption) and error.possibilities:
+            error.possibilities[:] = [each for each in error.possibilities if each not in {"--help", "--version"}]
+        named = f"replaykit {_command(arguments) or ''}".rstrip()
+        seek = f"Try '{named if error.ctx is None else error.ctx.command_path} --help'."
         todo = "\n".join(filter(None, (to_blame(error), seek)))
         return _told("usage", error.format_message(), todo, 129, as_json=as_json)
     except click.ClickException as error:
@@ -92,4 +94,14 @@ def _asks_for_json(arguments: list[str]) -> bool:
     """Say whether a command line asks for JSON, which has to be known also where it can't be read."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     said = os.environ.get("REPLAYKIT_JSON", "").lower() in {"1", "true", "t", "yes", "y", "on"}
-    return "--json" in options or (said and bool(arguments))
+    if "--json" in options or not said:
+        return "--json" in options
+    name = _command(arguments)
+    known = [] if name is None else commands.commands[name].params
+    return bool(arguments) and (name is None or any("--json" in each.opts for each in known))
+
+
+def _command(arguments: list[str]) -> str | None:
+    """Return the command that a command line begins with; None where there is none of that name."""
+    name = next((each for each in arguments if not each.startswith("-")), None)
+    return name if name in commands.commands else None
