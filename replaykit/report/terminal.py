@@ -20,7 +20,7 @@ def render(result: Result, command: Callable[[Path], str] | None = None) -> str:
         lines += ["", *_finding(finding, command)]
     lines += discovery.known(result, command)
     for fault in result.faults.values():
-        lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
+        lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.title}", f"  {fault.message}"]
         if fault.traceback:
             lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
     if result.unjudged is not None and (result.unjudged.steps or not result.died):
@@ -111,7 +111,7 @@ def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[st
     if not finding.occurrences:
         seen = f"met while another failure of run {finding.first_seen_run} was shrunk"
     lines = [
-        f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
+        f"FAILURE {failure.title}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
         *compared(failure),
         steps.render(finding.trace),
