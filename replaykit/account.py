@@ -21,7 +21,7 @@ from replaykit.result import Result
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace, learn
 from replaykit.value import JsonData, Record
-from replaykit.verdict import Failure
+from replaykit.verdict import Failure, titled
 from replaykit.version import __version__
 
 FORMAT = 1
@@ -111,6 +111,11 @@ class Bug(Record):
     replay: str | None = None  # the command that replays the bundle
 
     @property
+    def title(self) -> str:
+        """Its kind and its name, which is said once where both are the same."""
+        return titled(self.kind, self.name)
+
+    @property
     def seconds(self) -> float:
         """What it took to find and to shrink it."""
         return self.run_seconds + (0.0 if self.shrinking is None else self.shrinking.seconds)
@@ -133,6 +138,11 @@ class Fault(Record):
     name: str
     message: str
     traceback: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its kind and its name, which is said once where both are the same."""
+        return titled(self.kind, self.name)
 
 
 class Exercised(Record):

@@ -167,7 +167,7 @@ class Campaign:
     def _not_judged(self, ran: Ran) -> None:
         result, trace, failure = self.result, ran.trace, ran.trace.failure
         result.not_judged += 1
-        said = trace.reason if failure is None else f"{failure.kind} {failure.name}: {failure.message}"
+        said = trace.reason if failure is None else f"{failure.title}: {failure.message}"
         result.trouble = result.trouble or said
         if failure is not None:
             result.faults.setdefault(failure.fingerprint, failure)

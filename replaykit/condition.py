@@ -59,7 +59,7 @@ def condition_of(content: bytes, name: str = "The bundle") -> Condition:
     frame = (b"\n" + OPEN, b"\n" + EMPTY)
     records = content.count(b"\n") - 1 - sum(map(content.count, frame))  # all lines but those of the cassette
     failure = bundle.trace.failure
-    said = bundle.trace.ending if failure is None else f"{failure.kind} {failure.name}"
+    said = bundle.trace.ending if failure is None else failure.title
     older = f"; replaykit migrate turns it into format {BUNDLE_FORMAT}" if scanned.format < BUNDLE_FORMAT else ""
     return Condition("whole", f"format {scanned.format}, {records} records and items, {said}{older}", bundle)
 

@@ -33,6 +33,7 @@ WHOLE = 100.0  # percent
 MAX_ENDPOINTS = 500  # kept of a campaign: method, path and status
 MAX_CROSSINGS = 2000  # kept of a campaign: fault, method, path and what came of it
 MAX_PATH = 200  # characters that are kept of a path
+_REFUSALS = {"401", "403", "404"}  # statuses of a service that is not where it is asked, or lets nobody in
 NO_FAULT = ""  # stands for a fault in the table of crossings, where none was on
 
 _ID = re.compile(
@@ -68,6 +69,7 @@ class Coverage:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # steps, by the tags of command and event
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)  # steps, by their tag after another one
     endpoints: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by method, path, and status or error
+    answers: Counter[str] = field(default_factory=Counter)  # to requests of commands, by status or error
     labels: Counter[str] = field(default_factory=Counter)  # runs
     crossings: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)  # fault, method, path; tried, ...
     unrecovered: Counter[str] = field(default_factory=Counter)  # runs that ended so: nobody found out; by command
@@ -126,7 +128,7 @@ class Coverage:
     def merge(self, other: "Coverage") -> None:
         """Count all that another one has counted."""
         self.runs += other.runs
-        for name in ("commands", "checks", "outcomes", "transitions", "unrecovered"):
+        for name in ("commands", "checks", "outcomes", "transitions", "answers", "unrecovered"):
             getattr(self, name).update(getattr(other, name))
         self.endpoints_left_out += other.endpoints_left_out + _merge(self.endpoints, other.endpoints, MAX_ENDPOINTS)
         self.labels_left_out += other.labels_left_out + _merge(self.labels, other.labels, MAX_LABELS)
@@ -171,6 +173,7 @@ class Coverage:
                 failure = trace.failure
                 fails = failure is not None and failure.is_finding and failure.step == step.call.label
                 self._cross(step, [tags[label] for label in step.faults if label in tags], places, fails=fails)
+            self.answers.update(map(_said, step.interactions))
             self._count(step.interactions, places)
             self._count(step.observing, places)
         self._count(trace.closing, places)
@@ -198,13 +201,16 @@ class Coverage:
 
     def _count(self, interactions: Iterable[Interaction], places: "_Places") -> None:
         for each in interactions:
-            request, response, trouble = each.request, each.response, each.trouble
-            said = response.status if response is not None else trouble.error if trouble is not None else "no answer"
-            endpoint = (request.method, places.path(request.url), str(said))
+            endpoint = (each.request.method, places.path(each.request.url), _said(each))
             if endpoint in self.endpoints or len(self.endpoints) < MAX_ENDPOINTS:
                 self.endpoints[endpoint] += 1
             else:
                 self.endpoints_left_out += 1
+
+    @property
+    def refusals(self) -> list[str]:
+        """The statuses that all requests of commands were answered with, where nothing was let in; else none."""
+        return sorted(self.answers) if _REFUSALS.issuperset(self.answers) else []
 
     # --- faults at endpoints
 
@@ -293,6 +299,12 @@ class Coverage:
 
     def _came(self, outcome: tuple[str, str]) -> bool:
         return any(self.outcomes[outcome[0], tag] for tag in self.admitted[outcome])
+
+
+def _said(interaction: Interaction) -> str:
+    """Say how a request was answered: with a status, or with an error."""
+    response, trouble = interaction.response, interaction.trouble
+    return str(response.status) if response is not None else trouble.error if trouble is not None else "no answer"
 
 
 def _is_lost(interaction: Interaction) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 from replaykit.bundle import Bundle
 from replaykit.cassette import CassetteMissError, Order, Player, finder, mismatch
 from replaykit.gist import target
-from replaykit.interaction import Interaction, Request
+from replaykit.interaction import Interaction, Request, header
 from replaykit.report.steps import call_text
 from replaykit.tape import hushed
 from replaykit.trace import RESET, Step, Trace, place_of
@@ -138,6 +138,12 @@ class Desk:
         asked = _wording(urlsplit(request.url))
         methods = (each.request.method for each in self._interactions if _wording(urlsplit(each.request.url)) == asked)
         return request.method in methods
+
+    @property
+    def speaks_json(self) -> bool:
+        """Whether an answer of the recorded service is JSON."""
+        answers = (each.response for each in self._interactions if each.response is not None)
+        return any("json" in (header(each.headers, "content-type") or "").lower() for each in answers)
 
     def _as_written(self, request: Request) -> Request:
         """Return a request with the escapes that a recorded one has, where it is the same without them."""

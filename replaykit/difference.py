@@ -70,10 +70,14 @@ def _order(difference: Difference) -> list[tuple[int, str]]:
 
 def _shown(kind: str, item: Any) -> str:
     if kind.endswith("_added"):
-        return f"nothing -> {brief(item)}"
+        return f"nothing -> {_in_json(item)}"
     if kind.endswith("_removed"):
-        return f"{brief(item)} -> nothing"
-    return f"{brief(item['old_value'])} -> {brief(item['new_value'])}"
+        return f"{_in_json(item)} -> nothing"
+    return f"{_in_json(item['old_value'])} -> {_in_json(item['new_value'])}"
+
+
+def _in_json(value: JsonData) -> str:
+    return brief(value) if value is not None else "null"
 
 
 def _path(path: str) -> str:

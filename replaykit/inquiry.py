@@ -123,7 +123,7 @@ class Inquiry:
         failure, revision = self.bundle.judged, self.bundle.origin.revision
         blame = blame.replace(
             bundle=self.name,
-            failure="a run that passed" if failure is None else f"{failure.kind} {failure.name}",
+            failure="a run that passed" if failure is None else failure.title,
             axis=self.place.axis,
             package=self.place.where if self.place.axis == "versions" else None,
             revision=revision if revision is not None and self.place.is_older(revision) else None,

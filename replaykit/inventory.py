@@ -17,7 +17,7 @@ from replaykit.report.steps import count, one_line
 from replaykit.status import Status, Word
 from replaykit.suite import found
 from replaykit.value import Record
-from replaykit.verdict import OK, exit_code, worst
+from replaykit.verdict import OK, exit_code, titled, worst
 
 VERSION = 1
 KILO = 1024  # bytes
@@ -143,7 +143,7 @@ def _counted_as(each: Listed) -> str:
 
 def _row(each: Listed) -> tuple[str, ...]:
     name = Path(each.bundle).name
-    failure = str(each.ending) if each.kind is None or each.check is None else f"{each.kind} {each.check}"
+    failure = str(each.ending) if each.kind is None or each.check is None else titled(each.kind, each.check)
     cells = (
         _known_as(each),
         name,

@@ -35,6 +35,7 @@ TABLES = {  # of the coverage, and how many texts an entry of each has, with its
     "outcomes": 3,
     "transitions": 3,
     "endpoints": 4,
+    "answers": 2,
     "labels": 2,
     "crossings": 5,
     "unrecovered": 2,

@@ -16,7 +16,7 @@ from replaykit.model import Model
 from replaykit.pace import Paced
 from replaykit.run import Listener, execute
 from replaykit.sequence import Fixed
-from replaykit.trace import Trace
+from replaykit.trace import Step, Trace
 from replaykit.verdict import Failure, Verdict, is_same
 
 
@@ -48,7 +48,7 @@ class Trial:
         with contextlib.nullcontext() if cassette is None else blockaded(cassette):  # its constructor is the user's
             adapter = self.adapters.new()
         calls = Paced(recorded) if self.paced else Fixed(recorded.sequence)
-        return execute(
+        trace = execute(
             self.adapters.model,
             adapter,
             calls if self.look is None else self.look.calls(calls, self.adapters.rest),
@@ -58,6 +58,7 @@ class Trial:
             nonce=recorded.nonce if self.offline else None,
             witness=self.look,
         )
+        return trace if trace.ending != "stale" else trace.replace(reason=_rooted(trace, recorded))
 
     def judged(self, listener: Listener | None = None) -> Judged:
         """Run the sequence, and judge it: once, or a slow one as often as it takes to be sure."""
@@ -73,9 +74,27 @@ class Trial:
         if verdict is Verdict.FIXED and len(trace.steps) < calls:
             return Judged(trace, Verdict.STALE, f"nothing fails, but {_NOT_SENT}")
         if verdict is Verdict.FIXED and not _was_looked_at(failure, self.adapters.model, tally):
-            reason = f"nothing fails, but the model no longer judges the {failure.kind} {failure.name}"
+            reason = f"nothing fails, but the model no longer judges the {failure.title}"
             return Judged(trace, Verdict.STALE, reason)
         return Judged(trace, verdict, reason)
+
+
+def _rooted(trace: Trace, recorded: Trace) -> str:
+    """Say why a run is stale, and which steps that the call builds on were answered otherwise than recorded."""
+    before, now = ({step.call.label: step for step in each.steps} for each in (recorded, trace))
+    call = next((each for each in recorded.sequence if each.label not in now or now[each.label].event is None), None)
+    roots = []
+    for label in sorted(call.needs & before.keys() & now.keys()) if call is not None else ():
+        was, seen = _status(before[label]), _status(now[label])
+        if was is not None and seen is not None and was != seen:
+            roots.append(f"step {label}, which it builds on, was answered {seen} now, and {was} when it was recorded")
+    return "; ".join([trace.reason.rstrip(".") if roots else trace.reason, *roots])
+
+
+def _status(step: Step) -> int | None:
+    """Return the status of the last answer to a command; None where there is none."""
+    response = step.interactions[-1].response if step.interactions else None
+    return None if response is None else response.status
 
 
 _NOT_SENT = "a call of a branch could not be sent: what it needs is not there"
@@ -105,7 +124,7 @@ def _judge_passed(trace: Trace, calls: int) -> tuple[Verdict, str]:
     if failure is not None and failure.is_finding:
         return Verdict.FAILED, f"it passed when it was recorded: {_said(failure, trace)}"
     if failure is not None:
-        return Verdict.DIFFERENT, f"{failure.kind} {failure.name}: {failure.message}"
+        return Verdict.DIFFERENT, f"{failure.title}: {failure.message}"
     if trace.ending == "passed" and len(trace.steps) < calls:
         return Verdict.STALE, f"nothing fails, but {_NOT_SENT}"
     if trace.ending == "passed":
@@ -141,9 +160,9 @@ def judge(recorded: Failure, trace: Trace) -> tuple[Verdict, str]:
 
 def _said(failure: Failure, trace: Trace) -> str:
     where = f"at step {failure.step}" if failure.step is not None else "at the end" if trace.steps else "in the reset"
-    return f"{failure.kind} {failure.name} {where}: {failure.message}"
+    return f"{failure.title} {where}: {failure.message}"
 
 
 def _recorded(failure: Failure) -> str:
     where = "at the end" if failure.step is None else f"at step {failure.step}"
-    return f"{failure.kind} {failure.name} {where}"
+    return f"{failure.title} {where}"

@@ -167,7 +167,7 @@ def _unminted(trace: Trace, text: str) -> str:
 
 def _failure(failure: Failure) -> str:
     where = "at the end" if failure.step is None else f"at step {failure.step}"
-    return f"{failure.kind} {failure.name} {where} ({failure.fingerprint}): {failure.message}"
+    return f"{failure.title} {where} ({failure.fingerprint}): {failure.message}"
 
 
 def _provenance(one: Bundle, other: Bundle) -> list[Side]:

@@ -79,7 +79,7 @@ def runs_of(bundle: Bundle, adapters: Adapters, count: int) -> list[Trace]:
 
 def _end_of(trace: Trace) -> str:
     failure = trace.failure
-    what = "" if failure is None else f" with {failure.kind} {failure.name} ({failure.fingerprint})"
+    what = "" if failure is None else f" with {failure.title} ({failure.fingerprint})"
     return f"{trace.ending}{what} after {len(trace.steps)} steps"
 
 

@@ -133,7 +133,7 @@ class _Judging:
         verdict, reason = judge(failure, trace)
         looked = model.server_errors if failure.kind == "server_error" else tally[failure.kind, failure.name] > 0
         if verdict is Verdict.FIXED and not looked:
-            verdict, reason = Verdict.STALE, f"the model no longer judges the {failure.kind} {failure.name}"
+            verdict, reason = Verdict.STALE, f"the model no longer judges the {failure.title}"
         return _Seen(model, witness, trace, verdict, reason)
 
     def _timed(self, model: type[Model], failure: Failure, trace: Trace) -> tuple[Trace, bool]:
@@ -200,7 +200,7 @@ def _became(recorded: Failure, found: list[Failure], last: _Seen) -> str:
 
 def _named(failure: Failure) -> str:
     where = "at the end" if failure.step is None else f"at step {failure.step}"
-    return f"{failure.kind} {failure.name} {where}"
+    return f"{failure.title} {where}"
 
 
 def _fault(failure: Failure) -> str:

@@ -98,7 +98,7 @@ def _count(line: RanLine, result: Result, seen: dict[str, int]) -> None:
         result.passed += 1
     else:
         result.not_judged += 1
-        said = line.reason if line.fault is None else f"{line.fault.kind} {line.fault.name}: {line.fault.message}"
+        said = line.reason if line.fault is None else f"{line.fault.title}: {line.fault.message}"
         result.trouble = result.trouble or said
         if line.fault is not None:
             result.faults.setdefault(line.fault.fingerprint, line.fault)

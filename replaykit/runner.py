@@ -135,7 +135,7 @@ class Runner:
             if said is None:
                 return
             if trace.ending != "passed":
-                seen = trace.reason if trace.failure is None else f"{trace.failure.kind} {trace.failure.name}"
+                seen = trace.reason if trace.failure is None else trace.failure.title
                 reason = f"{said}; the run ended with: {seen or trace.ending}"
                 ran.trace, ran.written = trace.replace(ending="unreachable", failure=None, reason=reason), False
             ran.log = aftermath.log_of(self.adapters)

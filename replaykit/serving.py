@@ -163,7 +163,7 @@ class Stub:
         stand, why = self.stand(), missed.why
         following = stand.next
         head = (("Cache-Control", "no-store"), (MARK, _in_a_line(why)))
-        if "json" in (header(request.headers, "accept") or "").lower():
+        if self._wants_json(request):
             said = {"error": "replaykit-miss", "request": missed.request, "why": why, "round": stand.round}
             return _json(MISS, "Not Recorded", {**said, "next": following and following.model_dump()}, head)
         lines = [f"replaykit serve: nothing was recorded for {visible(missed.request)}", visible(why)]
@@ -173,6 +173,12 @@ class Stub:
             lines.append(f"{word}: number {following.number}{place}, {visible(following.request)}")
         lines.append(f"GET {PREFIX} tells how far it is played; POST {PREFIX}/reset begins anew")
         return _text(MISS, "Not Recorded", "\n".join(lines), head)
+
+    def _wants_json(self, request: Request) -> bool:
+        """Say whether a client reads JSON: it says so, or takes anything, and JSON is what is spoken here."""
+        accepted = (header(request.headers, "accept") or "*/*").lower()
+        is_json = "json" in (header(request.headers, "content-type") or "").lower() or self.desk.speaks_json
+        return "json" in accepted or ("*/*" in accepted and "html" not in accepted and is_json)
 
     def _own(self, request: Request, path: str) -> Response:
         """Answer what is asked of the stub server itself."""

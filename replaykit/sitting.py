@@ -264,7 +264,7 @@ def placed(brief: Brief, recorded: Provenance) -> Stage:
 def title_of(failure: Failure) -> str:
     """Return what a bug is called for ever: its kind, what was broken, and by which command."""
     after = f"after {failure.command}" if failure.command else "at the end"
-    return steps.one_line(f"{failure.kind} {failure.name} {after}")
+    return steps.one_line(f"{failure.title} {after}")
 
 
 def lost(saved: Saved) -> Entry:

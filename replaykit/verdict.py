@@ -32,6 +32,11 @@ Kind: TypeAlias = Literal[
 ]
 
 
+def titled(kind: str, name: str) -> str:
+    """Call a failure by its kind and its name; a server error has no name of its own."""
+    return kind if kind == name else f"{kind} {name}"
+
+
 class Failure(Record):
     """Why a run failed. Of kind `adapter` or `model`, it is a fault of the test code, and no finding."""
 
@@ -44,6 +49,11 @@ class Failure(Record):
     actual: JsonData = None
     outcome: str | None = None  # of an expectation: the tags of what was expected and of what came
     traceback: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its kind and its name, which is said once where both are the same."""
+        return titled(self.kind, self.name)
 
     @property
     def is_finding(self) -> bool:

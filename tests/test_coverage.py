@@ -36,7 +36,9 @@ from replaykit.coverage import MAX_ENDPOINTS, MAX_PATH, Coverage, requirements
 from replaykit.errors import UsageError
 from replaykit.generate import Parallel
 from replaykit.interaction import Interaction, Request, Response, Trouble
+from replaykit.journal import Entries, RanLine
 from replaykit.model import MAX_LABEL, MAX_LABELS
+from replaykit.report import terminal
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
 from replaykit.trace import Said, Step, Trace
@@ -606,3 +608,38 @@ def test_failure_goes_before_coverage_that_is_lacking():
     )  # fmt: skip
 
     assert 1 == result.exit_code
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ((404, 404), "every request was answered 404: is the base path missing?"),
+        ((401, 403), "every request was answered 401 or 403: are the credentials missing?"),
+        ((404, 200), ""),
+        ((), ""),
+    ],
+)
+def test_who_lets_no_command_in_is_told(statuses: tuple[int, ...], said: str):
+    """Where every request of a command is refused as one that came to the wrong place, verdict and warning say so."""
+    result = integration.run(model=Shop, adapter=Mock, seed=1, max_runs=1, max_commands=1)
+    result.coverage.answers.update(map(str, statuses))
+
+    assert bool(said) == (f"Warning: {said}" in terminal.render(result).splitlines())
+    assert f"1 run, nothing found{f'; {said}' if said else ''}" == terminal.verdict(result)
+
+
+def test_answers_to_commands_are_counted_and_a_journal_has_them():
+    """What resets or reads is not counted; the status of each answer to a command is."""
+    request = Request(method="GET", url="http://127.0.0.1:1/x", headers=(), body=b"")
+    refused = Interaction(
+        request=request, response=Response(status=404, reason="", version="HTTP/1.1", headers=(), body=b""), elapsed=0.0
+    )
+    fine = refused.replace(response=Response(status=200, reason="", version="HTTP/1.1", headers=(), body=b""))
+    asked = Step(call=Call(label=0, tag="ask"), interactions=(refused,), observing=(fine,))
+    coverage, again = Coverage(), Coverage()
+    coverage.fold(Trace(steps=(asked,), resetting=(fine,), closing=(fine,), ending="passed"), Refs())
+    new, seen = Entries().added(coverage, coverage)
+    Entries().read(RanLine(run=1, at=0, seconds=0, ending="passed", steps=1, requests=4, new=new, seen=seen), again)
+
+    assert ["404"] == coverage.refusals
+    assert coverage.answers == again.answers

@@ -32,6 +32,8 @@ from replaykit.adapter import Adapters
 from replaykit.attempts import Replayed, odds_of, times_for
 from replaykit.bundle import Bundle, Provenance, Shrinking
 from replaykit.errors import DefinitionError, UsageError
+from replaykit.interaction import Interaction, Request, Response
+from replaykit.judging import _rooted
 from replaykit.pace import LONGEST, MOST, Paced, is_cut, moments
 from replaykit.rate import MOST_TIMES, Odds, percent, rate_at_least
 from replaykit.reader import read
@@ -41,7 +43,8 @@ from replaykit.reset import Resets
 from replaykit.run import execute
 from replaykit.sequence import Call, Fixed
 from replaykit.service import Running
-from replaykit.trace import Trace
+from replaykit.trace import Said, Step, Trace
+from replaykit.value import text_of_data
 from replaykit.verdict import Failure, Verdict, exit_code
 from replaykit.writer import save
 
@@ -567,3 +570,24 @@ def test_reproduces_may_be_what_is_expected(tmp_path: Path):
     assert {Verdict.FIXED, Verdict.REPRODUCED} == {
         each for each in Verdict if exit_code(each) != exit_code(each, "reproduces")
     }
+
+
+def answered(label: int, status: int) -> Step:
+    """Make a step that was answered so."""
+    request = Request(method="POST", url="http://127.0.0.1:1/customers", headers=(), body=b"")
+    response = Response(status=status, reason="", version="HTTP/1.1", headers=(), body=b"")
+    sent = Interaction(request=request, response=response, elapsed=0.0)
+    event = Said(tag="made", version=1, data=text_of_data({}))
+    return Step(call=Call(label=label, tag="make"), event=event, interactions=(sent,))
+
+
+def test_a_stale_run_says_which_step_was_answered_otherwise():
+    """Where a call names what was not made, the step that made it when it was recorded is told with both statuses."""
+    needing = Step(call=Call(label=2, tag="ship", args={"customer": "customer@0"}))
+    recorded = Trace(steps=(answered(0, 201), answered(1, 200), needing), ending="failed")
+    seen = Trace(steps=(answered(0, 404), answered(1, 404)), ending="stale", reason="step 2: not made.")
+    same = seen.replace(steps=recorded.steps[:2])
+
+    said = "step 0, which it builds on, was answered 404 now, and 201 when it was recorded"
+    assert f"step 2: not made; {said}" == _rooted(seen, recorded)
+    assert "step 2: not made." == _rooted(same, recorded)

@@ -17,6 +17,7 @@ from test_fidelity import Recording, heard, limits
 
 import replaykit
 from replaykit.bundle import Origin
+from replaykit.difference import differences
 from replaykit.errors import MissError, UnusedError, UsageError
 from replaykit.guest import MOST_BODY, MOST_HEAD
 from replaykit.interaction import Interaction, Request, Response, Trouble
@@ -249,6 +250,17 @@ def test_a_miss_names_what_is_nearest(counted: Path):
     assert text.headers[MARK] in text.text
     assert text.headers[MARK] == data["why"]
     assert (1, "GET /a") == (data["next"]["number"], data["next"]["request"])
+
+
+def test_who_takes_anything_and_sends_json_hears_of_a_miss_in_json(counted: Path):
+    """A client that accepts anything (as fetch does) gets JSON where it sends JSON; null is called so."""
+    with served(counted) as stub, httpx.Client(base_url=stub.url, headers={"Accept": "*/*"}) as client:
+        missed = client.post("/c", json={"reference": None}).json()
+
+    assert "replaykit-miss" == missed["error"]
+    assert ["$.a: nothing -> null", "$.b: null -> 1"] == [
+        f"{each.path}: {each.shown}" for each in differences({"b": None}, {"a": None, "b": 1})
+    ]
 
 
 @pytest.mark.parametrize(("target", "key"), [("/login?key=", "x"), ("/login", "name")])

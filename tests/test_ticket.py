@@ -170,6 +170,7 @@ def test_a_ticket_says_what_a_reader_wants_to_know(path: Path):
     assert len(bundle.trace.steps) == items
     assert "replaykit replay ISSUE.md --offline\nreplaykit replay ISSUE.md --url URL\n" == commands[0]
     assert f"replaykit import ISSUE.md --output {name_of(bundle.failure)}\n" == commands[1]
+    assert "--health, --reset-url" in ticket_of(content)
 
 
 def test_a_ticket_tells_the_rate_the_revision_and_the_culprit(tmp_path: Path):

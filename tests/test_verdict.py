@@ -179,3 +179,11 @@ def test_each_error_has_a_slug():
     ours = [kind for kind in kinds if kind.__module__ == "replaykit.errors"]
 
     assert len(ours) == len({kind.slug for kind in ours})
+
+
+def test_a_server_error_is_called_so_once():
+    """A failure is called by its kind and its name, and by its kind alone where it has no name of its own."""
+    error = Failure(kind="server_error", name="server_error", step=0, command="ask", message="500")
+
+    assert "server_error" == error.title
+    assert "check rows" == error.replace(kind="check", name="rows").title

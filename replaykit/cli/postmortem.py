@@ -27,7 +27,7 @@ def examine(broken: "Broken") -> None:
     """Let somebody look around where a run failed. What is done there does not change the verdict."""
     failure = broken.failure
     where = "at the end" if failure.step is None else f"at step {failure.step}"
-    say(f"  {failure.kind} {one_line(failure.name)} {where}: {one_line(failure.message)}")
+    say(f"  {one_line(failure.title)} {where}: {one_line(failure.message)}")
     frames = None
     if broken.case is not None:
         frames = _frames_of(broken.case)

@@ -78,7 +78,7 @@ class Progress(Watcher):
         """Tell of a new failure at once."""
         failure = finding.failure
         self._recent = (*self._recent[1 - RECENT :], f"• Seed {finding.seed}: {one_line(failure.message)}")
-        self._line(f"run {finding.first_seen_run}: {failure.kind} {failure.name}: {failure.message}")
+        self._line(f"run {finding.first_seen_run}: {failure.title}: {failure.message}")
         if finding.path is not None:
             self._line(f"  saved as {finding.path}, shrinking {count(finding.calls_before, 'command')}")
 
@@ -247,4 +247,4 @@ class ShrinkProgress(Progress):
         """Tell of another failure at once."""
         failure = finding.failure
         self._recent = (*self._recent[1 - RECENT :], f"• {one_line(failure.message)}")
-        self._line(f"met on the way: {failure.kind} {failure.name}: {failure.message}")
+        self._line(f"met on the way: {failure.title}: {failure.message}")

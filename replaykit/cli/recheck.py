@@ -105,16 +105,16 @@ def _show(path: Path, bundle: "Bundle", rechecked: "Rechecked", *, verbose: bool
     from replaykit.report import steps
 
     failure = rechecked.recorded
-    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
+    what = "a run that passed" if failure is None else steps.one_line(failure.title)
     say(f"{path}: {what}, {steps.count(len(bundle.trace.steps), 'command')}, rechecked")
     say(steps.render(rechecked.trace, verbose=verbose))
     seen = rechecked.trace.failure
     if seen is not None and seen.traceback:
-        say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
+        say(f"  {seen.title} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
     for each in rechecked.found:
         where = "at the end" if each.step is None else f"at step {each.step}"
-        say(f"  not recorded: {each.kind} {steps.one_line(each.name)} {where}: {steps.one_line(each.message)}")
+        say(f"  not recorded: {steps.one_line(each.title)} {where}: {steps.one_line(each.message)}")
     for moved in rechecked.moved[:1]:
         count = len(rechecked.moved)
         say(f"  the projection differs after {steps.count(count, 'step')}, first after step {moved.step}:")

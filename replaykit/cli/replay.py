@@ -165,7 +165,7 @@ def announce(path: Path, bundle: "Bundle", model: "type[Model]") -> None:
     from replaykit.report import steps
 
     failure, length = bundle.judged, steps.count(len(bundle.trace.steps), "command")
-    what = "a run that passed" if failure is None else f"{failure.kind} {steps.one_line(failure.name)}"
+    what = "a run that passed" if failure is None else steps.one_line(failure.title)
     say(f"{path}: {what}, {length}, seed {bundle.provenance.seed}")
     if digest_of(model) != bundle.provenance.model_digest:
         say("  The model draws differently today: the seed no longer means this sequence, the bundle still does.")
@@ -185,7 +185,7 @@ def say_replay(
     say_trace(replayed, look, options or {"verbose": False, "step": False, "until": None})
     seen = replayed.trace.failure
     if seen is not None and seen.traceback:
-        say(f"  {seen.kind} {seen.name} raised; this is a fault of the test code, not of the service:")
+        say(f"  {seen.title} raised; this is a fault of the test code, not of the service:")
         say("\n".join(f"  {line}" for line in seen.traceback.rstrip().splitlines()))
     log = log if replayed.verdict is Verdict.UNREACHABLE else ""
     if log:

@@ -72,8 +72,8 @@ def reshrink(context: click.Context, /, bundle: Path, **options: Any) -> int:
     stage = staged(context, provenance, options)
     read_settings(adapter, stage.settings)  # wrong ones are told before anything is started
     if not options["quiet"]:
-        note(f"{bundle}: {failure.kind} {failure.name}, {count(len(saved.trace.steps), 'command')}")
-    progress = ShrinkProgress(f"{bundle}: {failure.kind} {failure.name}", quiet=options["quiet"])
+        note(f"{bundle}: {failure.title}, {count(len(saved.trace.steps), 'command')}")
+    progress = ShrinkProgress(f"{bundle}: {failure.title}", quiet=options["quiet"])
     with stage.opened(provenance) as running, progress:
         reshrunk = journey.reshrink(
             saved,
@@ -151,7 +151,7 @@ def _lines(reshrunk: "Reshrunk") -> list[str]:
             lines.append(f"  shrinking was ended early: {shrunk.stopped}")
     for other in reshrunk.others:
         failure = other.failure
-        lines.append(f"  met on the way: {failure.kind} {failure.name}  (fingerprint {other.fingerprint})")
+        lines.append(f"  met on the way: {failure.title}  (fingerprint {other.fingerprint})")
         lines.append(f"    {failure.message}")
         if other.path is not None:
             lines.append(f"    {'there is already' if other.replaced else 'saved as'} {other.path}")

@@ -94,5 +94,6 @@ def _summarize(stub: "Stub", write: "Callable[[str], None] | None") -> None:
     if write is not None:
         _tell(stub, write)
     stand, unused = stub.stand(), stub.desk.unused()
-    missed = f"; {stand.missed} requests were not answered" if stand.missed else ""
+    count = "1 request was" if stand.missed == 1 else f"{stand.missed} requests were"
+    missed = f"; {count} not answered" if stand.missed else ""
     note(f"{unused or 'All that was recorded was asked for'}{missed}.")

@@ -51,7 +51,7 @@ def _show(bundle: Path, *, verbose: bool) -> int:
     origin, trace = read_bundle.origin, read_bundle.trace
     failure = trace.failure
     if failure is not None:
-        say(f"{failure.kind} {steps.one_line(failure.name)}  (fingerprint {failure.fingerprint})")
+        say(f"{steps.one_line(failure.title)}  (fingerprint {failure.fingerprint})")
         say("\n".join(f"  {line}" for line in failure.message.splitlines()))
         for line in steps.evidence(covered_in(failure.message, failure.expected, failure.actual, failure.traceback)):
             say(line)
@@ -78,6 +78,7 @@ def _show(bundle: Path, *, verbose: bool) -> int:
         again = f"{program()} replay {shlex.quote(str(bundle))}"
         place = "" if faults.needs_start(trace) else ", or --url URL"
         say(f'Replay it: {again} --offline, or live: {again} --start "COMMAND with {{port}}"{place}')
+        say(steps.LIVE)
     return 0
 
 

@@ -35,7 +35,7 @@ def render(bundle: Bundle) -> str:
         "pages": [],
         "entries": list(_entries(trace, _beginning(bundle.origin.recorded))),
     }
-    comments = [] if failure is None else [f"{failure.kind} {failure.name}: {failure.message}"]
+    comments = [] if failure is None else [f"{failure.title}: {failure.message}"]
     began = [step.call for step in trace.steps if faults.is_fault(step)]
     comments += [f"a fault was put in, which no archive can do: [{each.label}] {faults.told(each)}" for each in began]
     if comments:

@@ -115,7 +115,7 @@ def plan_of(bundle: Bundle) -> Plan:
                 ask.pause, still = still, 0.0
     return Plan(
         name="recording" if failure is None else failure.name,
-        story="a recording" if failure is None else _harmless(f"{failure.kind} {failure.name}: {failure.message}"),
+        story="a recording" if failure is None else _harmless(f"{failure.title}: {failure.message}"),
         finds_failure=failure is not None,
         asks=asks,
         bases=bases,

@@ -20,7 +20,7 @@ from replaykit.interaction import Headers, Interaction
 from replaykit.parcel import lined
 from replaykit.report import faults
 from replaykit.report.markdown import code, fenced
-from replaykit.report.steps import asked_and_answered, call_text, count, fault_text, said_text, under_text
+from replaykit.report.steps import LIVE, asked_and_answered, call_text, count, fault_text, said_text, under_text
 from replaykit.trace import Step, Trace
 from replaykit.value import JsonData
 from replaykit.verdict import Failure
@@ -86,8 +86,9 @@ def _folded(inside: str, failure: Failure, size: int) -> str:
 def _prose(bundle: Bundle, failure: Failure) -> Iterator[str]:
     first = failure.message.partition("\n")[0]
     command = f" after {_code(failure.command, 80)}" if failure.command is not None else ""
-    name = _code(failure.name, 80)
-    yield f"# {failure.kind.replace('_', ' ').capitalize()} {name} fails{command}: {_code(first, _TITLE)}\n"
+    title = _title(failure)
+    fails = "" if failure.title == failure.kind else " fails"
+    yield f"# {title[0].upper()}{title[1:]}{fails}{command}: {_code(first, _TITLE)}\n"
     if visible(first) != visible(failure.message) or len(visible(first)) > _TITLE:
         yield from _block(failure.message)
     for word, value in (("Expected", failure.expected), ("Seen", failure.actual)):
@@ -100,6 +101,11 @@ def _prose(bundle: Bundle, failure: Failure) -> Iterator[str]:
     yield "## Where it was seen\n"
     yield from (f"- {fact}" for fact in _facts(bundle))
     yield ""
+
+
+def _title(failure: Failure) -> str:
+    kind = failure.kind.replace("_", " ")
+    return kind if failure.title == failure.kind else f"{kind} {_code(failure.name, 80)}"
 
 
 def _code(said: str, most: int) -> str:
@@ -136,7 +142,7 @@ def _steps(trace: Trace, failure: Failure) -> Iterator[str]:
         yield f"\nand {count(len(items) - before - after, 'more step')}, which the bundle has\n"
         yield from items[len(items) - after :]
     if failure.step is None:
-        yield f"\nAt the end, {failure.kind.replace('_', ' ')} {_code(failure.name, 80)} **fails**."
+        yield f"\nAt the end, {_title(failure)} **fails**."
         yield from _requests("- ", ((each, 1) for each in trace.closing[-_READS:]))
     yield ""
 
@@ -205,6 +211,7 @@ def _replay(trace: Trace, failure: Failure) -> Iterator[str]:
     yield "## Replay\n"
     yield f"The bundle is in this text. Save it as `{FILE}` in the project's folder. {where}\n"
     yield from ("```sh", f"replaykit replay {FILE} --offline", f"replaykit replay {FILE} {live}", "```", "")
+    yield f"{LIVE}\n"
     yield "1 means that the bug is there, 0 that it is gone, 125 that it can't be judged. The bundle alone:\n"
     yield from ("```sh", f"replaykit import {FILE} --output {name_of(failure)}", "```", "")
 

@@ -19,6 +19,7 @@ from replaykit.parcel import gzipped
 from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
 from replaykit.report.bodies import Body, Pack
+from replaykit.report.steps import LIVE
 from replaykit.report.story import Command, Enclosed, Fact, Story, can_be_replayed, clipped, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
@@ -82,7 +83,7 @@ def view(
     file = _file(name, bundle.trace.failure, redactor)
     told = story(
         shown,
-        commands=_commands(bundle.trace, file, is_run=can_be_replayed(bundle)),
+        commands=_commands(bundle.trace, _place(name, file), is_run=can_be_replayed(bundle)),
         facts=[*(each.replace(said=redactor.message(each.said)) for each in facts), _COVERED],
         rerun=rerun,
         enclosed=_enclosed(content, file, policy),
@@ -200,6 +201,14 @@ def _file(name: str, failure: Failure | None, redactor: Redactor) -> str:
     return named if redactor.shown(named) == named else "bundle.pd"
 
 
+def _place(name: str, file: str) -> str:
+    """Return the path of a bundle as it was named, below the folder where it was; elsewhere, its name must do."""
+    path = Path(name)
+    return (
+        name if path.name == file and not path.is_absolute() and name.isprintable() and ".." not in path.parts else file
+    )
+
+
 def _enclosed(content: bytes, file: str, policy: Policy) -> Enclosed | str:
     """Return the bundle as it is enclosed, or why it is not."""
     size = f"{len(content):,} bytes"
@@ -225,7 +234,7 @@ def _commands(trace: Trace, file: str, *, is_run: bool) -> Iterable[Command]:
     if is_run:
         yield Command(purpose="From the recording alone, without a service", text=f"replaykit replay {name} --offline")
         start = f'replaykit replay {name} --start "COMMAND with {{port}}"'
-        yield Command(purpose="Against a service that is started for it", text=start)
+        yield Command(purpose=f"Against a service that is started for it. {LIVE}", text=start)
         if not faults.needs_start(trace):
             yield Command(purpose="Against a service that runs", text=f"replaykit replay {name} --url URL")
     else:

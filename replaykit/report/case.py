@@ -45,11 +45,11 @@ def cases(account: Account) -> list[Case]:
 
 def title_of(bug: Bug) -> str:
     """Return the name of a bug that stays the same: its kind, what was broken, and by which command."""
-    return f"{bug.kind} {bug.name} {f'after {bug.command}' if bug.command else 'at the end'}"
+    return f"{bug.title} {f'after {bug.command}' if bug.command else 'at the end'}"
 
 
 def _campaign(account: Account, seconds: float) -> Iterator[Case]:
-    troubles = [f"{each.kind} {each.name}: {each.message}\n{each.traceback or ''}" for each in account.faults]
+    troubles = [f"{each.title}: {each.message}\n{each.traceback or ''}" for each in account.faults]
     if account.died:
         troubles.insert(0, f"The service is not there any more: {account.died}\n{account.log}")
     elif account.not_judged and not troubles:

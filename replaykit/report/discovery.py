@@ -14,7 +14,7 @@ def curve(result: Result) -> list[str]:
     """Show when each bug of a hunt was first seen; a bar says how much of the runs that took."""
     if not (result.terms.is_hunt and result.failures):
         return []
-    names = {each.fingerprint: f"{each.failure.kind} {one_line(each.failure.name)}" for each in result.failures}
+    names = {each.fingerprint: one_line(each.failure.title) for each in result.failures}
     lines = ["", "Discoveries:"]
     for number, each in enumerate(result.discoveries[:ROWS], start=1):
         bar = "#" * max(1, round(WIDTH * each.run / max(result.total_runs, 1)))
@@ -32,7 +32,7 @@ def known(result: Result, command: Callable[[Path], str] | None = None) -> list[
     lines = []
     for each in result.known:
         seen = f"seen in {count(each.occurrences, 'run')}" if each.occurrences else "met while another was shrunk"
-        what = f"{each.failure.kind} {one_line(each.failure.name)}"
+        what = one_line(each.failure.title)
         lines += [
             "",
             f"KNOWN {what}  (fingerprint {each.fingerprint}, first in run {each.first_seen_run}, {seen})",

@@ -29,7 +29,7 @@ def render(account: Account) -> str:
         said = f"{bug.failure_reason}\nfingerprint {bug.fingerprint}, {outline.seen(bug)}"
         lines.append(command("warning", f"known: {title_of(bug)}", said))
     if not account.failures and not account.known and account.exit_code:
-        faults = [f"{each.kind} {each.name}: {each.message}" for each in account.faults]
+        faults = [f"{each.title}: {each.message}" for each in account.faults]
         lines.append(command("error", f"replaykit: {account.word}", "\n".join([account.verdict, *faults[:5]])))
     elif account.died:
         said = f"{account.died}\n{account.log}".rstrip()

@@ -79,7 +79,7 @@ def _tail(account: Account) -> Iterator[str]:
                     str(number),
                     str(bug.first_seen_run),
                     f"{bug.found_after:.1f}s",
-                    f"{text(f'{bug.kind} {bug.name}')} ({bug.fingerprint})",
+                    f"{text(bug.title)} ({bug.fingerprint})",
                     count(bug.occurrences, "run"),
                 )
                 for number, bug in enumerate(account.failures[:200], 1)
@@ -92,7 +92,7 @@ def _tail(account: Account) -> Iterator[str]:
         yield from table(
             ("Bug", "Seen", "Bundle"),
             [
-                (f"{text(f'{bug.kind} {bug.name}')} ({bug.fingerprint})", outline.seen(bug), text(bug.bundle or "-"))
+                (f"{text(bug.title)} ({bug.fingerprint})", outline.seen(bug), text(bug.bundle or "-"))
                 for bug in account.known[:200]
             ],
         )
@@ -101,7 +101,7 @@ def _tail(account: Account) -> Iterator[str]:
         yield "## The service is not there any more\n"
         yield from fenced(f"{account.died}\n{account.log}".rstrip())
     for fault in account.faults:
-        yield f"## Fault of the test code: {text(f'{fault.kind} {fault.name}')}\n"
+        yield f"## Fault of the test code: {text(fault.title)}\n"
         yield from fenced(f"{fault.message}\n{fault.traceback or ''}".rstrip())
     if account.trouble and not account.faults and not account.died:
         yield "## Not judged\n"
@@ -151,14 +151,14 @@ def _cell(crossed: Crossed | None) -> str:
 
 
 def _title(bug: Bug) -> str:
-    return bug.failure_reason.partition("\n")[0][:200] or f"{bug.kind} {bug.name}"
+    return bug.failure_reason.partition("\n")[0][:200] or bug.title
 
 
 def _bug(bug: Bug) -> Iterator[str]:
     rows = {
         "Seed": bug.seed,
         "Commands": len(bug.steps),
-        "Check": f"{text(f'{bug.kind} {bug.name}')}{f' after {text(bug.command)}' if bug.command else ''}",
+        "Check": f"{text(bug.title)}{f' after {text(bug.command)}' if bug.command else ''}",
         "Fingerprint": bug.fingerprint,
         "Seen": outline.seen(bug),
     }

@@ -47,14 +47,14 @@ def _lines(bug: Bug) -> Iterator[str]:
         yield f"Note over C,S: {label(f'[{step.label}] {step.call}{branch}{_under(step)}')}"
         yield from _requests(step.requests, step)
         if step.fails:
-            yield f"Note over C,S: {label(f'FAILURE {bug.kind} {bug.name}')}"
+            yield f"Note over C,S: {label(f'FAILURE {bug.title}')}"
         gone = [each for each in step.under if each.label in ends.get(step.label, ())]
         over += [f"Note over C,S: {label(faults.over(each.label, each.name))}" for each in gone]
     yield from (["end"] if before else [])
     yield from over
     yield from _requests(bug.closing)
     if bug.step is None:
-        yield f"Note over C,S: {label(f'FAILURE at the end, {bug.kind} {bug.name}')}"
+        yield f"Note over C,S: {label(f'FAILURE at the end, {bug.title}')}"
 
 
 def _under(step: RunStep) -> str:

@@ -26,7 +26,7 @@ def render(bundle: Bundle) -> str:
     if not bundle.whole:
         lines.append("the file has no end")
     if failure is not None:
-        lines.append(f"failure: {failure.kind} {one_line(failure.name)} ({failure.fingerprint}) at step {failure.step}")
+        lines.append(f"failure: {one_line(failure.title)} ({failure.fingerprint}) at step {failure.step}")
         lines += [f"  {line}" for line in failure.message.splitlines()]
         for word in ("expected", "actual"):
             value = getattr(failure, word)

@@ -13,8 +13,9 @@ from replaykit.report import faults
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
 from replaykit.value import JsonData, JsonText, loads
-from replaykit.verdict import Judgment
+from replaykit.verdict import Judgment, titled
 
+LIVE = "Say --health, --reset-url and --set as the campaign did, where no profile says them."  # of a live replay
 FEW = 5  # more runs in which what failed is confirmed, and no more is to be said
 
 
@@ -116,7 +117,7 @@ def _judgment(judgment: Judgment) -> str:
     if judgment.kind == "expectation":
         said = f" {one_line(judgment.name)}: {one_line(_cut(judgment.said, 300))}"
         return f"         {'✓ expected by' if judgment.holds else '✗ not as expected by'}{said}"
-    return f"         {'✓' if judgment.holds else '✗'} {judgment.kind} {one_line(judgment.name)}{said}"
+    return f"         {'✓' if judgment.holds else '✗'} {one_line(titled(judgment.kind, judgment.name))}{said}"
 
 
 def _cut(text: str, width: int) -> str:

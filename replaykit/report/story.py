@@ -194,7 +194,7 @@ def _verdict(bundle: Bundle, rerun: Rerun | None) -> tuple[str, Tone, str]:
     said = _ended(trace)
     if failure is not None:
         about = "" if failure.is_finding else "fault of the test code: "
-        said = f"{about}{failure.kind.replace('_', ' ')} {failure.name}"
+        said = f"{about}{failure.title.replace(failure.kind, failure.kind.replace('_', ' '), 1)}"
     if rerun is not None:
         tones: dict[str, Tone] = {"fixed": "good", "passed": "good", "reproduced": "bad", "failed": "bad"}
         return rerun.verdict.upper(), tones.get(rerun.verdict, "warn"), said

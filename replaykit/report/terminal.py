@@ -20,7 +20,7 @@ def render(result: Result, command: Callable[[Path], str] | None = None) -> str:
         lines += ["", *_finding(finding, command)]
     lines += discovery.known(result, command)
     for fault in result.faults.values():
-        lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.kind} {fault.name}", f"  {fault.message}"]
+        lines += ["", f"FAULT OF THE TEST CODE, not of the service: {fault.title}", f"  {fault.message}"]
         if fault.traceback:
             lines += [f"  {line}" for line in fault.traceback.rstrip().splitlines()]
     if result.unjudged is not None and (result.unjudged.steps or not result.died):
@@ -30,6 +30,8 @@ def render(result: Result, command: Callable[[Path], str] | None = None) -> str:
         lines += ["  the last lines of the service:", result.log] if result.log else []
     lines += discovery.curve(result)
     lines += _unrecovered(result)
+    refused = _refused(result)
+    lines += ["", f"Warning: {refused}"] if refused else []
     never = result.never_exercised()
     if never and result.total_runs:
         lines += ["", f"Warning: never exercised: {', '.join(never)}."]
@@ -66,8 +68,18 @@ def summary(result: Result) -> str:
 
 def verdict(result: Result) -> str:
     """Say in words what the campaign came to, and what ended it, where it was a hunt."""
-    said = _outcome(result)
+    refused = _refused(result)
+    said = f"{_outcome(result)}; {refused}" if refused else _outcome(result)
     return f"{said}; {result.stopped}" if result.stopped and result.terms.is_hunt else said
+
+
+def _refused(result: Result) -> str:
+    """Say that the service let no command in, where it did not: then hardly anything was tested."""
+    statuses = result.coverage.refusals
+    if not statuses:
+        return ""
+    advice = "is the base path missing?" if "404" in statuses else "are the credentials missing?"
+    return f"every request was answered {' or '.join(statuses)}: {advice}"
 
 
 def _outcome(result: Result) -> str:
@@ -99,7 +111,7 @@ def _finding(finding: Finding, command: Callable[[Path], str] | None) -> list[st
     if not finding.occurrences:
         seen = f"met while another failure of run {finding.first_seen_run} was shrunk"
     lines = [
-        f"FAILURE {failure.kind} {failure.name}  (fingerprint {finding.fingerprint}, {seen})",
+        f"FAILURE {failure.title}  (fingerprint {finding.fingerprint}, {seen})",
         f"  {failure.message}",
         *compared(failure),
         steps.render(finding.trace),

@@ -52,7 +52,7 @@ def conclusion(replayed: Replayed) -> str:
 def _failure(failure: Failure, calls: Sequence) -> list[str]:
     """Show a failure: what failed, where, and how."""
     said = [line for text in failure.message.splitlines() for line in [text.rstrip()] if line]
-    return [f"{failure.kind} {steps.one_line(failure.name)} {_place(failure, calls)}", *said, *compared(failure)]
+    return [f"{steps.one_line(failure.title)} {_place(failure, calls)}", *said, *compared(failure)]
 
 
 def _place(failure: Failure, calls: Sequence) -> str:

@@ -407,3 +407,27 @@ def test_long_run_stays_small(chromium, tmp_path):
     with visit(chromium, written) as seen:
         assert 300 == seen.page.locator(".step").count()
         assert [] == seen.problems()
+
+
+def test_commands_name_the_bundle_with_its_folder():
+    """Below the folder where one is, the path that was named is said; else the name, and nobody's folders."""
+    named = {
+        name: next(iter(bundle_html._commands(Trace(ending="failed"), bundle_html._place(name, "a.pd"), is_run=True)))
+        for name in ("failures/a.pd", "/home/me/a.pd", "../a.pd", "a.pd.gz")
+    }
+
+    assert "replaykit replay failures/a.pd --offline" == named.pop("failures/a.pd").text
+    assert {"replaykit replay a.pd --offline"} == {each.text for each in named.values()}
+
+
+def test_a_closed_step_shows_what_was_asked_and_answered(tmp_path):
+    """Beside the call stand method, path and status of its first request; a server error is called so once."""
+    step = Step(call=Call(label=0, tag="ask"), interactions=(sent(), sent()))
+    failure = Failure(kind="server_error", name="server_error", step=0, command="ask", message="500")
+    bundle = failed(step).replace(trace=Trace(steps=(step,), ending="failed", failure=failure))
+    text = page(tmp_path, bundle).read_text(encoding="utf-8")
+    summary = text.partition('<details class="step"')[2].partition("</summary>")[0]
+
+    assert re.search(r"\(\w+ /\S* → \d+", summary)
+    assert "server error server_error" not in text
+    assert "server_error <b>server_error</b>" not in text

@@ -133,6 +133,7 @@ def test_show_imports_nothing_and_shows_all(duplicate_names: Path, tmp_path: Pat
         "POST /players  201",
         "seed",
         "Replay it:",
+        "--health, --reset-url",
     ):
         assert text in ran.out
     assert "examples" in ran.out
