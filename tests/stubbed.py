@@ -55,7 +55,8 @@ class Stub:
         if "json" in content_type:
             return json.loads(body)
         inside = members(self.description, operation.body.schema)
-        return {name: self.typed(inside[name].pointer, texts[0]) for name, texts in parse_qs(body.decode()).items()}
+        said = parse_qs(body.decode(), keep_blank_values=True)
+        return {name: self.typed(inside[name].pointer, texts[0]) for name, texts in said.items()}
 
     def typed(self, pointer: str, text: str):
         if type_of(without_null(self.description, whole(self.description, pointer))) in {"integer", "number"}:
