@@ -1,7 +1,5 @@
 """Document: the OpenAPI 3.1 document that samples of an API come to, and what has to be said about it."""
 
-import hashlib
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from replaykit.openapi.description import sealed
 from replaykit.secret import Policy
 from replaykit.traffic import title as titles
 from replaykit.traffic.credential import credentials, demanded, is_credential
@@ -18,7 +17,6 @@ from replaykit.traffic.sample import FORM, METHODS, MISSING, MULTIPART, Sample, 
 from replaykit.traffic.shape import Shape, of_texts
 
 MARK = "x-replaykit-observed"
-SEAL = "x-replaykit-digest"  # of the document without it: whoever changes one breaks it
 RESET = "x-replaykit-reset"  # what brings the service back to its beginning, as `POST /reset`
 
 _SERVER = 500
@@ -84,9 +82,8 @@ def document_of(selection: Selection, title: str | None, policy: Policy) -> Desc
     components = {"schemas": writer.schemas, "securitySchemes": dict(sorted(writer.schemes.items()))}
     if any(components.values()):
         document["components"] = {key: each for key, each in components.items() if each}
-    document[SEAL] = _digest(document)
     return Described(
-        document,
+        sealed(document),
         selection.origin,
         len(selection.samples),
         selection.left_out,
@@ -101,19 +98,6 @@ def _mark(paths: dict[str, Any], guessed: list[str]) -> None:
         if any(template == each or template.startswith(f"{each}/") for each in guessed):
             for operation in operations.values():
                 operation["summary"] = "that this is one operation is a guess"
-
-
-def is_mended(text: str) -> bool:
-    """Say whether the text of a document is no longer what was made of traffic."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return True
-    return not isinstance(document, dict) or document.pop(SEAL, None) != _digest(document)
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class _Operations(NamedTuple):
