@@ -147,7 +147,6 @@ READING_ORDER = [
     "traffic.credential",
     "traffic.title",
     "traffic.document",
-    "traffic",
     # journeys
     "looking",
     "cover",
@@ -282,6 +281,7 @@ READING_ORDER = [
     "openapi.sketch",
     "openapi.draft",
     "openapi.scaffold",
+    "traffic",
     # faces
     "answer",
     "cli.console",
