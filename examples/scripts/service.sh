@@ -163,7 +163,7 @@ check_options() {
         known=$("$python" -m "examples.$service" --list-bugs) ||
             refuse $WRONG_USAGE "$python can't start $title." "Install the extra 'examples'."
         for bug in "${bugs[@]}"; do
-            printf '%s\n' "$known" | grep -qxF -e "$bug" ||
+            grep -qxF -e "$bug" <<<"$known" ||
                 refuse $WRONG_USAGE "$title has no bug '$bug'." "It has: $(printf '%s' "$known" | tr '\n' ' ')"
         done
     fi

@@ -35,7 +35,7 @@ def tried(folder: Path, name: str, example: str, *words: object, bug: str = "", 
 def test_the_guide_holds(tmp_path: Path):
     """The session is recorded, described, run and mended as the guide says; what it shows is printed."""
     text = GUIDE.read_text(encoding="utf-8")
-    blocks = re.findall(r"(?ms)^(<!-- exit: \d+ -->\n)?```(python|sh|text)\n(.*?)^```$", text)[1:]
+    blocks = re.findall(r"(?ms)^(<!-- exit: \d+ -->\n)?```(python|sh|text)\n(.*?)^```$", text)
     printed = ""
     with service.reached(
         url=None, start="python -m examples.travelbooking --port {port}", health=None, patience=None

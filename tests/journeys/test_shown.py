@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import shop
+import storefront
 import yaml
 from conftest import ROOT, environment
 from shown import PAGES, PLACES, READ, REGISTER, TEXT, Block, blocks, commands, every
@@ -19,7 +19,7 @@ from test_docs import shown_as
 
 from replaykit import service
 
-MOST_NOT_RUN = 28  # blocks that say why they are not run; see what can be run before this grows
+MOST_NOT_RUN = 29  # blocks that say why they are not run; see what can be run before this grows
 FEW, SHORT = 2, 12  # runs of a campaign on the examples, and commands of each
 HASTE = {"REPLAYKIT_QUIET": "1", "REPLAYKIT_SEED": "1", "REPLAYKIT_RUNS": "3", "REPLAYKIT_SHRINK_EXECUTIONS": "10"}
 
@@ -81,7 +81,7 @@ def test_data_is_well_formed(block: Block):
 @pytest.fixture(scope="module")
 def open_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Open the shop that is copied for each page."""
-    return shop.opened(tmp_path_factory.mktemp("shown") / "shop")
+    return storefront.opened(tmp_path_factory.mktemp("shown") / "shop")
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +143,11 @@ def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> 
     programs = [block for block in own if block.language == "python"]
     if not programs:
         return
-    text = shop.program([(block.said(place) or "", known_at(block.text, urls)) for block in programs])
+    text = storefront.program([(block.said(place) or "", known_at(block.text, urls)) for block in programs])
     done = ran([sys.executable, "-W", "error", "-c", text], folder, **more)
 
     assert 0 == done.returncode, done.stdout
-    outputs = dict(zip(programs, done.stdout.split(f"{shop.SEPARATOR}\n"), strict=False))
+    outputs = dict(zip(programs, done.stdout.split(f"{storefront.SEPARATOR}\n"), strict=False))
     for block, after in zip(all_ := blocks(page), all_[1:], strict=False):
         if block in outputs and after.said("prints") is not None:
             shown = [line.rstrip() for line in after.text.splitlines()]
