@@ -13,6 +13,8 @@ import time
 from types import FrameType, ModuleType
 from typing import cast
 
+from replaykit.errors import Terminated  # before any signal is heard: what is half imported can't be raised
+
 GARBAGE = 50_000  # objects after which it is looked for what nobody needs any more
 ECHO = 0.5  # seconds in which a second signal is taken for the first
 
@@ -76,8 +78,6 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     _asked.append(now)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    from replaykit.errors import Terminated
-
     raise Terminated(number)
 
 

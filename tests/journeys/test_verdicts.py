@@ -125,6 +125,30 @@ def test_terminated_replay_exits_with_143(after: float | None, duplicate_names: 
     assert after is None or "VERDICT interrupted" in out
 
 
+@pytest.mark.parametrize(("half_made", "code"), [("StaleError", -signal.SIGTERM), ("Verdict", 143)])
+def test_terminated_amid_an_import_is_no_mistake_of_its_own(half_made: str, code: int, duplicate_names: Path):
+    """TERM may come while a module is half imported: what it raises is there before it is listened for."""
+    program = f"""
+import os, signal, sys
+
+def look(frame, event, _):
+    if event == "call" and frame.f_code.co_name == {half_made!r}:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.setprofile(look)
+from replaykit.cli import entry
+entry()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "show", duplicate_names],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert code == done.returncode, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_model_that_judges_nothing_is_a_mistake(tmp_path: Path):
     """A model without any check could never fail, and is told so before the first run."""
     (tmp_path / "idle.py").write_text(
