@@ -497,3 +497,15 @@ def test_help_does_not_pay_for_what_it_does_not_need():
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
 
     assert found.stdout.split() == []
+
+
+def test_a_command_does_not_read_what_each_installed_package_says_of_itself():
+    """`replaykit show` starts as fast beside a hundred packages as beside ten: nothing looks for plugins in them."""
+    golden = Path(__file__).parent / "bundles" / "format-1.pd"
+    look = (
+        f"import atexit, sys; sys.argv[1:] = ['show', {str(golden)!r}]; from replaykit.cli import entry; "
+        "atexit.register(lambda: print('pydantic' in sys.modules, 'importlib.metadata' in sys.modules)); entry()"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+
+    assert found.stdout.splitlines()[-1] == "True False"

@@ -25,10 +25,18 @@ def entry() -> None:
     """Run the program `replaykit`."""
     gc.set_threshold(GARBAGE)  # what is imported stays: to look through it again and again takes a sixth of the time
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))  # its own command line, with rich and pygments
+    sys.modules.setdefault("pydantic.plugin._loader", _no_plugins())
     code = main(sys.argv[1:])
     if threading.active_count() > 1:  # threads of an adapter, which would hold the exit for ever
         os._exit(code)
     sys.exit(code)
+
+
+def _no_plugins() -> ModuleType:
+    """Stand in for pydantic's search for plugins, which reads what each installed package says of itself."""
+    module = ModuleType("pydantic.plugin._loader")
+    module.get_plugins = tuple  # type: ignore[attr-defined]
+    return module
 
 
 def main(arguments: list[str]) -> int:
