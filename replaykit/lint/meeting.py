@@ -18,7 +18,6 @@ from replaykit.model import Model
 from replaykit.value import fields_of, frozen
 
 _OURS = (Waited, Injected, Lost)
-_REST = 3  # names that are listed
 
 
 def remarks(rehearsals: Rehearsals, *, has_reset: bool) -> Iterator[Remark]:

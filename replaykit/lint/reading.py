@@ -75,7 +75,7 @@ def _never_looked_at(rehearsals: Rehearsals, name: str, check: Check) -> Iterato
     if check.during and not any(issubclass(each, check.during) for each in faults):
         why = f"none of the faults that it is for is among the commands of {model.__name__}"
     is_left_out = name in rehearsals.unsolved or check.during
-    was_run = bool(rehearsals.traces) and rehearsals.is_whole
+    was_run = rehearsals.runs > 0 and rehearsals.is_whole
     if not why and was_run and not is_left_out and not rehearsals.tally["check", name]:
         why = f"it was looked at in none of {rehearsals.runs} mock runs (seed {rehearsals.seed})"
     if why and not passage.is_of_another(model, name):

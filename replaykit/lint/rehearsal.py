@@ -176,7 +176,6 @@ class Rehearsals:
     seed: int
     runs: int
     stand_in: type[Model] = Model
-    traces: list[Trace] = field(default_factory=list)
     exchanges: list[Exchanged] = field(default_factory=list)
     states: list[Model] = field(default_factory=list)  # some of those that were come to
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -195,7 +194,7 @@ class Rehearsals:
             self._forget()
 
     def _forget(self) -> None:
-        self.traces, self.exchanges, self.states, self.contradiction = [], [], [], None
+        self.exchanges, self.states, self.contradiction = [], [], None
         self.tally = Counter()
 
     def _rehearse_all(self) -> bool:
@@ -212,7 +211,6 @@ class Rehearsals:
                 self.unsolved += left_out
                 self._leave_out(left_out)
                 return False
-            self.traces.append(trace)
             if trace.failure is not None:
                 if player.made_up:
                     self.broken.add(trace.failure.command or "")
