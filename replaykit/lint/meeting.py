@@ -15,7 +15,7 @@ from replaykit.lint.drawing import entities_in, expected_kinds
 from replaykit.lint.rehearsal import Rehearsals, asked_of, events_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Model
-from replaykit.value import fields_of, frozen
+from replaykit.value import fields_of
 
 _OURS = (Waited, Injected, Lost)
 
@@ -177,7 +177,7 @@ def _never_found_out(rehearsals: Rehearsals, adapter: type[Adapter[Any]]) -> Ite
     model = rehearsals.model
     if not any(issubclass(each, Fault) for each in model.commands):
         return
-    effective = {type(each.command) for each in rehearsals.exchanges if frozen(each.before) != frozen(each.after)}
+    effective = {type(each.command) for each in rehearsals.exchanges if each.has_effect}
     for command in asked_of(model):
         if command in effective and not command.idempotent and command not in adapter.recoverers:
             yield remark(

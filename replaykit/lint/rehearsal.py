@@ -54,6 +54,11 @@ class Exchanged(NamedTuple):
     before: Model
     after: Model
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether it changed the state."""
+        return frozen(self.before) != frozen(self.after)
+
 
 class Player(Mock):
     """The service in a rehearsal."""
