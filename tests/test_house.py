@@ -245,6 +245,7 @@ READING_ORDER = [
     "serving",
     # beginnings
     "lint",
+    "lint.limit",
     "lint.passage",
     "lint.remark",
     "lint.mutant",

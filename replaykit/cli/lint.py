@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli.console import conclude, diverted, draw, hush, say
-from replaykit.cli.options import read_profile
+from replaykit.cli.options import read_profile, read_time
 from replaykit.cli.page import command
 from replaykit.cli.variables import warn
 from replaykit.errors import UsageError
@@ -63,6 +63,14 @@ def _read_codes(context: click.Context, parameter: click.Parameter, given: tuple
     help="Only these remarks: codes or their beginnings, as in RK2,RK301.",
 )
 @click.option("--ignore", multiple=True, metavar="CODES", callback=_read_codes, help="All but these remarks.")
+@click.option(
+    "--limit",
+    metavar="TIME",
+    default="5m",
+    show_default=True,
+    callback=read_time,
+    help="End with an error where it takes longer, as where a method loops for ever: 90, 90s, 10m.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 @click.pass_context
 def lint(context: click.Context, /, model: str | None, **options: Any) -> int:
@@ -70,15 +78,18 @@ def lint(context: click.Context, /, model: str | None, **options: Any) -> int:
 
     Commands and values that are never generated, what is never checked, handlers and events that do not meet, values
     outside of their types. Much of that is seen in mock runs, in which the service answers what the model expects, or
-    on purpose something else. Nothing is sent anywhere, but the code of both is run, and without a limit in time.
+    on purpose something else. Nothing is sent anywhere, but the code of both is run.
 
     MODEL is package.module:Class, or file.py:Class; without it, that of the profile is taken. Each remark has a code,
     which docs/reference/lint.md explains. Notes are told, and are no reason to fail.
     """
     hush()
     warn()
+    from replaykit.lint.limit import limited
+
     write = diverted() if options["as_json"] else None
-    found = _linted(context, model, options)
+    with limited(options["limit"]):
+        found = _linted(context, model, options)
     code = 0 if found.is_clean else 1
     if write is not None:
         from replaykit.linting import render

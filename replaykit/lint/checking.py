@@ -20,8 +20,8 @@ from replaykit.command import Command, Event, Ref, Refs
 from replaykit.lint import passage
 from replaykit.lint.drawing import expected_kinds
 from replaykit.lint.guess import raised, shown_for
-from replaykit.lint.mutant import filled, mutants, states, wrong_fields
-from replaykit.lint.rehearsal import Change, Exchanged, Rehearsals, Unknown, asked_of, events_of, made
+from replaykit.lint.mutant import filled, mutants, states, wrong_values
+from replaykit.lint.rehearsal import Change, Exchanged, Rehearsals, Unknown, asked_of, events_of, made, refs_in
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Check, Like, Model
 from replaykit.value import State, copied, frozen
@@ -139,7 +139,7 @@ def _silent(model: type[Model], commands: list[type[Command]]) -> Iterator[Remar
 def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) -> Iterator[Remark]:
     """Try all ways of being wrong on exchanges of one kind."""
     command, event = trial.command, type(exchanges[0].event)
-    effective = [each for each in exchanges if frozen(each.before) != frozen(each.after)]
+    effective = [each for each in exchanges if each.has_effect]
     is_undone_unseen = trial.is_noticed(effective, lambda each, _: Change(each.step, folds=lambda _: None)) is False
     if is_undone_unseen:
         yield remark(
@@ -174,24 +174,21 @@ def _tried(rehearsals: Rehearsals, trial: _Trial, exchanges: list[Exchanged]) ->
 def _answers_other(name: str, exchange: Exchanged, number: int) -> Change | None:
     """Change a field of an answer; not the ref of what is new, which may be any."""
     value = getattr(exchange.event, name)
-    if isinstance(value, Ref) and value not in _refs_of(exchange.command):
+    if isinstance(value, Ref) and value not in refs_in(exchange.command):
         return None
-    others = dict(wrong_fields(exchange.event)).get(name)
+    others = wrong_values(value)
     if not others:
         return None
     other = others[number % min(FIELDS, len(others))]
     return Change(exchange.step, answer=lambda event: event.replace(**{name: other}))
 
 
-def _refs_of(command: Command) -> list[object]:
-    return [getattr(command, name) for name in type(command).model_fields]
-
-
 def _does_other(name: str, exchange: Exchanged, number: int) -> Change | None:
     """Let the service do something else than it says; None where that comes to the same."""
-    if isinstance(getattr(exchange.event, name), Ref):
+    value = getattr(exchange.event, name)
+    if isinstance(value, Ref):
         return None
-    for other in islice(dict(wrong_fields(exchange.event)).get(name, ()), number % FIELDS, None):
+    for other in wrong_values(value)[number % FIELDS :]:
         done = exchange.event.replace(**{name: other})
         state = copied(exchange.before)
         try:

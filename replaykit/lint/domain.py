@@ -80,17 +80,11 @@ def _is_one_value(generator: Generator) -> bool:
     return False
 
 
-class _AnyRefs(Refs):
+class AnyRefs(Refs):
     """Refs in which each name is bound to something."""
 
     def named(self, label: str) -> Ref[Any]:
         return Ref(label, 0)
-
-
-def labels_for(command: type[Command]) -> Refs:
-    """Return refs that know each name, to make a command of drawn arguments."""
-    del command
-    return _AnyRefs()
 
 
 def members_in(annotation: Any) -> list[Any]:
@@ -173,7 +167,7 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _refused(command: type[Command], drawn: dict[str, Drawn]) -> Iterator[Remark]:
     """Say which values, drawn or simplified, the type of the command refuses."""
-    refs = _AnyRefs()
+    refs = AnyRefs()
     for number in range(DRAWS):
         args = {name: each.built[number] for name, each in drawn.items()}
         yield from _refusal(command, args, refs, "RK401", "drawn")

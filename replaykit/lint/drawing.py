@@ -10,8 +10,8 @@ from replaykit.command import Command, Entity, Event, Ref, command_of, generator
 from replaykit.dispatch import members_of, signature_of
 from replaykit.generator import Generator
 from replaykit.lint import passage
-from replaykit.lint.domain import Drawn, drawn_from, labels_for, members_in
-from replaykit.lint.rehearsal import LENGTH, Rehearsals, asked_of
+from replaykit.lint.domain import AnyRefs, Drawn, drawn_from, members_in
+from replaykit.lint.rehearsal import LENGTH, Rehearsals, asked_of, events_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Like, Model
 from replaykit.source import Source, derive
@@ -71,18 +71,13 @@ def _a(name: str) -> str:
 
 def _entities_told(model: type[Model], adapter: type[Adapter[Any]] | None) -> set[type[Entity]]:
     """List what the events hold that the service may answer."""
-    events: set[Any] = set(model.rules.on)
+    events = set(model.rules.on)
     for name in model.rules.expects.values():
         events |= set(expected_kinds(model, name))
     if adapter is not None:
-        for name in adapter.handlers.values():
-            events |= set(members_of(signature_of(adapter, name)[0]["return"]))
-    found: set[type[Entity]] = set()
-    for event in events:
-        if isinstance(event, type) and issubclass(event, Event):
-            for _, annotation, _, _ in fields_of(event):
-                found |= entities_in(annotation)
-    return found
+        for command in adapter.handlers:
+            events |= set(events_of(adapter, command))
+    return set().union(*map(entities_named, events))
 
 
 def entities_in(annotation: Any) -> set[type[Entity]]:
@@ -90,6 +85,11 @@ def entities_in(annotation: Any) -> set[type[Entity]]:
     if get_origin(annotation) is Ref:
         return set(get_args(annotation))
     return set().union(*map(entities_in, get_args(annotation)))
+
+
+def entities_named(message: type[Command] | type[Event]) -> set[type[Entity]]:
+    """List the entities that the fields of a message have refs to."""
+    return set().union(*[entities_in(annotation) for _, annotation, _, _ in fields_of(message)])
 
 
 def _is_never_kept(model: type[Model], entity: type[Entity]) -> bool:
@@ -143,7 +143,7 @@ def _is_ever_true(rehearsals: Rehearsals, command: type[Command], name: str) -> 
                 each: generator.build(generator.sample(source, 10))
                 for each, generator in generators_of(command).items()
             }
-            if getattr(state, name)(command_of(command, command.version, args, labels_for(command))):
+            if getattr(state, name)(command_of(command, command.version, args, AnyRefs())):
                 return True
         except Exception:  # noqa: BLE001, S112  nothing to refer to here, or the user's code in a state of another run
             continue

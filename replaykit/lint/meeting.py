@@ -11,14 +11,13 @@ from replaykit.dispatch import members_of, signature_of
 from replaykit.fault import Fault, Injected, Lost
 from replaykit.generator import Generator, Mint
 from replaykit.lint import passage
-from replaykit.lint.drawing import entities_in, expected_kinds
+from replaykit.lint.drawing import entities_in, entities_named, expected_kinds
 from replaykit.lint.rehearsal import Rehearsals, asked_of, events_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Model
-from replaykit.value import fields_of, frozen
+from replaykit.value import fields_of
 
 _OURS = (Waited, Injected, Lost)
-_REST = 3  # names that are listed
 
 
 def remarks(rehearsals: Rehearsals, *, has_reset: bool) -> Iterator[Remark]:
@@ -27,10 +26,11 @@ def remarks(rehearsals: Rehearsals, *, has_reset: bool) -> Iterator[Remark]:
     if adapter is None:
         return
     yield from _unhandled(model, adapter)
-    yield from _unasked(model, adapter)
-    yield from _unread(model, adapter)
+    if adapter.model is model:  # one that was made for another model has what that one needs
+        yield from _unasked(model, adapter)
+        yield from _unread(model, adapter)
+        yield from _never_returned(model, adapter)
     yield from _forgotten(model, adapter)
-    yield from _never_returned(model, adapter)
     yield from _impossible(model, adapter)
     if not has_reset:
         yield from _never_reset(model, adapter)
@@ -58,12 +58,7 @@ def _unhandled(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Rema
 
 
 def _unasked(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Remark]:
-    """Say which handlers an adapter has for its own model, and the model never asks for them.
-
-    One that was inherited may be for another model, and so may one of an adapter that was made for another one.
-    """
-    if adapter.model is not model:
-        return
+    """Say which handlers an adapter has that its model never asks for; one that was inherited may be for another."""
     offered = set(model.commands)
     for command, name in adapter.handlers.items():
         if name in vars(adapter) and command not in offered and not issubclass(command, Wait):
@@ -77,8 +72,6 @@ def _unasked(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Remark
 
 
 def _unread(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Remark]:
-    if adapter.model is not model:
-        return
     read = {each.observation for each in model.rules.checks}
     for kind, name in adapter.observers.items():
         if name in vars(adapter) and kind not in read:
@@ -94,7 +87,7 @@ def _forgotten(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Rema
     """Say which events tell of something new that the model does not take note of."""
     kept = set(model.rules.candidates)
     for command in asked_of(model):
-        named = {entity for _, annotation, _, _ in fields_of(command) for entity in entities_in(annotation)}
+        named = entities_named(command)
         for event in events_of(adapter, command):
             if any(issubclass(event, each) for each in model.rules.on):
                 continue
@@ -123,8 +116,6 @@ def _returned(model: type[Model], adapter: type[Adapter[Any]]) -> set[type[Event
 
 def _never_returned(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Remark]:
     """Say which @on methods wait for what no handler of a command of this model returns."""
-    if adapter.model is not model:  # a model with fewer commands inherits what it does not need
-        return
     returned = _returned(model, adapter) | set(_OURS)
     for event, name in model.rules.on.items():
         if not any(issubclass(each, event) for each in returned):
@@ -178,7 +169,7 @@ def _never_found_out(rehearsals: Rehearsals, adapter: type[Adapter[Any]]) -> Ite
     model = rehearsals.model
     if not any(issubclass(each, Fault) for each in model.commands):
         return
-    effective = {type(each.command) for each in rehearsals.exchanges if frozen(each.before) != frozen(each.after)}
+    effective = {type(each.command) for each in rehearsals.exchanges if each.has_effect}
     for command in asked_of(model):
         if command in effective and not command.idempotent and command not in adapter.recoverers:
             yield remark(
@@ -212,7 +203,7 @@ def _never_sent(model: type[Model], adapter: type[Adapter[Any]]) -> Iterator[Rem
 def _read_of(function: ast.FunctionDef, parameter: str, command: type[Command]) -> set[str]:
     """List the fields of a parameter that a method reads: all of them where it gives the whole of it away."""
     fields, read = set(command.model_fields), set()
-    parents = {id(child): node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+    parents = passage.parents_in(function)
     for node in ast.walk(function):
         if not isinstance(node, ast.Name) or node.id != parameter:
             continue

@@ -47,12 +47,9 @@ def filled(value: Any) -> Iterator[Any]:
             yield value.model_copy(update={name: {OTHER: None} if isinstance(inside, dict) else [None]})
 
 
-def wrong_fields(event: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Give, for each field of an event, what might stand there instead."""
-    for name in type(event).model_fields:
-        others = [each for _, each in islice(mutants(getattr(event, name), depth=2), 6)]
-        if others:
-            yield name, others
+def wrong_values(value: Any) -> list[Any]:
+    """List what might stand in a field of an event instead of a value."""
+    return [each for _, each in islice(mutants(value, depth=2), 6)]
 
 
 def _scalars(value: Any) -> list[Any]:

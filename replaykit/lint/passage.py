@@ -83,6 +83,11 @@ def dumped(function: ast.FunctionDef) -> str:
     return ast.dump(function)
 
 
+def parents_in(function: ast.FunctionDef) -> dict[int, ast.AST]:
+    """Return what each part of a method stands in, by the id of the part."""
+    return {id(child): node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+
+
 def parameter_of(function: ast.FunctionDef) -> str | None:
     """Return the name of what a method takes besides self."""
     return function.args.args[1].arg if len(function.args.args) > 1 else None

@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from typing import get_args, get_origin
 
-from replaykit.command import Command, Entity, Event, Ref
+from replaykit.command import Entity, Event, Ref
 from replaykit.fault import Fault
 from replaykit.lint import passage
-from replaykit.lint.drawing import entities_in
+from replaykit.lint.drawing import entities_named
 from replaykit.lint.rehearsal import Rehearsals, asked_of, events_of
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Check, Model
@@ -75,7 +75,7 @@ def _never_looked_at(rehearsals: Rehearsals, name: str, check: Check) -> Iterato
     if check.during and not any(issubclass(each, check.during) for each in faults):
         why = f"none of the faults that it is for is among the commands of {model.__name__}"
     is_left_out = name in rehearsals.unsolved or check.during
-    was_run = bool(rehearsals.traces) and rehearsals.is_whole
+    was_run = rehearsals.runs > 0 and rehearsals.is_whole
     if not why and was_run and not is_left_out and not rehearsals.tally["check", name]:
         why = f"it was looked at in none of {rehearsals.runs} mock runs (seed {rehearsals.seed})"
     if why and not passage.is_of_another(model, name):
@@ -106,7 +106,7 @@ def _unread_state(model: type[Model]) -> Iterator[Remark]:
     if any(_is_opaque(each) for each in functions):
         return
     read = {name for each in functions for name in _read_in(each)}
-    wanted = {entity.tag for command in model.commands for entity in _entities_named(command)}
+    wanted = {entity.tag for command in model.commands for entity in entities_named(command)}
     needed = {name for tag in wanted for name in model.rules.candidates.get(tag, ())}
     outside = _read_outside(model)
     for kind in kinds:
@@ -145,10 +145,6 @@ def _classes_in(annotation: object) -> Iterator[type]:
         yield from _classes_in(each)
 
 
-def _entities_named(command: type[Command]) -> set[type[Entity]]:
-    return set().union(*[entities_in(annotation) for _, annotation, _, _ in fields_of(command)])
-
-
 def _read_outside(model: type[Model]) -> set[str]:
     """List the names that functions beside the model's classes read, in the same modules."""
     found: set[str] = set()
@@ -169,7 +165,7 @@ def _is_opaque(function: ast.FunctionDef) -> bool:
 
 def _read_in(function: ast.FunctionDef) -> Iterator[str]:
     """List the attributes that a function reads otherwise than to change them."""
-    parents = {id(child): node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+    parents = passage.parents_in(function)
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and not _is_changed(node, parents):
             yield node.attr
@@ -216,7 +212,7 @@ def _unchanged_state(rehearsals: Rehearsals) -> Iterator[Remark]:
 
 
 def _written_in(function: ast.FunctionDef) -> Iterator[str]:
-    parents = {id(child): node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+    parents = passage.parents_in(function)
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute) and (
             isinstance(node.ctx, ast.Store | ast.Del) or _is_changed(node, parents)

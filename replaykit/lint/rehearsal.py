@@ -54,6 +54,11 @@ class Exchanged(NamedTuple):
     before: Model
     after: Model
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether it changed the state."""
+        return frozen(self.before) != frozen(self.after)
+
 
 class Player(Mock):
     """The service in a rehearsal."""
@@ -176,7 +181,6 @@ class Rehearsals:
     seed: int
     runs: int
     stand_in: type[Model] = Model
-    traces: list[Trace] = field(default_factory=list)
     exchanges: list[Exchanged] = field(default_factory=list)
     states: list[Model] = field(default_factory=list)  # some of those that were come to
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -195,7 +199,7 @@ class Rehearsals:
             self._forget()
 
     def _forget(self) -> None:
-        self.traces, self.exchanges, self.states, self.contradiction = [], [], [], None
+        self.exchanges, self.states, self.contradiction = [], [], None
         self.tally = Counter()
 
     def _rehearse_all(self) -> bool:
@@ -212,7 +216,6 @@ class Rehearsals:
                 self.unsolved += left_out
                 self._leave_out(left_out)
                 return False
-            self.traces.append(trace)
             if trace.failure is not None:
                 if player.made_up:
                     self.broken.add(trace.failure.command or "")

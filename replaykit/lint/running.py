@@ -74,7 +74,7 @@ def _asked_again(model: type[Model], exchange: Exchanged) -> Iterator[Remark]:
     names = [*model.rules.requires.get(type(command), ()), *filter(None, [model.rules.expects.get(type(command))])]
     for name in names:
         try:
-            one, two = getattr(asked, name)(command), None
+            one = getattr(asked, name)(command)
             changed = frozen(asked) != frozen(before)
             two = getattr(copied(before), name)(command)
         except Exception:  # noqa: BLE001  told where it ended a run

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from replaykit.naming import is_telling
-from replaykit.traffic.route import Route, singular
+from replaykit.openapi.description import escaped
+from replaykit.traffic.route import MOST_KNOWN, Route, may_name, singular
 from replaykit.traffic.sample import Sample
 from replaykit.value import JsonData
 
-MOST_KNOWN = 1_000_000  # values of answers, in all
 SHARE = 0.5  # of the uses of a place that have to agree
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d")  # two things may well have the same one
@@ -54,7 +54,6 @@ class Descent(NamedTuple):
 
     use: Use
     source: Source
-    times: int
 
 
 def descents(samples: Sequence[Sample], routes: Sequence[Route]) -> list[Descent]:
@@ -88,7 +87,7 @@ def descents(samples: Sequence[Sample], routes: Sequence[Route]) -> list[Descent
     for use, sources in votes.items():
         best = min(sources, key=lambda each: (each.rank, -sources[each]))
         if sources.total() >= SHARE * totals[use]:
-            found.append(Descent(use, best, sources.total()))
+            found.append(Descent(use, best))
     return sorted(found)
 
 
@@ -125,17 +124,22 @@ def _uses(sample: Sample, route: Route) -> Iterator[tuple[Use, JsonData]]:
 def _told(data: JsonData) -> Iterator[tuple[str, str, JsonData, bool]]:
     """List the values in a document that may name something: pointer, key, value, and whether it is in a list."""
     for place, value in _leaves(data, ""):
-        if isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value)) <= 200:  # noqa: PLR2004
-            parts = place.split("/")
+        if may_name(value):
+            parts = keys_in(place)
             key = next((part for part in reversed(parts) if part and not part.isdigit()), "")
-            yield place, key.replace("~1", "/").replace("~0", "~"), value, any(part == "0" for part in parts)
+            yield place, key, value, "0" in parts
+
+
+def keys_in(pointer: str) -> list[str]:
+    """List the keys that a pointer goes through; RFC 6901, section 4."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
 def _leaves(data: JsonData, place: str) -> Iterator[tuple[str, JsonData]]:
     """List the values in a document, each with its pointer; every item of a list as its first one."""
     if isinstance(data, dict):
         for key, each in data.items():
-            yield from _leaves(each, f"{place}/{key.replace('~', '~0').replace('/', '~1')}")
+            yield from _leaves(each, f"{place}/{escaped(key)}")
     elif isinstance(data, list):
         for each in data:
             yield from _leaves(each, f"{place}/0")

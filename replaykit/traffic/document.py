@@ -11,7 +11,7 @@ from replaykit.openapi.description import sealed
 from replaykit.secret import Policy
 from replaykit.traffic import title as titles
 from replaykit.traffic.credential import credentials, demanded, is_credential
-from replaykit.traffic.descent import Descent, descents
+from replaykit.traffic.descent import Descent, descents, keys_in
 from replaykit.traffic.route import GUESSED, MOST_ROUTES, Route, routes
 from replaykit.traffic.sample import FORM, METHODS, MISSING, MULTIPART, Sample, Selection, accepted
 from replaykit.traffic.shape import Shape, of_texts
@@ -249,10 +249,9 @@ class _Writer:
         if not forms:
             return None
         always = all(each.form for each in taken)
+        unknown: dict[str, dict[str, Any]] = {MULTIPART: {"type": "object"}}
         content = {
-            form: {"schema": {"type": "object"} if form == MULTIPART and shape is None else {}}
-            if shape is None
-            else {"schema": shape.schema(with_examples=True)}
+            form: {"schema": unknown.get(form, {}) if shape is None else shape.schema(with_examples=True)}
             for form, shape in sorted(forms.items())
         }
         return {**({"required": True} if always else {}), "content": content}
@@ -319,7 +318,7 @@ class _Writer:
             link.setdefault("parameters", {})[f"{use.where}.{use.name}" if clash else use.name] = said
             return
         at = link.setdefault("requestBody", {})
-        *above, last = [part.replace("~1", "/").replace("~0", "~") for part in use.name.split("/")[1:]]
+        *above, last = keys_in(use.name)
         for part in above:
             at = at.setdefault(part, {})
         at[last] = said

@@ -18,10 +18,11 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from replaykit.change import last_key, leaves
-from replaykit.naming import is_telling
+from replaykit.naming import LONGEST, is_telling
 from replaykit.placeholder import is_covered
 from replaykit.traffic.sample import MISSING, Sample
 from replaykit.traffic.shape import is_id
+from replaykit.value import JsonData
 
 MANY = 8  # parts that are used alike are values, though nothing says so
 SEVERAL = 4  # the same, where there are values beside them
@@ -76,9 +77,14 @@ class Evidence(NamedTuple):
     keys: tuple[tuple[frozenset[str] | None, ...], ...]
 
 
+def snake(word: str) -> str:
+    """Return a part of a path in snake case: `orderItems` is `order_items`."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unquote(word))).strip("_").lower()
+
+
 def singular(word: str) -> str:
     """Return a noun in the singular: `accounts` is many an `account`."""
-    plain = re.sub(r"[^A-Za-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unquote(word))).strip("_").lower()
+    plain = snake(word)
     if re.search(r"(ss|us|is)$", plain):
         return plain
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", "")):
@@ -115,12 +121,17 @@ def _evidence(samples: Sequence[Sample]) -> Evidence:
         texts = [unquote(part) for part in sample.parts]
         found.append(tuple(frozenset(here[text]) if text in here else None for text in texts))
         for place, value in leaves(sample.answer) if room > 0 and sample.is_accepted else ():
-            if isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value)) <= 200:  # noqa: PLR2004
+            if may_name(value):
                 here[str(value)].add(last_key(place))
                 room -= 1
         if sample.location and sample.is_accepted:
             here[unquote(sample.location.partition("?")[0].rstrip("/").rpartition("/")[2])].add("id")
     return Evidence(tuple(found))
+
+
+def may_name(value: JsonData) -> bool:
+    """Say whether a value in a document may name something: a text or an integer of some length."""
+    return isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value)) <= LONGEST
 
 
 def _split(
@@ -141,8 +152,7 @@ def _split(
         keys = [key for number in merged for key in evidence.keys[number][depth] or ()]
         hole = Hole(_name(before, keys, is_made=any(map(is_id, map(unquote, values)))))
         if guess:
-            shown = "/" + "/".join(f"{{{part.name}}}" if isinstance(part, Hole) else part for part in (*before, hole))
-            guesses.append(f"{shown}{GUESSED}{len(values)} paths were used alike")
+            guesses.append(f"{Route((*before, hole), ()).template}{GUESSED}{len(values)} paths were used alike")
         yield from _split(samples, evidence, (*before, hole), merged, guesses)
     for word, numbers in groups.items():
         if word not in values:

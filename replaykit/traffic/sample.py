@@ -43,7 +43,6 @@ class Sample(NamedTuple):
     status: int
     answer_form: str
     answer: JsonData
-    is_whole: bool  # is the answer's body all that was sent?
     location: str
 
     @property
@@ -161,7 +160,6 @@ def _sample(session: int, each: Interaction) -> Sample:
         if response.body
         else "",
         answer=answer,
-        is_whole=is_whole,
         location=header(response.headers, "location") or "",
     )
 

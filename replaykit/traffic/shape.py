@@ -139,8 +139,7 @@ class Shape:
         if is_covered(value):
             self.is_many = True
             return
-        fitting = {name for name, fits in FORMATS.items() if fits(value)}
-        self.formats = fitting if self.formats is None else self.formats & fitting
+        self._keep_formats({name for name, fits in FORMATS.items() if fits(value)})
         if of and (value, of) in self.seen:
             return  # the same thing, shown once more
         if of and len(self.seen) < MOST_SEEN:
@@ -153,12 +152,18 @@ class Shape:
         else:
             self.is_many = True
 
+    def _keep_number(self, value: float, times: int = 1) -> None:
+        if value in self.numbers or len(self.numbers) < MOST_KEPT:
+            self.numbers[value] += times
+
+    def _keep_formats(self, fitting: set[str]) -> None:
+        self.formats = fitting if self.formats is None else self.formats & fitting
+
     def _number(self, value: Any) -> None:
         self.kinds["integer" if isinstance(value, int) else "number"] += 1
         if is_marked_number(value) or not math.isfinite(value) or abs(value) > LARGEST:
             return
-        if value in self.numbers or len(self.numbers) < MOST_KEPT:
-            self.numbers[value] += 1
+        self._keep_number(value)
 
     def absorb(self, other: "Shape") -> None:
         """Take all into account that another shape has seen."""
@@ -169,7 +174,7 @@ class Shape:
             self.items = self.items or Shape(self._top)
             self.items.absorb(other.items)
         if other.formats is not None:
-            self.formats = other.formats if self.formats is None else self.formats & other.formats
+            self._keep_formats(other.formats)
         self.is_many |= other.is_many
         self.is_deep |= other.is_deep
         again = Counter(word for word, _ in self.seen & other.seen)
@@ -177,8 +182,7 @@ class Shape:
             self._keep(word, times - again[word])
         self.seen |= other.seen
         for number, times in other.numbers.items():
-            if number in self.numbers or len(self.numbers) < MOST_KEPT:
-                self.numbers[number] += times
+            self._keep_number(number, times)
 
     @property
     def is_map(self) -> bool:
@@ -224,16 +228,11 @@ class Shape:
         return schema
 
     def _of_texts(self, key: str, kinds: set[str], own: frozenset[str]) -> dict[str, Any]:
-        if self.formats and not self.is_covered_only:
+        if self.formats and self.words:
             return {"format": next(name for name in FORMATS if name in self.formats)}
         if self.is_enum(key) and not own & self.words.keys():
             return {"enum": [*sorted(self.words), *([None] if "null" in kinds else [])]} if len(kinds) <= 2 else {}  # noqa: PLR2004
         return {}
-
-    @property
-    def is_covered_only(self) -> bool:
-        """Whether all texts were secrets."""
-        return not self.words
 
     def is_enum(self, key: str = "") -> bool:
         """Say whether the texts are a few words that came again and again, and are not somebody's own."""

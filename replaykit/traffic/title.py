@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Collection
-from urllib.parse import unquote
 
-from replaykit.traffic.route import Hole, Route, singular
+from replaykit.traffic.route import Hole, Route, singular, snake
 
 _VERBS = {"post": "create", "put": "replace", "patch": "update", "delete": "delete", "get": "get"}
 _PREFIX = re.compile(r"api|rest|v\d{1,4}([._]\d{1,4})*")
@@ -24,7 +23,7 @@ def operation(method: str, route: Route, *, lists: bool) -> str:
         if lists:
             return camel("list", owner, last)
         return camel("get", owner, last) if owner else camel("get", *[each for each in words if isinstance(each, str)])
-    if method == "post" and singular(last) != _plain(last):
+    if method == "post" and singular(last) != snake(last):
         return camel("create", owner, singular(last))
     if method == "post":
         return camel(last, owner) if owner else camel(*[each for each in words if isinstance(each, str)])
@@ -39,13 +38,9 @@ def _above(words: list[str | Hole], at: int) -> str:
     return ""
 
 
-def _plain(word: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unquote(word))).strip("_").lower()
-
-
 def camel(*words: str) -> str:
     """Join words to a name in camel case, of letters and digits."""
-    parts = [part for word in words for part in re.findall(r"[A-Za-z0-9]+", _plain(word))]
+    parts = [part for word in words for part in re.findall(r"[A-Za-z0-9]+", snake(word))]
     name = "".join(part if number == 0 else part.capitalize() for number, part in enumerate(parts))
     return name if name and not name[0].isdigit() else f"op{name}"
 

@@ -107,6 +107,42 @@ def test_a_model_that_wants_to_exit_is_a_remark(tmp_path: Path):
     assert "quits.py:11: RK502 error: ask raises" in done.stdout
 
 
+def test_a_method_that_loops_for_ever_is_an_error_that_names_it(tmp_path: Path):
+    """A model whose precondition never ends does not keep lint: it ends in time, and says which method it was."""
+    (tmp_path / "loops.py").write_text(
+        "from typing import ClassVar\n"
+        "from replaykit import Command, Model, requires\n"
+        "class Ask(Command):\n    pass\n"
+        "class Loops(Model):\n"
+        "    commands: ClassVar = (Ask,)\n"
+        "    server_errors: ClassVar = True\n"
+        "    @requires\n"
+        "    def ready(self, cmd: Ask) -> bool:\n"
+        "        while True:\n"
+        "            try:\n"
+        "                len('')\n"
+        "            except Exception:\n"
+        "                pass\n"
+    )
+    done = lint("loops.py:Loops", "--limit", "2s", "--json", folder=tmp_path)
+    [first, todo, *_] = done.stderr.splitlines()
+
+    assert done.returncode == BROKEN
+    assert "error[definition]: It took more than 2 seconds, and ready (" in first
+    assert re.search(r"/loops\.py, line 1[0-4]\) had not come to an end\.$", first)
+    assert "--limit" in todo
+    assert json.loads(done.stdout)["error"]["slug"] == "definition"
+
+
+def test_a_module_that_is_never_imported_is_an_error(tmp_path: Path):
+    """What a file does while it is imported has the same limit."""
+    (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(1000)\n")
+    done = lint("sleeps.py:Sleeps", "--limit", "1", folder=tmp_path)
+
+    assert done.returncode == BROKEN
+    assert "sleeps.py, line 2" in done.stderr
+
+
 def test_the_guide_shows_what_is_printed(tmp_path: Path):
     """The model of the guide has the mistakes that the guide tells."""
     text = MODELS.read_text(encoding="utf-8").partition("## Before any service is asked")[2]
