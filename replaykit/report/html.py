@@ -93,7 +93,7 @@ def render(account: Account, *, most: int = MOST) -> str:
         "curve": _curve(account),
         "coverage": _coverage(account),
         "rates": [each for each in findings[:MOST_ROWS] if each.rate is not None],
-        "kinds": () if matrix is None else tuple(map(faults.short, matrix.kinds)),
+        "kinds": [] if matrix is None else [faults.short(each) for each in matrix.kinds],
         "matrix": () if matrix is None else _matrix(matrix),
         "endpoints_left": 0 if matrix is None else max(0, len(matrix.endpoints) - MOST_ENDPOINTS),
         "frame": {"width": chart.WIDTH, "height": chart.HEIGHT, "left": chart.LEFT, "right": chart.WIDTH - chart.RIGHT,
