@@ -25,7 +25,7 @@ def written(tmp_path_factory):
             folder = tmp_path_factory.mktemp(profile)
             service, bug, _ = BUGS[profile]
             ran = replaykit(
-                "integration", "--profile", profile, "--runs", "25", "--seed", "1",
+                "integration", "--profile", profile, "--runs", "8", "--seed", "1",
                 "--start", f"python -m examples.{service} --port {{port}} --bug {bug}",
                 "--save-failures", folder / "failures",
                 "--report", f"html={folder}/page.html", "--report", f"json={folder}/account.json",
