@@ -65,7 +65,6 @@ class Bar(NamedTuple):
     total: int
     percent: float
     required: float | None
-    width: float
 
 
 class Row(NamedTuple):
@@ -136,7 +135,7 @@ def _curve(account: Account) -> chart.Curve | None:
 
 def _coverage(account: Account) -> list[Bar]:
     return [
-        Bar(kind, each.covered, each.total, part := 100 * each.covered / each.total, each.required, part)
+        Bar(kind, each.covered, each.total, 100 * each.covered / each.total, each.required)
         for kind, each in account.coverage.items()
         if each.total
     ]
