@@ -5,7 +5,7 @@ same, until VERSION changes. What a command can't go on from is a `Refusal`, whi
 """
 
 import json
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from replaykit.document import json_text
 from replaykit.report.json import DIALECT, opened
@@ -30,6 +30,14 @@ class Refusal(Record):
     error: Unread
 
 
+class _Head(Record):
+    """What the document of each command begins with."""
+
+    version: int = VERSION
+    command: str
+    exit_code: int = 0
+
+
 class Verified(Record):
     """A file, and what became of it since it was written."""
 
@@ -39,21 +47,18 @@ class Verified(Record):
     unread: Unread | None
 
 
-class Verify(Record):
+class Verify(_Head):
     """What `replaykit verify` came to."""
 
-    version: int = VERSION
     command: Literal["verify"] = "verify"
     exit_code: int
     files: tuple[Verified, ...]
 
 
-class Repair(Record):
+class Repair(_Head):
     """What `replaykit repair` came to."""
 
-    version: int = VERSION
     command: Literal["repair"] = "repair"
-    exit_code: int = 0
     file: str
     output: str | None  # what was written; null where nothing had to be
     lines: int
@@ -72,12 +77,10 @@ class Migrated(Record):
     size: int
 
 
-class Migrate(Record):
+class Migrate(_Head):
     """What `replaykit migrate` came to."""
 
-    version: int = VERSION
     command: Literal["migrate"] = "migrate"
-    exit_code: int = 0
     files: tuple[Migrated, ...]
 
 
@@ -97,10 +100,9 @@ class Unscanned(Record):
     unread: Unread
 
 
-class Scan(Record):
+class Scan(_Head):
     """What `replaykit scan` came to."""
 
-    version: int = VERSION
     command: Literal["scan"] = "scan"
     exit_code: int
     files: int  # that were looked into
@@ -108,12 +110,10 @@ class Scan(Record):
     unread: tuple[Unscanned, ...]
 
 
-class Export(Record):
+class Export(_Head):
     """What `replaykit export` came to."""
 
-    version: int = VERSION
     command: Literal["export"] = "export"
-    exit_code: int = 0
     bundle: str
     whole: bool  # false: the end of the bundle is missing
     format: str
@@ -122,12 +122,10 @@ class Export(Record):
     left_out: str | None  # what the format has no room for, in a sentence
 
 
-class Import(Record):
+class Import(_Head):
     """What `replaykit import` came to."""
 
-    version: int = VERSION
     command: Literal["import"] = "import"
-    exit_code: int = 0
     recording: str  # - is standard input
     output: str
     contained: bool  # a bundle was in it, and is written to the byte; else it was recorded by another tool
@@ -146,21 +144,17 @@ class Known(Record):
     changed: bool
 
 
-class Statuses(Record):
+class Statuses(_Head):
     """What `replaykit close` and `replaykit reopen` came to."""
 
-    version: int = VERSION
     command: Literal["close", "reopen"]
-    exit_code: int = 0
     bundles: tuple[Known, ...]
 
 
-class Init(Record):
+class Init(_Head):
     """What `replaykit init` came to."""
 
-    version: int = VERSION
     command: Literal["init"] = "init"
-    exit_code: int = 0
     folder: str
     model: str  # as --model names it
     adapter: str
@@ -172,10 +166,9 @@ class Init(Record):
     health: str  # for --health
 
 
-class GitSetup(Record):
+class GitSetup(_Head):
     """What `replaykit git-setup` came to."""
 
-    version: int = VERSION
     command: Literal["git-setup"] = "git-setup"
     exit_code: int
     missing: tuple[str, ...]  # before
@@ -189,10 +182,9 @@ class Refused(Record):
     why: str
 
 
-class Noise(Record):
+class Noise(_Head):
     """What `replaykit noise` came to."""
 
-    version: int = VERSION
     command: Literal["noise"] = "noise"
     exit_code: int
     bundle: str
@@ -212,10 +204,9 @@ class Met(Record):
     bundle: str | None  # null where it was not saved
 
 
-class Reshrink(Record):
+class Reshrink(_Head):
     """What `replaykit reshrink` came to."""
 
-    version: int = VERSION
     command: Literal["reshrink"] = "reshrink"
     exit_code: int
     bundle: str
@@ -235,9 +226,7 @@ Answer: TypeAlias = (
     Verify | Repair | Migrate | Scan | Export | Import | Statuses | Init | GitSetup | Noise | Reshrink | Refusal
 )
 
-KINDS: tuple[type[Record], ...] = (
-    Verify, Repair, Migrate, Scan, Export, Import, Statuses, Init, GitSetup, Noise, Reshrink, Refusal,
-)  # fmt: skip
+KINDS: tuple[type[Record], ...] = get_args(Answer)
 
 
 def render(answer: Answer) -> str:

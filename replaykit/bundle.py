@@ -69,6 +69,13 @@ class Origin(Record):
     canonical: bool | None = None  # were times, dates and request ids left out?
     culprit: str | None = None  # the commit, or the version, that brought the bug, as a person reads it
 
+    @property
+    def recording(self) -> str:
+        """When and by what it was recorded, as a person reads it."""
+        when = self.recorded or ("without times (canonical)" if self.canonical else "at an unknown time")
+        versions = [f"Python {self.python}", f"httpx {self.httpx}"] if self.python else []
+        return f"{when} by {', '.join([self.tool, *versions])}"
+
     def require_port(self) -> None:
         """Raise UsageError where nobody is to be expected at the recorded URL: its port was free, and is not kept."""
         if self.canonical and self.url is not None and self.url.endswith(f":{LAST_PORT}"):

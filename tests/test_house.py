@@ -383,7 +383,6 @@ DOORS = {
         "cli.listing",
         "cli.bundles",
         "cli.git_setup",
-        "cli.scan",
         "cli.exporting",
         "cli.importing",
         "cli.init",

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from replaykit.cli import candidates
 from replaykit.cli.building import build_options, hand_of, recipe_of
-from replaykit.cli.console import conclude, diverted, draw, note, program
+from replaykit.cli.console import conclude, diverted, draw, json_option, note, program
 from replaykit.cli.options import PLAIN, loaded_for, read_time, service_options, settle, staged
 from replaykit.cli.page import command
 from replaykit.errors import MissingFileError, ReplaykitError, UnwritableError, UsageError
@@ -60,7 +60,7 @@ _OPTIONS = (
                  help="Where commits are checked out: in worktrees of the repository, or in clones."),
     click.option("--resume", is_flag=True,
                  help="Go on with the last bisect that did not come to its end; all else may be left out."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr."),
+    json_option,
     click.option("--markdown", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
                  help="Write what it came to into this file too, for a ticket or a pull request."),
     click.option("--quiet", is_flag=True, help="No progress."),

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import conclude, diverted, hush, say
+from replaykit.cli.console import conclude, diverted, hush, json_option, say
 from replaykit.cli.page import command
 
 
 @command("diff")
 @click.argument("before", metavar="A", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
 @click.argument("after", metavar="B", type=click.Path(path_type=Path), shell_complete=candidates.bundles)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@json_option
 @click.option("--all", "whole", is_flag=True, help="Show all places, those that noise rules cover too.")
 def diff(before: Path, after: Path, *, as_json: bool, whole: bool) -> int:
     """Say in what two bundles differ: their calls, and what came of those that both have; how they end.

@@ -8,7 +8,7 @@ import click
 
 from replaykit.cli import candidates
 from replaykit.cli.building import build_options, recipe_of
-from replaykit.cli.console import complain, conclude, diverted, note, say
+from replaykit.cli.console import complain, conclude, diverted, json_option, note, say
 from replaykit.cli.options import loaded_for, service_options, settle, staged, times_option
 from replaykit.cli.page import command
 from replaykit.cli.replay import announce, conclude_replay, say_replay
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @service_options
 @build_options
 @times_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@json_option
 @click.pass_context
 def probe(context: click.Context, /, bundle: Path, **options: Any) -> int:
     """Build and start what lies in the current folder, replay a saved bug, and stop it again.

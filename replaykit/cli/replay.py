@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaykit.cli import candidates
-from replaykit.cli.console import conclude, diverted, say
+from replaykit.cli.console import conclude, diverted, json_option, say
 from replaykit.cli.drift import drift_option, require_live, say_drift
 from replaykit.cli.html import Page, page_of
 from replaykit.cli.looking import look_of, look_options, require_alone, say_trace
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 
 @command("replay")
-@click.argument(
-    "bundles",
-    metavar="BUNDLE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+@candidates.some_bundles("bundles", "BUNDLE...")
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
 @order_option
@@ -52,7 +45,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What exits with 0: reproduces swaps the exit codes 0 and 1, for a bug that is still open.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead, and the rest to stderr.")
+@json_option
 @click.option("--html", metavar="PATH", help="Write a page for people: what was recorded against what came of it now.")
 @drift_option
 @look_options

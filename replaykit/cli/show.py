@@ -68,12 +68,9 @@ def _show(bundle: Path, *, verbose: bool) -> int:
         say(f"revision  {steps.one_line(origin.revision)}{' with changes' if origin.dirty else ''}")
     if origin.culprit is not None:
         say(f"culprit   {steps.one_line(origin.culprit)}")
-    versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
-    when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
-    recorded = f"{when} by {', '.join([origin.tool, *versions])}"
-    say(f"recorded  {steps.one_line(recorded)}")
+    say(f"recorded  {steps.one_line(origin.recording)}")
     if not read_bundle.whole:
-        say("The file has no end: whoever wrote it was stopped. It can be looked at, not judged.")
+        say(steps.NO_END)
     elif failure is not None:
         again = f"{program()} replay {shlex.quote(str(bundle))}"
         place = "" if faults.needs_start(trace) else ", or --url URL"

@@ -20,7 +20,7 @@ from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
 from replaykit.report.bodies import Body, Pack
 from replaykit.report.steps import LIVE
-from replaykit.report.story import Command, Enclosed, Fact, Story, can_be_replayed, clipped, story
+from replaykit.report.story import Command, Enclosed, Fact, can_be_replayed, clipped, story
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
 from replaykit.scan import require_clean
@@ -58,22 +58,6 @@ def render(
     Of a replay, it tells what it came to, `ruled`, and where it was run at all, what was seen in it, `replayed`, and
     what was `judged` there. What the policy knows as secrets is covered.
     """
-    told = view(bundle, content, name, policy, facts=facts, replayed=replayed, ruled=ruled, judged=judged)
-    return page.render("bundle.html", {"story": told})
-
-
-def view(
-    bundle: Bundle,
-    content: bytes,
-    name: str,
-    policy: Policy,
-    *,
-    facts: Iterable[Fact] = (),
-    replayed: Replayed | None = None,
-    ruled: Ruling | None = None,
-    judged: Judgments | None = None,
-) -> Story:
-    """Return what the page of a bundle tells."""
     redactor = Redactor(policy)
     _learn(redactor, [bundle.trace, *([replayed.trace] if replayed is not None else [])])
     shown = _covered(bundle, redactor)
@@ -88,8 +72,7 @@ def view(
         rerun=rerun,
         enclosed=_enclosed(content, file, policy),
     )
-    safe: Story = _each_text(told, redactor.shown)
-    return safe
+    return page.render("bundle.html", {"story": _each_text(told, redactor.shown)})
 
 
 def _learn(redactor: Redactor, traces: Sequence[Trace]) -> None:

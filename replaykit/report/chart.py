@@ -95,18 +95,18 @@ def ticks(last: int, most: int = MOST_TICKS) -> list[int]:
     return found
 
 
-def bar(parts: Sequence[tuple[str, int]], width: float = WIDTH) -> list[Part]:
+def bar(parts: Sequence[tuple[str, int]]) -> list[Part]:
     """Lay parts side by side, as wide as their shares, one that is there never too thin to be seen."""
     whole = sum(number for _, number in parts)
     if not whole:
         return []
-    thin = sum(LEAST for _, number in parts if 0 < width * number / whole < LEAST)
-    rest = sum(number for _, number in parts if width * number / whole >= LEAST)
+    thin = sum(LEAST for _, number in parts if 0 < WIDTH * number / whole < LEAST)
+    rest = sum(number for _, number in parts if WIDTH * number / whole >= LEAST)
     found, at = [], 0.0
     for label, number in parts:
         if number:
-            share = width * number / whole
-            wide = LEAST if share < LEAST else (width - thin) * number / rest
+            share = WIDTH * number / whole
+            wide = LEAST if share < LEAST else (WIDTH - thin) * number / rest
             found.append(Part(round(at, 1), round(wide, 1), label))
             at += wide
     return found

@@ -65,7 +65,6 @@ class Bar(NamedTuple):
     total: int
     percent: float
     required: float | None
-    width: float
 
 
 class Row(NamedTuple):
@@ -93,7 +92,7 @@ def render(account: Account, *, most: int = MOST) -> str:
         "curve": _curve(account),
         "coverage": _coverage(account),
         "rates": [each for each in findings[:MOST_ROWS] if each.rate is not None],
-        "kinds": () if matrix is None else tuple(map(faults.short, matrix.kinds)),
+        "kinds": [] if matrix is None else [faults.short(each) for each in matrix.kinds],
         "matrix": () if matrix is None else _matrix(matrix),
         "endpoints_left": 0 if matrix is None else max(0, len(matrix.endpoints) - MOST_ENDPOINTS),
         "frame": {"width": chart.WIDTH, "height": chart.HEIGHT, "left": chart.LEFT, "right": chart.WIDTH - chart.RIGHT,
@@ -136,7 +135,7 @@ def _curve(account: Account) -> chart.Curve | None:
 
 def _coverage(account: Account) -> list[Bar]:
     return [
-        Bar(kind, each.covered, each.total, part := 100 * each.covered / each.total, each.required, part)
+        Bar(kind, each.covered, each.total, 100 * each.covered / each.total, each.required)
         for kind, each in account.coverage.items()
         if each.total
     ]

@@ -16,6 +16,7 @@ from replaykit.value import JsonData, JsonText, loads
 from replaykit.verdict import Judgment, titled
 
 LIVE = "Say --health, --reset-url and --set as the campaign did, where no profile says them."  # of a live replay
+NO_END = "The file has no end: whoever wrote it was stopped. It can be looked at, not judged."
 FEW = 5  # more runs in which what failed is confirmed, and no more is to be said
 
 
@@ -99,8 +100,9 @@ def _head(step: Step, names: Mapping[int, str], *, fails: bool) -> str:
     if faults.is_fault(step):
         return f"  {'✗' if fails else faults.SIGN} [{step.call.label:>2}] {fault_text(step.call)}"
     mark = "✗" if fails else "?" if step.event is None else "✓"
+    when = f"  ({said})" if (said := when_text(step)) else ""
     under = f"  {under_text(step, names)}" if step.faults else ""
-    return f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {_event(step)}{_when(step)}{under}"
+    return f"  {mark} [{step.call.label:>2}] {call_text(step.call)}  ->  {event_text(step)}{when}{under}"
 
 
 def _judged(read: Iterable[Said], judged: Iterable[Judgment]) -> list[str]:
@@ -196,17 +198,18 @@ def _fields(data: JsonData) -> str:
     return ", ".join([f"{one_line(name)}={brief(value, 60)}" for name, value in data.items()])
 
 
-def _when(step: Step) -> str:
-    """Say when a call of a branch was sent and answered."""
+def when_text(step: Step) -> str:
+    """Say when a call of a branch was sent and answered; nothing of any other."""
     if step.called is None:
         return ""
     returned = "never" if step.returned is None else f"{step.returned * 1000:.1f}"
-    return f"  ({step.called * 1000:.1f} to {returned} ms)"
+    return f"{step.called * 1000:.1f} to {returned} ms"
 
 
-def _event(step: Step) -> str:
+def event_text(step: Step, nothing: str = "no event") -> str:
+    """Show what came of a call: one event, or two where it was sent twice; `nothing` where there is none."""
     if step.event is None:
-        return "no event"
+        return nothing
     return said_text(step.event, step) + (f" and {said_text(step.again)}" if step.again is not None else "")
 
 

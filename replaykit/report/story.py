@@ -14,7 +14,18 @@ from replaykit.export import curl
 from replaykit.interaction import FIRST_SERVER_ERROR, Headers, Interaction
 from replaykit.report import faults
 from replaykit.report.bodies import Bodies, Body, Pack, laid_out
-from replaykit.report.steps import asked_and_answered, call_text, confirmation, count, fault_text, said_text, under_text
+from replaykit.report.steps import (
+    NO_END,
+    asked_and_answered,
+    call_text,
+    confirmation,
+    count,
+    event_text,
+    fault_text,
+    said_text,
+    under_text,
+    when_text,
+)
 from replaykit.report.timeline import UNFINISHED, Timeline, timeline
 from replaykit.report.versus import Rerun, Told, Versus
 from replaykit.report.why import Place, Why, places_of, where, why
@@ -254,7 +265,7 @@ def _summary(bundle: Bundle) -> Iterable[str]:
 
 def _warnings(bundle: Bundle) -> Iterable[str]:
     if not bundle.whole:
-        yield "The file has no end: whoever wrote it was stopped. It can be looked at, not judged."
+        yield NO_END
     if bundle.trace.failure is not None and not bundle.trace.failure.is_finding:
         yield "This is a fault of the test code, not of the service."
 
@@ -304,9 +315,7 @@ def _facts(origin: Origin) -> Iterable[Fact]:
         yield Fact(name="revision", said=f"{origin.revision}{', with changes' if origin.dirty else ''}")
     if origin.culprit is not None:
         yield Fact(name="culprit", said=origin.culprit)
-    versions = [f"Python {origin.python}", f"httpx {origin.httpx}"] if origin.python else []
-    when = origin.recorded or ("without times (canonical)" if origin.canonical else "at an unknown time")
-    yield Fact(name="recorded", said=f"{when} by {', '.join([origin.tool, *versions])}")
+    yield Fact(name="recorded", said=origin.recording)
 
 
 # --- steps ---------------------------------------------------------------------------------------
@@ -329,29 +338,25 @@ class _Teller:
     def steps(self) -> tuple[StoryStep, ...]:
         """Tell of all steps; the one that failed is told first, so that there is room for all of it."""
         listed = self._order
-        befores: list[JsonData] = []
-        state: JsonData = None
+        states: list[JsonData] = [None]  # before the first step, and after each
         for step in listed:
-            befores.append(state)
-            state = state if step.state is None else loads(step.state)
+            states.append(states[-1] if step.state is None else loads(step.state))
         first = next((place for place, step in enumerate(listed) if step.call.label == self._failing), len(listed) - 1)
         told: dict[int, StoryStep] = {}
         for place in sorted(range(len(listed)), key=lambda each: abs(first - each))[:MOST_STEPS]:
-            told[place] = self._step(listed[place], befores[place], is_first=place == 0, near=abs(first - place))
+            around = states[place], states[place + 1]
+            told[place] = self._step(listed[place], *around, is_first=place == 0, near=abs(first - place))
         return tuple(step for _, step in sorted(told.items()))
 
-    def _step(self, step: Step, before: JsonData, *, is_first: bool, near: int) -> StoryStep:
+    def _step(self, step: Step, before: JsonData, after: JsonData, *, is_first: bool, near: int) -> StoryStep:
         call, label = step.call, step.call.label
         is_fault, fails = faults.is_fault(step), label == self._failing
-        state = None if step.state is None else loads(step.state)
         closely = near <= _NEAR or len(self._order) <= MOST_CLOSELY
         most = MOST_CHANGES if closely else FEW_CHANGES
-        changes, left = ([], 0) if is_first or step.state is None else places_of(before, state, most)
+        changes, left = ([], 0) if is_first or step.state is None else places_of(before, after, most)
         wants_state = step.state is not None and (is_first or fails)
         mark: Mark = "failed" if fails else "fault" if is_fault else "lost" if step.event is None else "held"
         nothing = "no event" if self._whole else UNFINISHED
-        came = "" if is_fault else nothing if step.event is None else said_text(step.event, step)
-        again = "" if step.again is None else f" and {said_text(step.again)}"
         anchor = f"s{label}"
         return StoryStep(
             label=label,
@@ -360,9 +365,9 @@ class _Teller:
             mark=mark,
             failure=self._badge(fails=fails),
             tone=self._tone,
-            came=clipped(f"{came}{again}"),
+            came="" if is_fault else clipped(event_text(step, nothing)),
             under=clipped(under_text(step, self._names)),
-            when=_when(step),
+            when=when_text(step),
             branch=call.branch,
             changes=tuple(changes),
             changes_left_out=left,
@@ -484,13 +489,6 @@ def _headers(first: str, headers: Headers) -> str:
 def _observed(said: Iterable[Said]) -> tuple[str, ...]:
     """Tell what was read; of what was read again and again, the last."""
     return tuple(clipped(said_text(each)) for each in {each.tag: each for each in said}.values())
-
-
-def _when(step: Step) -> str:
-    if step.called is None:
-        return ""
-    returned = "never" if step.returned is None else f"{step.returned * 1000:.1f}"
-    return f"{step.called * 1000:.1f} to {returned} ms"
 
 
 def _state(step: Step) -> str:

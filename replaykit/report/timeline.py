@@ -144,15 +144,11 @@ class _Drawing:
                 yield self._bar([step], y, *self.places[step.call.label])
 
     def _faults(self, begins: Sequence[Step]) -> Iterator[Bar]:
-        on: dict[int, list[int]] = {}
-        for step in self.trace.steps:
-            for label in step.faults:
-                on.setdefault(label, []).append(step.call.label)
+        last = {label: step.call.label for step in self.trace.steps for label in step.faults}
         for step in begins[:MOST_LANES]:
             label = step.call.label
             y = self._lane(faults.name(step.call))
-            last = on.get(label, [label])[-1]
-            left, right = self.places[label][0], self.places[last][1]
+            left, right = self.places[label][0], self.places[last.get(label, label)][1]
             title = f"[{label}] {faults.told(step.call)}"
             yield self._drawn("fault", y, left, right, f"[{label}] {faults.name(step.call)}", title, f"s{label}")
 

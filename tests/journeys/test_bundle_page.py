@@ -155,7 +155,7 @@ def test_bundle_with_a_secret_is_not_inside(tmp_path):
     token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     content = (ROOT / "failures" / "toybank" / "over-capture.pd").read_bytes()
     step = Step(call=Call(label=0, tag="buy"), interactions=(sent(f'{{"value": "{token}"}}'.encode()),))
-    leaky = content.replace(b'"captures"', b'"captures"') + f"# {token}\n".encode()
+    leaky = content + f"# {token}\n".encode()
     written = page(tmp_path, failed(step, actual=[token], expected=[]), leaky).read_text(encoding="utf-8")
 
     assert token not in written

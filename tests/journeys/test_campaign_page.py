@@ -25,7 +25,7 @@ def written(tmp_path_factory):
             folder = tmp_path_factory.mktemp(profile)
             service, bug, _ = BUGS[profile]
             ran = replaykit(
-                "integration", "--profile", profile, "--runs", "25", "--seed", "1",
+                "integration", "--profile", profile, "--runs", "8", "--seed", "1",
                 "--start", f"python -m examples.{service} --port {{port}} --bug {bug}",
                 "--save-failures", folder / "failures",
                 "--report", f"html={folder}/page.html", "--report", f"json={folder}/account.json",
@@ -167,13 +167,16 @@ def test_copying_gives_the_command(chromium, written):
 
 
 def test_paper_shows_what_failed(chromium, written, tmp_path):
-    """Printed, the failing step is open with its requests, no control is left, and the colours are those of paper."""
+    """Printed, the failing step is open with all in it, no control is left, and the colours are those of paper."""
     path, _ = written("leaderboard")
     with visit(chromium, path, scheme="dark") as looking:
         page = looking.page
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
         page.emulate_media(media="print", color_scheme="dark")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        around = page.locator("[data-failing], [data-failing] details, details:has([data-failing])")
 
+        assert {True} == set(around.evaluate_all("all => all.map((each) => each.open)"))
         assert page.locator("[data-failing] .exchange pre").first.is_visible()
         assert [] == [each for each in page.locator("button, input, .tools").all() if each.is_visible()]
         assert "rgb(255, 255, 255)" == page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
