@@ -4,9 +4,12 @@ import base64
 import gzip
 import json
 import subprocess
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar
 
 import pytest
 from browser import HOSTILE
+from conftest import Loopback
 
 from replaykit.export import curl
 from replaykit.interaction import Request
@@ -125,6 +128,43 @@ def test_command_of_a_request_is_what_was_sent_and_nothing_else(evil, tmp_path):
     assert [] == list(tmp_path.iterdir())
     assert "http://127.0.0.1:80/$(touch%20hacked)'?a=`b`&c=;d" == arguments[-1].decode()
     assert f"x-a: {evil_header}".encode("latin-1") == arguments[arguments.index(b"-H") + 1]
+
+
+class Keeping(BaseHTTPRequestHandler):
+    """Keeps what it is sent, and says that there is nothing."""
+
+    protocol_version = "HTTP/1.1"
+    kept: ClassVar[list[tuple[str, str | None, str | None, bytes]]] = []
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline()
+        if self.raw_requestline and self.parse_request():
+            sent = self.headers.get("Content-Length")
+            body = self.rfile.read(int(sent or 0))
+            self.kept.append((self.command, self.headers.get("x-empty"), sent, body))
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else b"hello")
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "length"),
+    [("HEAD", b"", None), ("GET", b"", None), ("GET", b"{}", "2"), ("POST", b"", "0"), ("POST", b"{}", "2"),
+     ("DELETE", b"", None), ("M-SEARCH", b"", None)],
+)  # fmt: skip
+def test_command_of_a_request_sends_it_as_it_was_sent(method, body, length):
+    """The method, an empty header and the length of no body arrive as they were, by the curl that is there."""
+    Keeping.kept.clear()
+    with Loopback(Keeping) as service:
+        request = Request(method=method, url=f"{service.url}/a", headers=(("x-empty", ""),), body=body)
+        subprocess.run(["sh", "-c", f"{curl.command(request)} --max-time 5"], capture_output=True, check=True)
+
+    assert [(method, "", length, body)] == Keeping.kept
 
 
 @pytest.mark.parametrize(

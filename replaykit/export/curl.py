@@ -7,6 +7,7 @@ octal for `printf`.
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -208,11 +209,8 @@ def command(request: Request) -> str | None:
         or any("\r" in each or "\n" in each for _, each in request.headers)
     ):
         return None
-    words = ["curl -sS -g --path-as-is", *([] if request.method == "GET" else [f"-X {_quoted(request.method)}"])]
-    words += [f"-H {_word((f'{name}: {value}',))}" for name, value in request.headers if name.lower() not in _UNSAID]
-    named = {name.lower() for name, _ in request.headers}
-    if body and "content-type" not in named:
-        words.append("-H 'Content-Type:'")
+    headers = [(name, (value,) if value else ()) for name, value in request.headers if name.lower() not in _UNSAID]
+    words = ["curl -sS -g --path-as-is", *_message(request.method, headers, has_body=bool(body))]
     if body and _PLAIN.fullmatch(body):
         words.append(f"--data-raw {_quoted(body)}")
     elif body:
@@ -318,17 +316,26 @@ def _arguments(ask: Ask) -> list[str]:
     words = [f'--url "$base_{ask.base + 1}"{_word(ask.target)}']
     if "user-agent" not in {name.lower() for name, _ in ask.headers}:
         words.append("-H 'User-Agent:'")
-    if ask.method == "HEAD":
-        words.append("--head")
-    elif ask.method != "GET" or ask.body:
-        words.append(f"-X {ask.method if ask.method.isalpha() else _quoted(ask.method)}")
-    for name, value in ask.headers:
-        words.append(f"-H {_word(joined((f'{name}: ', *value)))}" if value else f"-H {_quoted(f'{name};')}")
-    if ask.body and "content-type" not in {name.lower() for name, _ in ask.headers}:
-        words.append("-H 'Content-Type:'")
+    words += _message(ask.method, ask.headers, has_body=bool(ask.body))
     if ask.body:
         words.append(f"--data-raw {_word(ask.body)}" if _fits(ask.body) else '--data-binary @"$work/sent"')
-    elif ask.method in {"POST", "PUT", "PATCH"}:
+    return words
+
+
+def _message(method: str, headers: Iterable[tuple[str, Template]], *, has_body: bool) -> list[str]:
+    """Write the arguments of curl that say what stands before a body, where curl would say something else."""
+    words = []
+    if method == "HEAD":
+        words.append("--head")
+    elif method != "GET" or has_body:
+        words.append(f"-X {method if method.isalpha() else _quoted(method)}")
+    typed = False
+    for name, value in headers:
+        words.append(f"-H {_word(joined((f'{name}: ', *value)))}" if value else f"-H {_quoted(f'{name};')}")
+        typed = typed or name.lower() == "content-type"
+    if has_body and not typed:
+        words.append("-H 'Content-Type:'")
+    if not has_body and method in {"POST", "PUT", "PATCH"}:
         words.append("-H 'Content-Length: 0'")
     return words
 
