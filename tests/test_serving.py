@@ -16,6 +16,7 @@ from conftest import ROOT, Counting
 from test_fidelity import Recording, heard, limits
 
 import replaykit
+from replaykit import guest
 from replaykit.bundle import Origin
 from replaykit.difference import differences
 from replaykit.errors import MissError, UnusedError, UsageError
@@ -559,6 +560,42 @@ def test_who_breaks_the_rules_is_told_and_let_go(
     assert came.startswith(b"HTTP/1.1 %d " % status)
     assert MARK.encode() in came
     assert 200 == after
+
+
+def test_a_request_has_to_be_whole_in_time(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who sends a request a byte at a time, and never ends it, is let go; each request has its own time."""
+    monkeypatch.setattr(guest, "DEADLINE", 2.0)
+    whole, ahead, began = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", 1.0, time.monotonic()
+    with served(counted) as stub:
+        came = raw(stub.url, whole[:-2], ahead, whole[-2:], ahead, whole[:-2], ahead, whole[-2:], is_half_closed=True)
+        with pytest.raises(ConnectionError):
+            raw(stub.url, *[each for _ in range(100) for each in (b"G", 0.1)])
+        took = time.monotonic() - began
+
+    assert 2 == came.count(b"HTTP/1.1 200 ")
+    assert took < 3 * ahead + 6  # of the hundred bytes, 10 seconds
+    assert 0 == stub.stand().missed
+
+
+def test_bodies_that_are_held_at_once_are_limited_together(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    """A body for which there is no room beside those that others send is refused; there is room when these are gone."""
+    monkeypatch.setattr(guest, "MOST_HELD", 150_000)
+    half = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n" + b"a" * 100_000
+    with served(counted, order="any") as stub:
+        parts = urlsplit(stub.url)
+        with socket.create_connection((parts.hostname, parts.port)) as other:
+            other.sendall(half)
+            time.sleep(0.5)  # until it was read
+            refused = raw(stub.url, half)
+            small = httpx.get(f"{stub.url}/a").status_code
+            other.sendall(b"a")
+            answered = other.recv(13)
+            after = raw(stub.url, half.replace(b"Host: x", b"Host: x\r\nConnection: close"), b"a")
+
+    assert refused.startswith(b"HTTP/1.1 413 ")
+    assert b"there is no room" in refused
+    assert 200 == small
+    assert [b"HTTP/1.1 478 "] * 2 == [answered, after[:13]]
 
 
 def test_an_answer_that_can_not_be_sent_is_a_miss(tmp_path: Path):
