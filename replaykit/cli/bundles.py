@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from replaykit.answer import Migrate, Repair, Unread, Verify
     from replaykit.condition import Condition, Word
 
-FILES = click.argument(
-    "files",
-    metavar="FILE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+FILES = candidates.several("files", "FILE...")
 OUTPUT = click.option(
     "--output", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False), help="Write here, and leave FILE."
 )

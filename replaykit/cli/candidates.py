@@ -6,10 +6,10 @@ Who types is not to be told of a broken pyproject.toml in the middle of a line: 
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from replaykit.visible import visible
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 MOST = 500  # that are looked at
 ENDINGS = (".pd", ".pd.gz", ".pd.zip")
@@ -37,6 +39,18 @@ def bundles(context: click.Context, parameter: click.Parameter, incomplete: str)
     here = _inside(os.path.dirname(incomplete))  # noqa: PTH120  as it was typed, with its ./
     found = dict.fromkeys(each for each in _fitting((*kept, *here), incomplete) if each not in taken)
     return [CompletionItem(each) for each in found] or [CompletionItem(incomplete, type="file")]
+
+
+def several(name: str, metavar: str) -> Callable[[C], C]:
+    """Make the argument that takes one file or more, bundles above all."""
+    return click.argument(
+        name,
+        metavar=metavar,
+        nargs=-1,
+        required=True,
+        type=click.Path(path_type=Path),
+        shell_complete=bundles,
+    )
 
 
 def texts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

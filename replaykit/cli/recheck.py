@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 
 @command("recheck")
-@click.argument(
-    "bundles",
-    metavar="BUNDLE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+@candidates.several("bundles", "BUNDLE...")
 @click.option(
     "--profile",
     metavar="NAME",

@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 
 @command("replay")
-@click.argument(
-    "bundles",
-    metavar="BUNDLE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+@candidates.several("bundles", "BUNDLE...")
 @service_options
 @click.option("--offline", is_flag=True, help="Replay against the bundle's own cassette, without a service.")
 @order_option

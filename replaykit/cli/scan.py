@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from replaykit.cli import candidates
 from replaykit.cli.console import answer, complain, conclude, diverted, json_option, say, unread_for
 from replaykit.cli.page import command
@@ -16,14 +14,7 @@ if TYPE_CHECKING:
 
 
 @command("scan")
-@click.argument(
-    "paths",
-    metavar="PATH...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+@candidates.several("paths", "PATH...")
 @json_option
 def scan(paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Look for what may be a secret in files, and in the bundles, tickets, YAML, JSON and HAR files of

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from replaykit.answer import Statuses
     from replaykit.status import Status, Word
 
-BUNDLES = click.argument(
-    "bundles",
-    metavar="BUNDLE...",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    shell_complete=candidates.bundles,
-)
+BUNDLES = candidates.several("bundles", "BUNDLE...")
 TICKET = click.option("--ticket", metavar="TICKET", help="Where the bug is told of; an empty one takes it out.")
 NOTE = click.option("--note", metavar="TEXT", help="What else is to be known; an empty one takes it out.")
 
