@@ -46,16 +46,20 @@ class NotSameError(AssertionError):
         return f"expected -> seen: {listed}{more}"
 
 
-def differences(before: JsonData, after: JsonData) -> list[Difference]:
+def differences(before: JsonData, after: JsonData, *, aligned: bool = True) -> list[Difference]:
     """List the places where two JSON documents differ, in the order of their paths.
 
-    A path is written as in Python, from `$`: `$.rows[0].name`.
+    A path is written as in Python, from `$`: `$.rows[0].name`. Lists of plain values are `aligned`, so that one that
+    was put in is the only difference; that takes minutes for thousands of them. Else each is held against the one with
+    its number, which takes time as their number does.
     """
     if before == after:
         return []
     from deepdiff import DeepDiff
 
-    found = DeepDiff(before, after, verbose_level=2, threshold_to_diff_deeper=0, view="text")
+    found = DeepDiff(
+        before, after, verbose_level=2, threshold_to_diff_deeper=0, view="text", zip_ordered_iterables=not aligned
+    )
     listed: list[Difference] = []
     for kind, items in found.items():
         for path, item in items.items():

@@ -7,6 +7,7 @@ wait for a delayed answer, is waited for by the loop.
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -19,9 +20,11 @@ from replaykit.rendition import Rendition
 NOWHERE = "http://stub.invalid"  # which no bundle was recorded with (RFC 6761, section 6.4)
 MOST_HEAD = 64 * 1024  # bytes
 MOST_BODY = 32 * 1024 * 1024  # bytes
+MOST_HELD = 256 * 1024 * 1024  # bytes of the bodies of all guests
 MOST_HEARD = 64 * 1024  # bytes of the next request that are read while this one is answered
 MOST_GUESTS = 512  # that are there at the same time
 PATIENCE = 30.0  # seconds in which something has to be heard of a request, or read of an answer
+DEADLINE = 120.0  # seconds in which a request has to be whole
 IDLE = 300.0  # seconds between two requests
 SILENCE = 3600.0  # seconds that a client may wait for what never comes
 
@@ -43,7 +46,7 @@ class Door:
             return
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._guests.add(Guest(self._loop, sock, self._answer, self._refuse, self._guests.discard))
+        self._guests.add(Guest(self._loop, sock, self._answer, self._refuse, self._guests))
 
     @property
     def is_busy(self) -> bool:
@@ -60,10 +63,8 @@ class Door:
 class Guest:
     """One connection."""
 
-    def __init__(
-        self, loop: Loop, sock: socket.socket, answer: Answer, refuse: Refuse, left: Callable[["Guest"], None]
-    ) -> None:
-        self._loop, self._sock, self._answer, self._refuse, self._left = loop, sock, answer, refuse, left
+    def __init__(self, loop: Loop, sock: socket.socket, answer: Answer, refuse: Refuse, guests: set["Guest"]) -> None:
+        self._loop, self._sock, self._answer, self._refuse, self._guests = loop, sock, answer, refuse, guests
         self._next = b""  # what was heard of the next request
         self._unsent = memoryview(b"")
         self._sending: Rendition | None = None  # what is being answered
@@ -78,11 +79,17 @@ class Guest:
         """Whether an answer is on its way."""
         return self._sending is not None and not self._sending.is_silent
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a body it has sent that is not answered yet."""
+        return len(self._body)
+
     def _begin(self) -> None:
         """Expect a request."""
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._asked: h11.Request | None = None
         self._body = bytearray()
+        self._late: float | None = None  # when the request has to be whole, once it has begun
 
     def _wait(self, seconds: float, call: Callable[[], None] | None = None) -> None:
         if self._timer is not None:
@@ -114,7 +121,9 @@ class Guest:
             if len(self._next) > MOST_HEARD:
                 self._loop.forget(self._sock)
         else:
-            self._wait(PATIENCE)
+            now = time.monotonic()
+            self._late = self._late or now + DEADLINE
+            self._wait(min(PATIENCE, self._late - now))
             self._take(data)
 
     def _take(self, data: bytes) -> None:
@@ -138,6 +147,9 @@ class Guest:
                     break
         except h11.RemoteProtocolError as error:
             self._serve(self._refuse(error.error_status_hint, f"what was sent is no HTTP/1.1: {error}"))
+            return
+        if sum(guest.held for guest in self._guests) > MOST_HELD:
+            self._serve(self._refuse(413, "there is no room for the body beside those of other requests"))
             return
         if self._http.they_are_waiting_for_100_continue:
             self._http.send(h11.InformationalResponse(status_code=100, headers=[]))
@@ -165,7 +177,7 @@ class Guest:
         self._serve(said._replace(keeps=said.keeps and keeps))
 
     def _serve(self, said: Rendition) -> None:
-        self._sending, self._unsent = said, memoryview(said.data)
+        self._sending, self._unsent, self._body = said, memoryview(said.data), bytearray()
         if said.after > 0:
             self._wait(said.after, self._send)
         else:
@@ -235,7 +247,7 @@ class Guest:
             self._timer.cancel()
         self._loop.forget(self._sock)
         self._sock.close()
-        self._left(self)
+        self._guests.discard(self)
 
 
 def _text(said: bytes) -> str:

@@ -1,6 +1,7 @@
 """Serving: a stub server that answers from a bundle, as what was recorded was answered."""
 
 import json
+import random
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from conftest import ROOT, Counting
 from test_fidelity import Recording, heard, limits
 
 import replaykit
+from replaykit import guest
 from replaykit.bundle import Origin
 from replaykit.difference import differences
 from replaykit.errors import MissError, UnusedError, UsageError
@@ -303,6 +305,25 @@ def test_a_large_body_that_was_not_recorded_keeps_nobody_waiting(order: Any, tmp
     assert spent < 4  # seconds of the processor; with a look at each difference it were tens
 
 
+def test_a_miss_takes_no_time_whatever_the_bodies_are(tmp_path: Path):
+    """Bodies in which all is alike, in another order, are those that take longest to compare; others wait meanwhile."""
+    draw = random.Random(1)
+    texts = [b"".join(draw.choice([b"a", b"b"]) for _ in range(1000)) for _ in range(61)]
+    lists = [json.dumps(draw.choices([0, 1], k=5000)).encode() for _ in range(2)]
+    path = saved(tmp_path, *[said("POST", "/text", each) for each in texts[1:]], said("POST", "/list", lists[0]))
+    with served(path, order="any") as stub, httpx.Client(base_url=stub.url, timeout=60) as client:
+        before = time.process_time()
+        answers = [client.post("/text", content=texts[0]), client.post("/list", content=lists[1])]
+        answers += [client.post("/list", content=lists[1]) for _ in range(3)]
+        spent = time.process_time() - before
+
+    assert ["the body was b'", *["the body differs at $["] * 4] == [
+        next(said for said in ("the body was b'", "the body differs at $[") if said in each.headers[MARK])
+        for each in answers
+    ]
+    assert spent < 4  # seconds of the processor; with each order of the letters tried it were minutes
+
+
 def test_placeholders_stand_for_any_value(tmp_path: Path):
     """A request with another secret than the recorded one is the same; another one than before is none."""
     path = tmp_path / "secret.pd"
@@ -559,6 +580,57 @@ def test_who_breaks_the_rules_is_told_and_let_go(
     assert came.startswith(b"HTTP/1.1 %d " % status)
     assert MARK.encode() in came
     assert 200 == after
+
+
+def test_a_request_has_to_be_whole_in_time(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who sends a request a byte at a time, and never ends it, is let go; each request has its own time."""
+    monkeypatch.setattr(guest, "DEADLINE", 2.0)
+    whole, ahead, began = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", 1.0, time.monotonic()
+    with served(counted) as stub:
+        came = raw(stub.url, whole[:-2], ahead, whole[-2:], ahead, whole[:-2], ahead, whole[-2:], is_half_closed=True)
+        with pytest.raises(ConnectionError):
+            raw(stub.url, *[each for _ in range(100) for each in (b"G", 0.1)])
+        took = time.monotonic() - began
+
+    assert 2 == came.count(b"HTTP/1.1 200 ")
+    assert took < 3 * ahead + 6  # of the hundred bytes, 10 seconds
+    assert 0 == stub.stand().missed
+
+
+def test_bodies_that_are_held_at_once_are_limited_together(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    """A body for which there is no room beside those that others send is refused; there is room when these are gone."""
+    monkeypatch.setattr(guest, "MOST_HELD", 150_000)
+    half = b"PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n" + b"a" * 100_000
+    with served(counted, order="any") as stub:
+        parts = urlsplit(stub.url)
+        with socket.create_connection((parts.hostname, parts.port)) as other:
+            other.sendall(half)
+            time.sleep(0.5)  # until it was read
+            refused = raw(stub.url, half)
+            small = httpx.get(f"{stub.url}/a").status_code
+            other.sendall(b"a")
+            answered = other.recv(13)
+            after = raw(stub.url, half.replace(b"Host: x", b"Host: x\r\nConnection: close"), b"a")
+
+    assert refused.startswith(b"HTTP/1.1 413 ")
+    assert b"there is no room" in refused
+    assert 200 == small
+    assert [b"HTTP/1.1 478 "] * 2 == [answered, after[:13]]
+
+
+def test_a_body_that_was_answered_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While an answer is held back, or never comes, the body of its request is not kept."""
+    monkeypatch.setattr(guest, "MOST_HELD", 150_000)
+    path = saved(tmp_path, said("PUT", "/slow", b"a" * 100_000).replace(elapsed=30.0))
+    sent = b"PUT /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n" + b"a" * 99_999
+    with served(path, delays=True) as stub:
+        parts = urlsplit(stub.url)
+        with socket.create_connection((parts.hostname, parts.port)) as waiting:
+            waiting.sendall(sent % b"slow" + b"a")
+            time.sleep(0.5)  # until it was read
+            came = raw(stub.url, sent % b"other", 0.5, b"a")
+
+    assert came.startswith(b"HTTP/1.1 478 ")
 
 
 def test_an_answer_that_can_not_be_sent_is_a_miss(tmp_path: Path):
