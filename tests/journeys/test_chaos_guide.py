@@ -1,12 +1,11 @@
 """The guide to chaos: its till is built, broken by faults and mended, and each command prints what it shows."""
 
-import difflib
 import inspect
 import re
 
 import pytest
 from conftest import ROOT
-from test_docs import Story, is_heartbeat, shown_as
+from test_docs import Story, holds
 
 from replaykit import fault
 
@@ -31,9 +30,7 @@ def test_the_till_is_broken_by_faults_alone_and_mended(story: Story):
 def test_the_guide_shows_what_is_printed(story: Story):
     """Each command prints what stands below it, whatever the numbers are and whatever `...` stands for."""
     for command in story.commands:
-        printed = [line.rstrip() for line in command.output.splitlines() if not is_heartbeat(line)]
-        difference = "\n".join(difflib.unified_diff(command.shown, printed, "guide", "printed", lineterm=""))
-        assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
+        holds(command)
 
 
 def test_every_kind_of_fault_is_in_the_guide():

@@ -149,9 +149,14 @@ def test_tutorial_bisects_to_the_commit_that_it_tells(story: Story):
 def test_tutorial_shows_what_is_printed(story: Story):
     """Each command prints what stands below it, whatever the numbers are and whatever `...` stands for."""
     for command in story.commands:
-        printed = [line.rstrip() for line in command.output.splitlines() if not is_heartbeat(line)]
-        difference = "\n".join(difflib.unified_diff(command.shown, printed, "tutorial", "printed", lineterm=""))
-        assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
+        holds(command)
+
+
+def holds(command: Command) -> None:
+    """Fail where a command printed anything else than what the page shows below it; show the difference."""
+    printed = [line.rstrip() for line in command.output.splitlines() if not is_heartbeat(line)]
+    difference = "\n".join(difflib.unified_diff(command.shown, printed, "shown", "printed", lineterm=""))
+    assert shown_as(command.shown).fullmatch("\n".join(printed)), f"{command.line}\n{difference}"
 
 
 def is_heartbeat(line: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import storefront
 import yaml
-from conftest import ROOT, environment
+from conftest import ROOT, environment, replaykit
 from shown import PAGES, PLACES, READ, REGISTER, TEXT, Block, blocks, commands, every
 from test_docs import shown_as
 
@@ -21,6 +22,7 @@ from replaykit import service
 
 MOST_NOT_RUN = 29  # blocks that say why they are not run; see what can be run before this grows
 FEW, SHORT = 2, 12  # runs of a campaign on the examples, and commands of each
+SHELL = re.compile(r"[$`*?~|&;<>()]")  # what only a shell understands
 HASTE = {"REPLAYKIT_QUIET": "1", "REPLAYKIT_SEED": "1", "REPLAYKIT_RUNS": "3", "REPLAYKIT_SHRINK_EXECUTIONS": "10"}
 
 
@@ -112,13 +114,30 @@ def with_marks(place: str) -> list[Path]:
     return [page for page in PAGES if any(block.place == place for block in blocks(page))]
 
 
+def hasty(folder: Path, more: dict[str, str]) -> dict[str, str]:
+    """Give what is in the environment of a reader in a folder, who has little time."""
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "GIT_CONFIG_GLOBAL": os.devnull, **HASTE, **more}
+
+
 def ran(words: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a program as a reader does."""
-    own = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "GIT_CONFIG_GLOBAL": os.devnull, **HASTE, **more}
     return subprocess.run(
-        words, cwd=folder, env=environment(**own), text=True, timeout=250, check=False,
+        words, cwd=folder, env=environment(**hasty(folder, more)), text=True, timeout=250, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
+
+
+def typed(line: str, folder: Path, *, is_exact: bool, **more: str) -> tuple[int, str]:
+    """Type a command, and return its exit code, and what it printed, in its order where that is exact.
+
+    One that is replaykit's alone is forked, as in other tests, which saves its imports.
+    """
+    if line.startswith("replaykit ") and not SHELL.search(line) and not is_exact:
+        words = shlex.split(line.replace("\\\n", " "), comments=True)[1:]
+        forked = replaykit(*words, cwd=folder, timeout=250, **hasty(folder, more))
+        return forked.code, forked.out + forked.err
+    done = ran(["bash", "-c", line], folder, **more)
+    return done.returncode, done.stdout
 
 
 def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> None:
@@ -130,16 +149,16 @@ def held(page: Path, place: str, folder: Path, urls: list[str], **more: str) -> 
         told = (block.said(place) or "").split()
         asked = commands(block.text)
         lines = [known_at(hastened(line), urls) for line, _ in asked]
-        done = [ran(["bash", "-c", line], folder, **more) for line in lines]
-        codes = [str(each.returncode) for each in done]
+        done = [typed(line, folder, is_exact=block.is_exact, **more) for line in lines]
+        codes = [str(code) for code, _ in done]
 
         assert len(told) == len(codes), (block.page, block.line, lines)
         assert all(code in each.split("/") for code, each in zip(codes, told, strict=True)), (
-            block.page, block.line, codes, [each.stdout for each in done],
+            block.page, block.line, codes, [text for _, text in done],
         )  # fmt: skip
-        for (_, shown), each in zip(asked if block.is_exact else [], done, strict=False):
-            printed = [line.rstrip() for line in each.stdout.splitlines() if line]
-            assert shown_as(shown).fullmatch("\n".join(printed)), (block.page, block.line, each.stdout)
+        for (_, shown), (_, text) in zip(asked if block.is_exact else [], done, strict=False):
+            printed = [line.rstrip() for line in text.splitlines() if line]
+            assert shown_as(shown).fullmatch("\n".join(printed)), (block.page, block.line, text)
     programs = [block for block in own if block.language == "python"]
     if not programs:
         return
