@@ -277,7 +277,7 @@ class Sketcher:
                 self._notes.append(f"{endpoint}: nothing is known to generate for {said}{needed}")
                 return not member.is_required
             annotation, name = shape.annotation, snake(said)
-        if kind is not None and name in _PARTS:  # it is told to `ask` by its name
+        if kind is not None and name in _TOLD:  # it is told to `ask`, and to what is expected, by its name
             name = f"{name}_ref"
         chosen = free(name, taken, COMMAND)
         sketch.fields.append(Field(chosen, place, said, annotation, kind, not member.is_required))
@@ -464,7 +464,7 @@ class Sketcher:
         return [each for each in tried if not self._fit.is_met(pointer, each)]
 
 
-_PARTS = {"path", "query", "header", "cookie", "body"}
+_TOLD = {"path", "query", "header", "cookie", "body", "status", "values", "whole", "fades"}  # beside refs
 _METHODS = {"wrong_data_is_refused", "answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
