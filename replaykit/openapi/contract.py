@@ -404,8 +404,8 @@ def shows(
 ) -> Expected[Any]:
     """Expect that a thing is read as it was made, or as it is told to be gone.
 
-    `values` names what is compared, and `known` is what the command says of the event. `fades` says that a thing that was removed may go on being shown, since its
-    answer has a field to say so.
+    `values` names what is compared, and `known` is what the command says of the event. `fades` says that a thing that
+    was removed may go on being shown, since its answer has a field to say so.
     """
     thing = shelf.get(ref)
     others = {each.label for each in parents if each is not None}

@@ -109,9 +109,9 @@ def test_a_model_lints_clean(tmp_path: Path, name: str):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_descriptions_of_the_examples_name_their_routes(name: str):
     """Each operation is a route of the service, and each route but those for tests of it is described."""
-    described = {re.sub(r"\{.*?\}", "{}", each.endpoint) for each in operations_of(accept(read(described(name))))}
+    routes = {re.sub(r"\{.*?\}", "{}", each.endpoint) for each in operations_of(accept(read(described(name))))}
     assert routes_of(name) - {"GET /health", "GET /api/fixes", "POST /api/fixes/enable", "POST /api/fixes/disable"} == (
-        described
+        routes
     )
 
 
