@@ -264,6 +264,7 @@ READING_ORDER = [
     "openapi.pattern",
     "openapi.fit",
     "openapi.schema",
+    "openapi.look",
     "openapi.operation",
     "openapi.values",
     "openapi.contract",

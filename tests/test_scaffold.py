@@ -519,6 +519,26 @@ def test_a_list_may_leave_out_what_is_not_meant_to_be_seen(properties: dict, mor
     assert "whole=False" in notes(properties, **more)
 
 
+def words(*said: str) -> dict:
+    """Return the schema of one of some words."""
+    return {"type": "string", "enum": [*said]}
+
+
+@pytest.mark.parametrize(("status", "fades"), [
+    (words("todo", "doing"), False), (words("todo", "archived"), True), (words("OPEN", "CLOSED"), True),
+    ({"anyOf": [words("todo"), {"type": "null"}]}, False), ({"const": "todo"}, False), (TEXT, True),
+    ({"type": "integer", "enum": [0, 1]}, True), ({"oneOf": [{"const": "todo"}, {"const": "doing"}]}, True),
+])  # fmt: skip
+def test_a_status_tells_of_an_end_if_one_of_its_words_does(status: dict, fades: bool):
+    """What is gone may be shown, and lists may leave things out, where a word means so or the words are not known."""
+    text = notes({"title": TEXT, "status": status})
+
+    assert fades == ("fades=True" in text)
+    assert fades == ("whole=False" in text)
+    assert "fades=True" in notes({"deleted_at": words("todo")})
+    assert "fades=True" in notes({"phase": words("up", "removed")})
+
+
 def test_what_is_optional_in_a_query_is_never_wrong():
     """A filter that is none may be ignored; one that is required may not."""
     few = {"type": "integer", "minimum": 1}

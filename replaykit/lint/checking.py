@@ -11,17 +11,27 @@ What fails in one of the runs is noticed. Checks are held against states and obs
 too: one that nothing makes fail tells nothing.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 
 from replaykit.command import Command, Event, Ref, Refs
 from replaykit.lint import passage
 from replaykit.lint.drawing import expected_kinds
 from replaykit.lint.guess import raised, shown_for
 from replaykit.lint.mutant import filled, mutants, states, wrong_values
-from replaykit.lint.rehearsal import Change, Exchanged, Rehearsals, Unknown, asked_of, events_of, made, refs_in
+from replaykit.lint.rehearsal import (
+    AFTERWARDS,
+    Change,
+    Exchanged,
+    Rehearsals,
+    Unknown,
+    asked_of,
+    events_of,
+    made,
+    refs_in,
+)
 from replaykit.lint.remark import Remark, remark
 from replaykit.model import Check, Like, Model
 from replaykit.value import State, copied, frozen
@@ -29,6 +39,7 @@ from replaykit.value import State, copied, frozen
 BUDGET = 600  # runs with a changed service
 ANSWERS = 4  # the same of answers: they are noticed soon, or never
 TIMES = 10  # exchanges of one kind that are changed in the same way before nobody is said to notice
+AGAIN = 4  # commands about the same thing that are more than enough
 FIELDS = 3  # values that are tried in the place of one
 HELD = 8  # states that one check is held against
 WRONG = 60  # wrong states, and wrong observations, for each of them
@@ -73,11 +84,12 @@ class _Trial:
         self, exchanges: list[Exchanged], change: Callable[[Exchanged, int], Change | None], times: int = TIMES
     ) -> bool | None:
         """Say whether anybody notices a change in any of some exchanges; None where there was nothing to change."""
+        changes = ((each, change(each, number)) for number, each in enumerate(exchanges))
+        worth = islice(((each, changed) for each, changed in changes if changed is not None), times)
         answer = None
-        for number, exchange in enumerate(exchanges[:times]):
-            changed = change(exchange, number)
-            if changed is None or self._rehearsals.executions > BUDGET + self._rehearsals.runs:
-                continue
+        for exchange, changed in worth:
+            if self._rehearsals.executions > BUDGET + self._rehearsals.runs:
+                break
             if answer is None:
                 answer = False
                 self.tried += 1
@@ -98,10 +110,11 @@ def _unnoticed(rehearsals: Rehearsals) -> Iterator[Remark]:
     untold = set(rehearsals.unanswerable) if rules.checks or rules.invariants else set()
     silent = []
     unread: dict[tuple[str, str], Remark] = {}
+    again = _spoken_of_again(rehearsals.exchanges)
     for command in asked_of(rehearsals.model):
         trial, found = _Trial(rehearsals, command), list[Remark]()
         for exchanges in kinds[command].values():
-            spread = sorted(exchanges, key=lambda each: (each.step % 10, each.run))
+            spread = sorted(exchanges, key=lambda each: (-again[each.run, each.step], each.step % 10, each.run))
             found += list(_tried(rehearsals, trial, spread))
         if command in untold:
             continue
@@ -120,6 +133,21 @@ def _unnoticed(rehearsals: Rehearsals) -> Iterator[Remark]:
                 yield wrong
     yield from _silent(rehearsals.model, silent)
     yield from unread.values()
+
+
+def _spoken_of_again(exchanges: list[Exchanged]) -> Counter[tuple[int, int]]:
+    """Count, for each run and step, how many of the next commands are about what it was about, at most `AGAIN`.
+
+    Where they are, somebody may notice what was done to it.
+    """
+    found: Counter[tuple[int, int]] = Counter()
+    for _, run in groupby(exchanges, key=lambda each: each.run):
+        steps = list(run)
+        for at, each in enumerate(steps):
+            refs = refs_in(each.command) | refs_in(each.event)
+            later = steps[at + 1 : at + 1 + AFTERWARDS]
+            found[each.run, each.step] = min(AGAIN, sum(bool(refs & refs_in(other.command)) for other in later))
+    return found
 
 
 def _silent(model: type[Model], commands: list[type[Command]]) -> Iterator[Remark]:
@@ -188,7 +216,9 @@ def _does_other(name: str, exchange: Exchanged, number: int) -> Change | None:
     value = getattr(exchange.event, name)
     if isinstance(value, Ref):
         return None
-    for other in wrong_values(value)[number % FIELDS :]:
+    others = wrong_values(value)
+    first = number % min(FIELDS, max(1, len(others)))
+    for other in (*others[first:], *others[:first]):
         done = exchange.event.replace(**{name: other})
         state = copied(exchange.before)
         try:

@@ -93,12 +93,13 @@ class Anything(Like[Any]):
 
 
 class Holding(Like[Any]):
-    """An event with a list in which some things are, and others are not."""
+    """An event with a list in which some things are, and others are not; `known` is what else it says."""
 
-    def __init__(self, kind: type[Event], name: str, here: Iterable[Ref[Any]], gone: Iterable[Ref[Any]]) -> None:
-        here = tuple(here)
-        super().__init__(kind, {name: list(here)})  # the simplest one
-        self.name, self.here, self.gone = name, tuple(here), tuple(gone)
+    def __init__(
+        self, kind: type[Event], name: str, here: Iterable[Ref[Any]], gone: Iterable[Ref[Any]], **known: Any
+    ) -> None:
+        self.name, self.here, self.gone, self.known = name, tuple(here), tuple(gone), known
+        super().__init__(kind, {**known, name: list(self.here)})  # the simplest one
 
     def admits(self, event: Event) -> bool:
         """Say whether the list of an event holds what is there, and nothing that is gone."""
@@ -106,6 +107,7 @@ class Holding(Like[Any]):
         return (
             type(event) is self.kind
             and listed is not None
+            and all(getattr(event, name) == value for name, value in self.known.items())
             and all(each in listed for each in self.here)
             and not any(each in listed for each in self.gone)
         )
@@ -260,6 +262,7 @@ def updated(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 200
     _come_back(state, {ref.label})
     _unsettle(shelf, {ref.label})
     if ref in shelf:
+        shelf[ref].loose |= shelf[ref].standing == "gone"
         shelf[ref].standing = "here"
         seen(shelf, ref, **values)
         if status == 202:  # noqa: PLR2004
@@ -308,7 +311,8 @@ def acted_on(state: Model, *refs: Ref[Any] | None) -> None:
 def removed(state: Model, shelf: dict[Ref[T], T], ref: Ref[T], status: int = 204) -> None:
     """Remember that something is gone, and be unsure of what belonged to it."""
     changed(state, ref)
-    _loosen(state, {ref.label}, set())
+    for other, thing in _with_descendants(state, {ref.label}):
+        thing.loose |= other.label != ref.label
     _unsettle(shelf, {ref.label})
     if ref in shelf:
         shelf[ref].standing = "unsure" if status == 202 else "gone"  # noqa: PLR2004
@@ -343,7 +347,8 @@ def belongs(shelf: Mapping[Ref[T], T], ref: Ref[T], *parents: Ref[Any]) -> bool:
 
 
 def _with_descendants(state: Model, labels: set[str]) -> Iterator[tuple[Ref[Any], Thing]]:
-    known, reached = [pair for shelf in shelves_of(state) for pair in shelf.items()], set(labels)
+    known = [pair for shelf in shelves_of(state) for pair in shelf.items()]
+    reached = labels & {ref.label for ref, _ in known}  # below what nobody has made, there is nothing
     grown = True
     while grown:
         grown = False
@@ -395,21 +400,22 @@ def shows(
     *parents: Ref[Any] | None,
     values: Iterable[str] = (),
     fades: bool = False,
+    **known: Any,
 ) -> Expected[Any]:
     """Expect that a thing is read as it was made, or as it is told to be gone.
 
-    `values` names what is compared. `fades` says that a thing that was removed may go on being shown, since its
-    answer has a field to say so.
+    `values` names what is compared, and `known` is what the command says of the event. `fades` says that a thing that
+    was removed may go on being shown, since its answer has a field to say so.
     """
     thing = shelf.get(ref)
     others = {each.label for each in parents if each is not None}
     is_elsewhere = not others <= {*thing.parents} or (thing.loose and others) if thing is not None else True
     if thing is None or thing.standing == "unsure" or is_elsewhere or not _are_here(state, others):
-        return either(like(kind))
+        return either(like(kind, **known))
     if thing.standing == "gone":
-        return REFUSAL if "removal" in state.judged and not fades else either(like(kind))
+        return REFUSAL if "removal" in state.judged and not fades else either(like(kind, **known))
     claims = {name: getattr(thing, name) for name in values} if "values" in state.judged else {}
-    seen = Near(kind, {name: value for name, value in claims.items() if value is not None})
+    seen = Near(kind, known | {name: value for name, value in claims.items() if value is not None})
     return (seen, like(Refused, missing=False), like(Undescribed)) if "presence" in state.judged else either(seen)
 
 
@@ -428,19 +434,21 @@ def lists(
     *parents: Ref[Any] | None,
     whole: bool = True,
     fades: bool = False,
+    **known: Any,
 ) -> Expected[Any]:
     """Expect that a list holds the things that were made where it looks, and none that is gone.
 
-    `whole` is false where something was asked for that leaves things out, such as a page or a filter.
+    `whole` is false where something was asked for that leaves things out, such as a page or a filter. `known` is what
+    the command says of the event.
     """
     if "lists" not in state.judged:
-        return either(like(kind))
+        return either(like(kind, **known))
     where = {each.label for each in parents if each is not None}
     among = [(ref, thing) for ref, thing in shelf.items() if where <= {*thing.parents}]
     whole = whole and _are_here(state, where)
     here = [ref for ref, thing in among if whole and thing.standing == "here" and not thing.loose]
     gone = [ref for ref, thing in among if thing.standing == "gone" and "removal" in state.judged and not fades]
-    return either(Holding(kind, name, here, gone))
+    return either(Holding(kind, name, here, gone, **known))
 
 
 def made_as_sent(state: Contract, kind: type[E], /, **sent: JsonData) -> Expected[Any]:

@@ -263,14 +263,14 @@ class Draft:
 
     def _expected(self, sketch: Sketch) -> tuple[Node, bool]:
         known: dict[str, Node] = {
-            each.name: f"cmd.{self._field_named(sketch, each.name)}"
+            each.name: f"cmd.{each.name}"
             for each in sketch.shown
-            if sketch.role == "made" and _is_known(each)  # what it was made under decides who may speak of it
+            if sketch.kind is not None and _is_known(each)  # what else is done, and to what, nobody knows
         }
         plain = call("either", call("like", sketch.event, **known))
         kind = sketch.kind
         if kind is None:
-            return plain, False
+            return plain, bool(known)
         shelf = f"self.{self._sketches.shelves[kind.name]}"
         fades: dict[str, Node] = {"fades": "True"} if sketch.fades else {}
         parents = [f"cmd.{each.name}" for each in sketch.refs("path")]
@@ -281,14 +281,14 @@ class Draft:
             elif optional:
                 asked = " is ".join([*(f"cmd.{each.name}" for each in optional), "None"])
                 fades = {"whole": asked if len(optional) == 1 else _all_none(optional), **fades}
-            node = call("lists", "self", sketch.event, quoted(sketch.thing), shelf, *parents, **fades)
-            return node, bool(parents or (optional and not (sketch.is_paged or sketch.may_hide)))
+            node = call("lists", "self", sketch.event, quoted(sketch.thing), shelf, *parents, **fades, **known)
+            return node, bool(parents or known or (optional and not (sketch.is_paged or sketch.may_hide)))
         if sketch.role == "read":
             thing = f"cmd.{sketch.thing}"
             others = [each for each in parents if each != thing]
             values = self._sketches.values[kind.name]
             named: dict[str, Node] = {"values": _names(values)} if values else {}
-            return call("shows", "self", sketch.event, shelf, thing, *others, **named, **fades), True
+            return call("shows", "self", sketch.event, shelf, thing, *others, **named, **fades, **known), True
         if sketch.role in {"made", "updated"}:
             shown = {(each.said, each.kind): each.name for each in sketch.shown if each.said}
             sent = {
@@ -375,12 +375,8 @@ class Draft:
         if sketch.operation.body is not None:
             whole = [each for each in sketch.fields if each.place == "whole"]
             named["body"] = f"cmd.{whole[0].name}" if whole else pairs((each.said, f"cmd.{each.name}") for each in body)
-        known = [each for each in sketch.shown if _is_known(each)]
-        named |= {each.name: f"cmd.{self._field_named(sketch, each.name)}" for each in known}
+        named |= {each.name: f"cmd.{each.name}" for each in sketch.shown if _is_known(each)}
         return call("self.ask", "cmd", sketch.event, quoted(sketch.operation.endpoint), **named)
-
-    def _field_named(self, sketch: Sketch, name: str) -> str:
-        return next((each.name for each in sketch.fields if each.name == name), name)
 
     def _credentials(self) -> list[str]:
         lines: list[str] = []

@@ -18,10 +18,11 @@ from replaykit.openapi.link import (
     properties_of,
     statics_of,
 )
+from replaykit.openapi.look import may_fade, may_hide
 from replaykit.openapi.operation import Operation, Parameter
 from replaykit.openapi.schema import Member, members, type_of, types_of, whole, without_null
 from replaykit.openapi.shape import Shape, Shapes, or_none
-from replaykit.openapi.word import ADAPTER, COMMAND, ENTITY, EVENT, MODEL, free, is_kept, pascal, singular, snake
+from replaykit.openapi.word import ADAPTER, COMMAND, EVENT, MODEL, free, is_kept, pascal, singular, snake
 from replaykit.value import JsonData
 
 Role: TypeAlias = Literal["made", "read", "listed", "updated", "removed", "acted", "shaken", "looked", "reset"]
@@ -32,11 +33,6 @@ LONGEST = 10_000  # characters of a text that is too long
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _VOLATILE = {"date-time", "uuid", "password", "binary", "byte"}
 _COMBINED = {"oneOf", "anyOf", "not", "if", "dependentRequired", "dependentSchemas", "minProperties", "maxProperties"}
-_FADING = re.compile(r"delet|archiv|activ|status|state|remov|cancel|trash|enabled|disabled|visib")
-_HIDING = re.compile(
-    r"public|publish|draft|hid(e|den)|private|secret|listed|approv|moderat|review|complet|done|clos|resolv|sold|"
-    r"availab|expir|valid|until|spam|block|banned|suspend|confirm|verif|accept|pending"
-)
 _PAGING = re.compile(
     r"(^|_)(limit|offset|page|pages|size|cursor|after|before|per|top|skip|start|count|max|first|last|next|more|total|"
     r"token|since|until|pagination|paging)(_|$)"
@@ -186,13 +182,15 @@ class Sketcher:
         if sketch.role != "listed" or self._description.is_observed:
             return sketch.role == "listed"
         sent = [
-            field
+            (field, self._pointer(each.operation, field))
             for each in asked
             if each.kind is sketch.kind and each.role in {"made", "updated"}
             for field in each.fields
             if field.place in {"body", "query"}
         ]
-        return any(_hides(each.said) or "bool" in flat(each.annotation) for each in sent)
+        return any("bool" in flat(field.annotation) for field, _ in sent) or may_hide(
+            self._description, [(field.said, pointer) for field, pointer in sent]
+        )
 
     def handler(self, sketch: Sketch) -> str:
         """Return the name of the method that handles a command."""
@@ -277,7 +275,7 @@ class Sketcher:
                 self._notes.append(f"{endpoint}: nothing is known to generate for {said}{needed}")
                 return not member.is_required
             annotation, name = shape.annotation, snake(said)
-        if kind is not None and name in _PARTS:  # it is told to `ask` by its name
+        if kind is not None and name in _TOLD:  # it is told to `ask`, and to what is expected, by its name
             name = f"{name}_ref"
         chosen = free(name, taken, COMMAND)
         sketch.fields.append(Field(chosen, place, said, annotation, kind, not member.is_required))
@@ -334,16 +332,16 @@ class Sketcher:
             sketch.thing = free(kind.several, taken, EVENT)
             sketch.shown.append(Shown(sketch.thing, f"list[{ref}]", where, "refs"))
             sketch.is_paged = self._is_paged(sketch)
-            names = self._names_in_list(sketch, where)
-            sketch.fades = names is None or any(_FADING.search(snake(name)) for name in names)
-            sketch.may_hide = any(map(_hides, names or ()))
+            inside = self._members_in_list(sketch, where)
+            sketch.fades = inside is None or may_fade(self._description, inside)
+            sketch.may_hide = may_hide(self._description, inside or ())
             return
         where, is_sure = id_member(self._description, reply, kind, sketch.operation.endpoint)
         if sketch.role == "made":
             sketch.thing = free(kind.name, taken, EVENT)
             sketch.shown.append(Shown(sketch.thing, ref if is_sure else f"{ref} | None", where, "ref"))
         beside = properties_of(self._description, reply, where or "/id")
-        sketch.fades = any(_FADING.search(snake(name)) for name in beside)
+        sketch.fades = may_fade(self._description, [(name, each.pointer) for name, each in beside.items()])
         self._add_values(sketch, beside, where or "/id", taken, classes)
 
     def _add_values(
@@ -395,8 +393,8 @@ class Sketcher:
         around = members(self._description, reply.json) if reply is not None and reply.json is not None else {}
         return any(_PAGING.search(snake(name)) for name in around)
 
-    def _names_in_list(self, sketch: Sketch, where: str) -> list[str] | None:
-        """List the members of what a list holds; None where nobody knows them."""
+    def _members_in_list(self, sketch: Sketch, where: str) -> list[tuple[str, str]] | None:
+        """List the members of what a list holds, each with the place of its schema; None where nobody knows them."""
         reply = sketch.operation.success
         pointer = reply.json if reply is not None else None
         for part in where.split("/")[1:-1]:
@@ -407,7 +405,9 @@ class Sketcher:
             else:
                 member = members(self._description, pointer).get(part)
                 pointer = None if member is None else member.pointer
-        return None if pointer is None else list(members(self._description, pointer))
+        if pointer is None:
+            return None
+        return [(name, each.pointer) for name, each in members(self._description, pointer).items()]
 
     # --- what is wrong
 
@@ -418,10 +418,8 @@ class Sketcher:
             if each.place in {"path", "whole", "cookie"} or (each.place != "body" and each.is_optional):
                 continue  # a page size that can't be is clamped, and a filter that is none is no filter
             is_text = each.place != "body" or (operation.body is not None and operation.body.kind != "json")
-            parameter = next(
-                (one for one in operation.parameters if (one.place, one.name) == (each.place, each.said)), None
-            )
-            pointer = parameter.schema if parameter is not None else self._member(operation, each.said)
+            parameter = _parameter(operation, each)
+            pointer = self._pointer(operation, each)
             if not each.is_optional and not (each.place == "body" and not operation.body):
                 found.append([each.place, each.said])
             if pointer and not (parameter is not None and parameter.as_json):
@@ -432,9 +430,13 @@ class Sketcher:
             found = [each for each in found if len(each) > 2 or each[0] != "body"]  # noqa: PLR2004
         sketch.wrong = found[:MOST_WRONG]
 
-    def _member(self, operation: Operation, name: str) -> str:
+    def _pointer(self, operation: Operation, said: Field) -> str:
+        """Return where the schema of a field stands; "" where it has none."""
+        parameter = _parameter(operation, said)
+        if parameter is not None:
+            return parameter.schema
         inside = members(self._description, operation.body.schema) if operation.body is not None else {}
-        return inside[name].pointer if name in inside else ""
+        return inside[said.said].pointer if said.said in inside else ""
 
     def _wrong_values(self, pointer: str, parameter: Parameter | None, *, is_text: bool) -> list[JsonData]:
         """List values that a schema refuses, and that nobody can take for ones that it admits."""
@@ -464,7 +466,7 @@ class Sketcher:
         return [each for each in tried if not self._fit.is_met(pointer, each)]
 
 
-_PARTS = {"path", "query", "header", "cookie", "body"}
+_TOLD = {"path", "query", "header", "cookie", "body", "status", "values", "whole", "fades"}  # beside refs
 _METHODS = {"wrong_data_is_refused", "answer_was_not_described", "statuses_are_described", "answers_look_as_described"}
 _KEPT = {
     "Annotated", "Any", "ClassVar", "Literal", "At", "Contract", "ContractApi", "Expected", "Event", "Command", "Ref",
@@ -473,8 +475,9 @@ _KEPT = {
 }  # fmt: skip
 
 
-def _hides(name: str) -> bool:
-    return bool(_FADING.search(snake(name)) or _HIDING.search(snake(name)))
+def _parameter(operation: Operation, said: Field) -> Parameter | None:
+    """Return the parameter that a field is sent as; None where it is a member of the body."""
+    return next((each for each in operation.parameters if (each.place, each.name) == (said.place, said.said)), None)
 
 
 def _bare(name: str) -> str:
@@ -552,6 +555,3 @@ def _values_of(name: str, asked: list[Sketch]) -> dict[str, str]:
 
 def _shows(sketch: Sketch, shown: Shown) -> bool:
     return any((each.name, each.kind) == (shown.name, shown.kind) for each in sketch.shown)
-
-
-ENTITIES = ENTITY

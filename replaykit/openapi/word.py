@@ -5,7 +5,7 @@ import keyword
 import re
 
 from replaykit.adapter import Adapter
-from replaykit.command import Command, Entity, Event
+from replaykit.command import Command, Event
 from replaykit.model import Model
 
 MOST = 40  # characters of a name
@@ -74,4 +74,4 @@ def free(name: str, taken: set[str], kind: type | None = None) -> str:
     return found
 
 
-COMMAND, EVENT, ENTITY, MODEL, ADAPTER = Command, Event, Entity, Model, Adapter
+COMMAND, EVENT, MODEL, ADAPTER = Command, Event, Model, Adapter

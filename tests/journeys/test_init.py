@@ -34,6 +34,13 @@ def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def described(name: str) -> Path:
+    """Return the description of a service."""
+    if name in EXAMPLES:
+        return ROOT / "examples" / name / "openapi.yaml"
+    return ROOT / "tests" / "openapi" / f"{name}.{PUBLIC[name]}"
+
+
 def made(folder: Path, path: Path, name: str) -> tuple[str, ...]:
     """Make a model of a description; return the options that name it."""
     done = ran(folder, "init", "--openapi", str(path), "--output", f"my_{name}", "--name", name)
@@ -46,7 +53,7 @@ def made(folder: Path, path: Path, name: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_model_of_an_example_finds_nothing_where_there_is_nothing(tmp_path: Path, name: str):
     """The written model runs against the real service, exercises each command, and accuses it of nothing."""
-    names = made(tmp_path, ROOT / "examples" / name / "openapi.yaml", name)
+    names = made(tmp_path, described(name), name)
     start = f"{sys.executable} -m examples.{name} --port {{port}}"
     done = ran(tmp_path, "integration", *names, "--start", start, "--runs", "25", "--seed", "3")
 
@@ -58,7 +65,7 @@ def test_a_model_of_an_example_finds_nothing_where_there_is_nothing(tmp_path: Pa
 @pytest.mark.parametrize(("name", "bug", "found"), FOUND, ids=[bug for _, bug, _ in FOUND])
 def test_a_model_that_nobody_touched_finds_planted_bugs(tmp_path: Path, name: str, bug: str, found: str):
     """With a bug switched on, the written model finds it, shrinks it, and it can be replayed offline."""
-    names = made(tmp_path, ROOT / "examples" / name / "openapi.yaml", name)
+    names = made(tmp_path, described(name), name)
     start = f"{sys.executable} -m examples.{name} --port {{port}} --bug {bug}"
     options = ("--runs", "60", "--seed", "5", "--stop-on-fail", "--save-failures", "found", "--shrink-time", "30")
     done = ran(tmp_path, "integration", *names, "--start", start, *options)
@@ -72,7 +79,7 @@ def test_a_model_that_nobody_touched_finds_planted_bugs(tmp_path: Path, name: st
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_model_of_a_public_service_runs(tmp_path: Path, name: str):
     """The written model of a public description runs against a stub of it, and accuses it of nothing."""
-    path = ROOT / "tests" / "openapi" / f"{name}.{PUBLIC[name]}"
+    path = described(name)
     names = made(tmp_path, path, name)
     start = f"{sys.executable} -m stubbed {path} --port {{port}}"
     where = ("--start", start, "--health", "/")
@@ -84,9 +91,17 @@ def test_a_model_of_a_public_service_runs(tmp_path: Path, name: str):
 @pytest.mark.parametrize("name", [*EXAMPLES, *PUBLIC])
 def test_a_model_runs_against_itself(tmp_path: Path, name: str):
     """Every command has an expectation, so that the model runs without a service."""
-    path = ROOT / "examples" / name / "openapi.yaml" if name in EXAMPLES else None
-    names = made(tmp_path, path or ROOT / "tests" / "openapi" / f"{name}.{PUBLIC[name]}", name)
+    names = made(tmp_path, described(name), name)
     done = ran(tmp_path, "integration", *names[:2], "--profile", "", "--mock", "--runs", "5")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *PUBLIC])
+def test_a_model_lints_clean(tmp_path: Path, name: str):
+    """What an operation does, somebody looks at: a service that does not do it is noticed, and lint has no warning."""
+    names = made(tmp_path, described(name), name)
+    done = ran(tmp_path, "lint", names[1], *names[2:])
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -94,12 +109,9 @@ def test_a_model_runs_against_itself(tmp_path: Path, name: str):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_descriptions_of_the_examples_name_their_routes(name: str):
     """Each operation is a route of the service, and each route but those for tests of it is described."""
-    described = {
-        re.sub(r"\{.*?\}", "{}", each.endpoint)
-        for each in operations_of(accept(read(ROOT / "examples" / name / "openapi.yaml")))
-    }
+    routes = {re.sub(r"\{.*?\}", "{}", each.endpoint) for each in operations_of(accept(read(described(name))))}
     assert routes_of(name) - {"GET /health", "GET /api/fixes", "POST /api/fixes/enable", "POST /api/fixes/disable"} == (
-        described
+        routes
     )
 
 
