@@ -144,7 +144,7 @@ def _difference(recorded: Gist, asked: Gist) -> str:
     if recorded.request.cut is not None:
         return f"the body is not that of {recorded.request.cut.size} bytes"
     size = max(len(recorded.body), len(asked.body))
-    if size > _MOST_TOLD:
+    if size > _MOST_TOLD or max(recorded.body.count(b","), asked.body.count(b",")) > _MOST_VALUES:
         return f"the body was {_sized(recorded.body)} and is {_sized(asked.body)}"
     if recorded.data is None or asked.data is None:
         return f"the body was {brief(recorded.body)} and is {brief(asked.body)}"
@@ -428,7 +428,8 @@ def is_elsewhere(recorded: Request, asked: Request, known: set[str]) -> bool:
 
 
 _MOST_COMPARED = 200  # requests that are looked at for the nearest one
-_MOST_TOLD = 16 * 1024  # bytes of a body in which is looked for what differs, which takes a second
+_MOST_TOLD = 64 * 1024  # bytes of a body in which is looked for what differs
+_MOST_VALUES = 6_000  # commas in it: to compare so many values takes a second
 _MOST_ALIGNED = 2 * 1024  # bytes of a body in which a value that was put into a list is told as one difference
 _MOST_LOOKED_AT = 1000  # before and after the one that is next, for the one that was asked
 
