@@ -414,7 +414,7 @@ def test_numbers_of_branches_that_can_not_be_are_refused(parallel: Parallel, rep
 class Settling(PatientVault):
     """Looks at the end for what takes its time, and then at what does not."""
 
-    @eventually(within=1.0, every=0.02, at="end")
+    @eventually(within=5.0, every=0.02, at="end")
     def numbers_match(self, seen: Boxes) -> None:
         same(seen.numbers, {ref: box.number for ref, box in self.boxes.items()})
 

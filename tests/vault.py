@@ -223,7 +223,7 @@ class SilentVault(Vault):
 class PatientVault(Vault):
     """Lets the list take its time."""
 
-    @eventually(within=1.0, every=0.02)
+    @eventually(within=5.0, every=0.02)
     def numbers_match(self, seen: Boxes) -> None:
         same(seen.numbers, {ref: box.number for ref, box in self.boxes.items()})
 
