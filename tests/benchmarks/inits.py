@@ -59,7 +59,7 @@ def main() -> int:
                 if bug.kind in {"race", "fault"}:
                     continue
                 done = campaign(folder, service, bug.name, chosen.runs)
-                how = re.search(r"^FAILURE (\w+ \w+) .*first in run (\d+)", done.stdout, re.MULTILINE)
+                how = re.search(r"^FAILURE (.+?)  .*first in run (\d+)", done.stdout, re.MULTILINE)
                 found += how is not None
                 print(
                     f"| {service} | `{bug.name}` | {how[1] if how else 'not found'} | {how[2] if how else ''} |",
