@@ -38,7 +38,6 @@ PUBLIC = [f"{getattr(replaykit, name).__module__}.{name}" for name, home in repl
 nitpick_ignore_regex = [("py:.*", rf"(?!(?:{'|'.join(map(re.escape, PUBLIC))})$).*")]
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

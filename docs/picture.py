@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from html import unescape
 from io import StringIO
 from pathlib import Path
 
@@ -116,8 +117,6 @@ def shown(svg: str) -> list[str]:
 
 
 def _plain(words: str) -> str:
-    from html import unescape
-
     return unescape(words).replace("\xa0", " ")
 
 

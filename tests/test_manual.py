@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -224,3 +225,13 @@ def test_help_texts_in_the_docs_are_written_by_their_script():
     page = module.PAGE.read_text(encoding="utf-8")
 
     assert page == module.filled(page)
+
+
+@pytest.mark.parametrize("words", [("serve", "tests/bundles/format-1.pd"), ("proxy",)], ids=("serve", "proxy"))
+def test_a_port_that_is_taken_is_told_of_the_code_that_it_ends_with(words: tuple[str, ...]):
+    """Where somebody else has the port, the exit code is that of which the manual says so."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = replaykit(*words, "--port", str(taken.getsockname()[1]))
+
+    assert "can't listen" in ran.err
+    assert "can't listen" in manual.meanings(words[0])[ran.code]

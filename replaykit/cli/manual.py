@@ -13,6 +13,8 @@ Codes = dict[int, str]
 
 BROKEN = "bad bundle, model that can't be imported, a mistake in replaykit"
 
+_DEAF = "wrong option, missing file, it can't listen there"
+
 COMMON: Codes = {  # of all commands, where their rows say nothing else
     128: BROKEN,
     129: "wrong option, missing file, wrong configuration",
@@ -292,7 +294,8 @@ GROUPS: dict[str, dict[str, Row]] = {
             ),
             {
                 0: "all was asked for (--once), or it was ended with all asked for (--all-used)",
-                125: "something was missed or never asked for (--once, --all-used), or it can't listen there",
+                125: "something was missed or never asked for (--once, --all-used)",
+                129: _DEAF,
             },
         ),
         "export": Row(
@@ -353,7 +356,7 @@ GROUPS: dict[str, dict[str, Row]] = {
                 "replaykit proxy",
                 "replaykit proxy --port 0 --seed 7",
             ),
-            {**_done("never: it runs until Ctrl-C"), 125: "it can't listen there"},
+            {**_done("never: it runs until Ctrl-C"), 129: _DEAF},
         ),
     },
 }

@@ -27,7 +27,7 @@ from examples.toybank import postgres
 from replaykit.bundle import Bundle
 from replaykit.reader import read
 from replaykit.status import change
-from tests.benchmarks.scorecard import SERVICES
+from tests.benchmarks.scorecard import SERVICES, ordinary
 
 FAILURES = Path(__file__).parents[2] / "failures"
 OFTEN = 0.4  # how often a bug has to show that does not show each time
@@ -90,12 +90,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many are tried; default: %(default)s")
     options = parser.parse_args()
     names = options.service or list(SERVICES)
-    chosen = [
-        (name, bug) for name in names for bug in SERVICES[name].ordinary if bug.name in (options.bug or [bug.name])
-    ]
-    unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
-    if unknown:
-        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
+    chosen = ordinary(names, options.bug)
     missing = False
     with contextlib.ExitStack() as stack:
         if any(name == "toybank" for name, _ in chosen):

@@ -232,6 +232,15 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def ordinary(names: list[str], bugs: list[str] | None) -> list[tuple[str, Bug]]:
+    """List the bugs of some services that show without a fault, or the named ones; end where one is not there."""
+    chosen = [(name, bug) for name in names for bug in SERVICES[name].ordinary if bug.name in (bugs or [bug.name])]
+    unknown = set(bugs or ()) - {bug.name for _, bug in chosen}
+    if unknown:
+        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
+    return chosen
+
+
 def main() -> None:
     """Measure, and print the table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -253,12 +262,7 @@ def main() -> None:
         Pool.sample = lambda pool, source, size: generator.draw(pool.inner, source, size)
     ways = Ways(options.seeds, options.runs, options.swarm, not options.no_shrink)
     names = options.service or sorted(SERVICES)
-    chosen = [
-        (name, bug) for name in names for bug in SERVICES[name].ordinary if bug.name in (options.bug or [bug.name])
-    ]
-    unknown = set(options.bug or ()) - {bug.name for _, bug in chosen}
-    if unknown:
-        sys.exit(f"no service here shows, without a fault, the bug {', '.join(sorted(unknown))}")
+    chosen = ordinary(names, options.bug)
     rows, shrinks, alarms = [], [], {}
     for name, bug in chosen:
         began = time.monotonic()

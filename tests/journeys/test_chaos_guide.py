@@ -8,6 +8,7 @@ from conftest import ROOT
 from test_docs import Story, holds
 
 from replaykit import fault
+from replaykit.command import generators_of
 
 GUIDE = (ROOT / "docs" / "guides" / "chaos.md").read_text(encoding="utf-8")
 FOUND, FIXED, OFFLINE, PASSED = 1, 0, 1, 0
@@ -60,3 +61,21 @@ def test_every_field_of_a_fault_is_in_the_guide():
 
     assert rows
     assert set() == missing
+
+
+def test_the_ranges_in_the_guide_are_those_that_are_drawn_from():
+    """Each number of a fault is told with the bounds of its generator."""
+    rows = re.findall(r"(?m)^\| `(\w+)` \| [^|]* \| ([^|]*) \|", GUIDE)
+    told = {
+        (kind, field): (low, high)
+        for kind, fields in rows
+        for field, low, high in re.findall(r"`(\w+)`[^;:]*: (?:how much[^,]*, )?([\d.,]+) to ([\d.,]+)", fields)
+    }
+    drawn = {
+        (kind, field): (f"{generator.low:,g}", f"{generator.high:,g}")
+        for kind in {kind for kind, _ in rows if hasattr(fault, kind)}
+        for field, generator in generators_of(getattr(fault, kind)).items()
+        if hasattr(generator, "low") and field != "steps"
+    }
+
+    assert drawn == told
