@@ -149,6 +149,8 @@ class Lines:
             todo = (
                 "Its lines end with CR LF: git changed them. Write `*.pd text eol=lf` into .gitattributes, get it anew."
             )
+        elif self.content[:64].lstrip().startswith((b"{", b"interactions:")):
+            todo = "What another tool has recorded becomes one with replaykit import."
         elif self.content.startswith(b"\xef\xbb\xbf"):
             todo = "It begins with a byte order mark: an editor wrote it anew. Get it anew."
         return CorruptBundleError(

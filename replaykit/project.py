@@ -295,7 +295,7 @@ def _require_inside(spec: str) -> None:
         raise LoadError(
             f"The bundle names {spec}, which is not to be found inside this project ({root()}).",
             "Start replaykit in the project that the bundle comes from; or, if you trust it, name it yourself with "
-            "--model and --adapter.",
+            "--model and --adapter. `replaykit show` and `replaykit export --format curl` need none.",
         )
     if not _has_class(place, name):
         raise LoadError(

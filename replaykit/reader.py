@@ -4,6 +4,7 @@ import base64
 import binascii
 import contextlib
 import re
+import shlex
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ def content_of(path: Path) -> bytes:
             content = file.read(MAX_FILE + 1)
     except OSError as error:
         todo = near(path) if isinstance(error, FileNotFoundError) else CHECK
+        if isinstance(error, IsADirectoryError):
+            todo = f"Name a file in it: replaykit list {shlex.quote(str(path))}"
         raise MissingFileError(f"{path} can't be read: {error.strerror}.", todo) from None
     except ValueError:
         raise MissingFileError(f"{str(path)!r} is the name of no file.", "Check the path.") from None

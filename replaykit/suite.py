@@ -87,7 +87,7 @@ def found(paths: Iterable[Path]) -> Found:
             _take(path, known, taken)
         else:
             todo = near(path, "Name the folder that the bundles lie in, or a bundle.")
-            raise MissingFileError(f"There is no {path}.", todo)
+            raise MissingFileError(f"There is no file or folder {path}.", todo)
     return Found(list(taken.values()), list(dict.fromkeys(lacking)))
 
 

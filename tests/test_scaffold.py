@@ -266,6 +266,26 @@ def test_names_that_the_written_code_uses_itself_are_not_taken(tmp_path: Path):
     assert done.returncode == 0, done.stderr
 
 
+def test_what_fastapi_puts_behind_a_name_is_no_part_of_it():
+    """A command is called as the function is; as the whole operationId where two functions are called the same."""
+    paths = {
+        "/tasks/{task_id}/done": {"post": "finish_task_tasks__task_id__done_post"},
+        "/a-b/{id}": {"get": "show_a_b__id__get", "delete": "drop_a_b__id__delete"},
+        "/users": {"get": "index_users_get"},
+        "/teams": {"get": "index_teams_get"},
+        "/_get": {"get": "__get_get"},
+    }
+    said = {
+        path: {method: {"operationId": name, "responses": {"200": reply({})}} for method, name in each.items()}
+        for path, each in paths.items()
+    }
+    made = scaffold({"openapi": "3.1.0", "paths": said}, name="shop")
+
+    expected = ["FinishTask", "Show", "Drop", "IndexUsersGet", "IndexTeamsGet", "GetGet"]
+
+    assert expected == list(made.commands.values())
+
+
 @pytest.mark.parametrize("names", [["create", "createWrongly"], ["createWrongly", "create"], ["wrongDataIsRefused"]])
 def test_names_of_operations_do_not_clash_with_made_up_ones(tmp_path: Path, names: list[str]):
     """An operation may be called like what is made of another one."""

@@ -155,6 +155,14 @@ def test_what_forgets_everything_is_no_operation():
     assert ["/a"] == list(found.document["paths"])
 
 
+@pytest.mark.parametrize(("method", "way"), [("POST", "--reset-url"), ("DELETE", "--reset-command")])
+def test_a_reset_is_given_to_the_option_that_can_ask_for_it(method: str, way: str):
+    """--reset-url asks with POST; what is asked in another way needs a command."""
+    found = described(said(f"{method} /api/reset", answer={}), said("GET /a", answer={}))
+
+    assert found.notes[0].endswith(f"give it to {way}")
+
+
 # --- paths --------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The group of commands, and the way from what they raise to what is printed and to the exit code."""
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def run(arguments: list[str]) -> int:
         named = f"replaykit {_command(arguments) or ''}".rstrip()
         seek = f"Try '{named if error.ctx is None else error.ctx.command_path} --help'."
         todo = "\n".join(filter(None, (to_blame(error), seek)))
-        return _told("usage", error.format_message(), todo, 129, as_json=as_json)
+        return _told("usage", _in_one_line(error.format_message()), todo, 129, as_json=as_json)
     except click.ClickException as error:
         return _told("usage", error.format_message(), "", 129, as_json=as_json)
     except ReplaykitError as error:
@@ -80,6 +81,11 @@ def run(arguments: list[str]) -> int:
         todo = "\n".join(filter(None, (error.todo, said)))
         return _told(error.slug, error.happened, todo, exit_code(error), as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _in_one_line(said: str) -> str:
+    """Join what click lays out as a list, one choice in each line."""
+    return re.sub(r":\s*\n\s*", ": ", re.sub(r",\n\s*", ", ", said))
 
 
 def _told(slug: str, happened: str, todo: str, code: int, *, as_json: bool = False) -> int:

@@ -96,7 +96,7 @@ def init(
         made = scaffold(described, name=chosen, url=url, origin=origin)
         folder = _folder(made, output)
         _require_own(folder, force=force)
-    differences = write(made, folder, force=force)
+    differences = write(made, folder, force=force, reset=_reset_of(described if openapi is None else document))
     answer(writing, lambda: _answer(made, folder, differences, told))
     return 0
 
@@ -168,7 +168,15 @@ def _require_own(folder: Path, *, force: bool) -> None:
         )
 
 
-def write(made: "Scaffold", folder: Path, *, force: bool) -> tuple[str, ...]:
+def _reset_of(document: "JsonData") -> str:
+    """Say where recorded traffic asked for a clean state with POST, as --reset-url takes it; "" where it did not."""
+    from replaykit.traffic.document import RESET
+
+    said = document.get(RESET) if isinstance(document, dict) else None
+    return said.removeprefix("POST ") if isinstance(said, str) and said.startswith("POST /") else ""
+
+
+def write(made: "Scaffold", folder: Path, *, force: bool, reset: str = "") -> tuple[str, ...]:
     """Write a scaffold, say what it is, what it lacks, and what to do next; return what differs. Raises UsageError."""
     from replaykit.openapi.scaffold import GENERATED, OWN, put
 
@@ -193,6 +201,8 @@ def write(made: "Scaffold", folder: Path, *, force: bool) -> tuple[str, ...]:
     model = shlex.quote(f"{module}.model:{made.model}")
     adapter = shlex.quote(f"{module}.model:{made.model}Api")
     where = f"--url {shlex.quote(made.url or 'http://127.0.0.1:8000')} --health {shlex.quote(made.health)}"
+    if reset:
+        where += f" --reset-url {shlex.quote(reset)}"
     say("Next:")
     say(f"  {program()} lint {model} --adapter {adapter}")
     say(f"  {program()} integration --model {model} --adapter {adapter} {where}")

@@ -195,7 +195,8 @@ def accept(document: JsonData) -> Description:
         )
     if not isinstance(version, str) or not version.startswith(("3.0", "3.1")):
         said = f"its version is {version!r}" if version is not None else "it has no `openapi: 3.1.0`"
-        raise DescriptionError(f"This is no OpenAPI document of 3.0 or 3.1: {said:.80}.", "Name one of these.")
+        todo = "Name one of these." if "log" not in document else "If it is recorded traffic, name it with --har."
+        raise DescriptionError(f"This is no OpenAPI document of 3.0 or 3.1: {said:.80}.", todo)
     if not isinstance(document.get("paths"), dict) or not document["paths"]:
         raise DescriptionError("The description has no paths, so there is nothing to ask.", "Name one that has some.")
     _measure(document)

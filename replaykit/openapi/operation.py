@@ -1,5 +1,6 @@
 """Operation: one thing that a description says can be asked, with all that its parts refer to looked up."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -87,6 +88,12 @@ class Operation:
         """The first reply that says that it was done."""
         done = sorted(name for name in self.replies if name.startswith("2"))
         return self.replies[done[0]] if done else self.replies.get("default")
+
+    @property
+    def short_name(self) -> str:
+        """Its operationId without the path and the method that FastAPI puts behind each (`generate_unique_id`)."""
+        tail = re.sub(r"\W", "_", self.path) + f"_{self.method.lower()}"
+        return self.name.removesuffix(tail) or self.name
 
     def in_path(self) -> list[Parameter]:
         """List the parameters of the path, in its order."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -127,6 +128,7 @@ class Sketcher:
         self._description, self._operations, self._links = description, operations, links
         self._shapes, self._fit = Shapes(description), Fit(description, is_request=True)
         self._notes = [*links.notes]
+        self._short_names = Counter(snake(each.short_name) for each in operations)
         self._taken = {name, f"{name}Api", *_KEPT}  # names of classes
         self._pools: dict[tuple[str, str], tuple[str, Shape]] = {}  # place in paths, schema
         self._methods: set[str] = {"judged", "most", "undescribed", *_METHODS}
@@ -161,7 +163,7 @@ class Sketcher:
 
     def _sketch(self, operation: Operation, classes: dict[str, str]) -> Sketch | None:
         role, kind = self._role(operation)
-        command = free(_command_name(operation, role), self._taken)
+        command = free(self._command_name(operation, role), self._taken)
         method = free(snake(command), self._methods, MODEL)
         sketch = Sketch(operation, command, method, "", "", "", "", role, kind)
         if not self._add_fields(sketch, classes):
@@ -191,6 +193,10 @@ class Sketcher:
         return any("bool" in flat(field.annotation) for field, _ in sent) or may_hide(
             self._description, [(field.said, pointer) for field, pointer in sent]
         )
+
+    def _command_name(self, operation: Operation, role: Role) -> str:
+        is_shared = self._short_names[snake(operation.short_name)] > 1
+        return _command_name(operation, operation.name if is_shared else operation.short_name, role)
 
     def handler(self, sketch: Sketch) -> str:
         """Return the name of the method that handles a command."""
@@ -516,9 +522,9 @@ def _literal_of(schema: dict[str, JsonData]) -> str | None:
 _VERBS = {"made": "Create", "read": "Read", "updated": "Update", "removed": "Delete"}
 
 
-def _command_name(operation: Operation, role: Role) -> str:
-    if operation.name and pascal(operation.name, "") and not is_kept(snake(operation.name), object):
-        return pascal(operation.name)
+def _command_name(operation: Operation, said: str, role: Role) -> str:
+    if said and pascal(said, "") and not is_kept(snake(said), object):
+        return pascal(said)
     words = [each for each in statics_of(operation.path) if each.lower() != "api" and not re.fullmatch(r"v\d+", each)]
     several = "".join(pascal(each) for each in words[-2:]) or "Root"
     one = "".join([*(pascal(singular(each)) for each in words[-2:-1]), pascal(kind_name(operation.path))])

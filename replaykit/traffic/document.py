@@ -123,7 +123,8 @@ def _sort_in(one: _Operation, listed: _Operations) -> None:
         listed.notes.append(f"{one.shown} was never there, and is no operation")
     elif one.method != "get" and not one.route.holes and _WIPES.fullmatch(str(last)):
         listed.resets.append(one.shown)
-        listed.notes.append(f"{one.shown} seems to forget everything, and is no operation; give it to --reset-url")
+        way = "--reset-url" if one.method == "post" else "--reset-command"  # the first asks with POST
+        listed.notes.append(f"{one.shown} seems to forget everything, and is no operation; give it to {way}")
     elif len(listed.operations) >= MOST_ROUTES:
         listed.notes.append(f"{one.shown} is left out: there are more than {MOST_ROUTES} operations")
     else:

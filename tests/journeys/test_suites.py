@@ -323,7 +323,7 @@ def test_statuses_of_no_bundle_are_told(here: Here, home: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "There is no nowhere"),
+        (["nowhere"], "There is no file or folder nowhere"),
         (["--offline", "--url", "http://127.0.0.1:1"], "needs no service"),
         (["--url", "http://127.0.0.1:1", "--jobs", "2"], "can't share 1 service"),
         (["--report", "ctrf"], "There is no report 'ctrf'"),
