@@ -4,7 +4,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from replaykit.openapi.code import WIDTH, Node, call, flat, is_nullable, laid_out, literal, names, nullable, pairs, prose, quoted
+from replaykit.openapi.code import (
+    WIDTH,
+    Node,
+    call,
+    flat,
+    is_nullable,
+    laid_out,
+    literal,
+    names,
+    nullable,
+    pairs,
+    prose,
+    quoted,
+)
 from replaykit.openapi.description import Description
 from replaykit.openapi.sketch import Field, Shown, Sketch, Sketcher, Sketches
 from replaykit.openapi.word import ADAPTER, free, snake
@@ -132,7 +145,8 @@ class Draft:
         left, found = list(self._sketches.kinds), list[str]()
         while left:
             free_now = [name for name in left if not any(
-                f"Ref[{classes[other]}]" == flat(kind) for kind in values[name].values() for other in left if other != name
+                f"Ref[{classes[other]}]" == flat(kind)
+                for kind in values[name].values() for other in left if other != name
             )]  # fmt: skip
             name = (free_now or left)[0]
             if not free_now:  # they are refs to each other
@@ -151,11 +165,7 @@ class Draft:
         return [
             *lines,
             *([""] if values else []),
-            *(
-                line
-                for field, kind in values.items()
-                for line in laid_out(f"{field}: ", nullable(kind), " = None", 4)
-            ),
+            *(line for field, kind in values.items() for line in laid_out(f"{field}: ", nullable(kind), " = None", 4)),
         ]
 
     def _command(self, sketch: Sketch) -> list[str]:
@@ -547,6 +557,8 @@ def _signature(said: str, indent: int) -> list[str]:
     inner = f"{space}    self, {parameter}"
     if len(inner) <= 120:  # noqa: PLR2004
         return [f"{space}{head}(", inner, f"{space}) -> {end}"]
+    if len(f"{space}    {parameter},") <= 120:  # noqa: PLR2004
+        return [f"{space}{head}(", f"{space}    self,", f"{space}    {parameter},", f"{space}) -> {end}"]
     name, _, kinds = parameter.partition(": ")
     first, *others = kinds.split(" | ")
     lines = [f"{space}{head}(", f"{space}    self,", f"{space}    {name}: {first}"]

@@ -198,12 +198,9 @@ class Sketcher:
 
     def _role(self, operation: Operation) -> tuple[Role, Kind | None]:
         kinds, item = self._links.kinds, self._links.item(operation)
-        made = next((each for each in kinds.values() if operation.endpoint in each.made_by), None)
-        if made is not None and operation.method != "GET":
-            return "made", made
-        listed = next((each for each in kinds.values() if operation.endpoint in each.listed_by), None)
-        if listed is not None and operation.method == "GET":
-            return "listed", listed
+        given = self._links.given(operation)
+        if given is not None:
+            return ("listed" if operation.method == "GET" else "made"), given
         if item is not None:
             roles: dict[str, Role] = {"GET": "read", "PUT": "updated", "PATCH": "updated", "DELETE": "removed"}
             if operation.method in roles:
