@@ -180,7 +180,7 @@ class Like(Generic[Ev]):
         return f"{self.kind.__name__}({', '.join([*parts, '...'])})"
 
 
-def like(kind: type[Ev], **fields: Any) -> Like[Ev]:
+def like(kind: type[Ev], /, **fields: Any) -> Like[Ev]:
     """Predict an event of which only some fields are known: `like(AccountOpened, currency="EUR")`."""
     unknown = fields.keys() - kind.model_fields.keys()
     if unknown:

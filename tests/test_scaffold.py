@@ -676,3 +676,96 @@ def test_values_that_are_too_large_are_not_made(schema: dict):
     made = asking({"type": "object", "properties": {"large": schema, "small": {"type": "string"}}})
 
     assert any("nothing is known to generate for large" in each for each in scaffold(made).notes)
+
+
+STATES = ["removed", "scheduled", "queued", "running", "success", "restarting", "failed", "skipped", "deferred"]
+
+
+def jobs(states: list[str], path: str = "/jobs") -> dict:
+    """Return a description of jobs with a state that may be null, a member called `ref`, and ids that may be null."""
+    state = {"anyOf": [{"type": "string", "enum": states}, {"type": "null"}]}
+    properties = {
+        "id": {"type": "integer"},
+        "state": state,
+        "old_states_of_it": {"type": "array", "items": state},
+        **{f"a_member_with_quite_a_long_name_{at}": {"type": "string"} for at in range(5)},
+    }
+    job = {"type": "object", "required": ["id"], "properties": properties}
+    ref = {"name": "ref", "in": "path", "required": True, "schema": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}
+    sent = {"content": {JSON: {"schema": job}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Jobs of a service with a title that is rather long"},
+        "paths": {
+            path: {"post": {"summary": "word " * 20, "requestBody": sent, "responses": {"201": reply(job)}}},
+            f"{path}/{{ref}}": {"parameters": [ref], "get": {"responses": {"200": reply(job)}}},
+            f"{path}/{{ref}}/tries": {
+                "parameters": [ref],
+                "post": {"responses": {"201": reply({"properties": {"id": {"type": "integer"}}})}},
+                "get": {"responses": {"200": reply({})}},
+            },
+            f"{path}/{{ref}}/tries/{{kind}}": {
+                "parameters": [ref, {**ref, "name": "kind"}],
+                "get": {"responses": {"200": reply(job)}},
+                "post": {"responses": {"200": reply(job)}},
+            },
+            "/test": {"get": {"operationId": "testConnection", "responses": {"200": reply({})}}},
+        },
+    }
+
+
+def health() -> dict:
+    """Return a description in which nothing is made, and a path has a text that fits on no line."""
+    return {"openapi": "3.1.0", "info": {"title": "Health"}, "paths": {"/health": {"get": {"responses": {}}}}}
+
+
+CLEAN = {
+    "short": lambda: jobs(["on", "off", "on"]),
+    "middle": lambda: jobs(STATES),
+    "long": lambda: jobs([*STATES, "up_for_retry", "up_for_reschedule", "upstream_failed"]),
+    **{f"edge{count}": lambda count=count: jobs([*STATES, "x" * count]) for count in range(1, 26, 3)},
+    "deep": lambda: jobs(["on"], "/very/long/path" * 9 + "/jobs"),
+    "health": health,
+}
+
+
+@pytest.fixture(scope="module")
+def peculiar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a package for each description that has something peculiar."""
+    folder = tmp_path_factory.mktemp("peculiar")
+    for name, described in CLEAN.items():
+        put(scaffold(described(), name=name), folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["mypy", "--strict", "--cache-dir", ".mypy"],
+        ["ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml")],
+        ["ruff", "format", "--no-cache", "--check", "--diff", "--config", str(ROOT / "pyproject.toml")],
+    ],
+    ids=["mypy", "ruff check", "ruff format"],
+)
+def test_what_is_written_of_long_enums_and_names_of_parameters_is_clean(peculiar: Path, check: list[str]):
+    """Types and texts of any length, words said twice, and refs called `ref` or `kind` make clean code."""
+    done = subprocess.run(
+        [sys.executable, "-m", *check, *CLEAN], cwd=peculiar, capture_output=True, text=True, check=False, timeout=280
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_is_a_way_to_each_kind():
+    """Where only what asks for a user shows users, it asks by a value, and what else asks for one has a ref."""
+    user = {"type": "object", "properties": {"name": {"type": "string"}}}
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    link = {"operationId": "listTickets", "parameters": {"name": "$response.body#/name"}}
+    read = {"operationId": "readUser", "responses": {"200": reply(user, links={"tickets": link, "self": {
+        "operationId": "readUser", "parameters": {"name": "$response.body#/name"}}})}}  # fmt: skip
+    document = {"openapi": "3.1.0", "paths": {
+        "/users/{name}": {"parameters": [name], "get": read},
+        "/users/{name}/tickets": {"parameters": [name], "get": {"operationId": "listTickets", "responses": {}}},
+    }}  # fmt: skip
+
+    assert {("GET /users/{name}/tickets", "path", "name"): "user"} == found(document).refs

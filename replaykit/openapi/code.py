@@ -5,7 +5,7 @@ is in the brackets stands on one line of its own; else each part does, with a co
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from replaykit.value import JsonData
@@ -13,16 +13,18 @@ from replaykit.visible import visible
 
 WIDTH = 120  # characters of a line
 _MANY_DIGITS = 10_000
+_OR_NONE = " | None"
 
 
 @dataclass(frozen=True, slots=True)
 class Bracketed:
-    """Parts in brackets, behind a name or nothing: a call, a list, a dict, an annotation."""
+    """Parts in brackets, behind a name or nothing: a call, a list, a dict, a tuple, an annotation."""
 
     name: str
     open: str
     parts: tuple["Part", ...]
     close: str
+    is_nullable: bool = False  # an annotation: `| None` stands behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,32 @@ def of(name: str, *arguments: Node) -> Bracketed:
     return Bracketed(name, "[", tuple(Part("", each) for each in arguments), "]")
 
 
+def nullable(kind: Node) -> Node:
+    """Write the annotation of what may be None as well."""
+    if isinstance(kind, Bracketed):
+        return replace(kind, is_nullable=True)
+    return kind if kind in {"JsonData", "None"} or kind.endswith("| None") else f"{kind}{_OR_NONE}"
+
+
+def bare(kind: Node) -> Node:
+    """Return an annotation without `| None`."""
+    return replace(kind, is_nullable=False) if isinstance(kind, Bracketed) else kind.removesuffix(_OR_NONE)
+
+
+def is_nullable(kind: Node) -> bool:
+    """Say whether an annotation ends in `| None`."""
+    return kind.is_nullable if isinstance(kind, Bracketed) else kind.endswith(_OR_NONE)
+
+
 def items(nodes: Iterable[Node]) -> Bracketed:
     """Write a list."""
     return Bracketed("", "[", tuple(Part("", each) for each in nodes), "]")
+
+
+def names(texts: Iterable[str]) -> Bracketed:
+    """Write a tuple of texts."""
+    parts = tuple(Part("", quoted(each)) for each in texts)
+    return Bracketed("", "(", parts, ",)" if len(parts) == 1 else ")")
 
 
 def pairs(named: Iterable[tuple[str, Node]]) -> Bracketed:
@@ -95,7 +120,7 @@ def flat(node: Node) -> str:
     if isinstance(node, str):
         return node
     inside = ", ".join(f"{part.before}{flat(part.node)}" for part in node.parts)
-    return f"{node.name}{node.open}{inside}{node.close}"
+    return f"{node.name}{node.open}{inside}{node.close}{_OR_NONE if node.is_nullable else ''}"
 
 
 def laid_out(before: str, node: Node, after: str = "", indent: int = 0) -> list[str]:
@@ -104,12 +129,21 @@ def laid_out(before: str, node: Node, after: str = "", indent: int = 0) -> list[
     line = f"{space}{before}{flat(node)}{after}"
     if isinstance(node, str) or len(line) <= WIDTH or not node.parts:
         return [line]
+    if node.is_nullable:
+        plain = bare(node)
+        if not before:  # in brackets
+            return [*laid_out("", plain, "", indent), f"{space}{_OR_NONE.strip()}{after}"]
+        if after.startswith(" = ") and len(f"{space}{before}{flat(node)} = (") <= WIDTH:
+            return [f"{space}{before}{flat(node)} = (", f"{space}    {after.removeprefix(' = ')}", f"{space})"]
+        whole = f"{space}    {flat(node)}"
+        inside = [whole] if len(whole) <= WIDTH else laid_out("", node, "", indent + 4)
+        return [f"{space}{before}(", *inside, f"{space}){after}"]
     inner = ", ".join(f"{part.before}{flat(part.node)}" for part in node.parts)
-    first, last = f"{space}{before}{node.name}{node.open}", f"{space}{node.close}{after}"
-    if len(inner) + indent + 4 <= WIDTH and len(node.parts) > 1 and node.open == "(":
+    first, last = f"{space}{before}{node.name}{node.open}", f"{space}{node.close.strip(',')}{after}"
+    if len(inner) + indent + 4 <= WIDTH and len(node.parts) > 1 and node.open == "(" and node.name:
         return [first, f"{space}    {inner}", last]
     lines = [first]
     for part in node.parts:
-        alone = len(node.parts) == 1 and node.open == "("
+        alone = len(node.parts) == 1 and bool(node.name)  # a comma behind one type would make it a tuple
         lines += laid_out(part.before, part.node, "" if alone else ",", indent + 4)
     return [*lines, last]

@@ -96,7 +96,7 @@ class Holding(Like[Any]):
     """An event with a list in which some things are, and others are not; `known` is what else it says."""
 
     def __init__(
-        self, kind: type[Event], name: str, here: Iterable[Ref[Any]], gone: Iterable[Ref[Any]], **known: Any
+        self, kind: type[Event], name: str, here: Iterable[Ref[Any]], gone: Iterable[Ref[Any]], /, **known: Any
     ) -> None:
         self.name, self.here, self.gone, self.known = name, tuple(here), tuple(gone), known
         super().__init__(kind, {**known, name: list(self.here)})  # the simplest one
@@ -397,6 +397,7 @@ def shows(
     kind: type[Event],
     shelf: Mapping[Ref[T], T],
     ref: Ref[T],
+    /,
     *parents: Ref[Any] | None,
     values: Iterable[str] = (),
     fades: bool = False,
@@ -431,6 +432,7 @@ def lists(
     kind: type[Event],
     name: str,
     shelf: Mapping[Ref[T], T],
+    /,
     *parents: Ref[Any] | None,
     whole: bool = True,
     fades: bool = False,

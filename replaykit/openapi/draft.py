@@ -4,7 +4,20 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from replaykit.openapi.code import Node, call, flat, laid_out, literal, pairs, prose, quoted
+from replaykit.openapi.code import (
+    WIDTH,
+    Node,
+    call,
+    flat,
+    is_nullable,
+    laid_out,
+    literal,
+    names,
+    nullable,
+    pairs,
+    prose,
+    quoted,
+)
 from replaykit.openapi.description import Description
 from replaykit.openapi.sketch import Field, Shown, Sketch, Sketcher, Sketches
 from replaykit.openapi.word import ADAPTER, free, snake
@@ -75,7 +88,18 @@ class Draft:
         text = "\n".join(body).rstrip() + "\n"
         origin = f" from {prose(self._origin, 40)}" if self._origin else ""
         head = f'"""{prose(self._description.title, 50)}: made by replaykit init{origin}. Change model.py instead."""'
-        return "\n".join([head, "# ruff: noqa: RUF012", "", *self._imports(text), "", *text.split("\n")])
+        lines = [*self._imports(text), "", *text.split("\n")]
+        return "\n".join([head, *self._unchecked(lines), "", *lines])
+
+    def _unchecked(self, lines: list[str]) -> list[str]:
+        """Say which rules of ruff the text can't keep to: only those that it breaks, since ruff tells of others."""
+        broken = {
+            "E501": any(len(each) > WIDTH for each in lines),  # a text of the description on a line of its own
+            "PT019": any(each.startswith("    def test_") and "(self, _: " in each for each in lines),
+            "RUF012": bool(self._sketches.kinds),
+        }
+        codes = [code for code, is_broken in broken.items() if is_broken]
+        return [f"# ruff: noqa: {', '.join(codes)}"] if codes else []
 
     def _imports(self, text: str) -> list[str]:
         said = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
@@ -121,13 +145,14 @@ class Draft:
         left, found = list(self._sketches.kinds), list[str]()
         while left:
             free_now = [name for name in left if not any(
-                f"Ref[{classes[other]}]" == kind for kind in values[name].values() for other in left if other != name
+                f"Ref[{classes[other]}]" == flat(kind)
+                for kind in values[name].values() for other in left if other != name
             )]  # fmt: skip
             name = (free_now or left)[0]
             if not free_now:  # they are refs to each other
-                values[name] = {key: kind for key, kind in values[name].items() if not kind.startswith("Ref[")}
+                values[name] = {key: kind for key, kind in values[name].items() if not flat(kind).startswith("Ref[")}
             own = f"Ref[{classes[name]}]"
-            values[name] = {key: kind for key, kind in values[name].items() if kind != own}
+            values[name] = {key: kind for key, kind in values[name].items() if flat(kind) != own}
             left.remove(name)
             found.append(name)
         return found
@@ -140,15 +165,16 @@ class Draft:
         return [
             *lines,
             *([""] if values else []),
-            *(f"    {field}: {kind} | None = None" for field, kind in values.items()),
+            *(line for field, kind in values.items() for line in laid_out(f"{field}: ", nullable(kind), " = None", 4)),
         ]
 
     def _command(self, sketch: Sketch) -> list[str]:
         operation = sketch.operation
         weight = f", weight={sketch.weight}" if sketch.weight else ""
-        said = prose(operation.summary, 70).rstrip(" .")
+        endpoint = prose(operation.endpoint)
+        said = prose(operation.summary, min(70, WIDTH - len(f'    """{endpoint}: ."""'))).rstrip(" .")
         summary = f": {said}" if said else ""
-        lines = [f"class {sketch.command}(Command{weight}):", f'    """{prose(operation.endpoint)}{summary}."""']
+        lines = [f"class {sketch.command}(Command{weight}):", f'    """{endpoint}{summary}."""']
         if sketch.fields:
             lines.append("")
         for each in sketch.fields:
@@ -170,7 +196,7 @@ class Draft:
             lines.append("")
         for each in sketch.shown:
             is_new = sketch.role == "made" and each.name == sketch.thing  # so that a run without a service has one
-            default = " = None" if each.annotation.endswith("| None") and not is_new else ""
+            default = " = None" if is_nullable(each.annotation) and not is_new else ""
             kind: Node = each.annotation
             if each.where:
                 kind = _annotated(each.annotation, call("At", quoted(each.where)))
@@ -216,7 +242,8 @@ class Draft:
             lines += ["", "    @expects", *_signature(union, 4), "        return refused(self)"]
         for sketch in asked:
             if (folded := self._folds(sketch)) is not None:
-                head = _signature(f"def {sketch.hearing}(self, event: {sketch.event}) -> None:", 4)
+                heard = "event" if any("event." in line for line in folded) else "_"
+                head = _signature(f"def {sketch.hearing}(self, {heard}: {sketch.event}) -> None:", 4)
                 lines += ["", "    @on", *head, *folded]
             elif sketch.role == "shaken":
                 lines += [
@@ -287,7 +314,7 @@ class Draft:
             thing = f"cmd.{sketch.thing}"
             others = [each for each in parents if each != thing]
             values = self._sketches.values[kind.name]
-            named: dict[str, Node] = {"values": _names(values)} if values else {}
+            named: dict[str, Node] = {"values": names(values)} if values else {}
             return call("shows", "self", sketch.event, shelf, thing, *others, **named, **fades, **known), True
         if sketch.role in {"made", "updated"}:
             shown = {(each.said, each.kind): each.name for each in sketch.shown if each.said}
@@ -448,8 +475,9 @@ class Draft:
         ]
 
 
-_MODEL = '''"""{title}: your part. `replaykit init` has written it once, and leaves it alone from now on.
+_MODEL = '''"""{title}: your part.
 
+`replaykit init` has written it once, and leaves it alone from now on.
 A method with the name of one in generated.py takes its place; all others are added.
 """
 # ruff: noqa: ERA001
@@ -492,15 +520,10 @@ def _settings_of(scheme: Scheme) -> list[str]:
     return ["user", "password"] if scheme.kind == "basic" else [scheme.setting]
 
 
-def _annotated(kind: str, more: Node) -> Node:
+def _annotated(kind: Node, more: Node) -> Node:
     from replaykit.openapi.code import of
 
     return of("Annotated", kind, more)
-
-
-def _names(names: Iterable[str]) -> Node:
-    said = ", ".join(quoted(each) for each in names)
-    return f"({said},)" if said.count(",") == 0 else f"({said})"
 
 
 def _all_none(fields: list[Field]) -> str:
@@ -534,6 +557,8 @@ def _signature(said: str, indent: int) -> list[str]:
     inner = f"{space}    self, {parameter}"
     if len(inner) <= 120:  # noqa: PLR2004
         return [f"{space}{head}(", inner, f"{space}) -> {end}"]
+    if len(f"{space}    {parameter},") <= 120:  # noqa: PLR2004
+        return [f"{space}{head}(", f"{space}    self,", f"{space}    {parameter},", f"{space}) -> {end}"]
     name, _, kinds = parameter.partition(": ")
     first, *others = kinds.split(" | ")
     lines = [f"{space}{head}(", f"{space}    self,", f"{space}    {name}: {first}"]

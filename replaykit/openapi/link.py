@@ -41,6 +41,13 @@ class Links:
     refs: dict[tuple[str, str, str], str] = field(default_factory=dict)  # endpoint, place, name -> kind
     notes: list[str] = field(default_factory=list)
 
+    def given(self, operation: Operation) -> Kind | None:
+        """Return the kind of the things that the answer of an operation gives; None where it gives none."""
+        for kind in self.kinds.values():
+            if operation.endpoint in (kind.listed_by if operation.method == "GET" else kind.made_by):
+                return kind
+        return None
+
     def item(self, operation: Operation) -> str | None:
         """Return the kind of the thing that an operation's path ends in; None where it ends otherwise."""
         last = operation.path.rstrip("/").rpartition("/")[2]
@@ -60,6 +67,7 @@ def links_of(description: Description, operations: list[Operation]) -> Links:
         del links.kinds[name]
     links.refs = {place: name for place, name in links.refs.items() if name in links.kinds}
     _by_name(description, operations, links)
+    _open(description, operations, links)
     return links
 
 
@@ -317,6 +325,53 @@ def _by_name(description: Description, operations: list[Operation], links: Links
                 chosen = item
             if chosen is not None:
                 links.refs[operation.endpoint, place, name] = chosen
+
+
+def _open(description: Description, operations: list[Operation], links: Links) -> None:
+    """Let there be a way to each kind: where all that gives one asks for refs that nothing gives, one asks for values.
+
+    A description in which `GET /users/{name}` is all that shows the name of a user would have no first command.
+    """
+    needs = {each.endpoint: _needed(description, each, links) for each in operations}
+    givers: dict[str, list[str]] = {name: [] for name in links.kinds}
+    for operation in operations:
+        given = links.given(operation)
+        if given is not None:
+            givers[given.name].append(operation.endpoint)
+    while True:
+        found = _reached(needs, givers)
+        shut = [each for name, listed in givers.items() if name not in found for each in listed]
+        if not shut:
+            return
+        chosen = min(shut, key=lambda each: len({*needs[each].values()} - found))
+        for place, kind in needs[chosen].items():
+            if kind not in found:
+                del links.refs[place]
+        needs[chosen] = {place: kind for place, kind in needs[chosen].items() if kind in found}
+
+
+def _needed(description: Description, operation: Operation, links: Links) -> dict[tuple[str, str, str], str]:
+    """Return the refs without which an operation can't be asked, and their kinds."""
+    required: set[tuple[str, str]] = {(each.place, each.name) for each in operation.parameters if each.is_required}
+    if operation.body is not None and operation.body.schema:
+        inside = members(description, operation.body.schema)
+        required |= {("body", name) for name, each in inside.items() if each.is_required}
+    return {
+        place: kind for place, kind in links.refs.items() if place[0] == operation.endpoint and place[1:] in required
+    }
+
+
+def _reached(needs: dict[str, dict[tuple[str, str, str], str]], givers: dict[str, list[str]]) -> set[str]:
+    """Return the kinds that something gives whose own refs can be given."""
+    found: set[str] = set()
+    while True:
+        new = {
+            name for name, listed in givers.items()
+            if name not in found and any({*needs[each].values()} <= found for each in listed)
+        }  # fmt: skip
+        if not new:
+            return found
+        found |= new
 
 
 def named_after(description: Description, name: str, pointer: str, links: Links) -> str | None:

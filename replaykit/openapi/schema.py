@@ -196,6 +196,11 @@ def type_of(schema: dict[str, JsonData]) -> str | None:
     return None
 
 
+def distinct(values: list[JsonData]) -> list[JsonData]:
+    """Return values without those that are said twice; 1 and true are two."""
+    return list({json.dumps(each, sort_keys=True): each for each in reversed(values)}.values())[::-1]
+
+
 def admits_null(schema: dict[str, JsonData]) -> bool:
     """Say whether a schema says that null is admitted."""
     branches = [each for name in ("anyOf", "oneOf") for each in schema.get(name, []) if isinstance(each, dict)]

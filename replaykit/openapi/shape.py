@@ -14,10 +14,10 @@ from replaykit import gen
 from replaykit.errors import DefinitionError
 from replaykit.generator import Generator
 from replaykit.openapi import values
-from replaykit.openapi.code import Node, call, items, literal, of, pairs, quoted
+from replaykit.openapi.code import Node, call, is_nullable, items, literal, nullable, of, pairs, quoted
 from replaykit.openapi.description import Description, local
 from replaykit.openapi.fit import Fit
-from replaykit.openapi.schema import admits_null, merged, type_of, types_of, without_null
+from replaykit.openapi.schema import admits_null, distinct, merged, type_of, types_of, without_null
 from replaykit.source import DEFAULT_SIZE, Source, derive
 from replaykit.value import JsonData
 
@@ -189,7 +189,8 @@ class Shapes:
         code = call("values.now_and_then", literal(kept), shape.code)
         return Shape(shape.type, code, values.now_and_then(kept, shape.generator))
 
-    def _enum(self, known: list[JsonData]) -> Shape:
+    def _enum(self, said: list[JsonData]) -> Shape:
+        known = distinct(said)
         if all(each is None or isinstance(each, str | int) for each in known):
             plain = of("Literal", *map(literal, known))
             return Shape(plain, call("gen.one_of", literal(known)), gen.one_of(known), is_plain=True)
@@ -364,17 +365,10 @@ class Shapes:
 
 def or_none(shape: Shape) -> Shape:
     """Return the shape of a value that may be None as well."""
-    if shape.type == "None" or (not isinstance(shape.type, str) and shape.type.name == "| None"):
+    if shape.type == "None" or is_nullable(shape.type):
         return shape
     code = call("gen.choice", call("gen.const", "None"), shape.code)
-    return Shape(_nullable(shape.type), code, gen.choice(gen.const(None), shape.generator), is_plain=shape.is_plain)
-
-
-def _nullable(kind: Node) -> Node:
-    from replaykit.openapi.code import flat
-
-    said = flat(kind)
-    return said if said == "JsonData" or said.endswith("| None") else f"{said} | None"
+    return Shape(nullable(shape.type), code, gen.choice(gen.const(None), shape.generator), is_plain=shape.is_plain)
 
 
 def _size(schema: dict[str, JsonData], name: str) -> int | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from replaykit.openapi.code import Node, flat, literal
+from replaykit.openapi.code import Node, bare, flat, literal, nullable, of
 from replaykit.openapi.contract import Thing
 from replaykit.openapi.description import Description
 from replaykit.openapi.fit import Fit
@@ -21,7 +21,7 @@ from replaykit.openapi.link import (
 )
 from replaykit.openapi.look import may_fade, may_hide
 from replaykit.openapi.operation import Operation, Parameter
-from replaykit.openapi.schema import Member, members, type_of, types_of, whole, without_null
+from replaykit.openapi.schema import Member, distinct, members, type_of, types_of, whole, without_null
 from replaykit.openapi.shape import Shape, Shapes, or_none
 from replaykit.openapi.word import ADAPTER, COMMAND, EVENT, MODEL, free, is_kept, pascal, singular, snake
 from replaykit.value import JsonData
@@ -58,7 +58,7 @@ class Shown:
     """A field of an event: its name, type, and where it is in the answer; where is "" for what the command knows."""
 
     name: str
-    annotation: str
+    annotation: Node
     where: str
     kind: str  # the plain type, to compare
     said: str = ""  # as the answer calls it
@@ -108,7 +108,7 @@ class Sketches:
     kinds: dict[str, Kind]
     classes: dict[str, str]  # kind -> class of its things
     shelves: dict[str, str]  # kind -> field of the model
-    values: dict[str, dict[str, str]]  # kind -> what is compared of its things, with types
+    values: dict[str, dict[str, Node]]  # kind -> what is compared of its things, with types
     pools: dict[str, Node]  # name -> generator of a value in paths, which several operations speak of
     reset: Operation | None
     notes: list[str]
@@ -204,12 +204,9 @@ class Sketcher:
 
     def _role(self, operation: Operation) -> tuple[Role, Kind | None]:
         kinds, item = self._links.kinds, self._links.item(operation)
-        made = next((each for each in kinds.values() if operation.endpoint in each.made_by), None)
-        if made is not None and operation.method != "GET":
-            return "made", made
-        listed = next((each for each in kinds.values() if operation.endpoint in each.listed_by), None)
-        if listed is not None and operation.method == "GET":
-            return "listed", listed
+        given = self._links.given(operation)
+        if given is not None:
+            return ("listed" if operation.method == "GET" else "made"), given
         if item is not None:
             roles: dict[str, Role] = {"GET": "read", "PUT": "updated", "PATCH": "updated", "DELETE": "removed"}
             if operation.method in roles:
@@ -269,7 +266,7 @@ class Sketcher:
             annotation = f"Ref[{classes[kind]}]"
             if several:
                 annotation = f"list[{annotation}]"
-            elif not member.is_required or self._is_nullable(member):
+            elif place != "path" and (not member.is_required or self._is_nullable(member)):
                 annotation = f"{annotation} | None"
             name = name or (snake(said) if several else _bare(snake(said)))
         else:
@@ -367,6 +364,7 @@ class Sketcher:
 
             kind = named_after(self._description, name, member.pointer, self._links)
             plain = _PLAIN.get(str(type_of(schema)))
+            annotation: Node
             if kind is not None and type_of(schema) != "array" and _bare(snake(name)) not in taken:
                 annotation, base = f"Ref[{classes[kind]}]", "ref"
             elif plain is not None and schema.get("format") not in _VOLATILE:
@@ -374,12 +372,12 @@ class Sketcher:
                 base = plain
             else:
                 continue
-            nullable = not member.is_required or self._is_nullable(member)
+            may_lack = not member.is_required or self._is_nullable(member)
             chosen = _bare(snake(name)) if base == "ref" else snake(name)
             sketch.shown.append(
                 Shown(
                     free(chosen, taken, EVENT),
-                    f"{annotation} | None" if nullable else annotation,
+                    nullable(annotation) if may_lack else annotation,
                     f"{above}/{name.replace('~', '~0').replace('/', '~1')}",
                     base,
                     name,
@@ -512,10 +510,10 @@ def _pooled(shape: Shape) -> Shape:
     return Shape(shape.type, call("gen.pool", shape.code, size="3"), gen.pool(shape.generator, size=3))
 
 
-def _literal_of(schema: dict[str, JsonData]) -> str | None:
+def _literal_of(schema: dict[str, JsonData]) -> "Node | None":
     known = [schema["const"]] if "const" in schema else schema.get("enum")
     if isinstance(known, list) and known and all(isinstance(each, str) for each in known):
-        return f"Literal[{', '.join(flat(literal(each)) for each in known)}]"
+        return of("Literal", *map(literal, distinct(known)))
     return None
 
 
@@ -544,18 +542,18 @@ def _event_name(sketch: Sketch, classes: dict[str, str]) -> str:
     return f"{pascal(sketch.kind.several) if sketch.role == 'listed' else name}{word}"
 
 
-def _values_of(name: str, asked: list[Sketch]) -> dict[str, str]:
+def _values_of(name: str, asked: list[Sketch]) -> dict[str, Node]:
     """Say what is compared of the things of a kind: what is sent, and shown when one was made and when it is read."""
     of_kind = [each for each in asked if each.kind is not None and each.kind.name == name]
     made = [each for each in of_kind if each.role == "made"]
     read = [each for each in of_kind if each.role == "read"]
-    found: dict[str, str] = {}
+    found: dict[str, Node] = {}
     for sketch in made if read else ():
         sent = {each.said for each in sketch.fields if each.place == "body"}
         for shown in sketch.shown:
             is_free = not hasattr(Thing, shown.name) and shown.name not in Thing.model_fields
             if is_free and shown.said in sent and all(_shows(each, shown) for each in [*made, *read]):
-                found[shown.name] = shown.annotation.removesuffix(" | None")
+                found[shown.name] = bare(shown.annotation)
     return found
 
 
