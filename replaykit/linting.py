@@ -6,6 +6,7 @@ Nothing is sent: the adapter is never made, only its class is read. The methods 
 import json
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 from replaykit.adapter import Adapter
@@ -21,6 +22,7 @@ RUNS = 50  # mock runs, of 30 commands each
 SEED = 1
 MOST_NOTES = 3  # of one code, that are told one by one
 
+_HOME = Path(__file__).parent
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -77,7 +79,7 @@ def _lint(rehearsals: Rehearsals, select: tuple[str, ...], ignore: tuple[str, ..
         *checking.remarks(rehearsals),
         *running.remarks(rehearsals),
     ]
-    wanted = [each for each in found if _is_wanted(each.code, select, ignore)]
+    wanted = [each for each in found if _is_wanted(each.code, select, ignore) and not _is_ours(each)]
     told = [each for each in wanted if not is_ignored(each.code, each.file, each.line)]
     told.sort(key=lambda each: (_ORDER[each.level], each.code, each.file, each.line))
     return Linted(
@@ -105,6 +107,11 @@ def _gathered(remarks: list[Remark]) -> list[Remark]:
             what = f"{first.what} So it is in {len(others)} more places."
             gathered.append(first.replace(what=what, shown=tuple(f"{each.name}: {each.what}" for each in others)))
     return sorted(gathered, key=lambda each: (_ORDER[each.level], each.code))
+
+
+def _is_ours(remark: Remark) -> bool:
+    """Say whether a note is about what replaykit itself brings along, such as the events of written models."""
+    return remark.level == "note" and _HOME in Path(remark.file).parents
 
 
 def unknown_codes(codes: Iterable[str]) -> list[str]:

@@ -268,7 +268,7 @@ def main() -> None:
     for said, words, more in (
         ("--help", ["--help"], {}),
         ("show", ["show", golden], {}),
-        ("list", ["list"], {}),
+        ("list", ["list", golden], {}),
         ("completing `replaykit sh`", [], asked),
     ):
         print(f"start-up of {said} above bare Python: {start_up(*words, **more) * 1000:.0f} ms (budget 150 or less)")

@@ -106,6 +106,29 @@ def test_a_model_lints_clean(tmp_path: Path, name: str):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+PET = {"allOf": [NAMED, {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}]}
+
+
+def test_lint_tells_nothing_of_what_replaykit_brings_along(tmp_path: Path):
+    """A written model hears events of replaykit's own, in which no user can mend anything."""
+    shown = {"description": "a pet", "content": {"application/json": {"schema": PET}}}
+    number = [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}]
+    sent = {"content": {"application/json": {"schema": NAMED}}}
+    paths = {
+        "/pets": {"post": {"operationId": "addPet", "requestBody": sent, "responses": {"201": shown}}},
+        "/pets/{id}": {"get": {"operationId": "readPet", "parameters": number, "responses": {"200": shown}}},
+    }
+    path = tmp_path / "pets.json"
+    path.write_text(json.dumps({"openapi": "3.0.3", "info": {"title": "Pets", "version": "1"}, "paths": paths}))
+    names = made(tmp_path, path, "pets")
+    done = ran(tmp_path, "lint", names[1], *names[2:], "--json")
+    remarks = json.loads(done.stdout)["remarks"]
+
+    assert done.returncode == 0, done.stdout
+    assert [] == [each for each in remarks if "my_pets" not in each["file"]]
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_descriptions_of_the_examples_name_their_routes(name: str):
     """Each operation is a route of the service, and each route but those for tests of it is described."""
