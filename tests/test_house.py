@@ -202,6 +202,7 @@ READING_ORDER = [
     "report.why",
     "report.timeline",
     "report.versus",
+    "report.teller",
     "report.story",
     "report.bundle_html",
     "pair",

@@ -20,7 +20,8 @@ from replaykit.redact import Redactor
 from replaykit.report import faults, page, verdict
 from replaykit.report.bodies import Body, Pack
 from replaykit.report.steps import LIVE
-from replaykit.report.story import Command, Enclosed, Fact, can_be_replayed, clipped, story
+from replaykit.report.story import Command, Enclosed, Fact, can_be_replayed, story
+from replaykit.report.teller import clipped
 from replaykit.report.versus import Rerun, versus
 from replaykit.ruling import Ruling
 from replaykit.scan import require_clean

@@ -17,7 +17,7 @@ from test_docs import shown_as
 from replaykit.bundle import Bundle, Origin, Provenance
 from replaykit.interaction import Interaction, Request, Response, Trouble
 from replaykit.reader import read
-from replaykit.report import bundle_html, story
+from replaykit.report import bundle_html, teller
 from replaykit.secret import Policy
 from replaykit.sequence import Call
 from replaykit.trace import Said, Step, Trace
@@ -380,7 +380,7 @@ def test_guide_shows_what_is_printed(tmp_path, block):
 
 def test_long_runs_are_cut_and_say_so(tmp_path, monkeypatch):
     """Of a run for which there is no room, what is near to the failure is told, and how much is missing."""
-    monkeypatch.setattr(story, "MOST_STEPS", 5)
+    monkeypatch.setattr(teller, "MOST_STEPS", 5)
     steps = [Step(call=Call(label=n, tag="buy"), interactions=(sent(b"{}"),)) for n in range(12)]
     text = page(tmp_path, failed(*steps)).read_text(encoding="utf-8")
 
