@@ -4,12 +4,11 @@
 same, until VERSION changes. What a command can't go on from is a `Refusal`, whichever command it is.
 """
 
-import json
 from typing import Literal, TypeAlias, get_args
 
 from replaykit.document import json_text
-from replaykit.report.json import DIALECT, opened
-from replaykit.value import JsonData, Record, schema_of
+from replaykit.surface import definitions_of, published
+from replaykit.value import JsonData, Record
 
 VERSION = 1
 
@@ -241,18 +240,11 @@ def refusal(slug: str, happened: str, todo: str, code: int) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of all answers, as it is published: a document is one of them, by its `command`."""
-    named: dict[str, JsonData] = {}
-    for kind in KINDS:
-        document = opened(schema_of(kind))
-        named |= document.pop("$defs", {})
-        named[kind.__name__] = document
-    for each in named.values():
-        each["required"] = list(each["properties"])
-    published = {
-        "$schema": DIALECT,
-        "title": f"What --json of the commands for files prints, version {VERSION}; and any command's error",
-        "description": "Keys that are not named here may be added in the same version: ignore them.",
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
-        "$defs": dict(sorted(named.items())),
-    }
-    return json.dumps(published, indent=2) + "\n"
+    return published(
+        f"What --json of the commands for files prints, version {VERSION}; and any command's error",
+        "Keys that are not named here may be added in the same version: ignore them.",
+        {
+            "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
+            "$defs": dict(sorted(definitions_of(KINDS).items())),
+        },
+    )

@@ -17,6 +17,7 @@ from replaykit.cassette import CassetteMissError, Order, Player, finder, mismatc
 from replaykit.gist import target
 from replaykit.interaction import Interaction, Request, header
 from replaykit.report.steps import call_text
+from replaykit.surface import schema_for
 from replaykit.tape import hushed
 from replaykit.trace import RESET, Step, Trace, place_of
 from replaykit.value import JsonData, Record, loads
@@ -256,6 +257,4 @@ def _wording(parts: SplitResult) -> Wording:
 
 def schema() -> str:
     """Return the JSON Schema of a stand, as it is published."""
-    from replaykit.report.json import schema_for
-
     return schema_for(Stand, f"What replaykit serve --json prints, version {VERSION}")

@@ -16,6 +16,7 @@ from replaykit.reader import read
 from replaykit.report.steps import count, one_line
 from replaykit.status import Status, Word
 from replaykit.suite import found
+from replaykit.surface import schema_for
 from replaykit.value import Record
 from replaykit.verdict import OK, exit_code, titled, worst
 
@@ -83,8 +84,6 @@ def render(told: Inventory) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    from replaykit.report.json import schema_for
-
     return schema_for(Inventory, f"What replaykit list --json prints, version {VERSION}")
 
 

@@ -15,6 +15,7 @@ from replaykit.lint.passage import is_ignored
 from replaykit.lint.rehearsal import Rehearsals
 from replaykit.lint.remark import LEVELS, Remark
 from replaykit.model import Model
+from replaykit.surface import schema_for
 from replaykit.value import Record
 from replaykit.version import __version__
 
@@ -126,8 +127,6 @@ def render(linted: Linted) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of that document."""
-    from replaykit.report.json import schema_for  # with all that a campaign is told by, and nobody lints with it
-
     return schema_for(Linted, "What replaykit lint --json prints, format 1")
 
 

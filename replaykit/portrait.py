@@ -15,6 +15,7 @@ from replaykit.document import json_text
 from replaykit.interaction import Headers, Interaction
 from replaykit.report import faults
 from replaykit.report.steps import call_text, fault_text, said_text
+from replaykit.surface import schema_for
 from replaykit.trace import Said, Step
 from replaykit.value import JsonData, Record, loads
 from replaykit.verdict import Failure
@@ -181,8 +182,6 @@ def render(shown: Portrait) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    from replaykit.report.json import schema_for
-
     return schema_for(Portrait, f"What replaykit show --json prints, version {VERSION}")
 
 

@@ -15,7 +15,7 @@ from replaykit.document import json_text
 from replaykit.gate import Held
 from replaykit.rate import Odds
 from replaykit.redact import Redactor
-from replaykit.report.json import schema_for
+from replaykit.surface import schema_for
 from replaykit.trace import learn
 from replaykit.value import JsonData, Record
 from replaykit.verdict import Expect, Failure, Verdict, exit_code

@@ -19,6 +19,7 @@ READING_ORDER = [
     "visible",
     "document",
     "value",
+    "surface",
     "ledger",
     "yaml",
     "interaction",

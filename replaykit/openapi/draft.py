@@ -14,6 +14,7 @@ from replaykit.openapi.code import (
     literal,
     names,
     nullable,
+    of,
     pairs,
     prose,
     quoted,
@@ -521,8 +522,6 @@ def _settings_of(scheme: Scheme) -> list[str]:
 
 
 def _annotated(kind: Node, more: Node) -> Node:
-    from replaykit.openapi.code import of
-
     return of("Annotated", kind, more)
 
 

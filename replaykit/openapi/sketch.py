@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from replaykit.openapi.code import Node, bare, flat, literal, nullable, of
+from replaykit import gen
+from replaykit.openapi.code import Node, bare, call, flat, literal, nullable, of
 from replaykit.openapi.contract import Thing
 from replaykit.openapi.description import Description
 from replaykit.openapi.fit import Fit
@@ -21,9 +22,9 @@ from replaykit.openapi.link import (
 )
 from replaykit.openapi.look import may_fade, may_hide
 from replaykit.openapi.operation import Operation, Parameter
-from replaykit.openapi.schema import Member, distinct, members, type_of, types_of, whole, without_null
+from replaykit.openapi.schema import Member, admits_null, distinct, members, type_of, types_of, whole, without_null
 from replaykit.openapi.shape import Shape, Shapes, or_none
-from replaykit.openapi.word import ADAPTER, COMMAND, EVENT, MODEL, free, is_kept, pascal, singular, snake
+from replaykit.openapi.word import ADAPTER, COMMAND, EVENT, MODEL, free, is_kept, pascal, singular, snake, without_id
 from replaykit.value import JsonData
 
 Role: TypeAlias = Literal["made", "read", "listed", "updated", "removed", "acted", "shaken", "looked", "reset"]
@@ -285,8 +286,6 @@ class Sketcher:
         return True
 
     def _is_nullable(self, member: Member) -> bool:
-        from replaykit.openapi.schema import admits_null
-
         return bool(member.pointer) and admits_null(whole(self._description, member.pointer))
 
     def _shape(self, place: str, member: Member) -> Shape | None:
@@ -485,24 +484,16 @@ def _parameter(operation: Operation, said: Field) -> Parameter | None:
 
 
 def _bare(name: str) -> str:
-    from replaykit.openapi.word import without_id
-
     return without_id(name) or name
 
 
 def _word() -> Shape:
-    from replaykit import gen
-    from replaykit.openapi.code import call
-
     code = call("gen.text", call("gen.letters"), min_size="1", max_size="8")
     return Shape("str", code, gen.text(gen.letters(), min_size=1, max_size=8))
 
 
 def _pooled(shape: Shape) -> Shape:
     """Let few values be spoken of in a path, so that they meet."""
-    from replaykit import gen
-    from replaykit.openapi.code import call
-
     if shape.is_plain and shape.type == "str":
         shape = _word()
     elif shape.is_plain and shape.type != "int":

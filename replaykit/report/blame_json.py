@@ -5,6 +5,7 @@ from typing import Any
 
 from replaykit.blame import Blame
 from replaykit.document import json_text
+from replaykit.surface import schema_for
 from replaykit.value import Record
 from replaykit.version import __version__
 
@@ -29,8 +30,6 @@ def render(blame: Blame) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of the document, as it is published."""
-    from replaykit.report.json import schema_for  # with all that a campaign is told by, and no bisect
-
     found, cover = (json.loads(schema_for(kind, _TITLE)) for kind in (Blame, Cover))
     version = found["properties"].pop("version")
     found["properties"] = {"version": version, **cover["properties"], **found["properties"]}

@@ -1,12 +1,11 @@
 """NDJSON: what happens in a campaign, a line of JSON each, while it happens."""
 
-import json
 from typing import Literal, TypeAlias
 
 from replaykit.account import FORMAT, Account, Bug
 from replaykit.document import json_text
-from replaykit.report.json import DIALECT, opened
-from replaykit.value import JsonData, Record, schema_of
+from replaykit.surface import definitions_of, published
+from replaykit.value import Record
 from replaykit.version import __version__
 
 
@@ -93,26 +92,14 @@ def line(event: Event) -> str:
 
 def schema() -> str:
     """Return the JSON Schema of one line, as it is published."""
-    definitions: JsonData = {}
-    for kind in KINDS:
-        document = opened(schema_of(kind))
-        definitions |= document.pop("$defs", {})
-        definitions[kind.__name__] = document
-    for kind in definitions.values():
-        kind["required"] = list(kind["properties"])
-    return (
-        json.dumps(
-            {
-                "$schema": DIALECT,
-                "title": "A line of replaykit integration --report ndjson, format 1",
-                "description": "Events and keys that are not named here may be added in the same format: ignore them.",
-                "if": {"properties": {"event": {"enum": [kind.__name__.lower() for kind in KINDS]}}},
-                "then": {"oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS]},
-                "type": "object",
-                "required": ["event", "time"],
-                "$defs": definitions,
-            },
-            indent=2,
-        )
-        + "\n"
+    return published(
+        "A line of replaykit integration --report ndjson, format 1",
+        "Events and keys that are not named here may be added in the same format: ignore them.",
+        {
+            "if": {"properties": {"event": {"enum": [kind.__name__.lower() for kind in KINDS]}}},
+            "then": {"oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS]},
+            "type": "object",
+            "required": ["event", "time"],
+            "$defs": definitions_of(KINDS),
+        },
     )

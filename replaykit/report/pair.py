@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from replaykit.document import json_text
 from replaykit.gate import line_of
 from replaykit.pair import Pair, Side
-from replaykit.report.json import schema_for
 from replaykit.report.steps import count, one_line
+from replaykit.surface import schema_for
 
 MOST = 20  # lines of each part, where not all are asked for
 

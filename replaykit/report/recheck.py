@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from replaykit.document import json_text
 from replaykit.rechecking import Moved, Rechecked
-from replaykit.report.json import schema_for
+from replaykit.surface import schema_for
 from replaykit.value import Record
 from replaykit.verdict import Failure, exit_code
 from replaykit.version import __version__

@@ -2,7 +2,7 @@
 
 from replaykit.docket import VERSION, Docket
 from replaykit.document import json_text
-from replaykit.report.json import schema_for
+from replaykit.surface import schema_for
 
 
 def render(docket: Docket) -> str:
