@@ -88,6 +88,7 @@ class Service:
     heard: bytes = b""
     ends: list[str] = field(default_factory=list)
     said_first: bytes = b""  # what it says before it is asked
+    answers: bool = True
     closes: bool = False  # whether it closes after its first answer
 
     def __post_init__(self) -> None:
@@ -106,7 +107,8 @@ class Service:
                 sock.sendall(self.said_first)
                 while data := sock.recv(65536):
                     self.heard += data
-                    sock.sendall(data)
+                    if self.answers:
+                        sock.sendall(data)
                     if self.closes:
                         break
                 self.ends.append("closed")
@@ -612,6 +614,7 @@ def test_limit_data_cuts_and_closes(proxy: Interposed, service: Service):
 
 def test_limit_data_on_the_way_up_cuts_the_request(proxy: Interposed, service: Service):
     """Of the request so many bytes come to the service."""
+    service.answers = False  # what it sent to a connection that is closed would come back as a reset
     proxy.add(toxic("limit_data", "upstream", bytes=4))
     speaker = Speaker(proxy)
     speaker.say(b"0123456789")
