@@ -17,6 +17,7 @@ from replaykit.errors import Terminated  # before any signal is heard: what is h
 
 GARBAGE = 50_000  # objects after which it is looked for what nobody needs any more
 ECHO = 0.5  # seconds in which a second signal is taken for the first
+SOON = 0.02  # seconds after which one that was lost is sent again
 
 _asked: list[float] = []  # when it was asked for the end, on the monotonic clock
 
@@ -66,6 +67,7 @@ def _occupy_standard_streams() -> None:
 def _listen() -> None:
     """Let Ctrl-C and TERM end the work in good order; where the caller has Ctrl-C ignored, it stays so."""
     _asked.clear()
+    sys.unraisablehook = _ask_again
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
@@ -87,6 +89,16 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise Terminated(number)
+
+
+def _ask_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Ask for the end anew where that was lost: what is raised in a finalizer, Python prints and drops."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    _asked.clear()
+    number = getattr(lost.exc_value, "signal_number", signal.SIGINT)
+    threading.Timer(SOON, os.kill, (os.getpid(), number)).start()  # not now: this is still the finalizer
 
 
 def _crashed(error: BaseException) -> int:

@@ -149,6 +149,35 @@ entry()
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_amid_a_finalizer_is_not_lost(number: signal.Signals, code: int):
+    """What is raised while something is finalized, Python drops; the command ends all the same."""
+    program = f"""
+import os, sys, time
+import replaykit.cli.app
+from replaykit.cli import main
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(0.1)
+
+def run(arguments):
+    Held()
+    time.sleep(20)
+    return 0
+
+replaykit.cli.app.run = run
+sys.exit(main([]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+
+    assert code == done.returncode, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_model_that_judges_nothing_is_a_mistake(tmp_path: Path):
     """A model without any check could never fail, and is told so before the first run."""
     (tmp_path / "idle.py").write_text(
