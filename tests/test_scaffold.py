@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
+CHECKS = pytest.mark.parametrize(
     "check",
     [
         ["mypy", "--strict", "--cache-dir", ".mypy"],
@@ -130,11 +131,19 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=["mypy", "ruff check", "ruff format"],
 )
+
+
+def checked(check: list[str], folder: Path, names: Iterable[str]) -> subprocess.CompletedProcess[str]:
+    """Run a check of code on some packages in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", *check, *names], cwd=folder, capture_output=True, text=True, check=False, timeout=280
+    )
+
+
+@CHECKS
 def test_what_is_written_is_clean(written: Path, check: list[str]):
     """The written code passes mypy in strict mode and ruff with nearly all its rules, and is formatted."""
-    done = subprocess.run(
-        [sys.executable, "-m", *check, *NAMES], cwd=written, capture_output=True, text=True, check=False, timeout=280
-    )
+    done = checked(check, written, NAMES)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -738,20 +747,10 @@ def peculiar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        ["mypy", "--strict", "--cache-dir", ".mypy"],
-        ["ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml")],
-        ["ruff", "format", "--no-cache", "--check", "--diff", "--config", str(ROOT / "pyproject.toml")],
-    ],
-    ids=["mypy", "ruff check", "ruff format"],
-)
+@CHECKS
 def test_what_is_written_of_long_enums_and_names_of_parameters_is_clean(peculiar: Path, check: list[str]):
     """Types and texts of any length, words said twice, and refs called `ref` or `kind` make clean code."""
-    done = subprocess.run(
-        [sys.executable, "-m", *check, *CLEAN], cwd=peculiar, capture_output=True, text=True, check=False, timeout=280
-    )
+    done = checked(check, peculiar, CLEAN)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
